@@ -1,0 +1,48 @@
+# Everything a newcomer needs: `make demo`, `make test`. Developers: `make check`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check format proto proto-check clean help
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; found $$($(PYTHON) --version). Name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Setting up $(VENV) (about a minute, once) …"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+demo: $(READY)  ## play the demo scenario on a simulated Falco and print a report and the metrics
+	$(BIN)/falco-report-exporter demo --once
+
+test: $(READY)  ## run the unit and integration tests
+	$(BIN)/python -m pytest -m "not slow and not e2e"
+
+check: $(READY)  ## format, lint, types, import contracts, generated code, all tests but e2e
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) proto-check
+	$(BIN)/python -m pytest -m "not e2e"
+
+e2e: $(READY)  ## run the installed command against real programs
+	$(BIN)/python -m pytest -m e2e
+
+format: $(READY)  ## format and mend what can be mended by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+proto: $(READY)  ## generate exporter/_proto from protos/
+	$(BIN)/python tools/generate_proto.py exporter/_proto
+
+proto-check: $(READY)  ## fail when exporter/_proto is stale
+	$(BIN)/python tools/generate_proto.py --check exporter/_proto
+
+clean:  ## remove what `make` made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,140 @@
+"""The alert: one event that a Falco rule matched, whatever way it reached us.
+
+Owns the one core type of the program and what "absent" means in Falco's
+fields. Refuses to know any wire format (see ``sources/decode.py``) and
+anything about what an alert means (see ``catalog/``).
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+_NO_LOGIN = frozenset({"-1", "4294967295"})
+_ABSENT = frozenset({"", "<NA>"})
+_ABSENT_BY_FIELD: Mapping[str, frozenset[str]] = {
+    "container.id": frozenset({"", "<NA>", "host"}),
+    "container.name": frozenset({"", "<NA>", "host"}),
+    "user.loginuid": _ABSENT | _NO_LOGIN,
+    "user.loginname": _ABSENT,
+    "user.uid": _ABSENT | _NO_LOGIN,
+    "group.gid": _ABSENT | _NO_LOGIN,
+}
+
+
+class Priority(enum.IntEnum):
+    """Falco's priorities in Falco's order (``falco.schema.priority``): 0 is the gravest."""
+
+    EMERGENCY = 0
+    ALERT = 1
+    CRITICAL = 2
+    ERROR = 3
+    WARNING = 4
+    NOTICE = 5
+    INFORMATIONAL = 6
+    DEBUG = 7
+    UNKNOWN = 8
+    """A value that this version of the contract does not know."""
+
+    @property
+    def label(self) -> str:
+        """Falco's own word in JSON and text, e.g. ``Warning``."""
+        return _LABELS[self]
+
+    @classmethod
+    def from_label(cls, word: str) -> Priority:
+        """Read a priority's word in any case, ``info`` included; UNKNOWN when it is none."""
+        return _BY_WORD.get(word.strip().lower(), cls.UNKNOWN)
+
+
+_LABELS = tuple(priority.name.capitalize() for priority in Priority)
+_BY_WORD = {priority.name.lower(): priority for priority in Priority} | {"info": Priority.INFORMATIONAL}
+_PREFIX = re.compile(r"\A\d{2}:\d{2}:\d{2}\.\d{1,9}: (?:(?:" + "|".join(_LABELS) + r")\b ?)?")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alert:
+    """One Falco alert.
+
+    Two alerts are equal when their ``uid`` and fields are. Values of fields are always
+    text in Falco's own notation, as its gRPC server writes them (``5``,
+    ``true``, ``<NA>``, ``(a,b)``), whatever the transport, so that the same
+    alert by another way is the same alert.
+    """
+
+    time_ns: int
+    """When the event happened, nanoseconds since 1970-01-01 UTC."""
+    rule: str
+    """The rule's name as Falco knows it."""
+    priority: Priority
+    """The rule's priority."""
+    source: str
+    """The event source: ``syscall``, ``k8s_audit``, ``aws_cloudtrail``, … ``internal`` for Falco's own."""
+    hostname: str
+    """The host Falco runs on; empty when not given."""
+    raw_output: str
+    """The output line as received; read ``output`` instead."""
+    raw_fields: Mapping[str, str]
+    """The output fields as received; read ``fields`` or ``get`` instead."""
+    tags: Sequence[str]
+    """The rule's tags, sorted by Falco; empty when not given."""
+
+    @property
+    def output(self) -> str:
+        """The output text without its leading time and priority."""
+        return _PREFIX.sub("", self.raw_output, count=1)
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Every output field except ``evt.time``, which ``time_ns`` carries (one transport always adds it)."""
+        fields = dict(self.raw_fields)
+        fields.pop("evt.time", None)
+        return fields
+
+    def get(self, field: str) -> str | None:
+        """Return one field's value, or None where it is absent.
+
+        Absent are a missing key, the empty string, ``<NA>``, ``host`` as a
+        container, and −1 or 4294967295 as a user id (no login session).
+        """
+        value = self.raw_fields.get(field)
+        if value is None or value in _ABSENT_BY_FIELD.get(field, _ABSENT):
+            return self._derived(field) if value is None else None
+        return value
+
+    def _derived(self, field: str) -> str | None:
+        """Fields that every alert has although Falco does not list them."""
+        if field == "evt.time":
+            return self.time_text
+        if field == "evt.hostname":
+            return self.hostname or None
+        return None
+
+    @property
+    def time_text(self) -> str:
+        """The event's time as RFC 3339 with nanoseconds, UTC."""
+        seconds, nanoseconds = divmod(self.time_ns, 1_000_000_000)
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+
+    @property
+    def uid(self) -> str:
+        """A deterministic identifier, 32 hexadecimal digits: the same alert seen twice has the same.
+
+        Made of time, rule, priority, source, host and output text, which every
+        transport carries alike; of the fields where Falco sends no output text.
+        """
+        output = self.output
+        if not output:
+            output = "\x1e".join(f"{key}\x1f{value}" for key, value in sorted(self.fields.items()))
+        parts = (str(self.time_ns), self.rule, self.priority.name, self.source, self.hostname, output)
+        return hashlib.blake2b("\x1d".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Alert) and self.uid == other.uid and self.fields == other.fields
+
+    def __hash__(self) -> int:
+        return hash((self.time_ns, self.rule))

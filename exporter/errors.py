@@ -1,0 +1,50 @@
+"""The exporter's exceptions: what went wrong, said so that an operator can act.
+
+Owns the exception types that cross module boundaries; refuses foreign
+exceptions, which are translated where they arise (``raise X from exc``).
+"""
+
+
+class ExporterError(Exception):
+    """Anything this program raises on purpose; its text is fit for an operator."""
+
+
+class ConfigError(ExporterError):
+    """A setting is wrong: says where it was set, what was found and what was expected."""
+
+
+class CatalogError(ExporterError):
+    """A catalog file is wrong: says file, line, key, what was found and what was expected."""
+
+
+class DecodeError(ExporterError):
+    """One message could not be read as an alert.
+
+    ``reason`` is a short word of a closed set, fit for a metric label.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class RetryableError(ExporterError):
+    """A peer could not be reached or asked for patience; the same call may go through later.
+
+    ``retry_after_seconds`` is the peer's own wish, or None.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class PermanentError(ExporterError):
+    """A peer refused for good; sending the same again would be refused again.
+
+    ``reason`` is a short word of a closed set, fit for a metric label.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -1,0 +1,105 @@
+"""Sources, sinks and the hand-over between them.
+
+Owns the two protocols that every part on the left and on the right keeps,
+and the fan-out that gives each alert to each sink. Refuses to hold alerts:
+a source asks for room before it pulls, so what waits, waits where it came
+from (FACTS: in Falco's own queue, or in the sender's connection).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from exporter.alert import Alert
+
+Transform = Callable[[Alert], Alert]
+
+
+class Sink(Protocol):
+    """Where alerts go. Called by one thread at a time."""
+
+    @property
+    def name(self) -> str:
+        """A short word for logs and labels."""
+
+    def start(self) -> None:
+        """Open what is needed. Raises ConfigError where a setting makes that impossible."""
+
+    def room(self) -> int:
+        """How many alerts ``write`` can take now without loss; 0 asks sources to wait."""
+
+    def write(self, alerts: Sequence[Alert]) -> None:
+        """Take the whole batch. Counts what it has to drop; never raises for bad input."""
+
+    def close(self, deadline_seconds: float) -> None:
+        """Deliver what is held until the deadline, then let go. Twice is safe."""
+
+
+class Handover(Protocol):
+    """What a source sees of the pipeline."""
+
+    def wait_for_room(self, timeout_seconds: float) -> int:
+        """Return how many alerts may be delivered now; 0 when there was no room within the time-out."""
+
+    def deliver(self, alerts: Sequence[Alert]) -> None:
+        """Give the batch to every sink; returns once all have taken it. Safe from any thread."""
+
+
+class Source(Protocol):
+    """Where alerts come from. ``run`` has a thread of its own."""
+
+    @property
+    def name(self) -> str:
+        """A short word for logs and labels."""
+
+    def run(self, handover: Handover, stop: threading.Event) -> None:
+        """Deliver alerts until ``stop`` is set, then deliver what has already arrived and return.
+
+        Input and peers never end it; only a programming error leaves it.
+        """
+
+
+class Pipeline:
+    """Fan a batch out to every sink, one batch at a time."""
+
+    ROOM_POLL_SECONDS = 0.01
+
+    def __init__(self, sinks: Sequence[Sink], transform: Transform | None = None) -> None:
+        self._sinks = tuple(sinks)
+        self._transform = transform
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+
+    def room(self) -> int:
+        """The least room of any sink, in alerts."""
+        return min((sink.room() for sink in self._sinks), default=1_000_000)
+
+    def wait_for_room(self, timeout_seconds: float) -> int:
+        """Return the room once there is some; 0 when there was none within the time-out, or on closing."""
+        waited = 0.0
+        while (room := self.room()) <= 0 and waited < timeout_seconds:
+            if self._closing.wait(self.ROOM_POLL_SECONDS):
+                break
+            waited += self.ROOM_POLL_SECONDS
+        return room
+
+    def deliver(self, alerts: Sequence[Alert]) -> None:
+        """Give the batch, transformed once, to every sink."""
+        if self._transform is not None:
+            alerts = [self._transform(alert) for alert in alerts]
+        with self._lock:
+            for sink in self._sinks:
+                sink.write(alerts)
+
+    def start(self) -> None:
+        """Start every sink, in order."""
+        for sink in self._sinks:
+            sink.start()
+
+    def close(self, deadline_seconds: float) -> None:
+        """Close every sink, each within the deadline."""
+        self._closing.set()
+        for sink in self._sinks:
+            sink.close(deadline_seconds)
