@@ -1,0 +1,119 @@
+"""The exporter's own metrics: how it is doing, not what Falco said.
+
+Owns every ``falco_exporter_…`` metric and Falco's version. Refuses the
+process-wide registry: the caller brings one, so that two exporters, or two
+tests, never share a counter.
+"""
+
+from __future__ import annotations
+
+import platform
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from exporter import __version__
+
+
+class SelfMetrics:
+    """Every metric about the exporter, registered in one registry.
+
+    Attributes are prometheus_client metrics; parts keep the labelled child
+    (``metrics.alerts_received.labels(target)``) rather than look it up per alert.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self._falco_versions: dict[str, tuple[str, str, str]] = {}
+        self._register_build_info()
+        self._register_sources()
+        self._register_log_records()
+        self.sink_errors = Counter(
+            "falco_exporter_sink_errors_total",
+            "Batches that a sink could not take because of an error of its own.",
+            ["sink"],
+            registry=registry,
+        )
+
+    def set_falco_version(self, target: str, version: str, engine_version: str) -> None:
+        """Show one target's Falco version instead of the one shown before."""
+        labels = (target, version, engine_version)
+        shown = self._falco_versions.get(target)
+        if shown is not None and shown != labels:
+            self.falco_version_info.remove(*shown)
+        self._falco_versions[target] = labels
+        self.falco_version_info.labels(*labels).set(1)
+
+    def _register_build_info(self) -> None:
+        info = Gauge(
+            "falco_exporter_build_info",
+            "Always 1; the labels say which exporter runs on which Python.",
+            ["version", "python_version"],
+            registry=self.registry,
+        )
+        info.labels(__version__, platform.python_version()).set(1)
+
+    def _register_sources(self) -> None:
+        self.source_up = Gauge(
+            "falco_exporter_source_up",
+            "1 while the source of alerts is connected, 0 while it is not.",
+            ["target"],
+            registry=self.registry,
+        )
+        self.source_reconnects = Counter(
+            "falco_exporter_source_reconnects_total",
+            "Times that a source which had been connected was connected again.",
+            ["target"],
+            registry=self.registry,
+        )
+        self.alerts_received = Counter(
+            "falco_exporter_alerts_received_total",
+            "Alerts received from a source, those that could not be decoded included.",
+            ["target"],
+            registry=self.registry,
+        )
+        self.decode_errors = Counter(
+            "falco_exporter_decode_errors_total",
+            "Messages of a source that could not be read as an alert, by reason.",
+            ["target", "reason"],
+            registry=self.registry,
+        )
+        self.falco_version_info = Gauge(
+            "falco_version_info",
+            "Always 1; the labels say which Falco and which rules engine a target runs.",
+            ["target", "version", "engine_version"],
+            registry=self.registry,
+        )
+
+    def _register_log_records(self) -> None:
+        self.log_records_exported = Counter(
+            "falco_exporter_log_records_exported_total",
+            "Log records that the OTLP endpoint accepted.",
+            registry=self.registry,
+        )
+        self.log_records_failed = Counter(
+            "falco_exporter_log_records_failed_total",
+            "Log records that the OTLP endpoint refused for good, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.log_records_dropped = Counter(
+            "falco_exporter_log_records_dropped_total",
+            "Log records dropped before they were sent, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.queue_records = Gauge(
+            "falco_exporter_queue_records",
+            "Log records that wait for delivery.",
+            registry=self.registry,
+        )
+        self.queue_bytes = Gauge(
+            "falco_exporter_queue_bytes",
+            "Bytes of the log records that wait for delivery.",
+            registry=self.registry,
+        )
+        self.queue_oldest_timestamp = Gauge(
+            "falco_exporter_queue_oldest_timestamp_seconds",
+            "When the oldest waiting log record was queued, seconds since 1970; 0 when none waits.",
+            registry=self.registry,
+        )
