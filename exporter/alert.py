@@ -53,7 +53,12 @@ class Priority(enum.IntEnum):
 
 _LABELS = tuple(priority.name.capitalize() for priority in Priority)
 _BY_WORD = {priority.name.lower(): priority for priority in Priority} | {"info": Priority.INFORMATIONAL}
-_PREFIX = re.compile(r"\A\d{2}:\d{2}:\d{2}\.\d{1,9}: (?:(?:" + "|".join(_LABELS) + r")\b ?)?")
+_PREFIX = re.compile(
+    r"(?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d\.\d{1,9}(?:[+-]\d{4})?: (?:(?:" + "|".join(_LABELS) + r")\b ?)?", re.ASCII
+)
+"""``HH:MM:SS.nnnnnnnnn: Priority ``, and the same with Falco's time_format_iso_8601."""
+TIME_LIMIT_NS = 2**63
+"""No alert is of this time (in the year 2262) or later, so that ``time_ns`` fits every signed 64-bit field."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,16 +82,17 @@ class Alert:
     hostname: str
     """The host Falco runs on; empty when not given."""
     raw_output: str
-    """The output line as received; read ``output`` instead."""
+    """The output line as Falco wrote it; read ``output`` instead."""
     raw_fields: Mapping[str, str]
-    """The output fields as received; read ``fields`` or ``get`` instead."""
+    """The output fields as received, for ``get`` and ``items`` alone; read ``fields`` or ``get`` instead."""
     tags: Sequence[str]
     """The rule's tags, sorted by Falco; empty when not given."""
 
     @property
     def output(self) -> str:
         """The output text without its leading time and priority."""
-        return _PREFIX.sub("", self.raw_output, count=1)
+        prefix = _PREFIX.match(self.raw_output)
+        return self.raw_output if prefix is None else self.raw_output[prefix.end() :]
 
     @property
     def fields(self) -> dict[str, str]:
@@ -96,15 +102,15 @@ class Alert:
         return fields
 
     def get(self, field: str) -> str | None:
-        """Return one field's value, or None where it is absent.
+        """Return one field's value, or None where it is absent; ``evt.time`` as RFC 3339, whatever the transport.
 
         Absent are a missing key, the empty string, ``<NA>``, ``host`` as a
         container, and −1 or 4294967295 as a user id (no login session).
         """
         value = self.raw_fields.get(field)
-        if value is None or value in _ABSENT_BY_FIELD.get(field, _ABSENT):
-            return self._derived(field) if value is None else None
-        return value
+        if value is None or field == "evt.time":
+            return self._derived(field)
+        return None if value in _ABSENT_BY_FIELD.get(field, _ABSENT) else value
 
     def _derived(self, field: str) -> str | None:
         """Fields that every alert has although Falco does not list them."""

@@ -1,0 +1,1 @@
+"""Where alerts come from: Falco's gRPC server, Falco's http_output, JSON lines."""
