@@ -1,0 +1,71 @@
+"""The catalog: which advice a rule gets.
+
+Owns matching an alert to its entry: by rule and source, by rule alone, by a
+name that upstream used earlier, and otherwise by composing general advice.
+Refuses to render anything (see ``report.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+
+from exporter.alert import Alert
+from exporter.catalog.index import RuleFacts, official_rules
+from exporter.catalog.loader import Documents, Procedure, load_files
+from exporter.catalog.model import Entry
+from exporter.errors import CatalogError
+
+
+class Catalog:
+    """Every entry, ready to be matched."""
+
+    def __init__(self, entries: Iterable[Entry], procedures: Iterable[Procedure], rules: Iterable[RuleFacts]) -> None:
+        self._entries = {(entry.rule, entry.source): entry for entry in entries}
+        self._by_name: dict[str, Entry] = {}
+        for entry in self._entries.values():
+            for name in entry.former_names:
+                self._by_name.setdefault(name, entry)
+        self._by_name |= {entry.rule: entry for entry in self._entries.values()}
+        self.procedures = {procedure.name: procedure for procedure in procedures}
+        self.rules = {facts.rule: facts for facts in rules}
+        """Facts of the official rules, by name."""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries, by source and rule."""
+        return tuple(sorted(self._entries.values(), key=lambda entry: (entry.source, entry.rule)))
+
+    def entry(self, rule: str, source: str = "") -> Entry | None:
+        """Return the entry written for this rule, None where there is none."""
+        return self._entries.get((rule, source)) or self._by_name.get(rule)
+
+    def facts(self, rule: str) -> RuleFacts | None:
+        """Return what upstream's rules files say about the rule, by its current or an earlier name."""
+        entry = self._by_name.get(rule)
+        return self.rules.get(rule) or (self.rules.get(entry.rule) if entry else None)
+
+    def match(self, alert: Alert) -> Entry | None:
+        """Return the alert's entry, None where none was written for its rule."""
+        return self.entry(alert.rule, alert.source)
+
+
+def shipped_files() -> list[Path]:
+    """Return the catalog files that come with the program."""
+    root = Path(str(resources.files("exporter.catalog").joinpath("data")))
+    return sorted(root.rglob("*.yaml"))
+
+
+def load_catalog(directories: Sequence[Path] = ()) -> Catalog:
+    """Return the shipped catalog with the operator's own directories laid over it, in order.
+
+    Raises CatalogError naming file, line and key.
+    """
+    documents = Documents()
+    load_files([path for path in shipped_files() if path.name != "attack.yaml"], documents)
+    for directory in directories:
+        if not directory.is_dir():
+            raise CatalogError(f"{directory}: no such directory; catalog directories hold *.yaml files")
+        load_files(sorted([*directory.glob("*.yaml"), *directory.glob("*.yml")]), documents, overlay=True)
+    return Catalog(documents.entries.values(), documents.procedures.values(), official_rules())

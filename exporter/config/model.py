@@ -1,0 +1,201 @@
+"""The settings, typed, with defaults and units.
+
+Owns what can be set and what it means; refuses to know where a value came
+from (see ``loader.py``). Each field's metadata carries its help text; the
+flag, the environment variable and the YAML key are made from its path, so
+that no setting exists in one of them alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+def setting(default: Any, help_text: str, **metadata: Any) -> Any:
+    """Declare one setting: its default, one line of help, and e.g. ``choices``."""
+    return field(default=default, metadata={"help": help_text, **metadata})
+
+
+@dataclass(frozen=True)
+class TlsClient:
+    """Files of a TLS client, PEM."""
+
+    ca_file: Path | None = setting(None, "certificate authority that signed the server's certificate (PEM)")
+    cert_file: Path | None = setting(None, "our client certificate (PEM)")
+    key_file: Path | None = setting(None, "our client certificate's private key (PEM)")
+
+
+@dataclass(frozen=True)
+class TlsServer:
+    """Files of a TLS listener, PEM."""
+
+    cert_file: Path | None = setting(None, "the listener's certificate (PEM)")
+    key_file: Path | None = setting(None, "the listener's private key (PEM)")
+    client_ca_file: Path | None = setting(None, "ask for client certificates signed by this authority (PEM)")
+
+
+@dataclass(frozen=True)
+class FalcoTarget:
+    """One Falco gRPC server."""
+
+    address: str = setting(
+        "unix:///run/falco/falco.sock", "Falco's gRPC server: unix:///PATH or HOST:PORT (mutual TLS)"
+    )
+    name: str = setting("", "the target's name in logs and labels (default: its address)")
+    tls: TlsClient = field(default_factory=TlsClient)
+
+    @property
+    def label(self) -> str:
+        """The name in logs and labels."""
+        return self.name or self.address
+
+
+@dataclass(frozen=True)
+class FalcoGrpc:
+    """The gRPC source, for every target alike."""
+
+    method: str = setting("get", "how alerts are asked for", choices=("get", "sub"))
+    poll_ceiling_seconds: float = setting(0.05, "longest pause between two polls of an idle Falco")
+    reconnect_ceiling_seconds: float = setting(30.0, "longest pause between two tries to reach a Falco that is away")
+
+
+@dataclass(frozen=True)
+class FalcoHttp:
+    """The listener for Falco's http_output."""
+
+    address: str = setting("", "listen for Falco's http_output here, e.g. :2801 (default: off)")
+    path: str = setting("/", "path that Falco posts to")
+    tls: TlsServer = field(default_factory=TlsServer)
+    bearer_token_file: Path | None = setting(None, "file with the token that Falco must send")
+    basic_auth_user: str = setting("", "user name that Falco must send")
+    basic_auth_password_file: Path | None = setting(None, "file with that user's password")
+    body_limit_bytes: int = setting(1_048_576, "largest accepted body")
+    connection_limit: int = setting(256, "most connections at once")
+    read_timeout_seconds: float = setting(10.0, "longest time for a request to arrive whole")
+
+
+@dataclass(frozen=True)
+class JsonLines:
+    """Alerts as JSON lines."""
+
+    stdin: bool = setting(False, "read alerts as JSON lines from standard input (Falco's program_output)")
+    file: Path | None = setting(None, "follow a file of JSON lines (Falco's file_output)")
+    state_file: Path | None = setting(None, "where to remember how far the file was read (default: beside the queue)")
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The Prometheus metrics."""
+
+    extra_labels: tuple[str, ...] = setting(
+        (), "output fields to add as labels of falco_events_total, e.g. k8s.pod.name"
+    )
+    series_limit: int = setting(10_000, "most series of falco_events_total; the rest counts in one overflow series")
+    series_idle_seconds: float = setting(86_400.0, "forget a series of falco_events_total idle for longer (0: never)")
+    rules_files: tuple[Path, ...] = setting((), "rules files whose rules start at 0")
+    legacy_falco_events: bool = setting(False, "also expose falco-exporter's falco_events")
+
+
+@dataclass(frozen=True)
+class Otlp:
+    """OpenTelemetry log records. What is not set here follows the standard OTEL_* variables."""
+
+    endpoint: str = setting("", "OTLP endpoint, e.g. http://collector:4317 (default: OTEL_EXPORTER_OTLP_*; none: off)")
+    protocol: str = setting(
+        "", "OTLP transport (default: OTEL_EXPORTER_OTLP_PROTOCOL, else grpc)", choices=("", "grpc", "http/protobuf")
+    )
+    service_name: str = setting("", "resource attribute service.name (default: OTEL_SERVICE_NAME, else falco)")
+    record_limit_bytes: int = setting(48_000, "cut a record's attributes above this size (Loki refuses 65,536)")
+    attribute_limit: int = setting(100, "cut a record's attributes above this number (Loki refuses 128)")
+    advice: bool = setting(True, "put the mitigation advice into each record")
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The durable queue between us and the collector."""
+
+    directory: Path | None = setting(None, "directory of the queue on disk (default: in memory alone)")
+    limit_bytes: int = setting(536_870_912, "most bytes that wait")
+    limit_age_seconds: float = setting(86_400.0, "longest time that a record waits")
+    when_full: str = setting("wait", "what happens when it is full", choices=("wait", "drop-oldest"))
+    unready_after_seconds: float = setting(300.0, "/readyz fails once delivery has been failing for this long")
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Joining a flood of the same alert into one log record."""
+
+    window_seconds: float = setting(0.0, "join the same alerts within this window (0: off)")
+    fields: tuple[str, ...] = setting(
+        ("proc.name", "container.id", "fd.name"), "fields that must be equal besides rule and host"
+    )
+
+
+@dataclass(frozen=True)
+class Web:
+    """The metrics and report pages."""
+
+    listen_address: str = setting(":9376", "where /metrics is served")
+    reports_address: str = setting("", "serve the report pages on a listener of their own (default: with the metrics)")
+    config_file: Path | None = setting(None, "Prometheus web configuration file: TLS and basic auth")
+    probe_address: str = setting("", "also serve /liveness and /readiness here, as falco-exporter did on :19376")
+    external_url: str = setting("", "the address under which people reach the report pages")
+    grafana_url: str = setting("", "the address of Grafana, for links to the dashboards")
+    recent_reports: int = setting(1_000, "how many recent reports are kept in memory")
+    connection_limit: int = setting(256, "most connections at once")
+    request_timeout_seconds: float = setting(10.0, "longest time for a request to arrive whole")
+
+
+@dataclass(frozen=True)
+class Redaction:
+    """What is masked before any sink sees it."""
+
+    fields: tuple[str, ...] = setting((), "output fields whose values are masked")
+    patterns: tuple[str, ...] = setting((), "regular expressions; what they match is masked in every value")
+
+
+@dataclass(frozen=True)
+class ServeGrpc:
+    """Falco's gRPC API offered to others."""
+
+    address: str = setting("", "offer Falco's gRPC API here: unix:///PATH or HOST:PORT (default: off)")
+    tls: TlsServer = field(default_factory=TlsServer)
+    subscriber_limit_alerts: int = setting(10_000, "alerts that wait for one slow subscriber before it is cut off")
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The advice."""
+
+    directories: tuple[Path, ...] = setting((), "your own catalog files: add, replace or extend entries")
+
+
+@dataclass(frozen=True)
+class Logging:
+    """The exporter's own log."""
+
+    level: str = setting("info", "least level that is logged", choices=("debug", "info", "warning", "error"))
+    format: str = setting("text", "form of a log line", choices=("text", "json"))
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that can be set."""
+
+    targets: tuple[FalcoTarget, ...] = ()
+    """The Falco gRPC servers; empty where alerts come another way."""
+    grpc: FalcoGrpc = field(default_factory=FalcoGrpc)
+    http: FalcoHttp = field(default_factory=FalcoHttp)
+    json_lines: JsonLines = field(default_factory=JsonLines)
+    metrics: Metrics = field(default_factory=Metrics)
+    otlp: Otlp = field(default_factory=Otlp)
+    queue: Queue = field(default_factory=Queue)
+    grouping: Grouping = field(default_factory=Grouping)
+    web: Web = field(default_factory=Web)
+    redaction: Redaction = field(default_factory=Redaction)
+    serve_grpc: ServeGrpc = field(default_factory=ServeGrpc)
+    catalog: Catalog = field(default_factory=Catalog)
+    log: Logging = field(default_factory=Logging)
+    shutdown_seconds: float = setting(10.0, "longest time to drain on SIGTERM")
