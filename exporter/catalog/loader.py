@@ -25,9 +25,9 @@ from exporter.catalog.model import (
     Recommendation,
     Sign,
 )
-from exporter.catalog.nodes import Node, read_document
 from exporter.catalog.template import CommandTemplate, ContentTemplate, ProseTemplate
 from exporter.errors import CatalogError
+from exporter.yaml_nodes import Node, read_document
 
 _DOCUMENT_KEYS = frozenset({"ruleset", "source", "entries", "procedures"})
 _ENTRY_KEYS = frozenset(
@@ -70,7 +70,7 @@ def load_files(paths: list[Path], documents: Documents, *, overlay: bool = False
     With ``overlay`` an entry may replace or extend one that is there; without
     it a second entry for a rule is an error. Raises CatalogError.
     """
-    roots = [read_document(path).mapping(_DOCUMENT_KEYS) for path in paths]
+    roots = [read_document(path, CatalogError).mapping(_DOCUMENT_KEYS) for path in paths]
     for root in roots:
         for node in root["procedures"].items() if "procedures" in root else ():
             _add_procedure(node, documents.procedures, overlay=overlay)

@@ -59,6 +59,8 @@ class FalcoGrpc:
     method: str = setting("get", "how alerts are asked for", choices=("get", "sub"))
     poll_ceiling_seconds: float = setting(0.05, "longest pause between two polls of an idle Falco")
     reconnect_ceiling_seconds: float = setting(30.0, "longest pause between two tries to reach a Falco that is away")
+    tls: TlsClient = field(default_factory=TlsClient)
+    """For every target on TCP that has no files of its own."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ class FalcoHttp:
 class JsonLines:
     """Alerts as JSON lines."""
 
-    stdin: bool = setting(False, "read alerts as JSON lines from standard input (Falco's program_output)")
+    stdin: bool = setting(
+        False, "read alerts as JSON lines from standard input (Falco's program_output)", flag="--stdin"
+    )
     file: Path | None = setting(None, "follow a file of JSON lines (Falco's file_output)")
     state_file: Path | None = setting(None, "where to remember how far the file was read (default: beside the queue)")
 
@@ -139,7 +143,9 @@ class Web:
 
     listen_address: str = setting(":9376", "where /metrics is served")
     reports_address: str = setting("", "serve the report pages on a listener of their own (default: with the metrics)")
-    config_file: Path | None = setting(None, "Prometheus web configuration file: TLS and basic auth")
+    config_file: Path | None = setting(
+        None, "Prometheus web configuration file: TLS and basic auth", flag="--web.config.file"
+    )
     probe_address: str = setting("", "also serve /liveness and /readiness here, as falco-exporter did on :19376")
     external_url: str = setting("", "the address under which people reach the report pages")
     grafana_url: str = setting("", "the address of Grafana, for links to the dashboards")
@@ -160,7 +166,9 @@ class Redaction:
 class ServeGrpc:
     """Falco's gRPC API offered to others."""
 
-    address: str = setting("", "offer Falco's gRPC API here: unix:///PATH or HOST:PORT (default: off)")
+    address: str = setting(
+        "", "offer Falco's gRPC API here: unix:///PATH or HOST:PORT (default: off)", flag="--serve-grpc"
+    )
     tls: TlsServer = field(default_factory=TlsServer)
     subscriber_limit_alerts: int = setting(10_000, "alerts that wait for one slow subscriber before it is cut off")
 

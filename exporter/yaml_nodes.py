@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from exporter.errors import CatalogError
+from exporter.errors import ExporterError
 
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -19,50 +19,59 @@ _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class Node:
     """One YAML node with its place: file, line and the key that leads to it."""
 
-    def __init__(self, node: yaml.Node, *, file: str, key: str) -> None:
+    def __init__(self, node: yaml.Node, *, file: str, key: str, error_type: type[ExporterError]) -> None:
         self._node = node
+        self._error_type = error_type
         self.file = file
         self.key = key
+
+    def _at(self, node: yaml.Node, key: str) -> Node:
+        return Node(node, file=self.file, key=key, error_type=self._error_type)
 
     @property
     def place(self) -> str:
         """``FILE:LINE: KEY``, as editors and terminals make it clickable."""
         return f"{self.file}:{self._node.start_mark.line + 1}: {self.key}"
 
-    def error(self, message: str) -> CatalogError:
+    def error(self, message: str) -> ExporterError:
         """Return an error that says where it stands."""
-        return CatalogError(f"{self.place}: {message}")
+        return self._error_type(f"{self.place}: {message}")
 
     def text(self) -> str:
-        """Return the scalar's text. Raises CatalogError for anything else."""
+        """Return the scalar's text. Raises the error type for anything else."""
         if not isinstance(self._node, yaml.ScalarNode) or self._node.tag == "tag:yaml.org,2002:null":
             raise self.error(f"found {_kind(self._node)}, expected a text")
         return str(self._node.value)
 
     def items(self) -> Iterator[Node]:
-        """Yield a sequence's items. Raises CatalogError for anything else."""
+        """Yield a sequence's items. Raises the error type for anything else."""
         if not isinstance(self._node, yaml.SequenceNode):
             raise self.error(f"found {_kind(self._node)}, expected a list")
         for index, item in enumerate(self._node.value):
-            yield Node(item, file=self.file, key=f"{self.key}[{index}]")
+            yield self._at(item, f"{self.key}[{index}]")
 
     def mapping(self, allowed: frozenset[str], required: frozenset[str] = frozenset()) -> dict[str, Node]:
-        """Return a mapping's values by key. Raises CatalogError for an unknown, doubled or missing key."""
+        """Return a mapping's values by key. Raises the error type for an unknown, doubled or missing key."""
         if not isinstance(self._node, yaml.MappingNode):
             raise self.error(f"found {_kind(self._node)}, expected keys and values")
         found: dict[str, Node] = {}
         for key_node, value in self._node.value:
             key = str(key_node.value)
-            child = Node(value, file=self.file, key=f"{self.key}.{key}" if self.key else key)
+            child = self._at(value, f"{self.key}.{key}" if self.key else key)
             if key not in allowed:
-                at = Node(key_node, file=self.file, key=child.key)
-                raise at.error(f"unknown key {key!r}; expected one of: {', '.join(sorted(allowed))}")
+                raise self._at(key_node, child.key).error(
+                    f"unknown key {key!r}; expected one of: {', '.join(sorted(allowed))}"
+                )
             if key in found:
                 raise child.error("the key stands twice")
             found[key] = child
         if missing := required - found.keys():
             raise self.error(f"missing key: {', '.join(sorted(missing))}")
         return found
+
+    def is_list(self) -> bool:
+        """Whether the node is a sequence."""
+        return isinstance(self._node, yaml.SequenceNode)
 
     def is_text(self) -> bool:
         """Whether the node is a scalar."""
@@ -77,22 +86,22 @@ def _kind(node: yaml.Node) -> str:
     return f"the text {str(node.value)[:40]!r}" if node.value else "nothing"
 
 
-def read_document(path: Path) -> Node:
-    """Return the root node of the file's one document.
+def read_document(path: Path, error_type: type[ExporterError]) -> Node:
+    """Return the root node of the file's one document; its complaints are of ``error_type``.
 
-    Raises CatalogError where the file cannot be read, is no YAML, or holds nothing.
+    Raises the error type where the file cannot be read, is no YAML, or holds nothing.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise CatalogError(f"{path}: cannot be read: {exc}") from exc
+        raise error_type(f"{path}: cannot be read: {exc}") from exc
     try:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
-        raise CatalogError(f"{path}:{line}: not valid YAML: {exc.problem}") from exc
+        raise error_type(f"{path}:{line}: not valid YAML: {exc.problem}") from exc
     except yaml.YAMLError as exc:
-        raise CatalogError(f"{path}: not valid YAML: {exc}") from exc
+        raise error_type(f"{path}: not valid YAML: {exc}") from exc
     if root is None:
-        raise CatalogError(f"{path}:1: the file is empty; expected `entries:` or `procedures:`")
-    return Node(root, file=str(path), key="")
+        raise error_type(f"{path}:1: the file is empty; expected keys and values")
+    return Node(root, file=str(path), key="", error_type=error_type)
