@@ -1,0 +1,70 @@
+"""The command line: ``falco-report-exporter COMMAND``.
+
+Owns arguments, exit codes and the only printing (with ``commands/``). Exit
+codes: 0 done, 1 the answer is no (a check failed, a line was bad), 2 wrong
+use or wrong configuration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from exporter import __version__
+from exporter.commands import arguments
+from exporter.errors import ExporterError
+
+_DESCRIPTION = """\
+Turns every Falco alert into a Prometheus metric, an OpenTelemetry log record
+and a report with mitigation advice.
+
+  falco-report-exporter demo              see it work, without Falco
+  falco-report-exporter check             is my configuration right, is Falco there?
+  falco-report-exporter run               run beside Falco
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of every command, for ``main`` and for shell completion."""
+    parser = argparse.ArgumentParser(
+        prog="falco-report-exporter", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    arguments.add_run(commands)
+    arguments.add_demo(commands)
+    arguments.add_check(commands)
+    arguments.add_report(commands)
+    arguments.add_catalog(commands)
+    arguments.add_health(commands)
+    completion = commands.add_parser("completion", help="print a shell completion script")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell to complete in")
+    completion.set_defaults(start=_completion)
+    return parser
+
+
+def _completion(given: argparse.Namespace) -> int:
+    import shtab
+
+    print(shtab.complete(build_parser(), shell=given.shell))
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = build_parser().parse_args(argv)
+    try:
+        return int(given.start(given))
+    except ExporterError as exc:
+        name = Path(sys.argv[0]).name if argv is None else "falco-report-exporter"
+        for line in str(exc).splitlines():
+            print(f"{name}: {line}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing is wrong, and nothing more can be said.
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,1 @@
+"""What each command does; with ``cli`` the only place that prints."""

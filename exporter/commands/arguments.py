@@ -1,0 +1,221 @@
+"""Arguments of each command.
+
+Owns flags and help texts; the commands' modules are imported only when they
+run, so that ``--help`` and completion answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from exporter.config.loader import FILE_VARIABLE, TARGETS_VARIABLE, load_config
+from exporter.config.model import Config
+from exporter.config.options import Option, options
+from exporter.config.values import from_text
+
+Commands = Any
+"""argparse's sub-parsers, whose type argparse keeps private."""
+
+_PRECEDENCE = f"""\
+Settings come from flags, then environment variables, then the YAML file, then
+defaults. Every flag --SECTION.SOME-NAME is FALCO_REPORT_EXPORTER_SECTION_SOME_NAME
+in the environment and `section: {{some_name: …}}` in the file (--config, or
+{FILE_VARIABLE}). {TARGETS_VARIABLE} takes several
+addresses with commas. OTEL_* variables work as OpenTelemetry documents them.
+"""
+_FORMATS = ("text", "markdown", "html", "json")
+
+
+def _path(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str, **options_: Any) -> None:
+    action: Any = parser.add_argument(*names, **options_)
+    action.complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.usage = "%(prog)s [SETTING …]"
+    parser.epilog = _PRECEDENCE
+    _path(parser, "--config", type=Path, metavar="FILE", help="read settings from this YAML file")
+    parser.add_argument(
+        "--target", action="append", dest="targets", metavar="ADDRESS",
+        help="a Falco gRPC server, unix:///PATH or HOST:PORT; again for several "
+        "(default: unix:///run/falco/falco.sock)",
+    )  # fmt: skip
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for option in options():
+        section = option.path[0] if len(option.path) > 1 else "general"
+        group = groups.setdefault(
+            section, parser.add_argument_group(section) if section not in groups else groups[section]
+        )
+        _add_option(group, option)
+
+
+def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
+    help_text = option.help_text
+    if option.default not in (None, "", (), False):
+        default = ",".join(map(str, option.default)) if option.many else option.default
+        help_text += f" (default: {default})"
+    keywords: dict[str, Any] = {"dest": option.key, "default": None, "help": help_text.replace("%", "%%")}
+    if option.kind is bool:
+        group.add_argument(option.flag, action=argparse.BooleanOptionalAction, **keywords)
+        return
+    keywords["metavar"] = {int: "N", float: "SECONDS" if "seconds" in option.key else "X", Path: "FILE"}.get(
+        option.kind, "TEXT"
+    )
+    if option.choices:
+        keywords |= {"choices": [choice for choice in option.choices if choice], "metavar": None}
+    if option.many:
+        group.add_argument(option.flag, action="append", type=partial(_convert, option), **keywords)
+    elif option.kind is Path:
+        _path(group, option.flag, type=partial(_convert, option), **keywords)
+    else:
+        group.add_argument(option.flag, type=partial(_convert, option), **keywords)
+
+
+def _convert(option: Option, text: str) -> Any:
+    try:
+        return from_text(text, option.kind, option.choices)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def config_from(given: argparse.Namespace, *, demo: bool = False) -> Config:
+    """Return the settings that the command line, the environment and the file give. Raises ConfigError."""
+    flags = {
+        key: tuple(value) if isinstance(value, list) and key != "targets" else value
+        for key, value in vars(given).items()
+    }
+    return load_config(flags, os.environ, given.config, demo=demo)
+
+
+def add_run(commands: Commands) -> None:
+    """Add ``run``."""
+    parser = commands.add_parser("run", help="run the exporter", description="Run until SIGTERM or Ctrl-C.")
+    _add_settings(parser)
+    parser.set_defaults(start=_run)
+
+
+def _run(given: argparse.Namespace) -> int:
+    from exporter.commands.run import run
+
+    return run(config_from(given))
+
+
+def add_demo(commands: Commands) -> None:
+    """Add ``demo``."""
+    parser = commands.add_parser(
+        "demo",
+        help="run against a simulated Falco",
+        description="Start a simulated Falco on a unix socket and run the whole exporter against it.",
+    )
+    parser.add_argument(
+        "--once", action="store_true",
+        help="play the scenario, print the reference alert's report and the metrics, and exit",
+    )  # fmt: skip
+    parser.add_argument("--rate", type=float, default=1.0, metavar="N", help="alerts a second afterwards (default: 1)")
+    _add_settings(parser)
+    parser.set_defaults(start=_demo)
+
+
+def _demo(given: argparse.Namespace) -> int:
+    from exporter.commands.demo import demo
+
+    return demo(config_from(given, demo=True), once=given.once, rate=given.rate)
+
+
+def add_check(commands: Commands) -> None:
+    """Add ``check``."""
+    parser = commands.add_parser(
+        "check",
+        help="check the configuration and try every connection",
+        description="Validate the configuration and the catalog, then try each Falco target and the OTLP endpoint. "
+        "Exits 1 when one does not work, and says what to do.",
+    )
+    _add_settings(parser)
+    parser.set_defaults(start=_check)
+
+
+def _check(given: argparse.Namespace) -> int:
+    from exporter.commands.check import check
+
+    return check(config_from(given))
+
+
+def add_health(commands: Commands) -> None:
+    """Add ``health``."""
+    parser = commands.add_parser(
+        "health",
+        help="ask a running exporter whether it is healthy (for HEALTHCHECK)",
+        description="Ask /healthz of the exporter that runs with these settings on this host. "
+        "Exits 1 when it is not well.",
+    )
+    _add_settings(parser)
+    parser.set_defaults(start=_health)
+
+
+def _health(given: argparse.Namespace) -> int:
+    from exporter.commands.health import health
+
+    return health(config_from(given))
+
+
+def _add_catalog_directories(parser: argparse.ArgumentParser) -> None:
+    _path(
+        parser, "--catalog.directories", dest="directories", action="append", type=Path, default=[],
+        metavar="DIRECTORY", help="your own catalog files; again for several",
+    )  # fmt: skip
+
+
+def add_report(commands: Commands) -> None:
+    """Add ``report``."""
+    parser = commands.add_parser(
+        "report",
+        help="print reports of alerts from files or standard input",
+        description="Read Falco alerts as JSON lines and print a report of each.",
+    )
+    _path(parser, "files", nargs="*", type=Path, metavar="FILE", help="files of JSON lines (default: standard input)")
+    parser.add_argument("--format", choices=_FORMATS, default="text", help="form of the reports (default: text)")
+    _add_catalog_directories(parser)
+    parser.set_defaults(start=_report)
+
+
+def _report(given: argparse.Namespace) -> int:
+    from exporter.commands.report import report
+
+    return report(given.files, given.format, given.directories)
+
+
+def add_catalog(commands: Commands) -> None:
+    """Add ``catalog``."""
+    parser = commands.add_parser("catalog", help="look into the catalog of advice")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="list every entry")
+    listing.add_argument("--source", default="", help="only rules of this event source")
+    show = actions.add_parser("show", help="print one rule's advice, with made-up values")
+    show.add_argument("rule", metavar="RULE", help="the rule's name")
+    show.add_argument("--format", choices=_FORMATS, default="text", help="form of the report (default: text)")
+    validate = actions.add_parser("validate", help="check every entry, yours included")
+    coverage = actions.add_parser("coverage", help="which rules of these files have an entry of their own?")
+    _path(coverage, "rules_files", nargs="+", type=Path, metavar="RULES_FILE", help="Falco rules files")
+    coverage.add_argument(
+        "--min", type=float, default=100.0, metavar="PERCENT", help="exit 1 below this (default: 100)"
+    )
+    for action in (listing, show, validate, coverage):
+        _add_catalog_directories(action)
+        action.set_defaults(start=_catalog)
+
+
+def _catalog(given: argparse.Namespace) -> int:
+    from exporter.commands import catalog
+
+    if given.action == "list":
+        return catalog.list_entries(given.directories, source=given.source)
+    if given.action == "show":
+        return catalog.show(given.rule, given.format, given.directories)
+    if given.action == "validate":
+        return catalog.validate(given.directories)
+    return catalog.coverage(given.rules_files, given.directories, minimum_percent=given.min)

@@ -1,0 +1,138 @@
+"""Where settings come from: flags before environment before file before defaults.
+
+Owns the precedence and the only reading of the environment. Every complaint
+names the flag, the variable, or the file, line and key. What only makes sense
+together is judged in ``validate.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from exporter.config.model import Config, FalcoTarget, TlsClient
+from exporter.config.options import ENVIRONMENT_PREFIX, Option, options
+from exporter.config.validate import validate
+from exporter.config.values import from_text, items_from_text
+from exporter.errors import ConfigError
+from exporter.yaml_nodes import Node, read_document
+
+TARGETS_VARIABLE = ENVIRONMENT_PREFIX + "TARGETS"
+FILE_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
+_TARGET_KEYS = frozenset({"address", "name", "tls"})
+_TLS_KEYS = frozenset(field.name for field in dataclasses.fields(TlsClient))
+Values = dict[tuple[str, ...], Any]
+
+
+def load_config(
+    flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None, *, demo: bool = False
+) -> Config:
+    """Return the settings, checked whole.
+
+    ``flags`` maps option keys (``web.listen_address``; ``targets`` to a list of
+    addresses) to what was given on the command line. Raises ConfigError.
+    """
+    known = {option.path: option for option in options()}
+    values: Values = {path: option.default for path, option in known.items()}
+    targets: tuple[FalcoTarget, ...] = ()
+    file = file or (Path(environment[FILE_VARIABLE]) if environment.get(FILE_VARIABLE) else None)
+    if file is not None:
+        targets = _read_file(file, known, values)
+    targets = _read_environment(environment, known, values) or targets
+    if flags.get("targets"):
+        targets = tuple(FalcoTarget(address) for address in flags["targets"])
+    values |= {path: flags[option.key] for path, option in known.items() if flags.get(option.key) is not None}
+    config = _with_targets(_build(Config, values), targets, demo=demo)
+    validate(config)
+    return config
+
+
+def _read_file(file: Path, known: Mapping[tuple[str, ...], Option], values: Values) -> tuple[FalcoTarget, ...]:
+    root = read_document(file, ConfigError)
+    top = {path[0] for path in known} | {"targets"}
+    keys = root.mapping(frozenset(top))
+    targets = tuple(_target(node) for node in keys.pop("targets").items()) if "targets" in keys else ()
+    for name, node in keys.items():
+        _read_node(node, (name,), known, values)
+    return targets
+
+
+def _read_node(node: Node, path: tuple[str, ...], known: Mapping[tuple[str, ...], Option], values: Values) -> None:
+    option = known.get(path)
+    if option is None:
+        below = frozenset(other[len(path)] for other in known if other[: len(path)] == path)
+        for name, child in node.mapping(below).items():
+            _read_node(child, (*path, name), known, values)
+    elif option.many and node.is_list():
+        values[path] = tuple(_value(item, option) for item in node.items())
+    else:
+        values[path] = (_value(node, option),) if option.many else _value(node, option)
+
+
+def _value(node: Node, option: Option) -> Any:
+    try:
+        return from_text(node.text(), option.kind, option.choices)
+    except ValueError as exc:
+        raise node.error(str(exc)) from exc
+
+
+def _target(node: Node) -> FalcoTarget:
+    if node.is_text():
+        return FalcoTarget(node.text())
+    keys = node.mapping(_TARGET_KEYS, frozenset({"address"}))
+    tls = keys["tls"].mapping(_TLS_KEYS) if "tls" in keys else {}
+    return FalcoTarget(
+        address=keys["address"].text(),
+        name=keys["name"].text() if "name" in keys else "",
+        tls=TlsClient(**{key: Path(child.text()).expanduser() for key, child in tls.items()}),
+    )
+
+
+def _read_environment(
+    environment: Mapping[str, str], known: Mapping[tuple[str, ...], Option], values: Values
+) -> tuple[FalcoTarget, ...]:
+    by_variable = {option.variable: option for option in known.values()}
+    for variable in sorted(environment):
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in {TARGETS_VARIABLE, FILE_VARIABLE}:
+            continue
+        option = by_variable.get(variable)
+        if option is None:
+            raise ConfigError(
+                f"environment variable {variable}: no such setting; `falco-report-exporter run --help` lists them"
+            )
+        text = environment[variable]
+        try:
+            values[option.path] = (
+                items_from_text(text, option.kind) if option.many else from_text(text, option.kind, option.choices)
+            )
+        except ValueError as exc:
+            raise ConfigError(f"environment variable {variable}: {exc}") from exc
+    return tuple(FalcoTarget(item) for item in items_from_text(environment.get(TARGETS_VARIABLE, ""), str))
+
+
+def _build(model: Any, values: Values, path: tuple[str, ...] = ()) -> Any:
+    arguments: dict[str, Any] = {}
+    for field in dataclasses.fields(model):
+        here = (*path, field.name)
+        if here in values:
+            arguments[field.name] = values[here]
+        elif any(other[: len(here)] == here for other in values):
+            factory = field.default_factory
+            arguments[field.name] = _build(factory, values, here)
+    return model(**arguments)
+
+
+def _with_targets(config: Config, targets: tuple[FalcoTarget, ...], *, demo: bool) -> Config:
+    """Give TCP targets the common TLS files; without any source, the default socket is the target."""
+    other_way = config.http.address or config.json_lines.stdin or config.json_lines.file or demo
+    if not targets and not other_way:
+        targets = (FalcoTarget(),)
+    return dataclasses.replace(
+        config,
+        targets=tuple(
+            dataclasses.replace(target, tls=config.grpc.tls) if target.tls == TlsClient() else target
+            for target in targets
+        ),
+    )

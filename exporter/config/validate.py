@@ -1,0 +1,156 @@
+"""What settings must be together, checked before any socket opens.
+
+Owns rules about values and combinations; each complaint names the setting's
+YAML key, what was found and what was expected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from exporter.config.model import Config, FalcoTarget, TlsServer
+from exporter.errors import ConfigError
+
+_FIELD = re.compile(r"[a-z][A-Za-z0-9_.]*(\[[^\]]+\])?\Z")
+_HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^:\s\[\]/]*):(\d{1,5})\Z")
+_POSITIVE = (
+    "grpc.poll_ceiling_seconds",
+    "grpc.reconnect_ceiling_seconds",
+    "http.body_limit_bytes",
+    "http.connection_limit",
+    "http.read_timeout_seconds",
+    "metrics.series_limit",
+    "otlp.record_limit_bytes",
+    "otlp.attribute_limit",
+    "queue.limit_bytes",
+    "queue.limit_age_seconds",
+    "web.recent_reports",
+    "web.connection_limit",
+    "web.request_timeout_seconds",
+    "serve_grpc.subscriber_limit_alerts",
+)
+
+
+def validate(config: Config) -> None:
+    """Raise ConfigError listing everything that is wrong, a line each."""
+    if problems := [*_values(config), *_addresses(config), *_targets(config), *_files(config), *_together(config)]:
+        raise ConfigError("\n".join(problems))
+
+
+def _values(config: Config) -> Iterator[str]:
+    for key in _POSITIVE:
+        section, name = key.split(".")
+        if (value := getattr(getattr(config, section), name)) <= 0:
+            yield f"{key}: found {value}, expected a number above 0"
+    if config.otlp.attribute_limit > 128:
+        yield f"otlp.attribute_limit: found {config.otlp.attribute_limit}, expected at most 128 (the SDK's own limit)"
+    for key, fields in (
+        ("metrics.extra_labels", config.metrics.extra_labels),
+        ("redaction.fields", config.redaction.fields),
+        ("grouping.fields", config.grouping.fields),
+    ):
+        for field in fields:
+            if not _FIELD.match(field):
+                yield f"{key}: found {field!r}, expected a Falco output field such as k8s.pod.name"
+    for pattern in config.redaction.patterns:
+        try:
+            re.compile(pattern)
+        except re.error as exc:
+            yield f"redaction.patterns: {pattern!r} is no regular expression: {exc}"
+
+
+def _addresses(config: Config) -> Iterator[str]:
+    for key, address in (
+        ("web.listen_address", config.web.listen_address),
+        ("web.reports_address", config.web.reports_address),
+        ("web.probe_address", config.web.probe_address),
+        ("http.address", config.http.address),
+        ("serve_grpc.address", config.serve_grpc.address),
+    ):
+        if address and not is_address(address, unix=key == "serve_grpc.address"):
+            yield f"{key}: found {address!r}, expected [HOST]:PORT, e.g. :9376 or 127.0.0.1:9376"
+    for key, url in (("web.external_url", config.web.external_url), ("web.grafana_url", config.web.grafana_url)):
+        if url and not re.match(r"https?://[^\s/]+", url):
+            yield f"{key}: found {url!r}, expected an address that starts with http:// or https://"
+    if not config.http.path.startswith("/"):
+        yield f"http.path: found {config.http.path!r}, expected a path that starts with /"
+
+
+def is_address(address: str, *, unix: bool = False) -> bool:
+    """Whether the text is HOST:PORT, :PORT, or (with ``unix``) unix:///PATH."""
+    if address.startswith("unix:"):
+        return unix and address.removeprefix("unix:").lstrip("/") != ""
+    match = _HOST_PORT.match(address)
+    return match is not None and int(match[1]) <= 65_535
+
+
+def _targets(config: Config) -> Iterator[str]:
+    doubled = [label for label, count in Counter(target.label for target in config.targets).items() if count > 1]
+    for label in doubled:
+        yield f"targets: {label!r} stands twice; each alert would go to either of the two connections"
+    for target in config.targets:
+        yield from _target(target)
+
+
+def _target(target: FalcoTarget) -> Iterator[str]:
+    where = f"targets: {target.label}"
+    if not is_address(target.address, unix=True) or target.address.startswith(":"):
+        yield f"{where}: found the address {target.address!r}, expected unix:///run/falco/falco.sock or HOST:PORT"
+    elif not target.address.startswith("unix:"):
+        missing = [name for name in ("ca_file", "cert_file", "key_file") if getattr(target.tls, name) is None]
+        if missing:
+            yield (
+                f"{where}: Falco's gRPC server on TCP asks for a client certificate; missing {', '.join(missing)} "
+                "(under the target's tls, or grpc.tls for all)"
+            )
+
+
+def _files(config: Config) -> Iterator[str]:
+    for target in config.targets:
+        for name in ("ca_file", "cert_file", "key_file"):
+            yield from _readable(f"targets: {target.label}: tls.{name}", getattr(target.tls, name))
+    for section, tls in (("http", config.http.tls), ("serve_grpc", config.serve_grpc.tls)):
+        yield from _tls_server(section, tls)
+    yield from _readable("web.config_file", config.web.config_file)
+    yield from _readable("http.bearer_token_file", config.http.bearer_token_file)
+    yield from _readable("http.basic_auth_password_file", config.http.basic_auth_password_file)
+    for path in config.metrics.rules_files:
+        yield from _readable("metrics.rules_files", path)
+    for path in config.catalog.directories:
+        if not path.is_dir():
+            yield f"catalog.directories: {path}: no such directory"
+
+
+def _tls_server(section: str, tls: TlsServer) -> Iterator[str]:
+    for name in ("cert_file", "key_file", "client_ca_file"):
+        yield from _readable(f"{section}.tls.{name}", getattr(tls, name))
+    if (tls.cert_file is None) != (tls.key_file is None):
+        yield f"{section}.tls: cert_file and key_file go together; only one is set"
+    if tls.client_ca_file and not tls.cert_file:
+        yield f"{section}.tls.client_ca_file: needs cert_file and key_file too"
+
+
+def _readable(key: str, path: Path | None) -> Iterator[str]:
+    if path is None:
+        return
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as exc:
+        yield f"{key}: {path}: {exc.strerror}; expected a readable file"
+
+
+def _together(config: Config) -> Iterator[str]:
+    http, grpc = config.http, config.serve_grpc
+    if bool(http.basic_auth_user) != bool(http.basic_auth_password_file):
+        yield "http.basic_auth_user and http.basic_auth_password_file go together; only one is set"
+    if http.bearer_token_file and http.basic_auth_user:
+        yield "http.bearer_token_file and http.basic_auth_user exclude each other; set one"
+    if config.json_lines.stdin and config.json_lines.file:
+        yield "json_lines.stdin and json_lines.file exclude each other; set one"
+    tcp = grpc.address and not grpc.address.startswith("unix:")
+    if tcp and not (grpc.tls.cert_file and grpc.tls.client_ca_file):
+        yield "serve_grpc.address: on TCP serve_grpc.tls needs cert_file, key_file and client_ca_file (mutual TLS)"

@@ -1,0 +1,57 @@
+"""The exporter's own log: one line an event, as text or JSON, on standard error.
+
+Owns the form of a line. Whatever stands in a message is made visible first,
+so that a value from an alert can neither start a line of its own nor steer a
+terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import TextIO
+
+from exporter.escaping import visible
+
+
+class TextFormatter(logging.Formatter):
+    """``2026-01-31T12:00:00.123Z INFO falco_grpc message``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one visible line; a traceback follows on lines of its own."""
+        module = record.name.removeprefix("exporter.")
+        line = f"{_timestamp(record)} {record.levelname} {module}: {visible(record.getMessage())}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line of JSON."""
+        document = {
+            "time": _timestamp(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            document["exception"] = self.formatException(record.exc_info)
+        return json.dumps(document)
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def configure_logging(level: str, form: str, stream: TextIO | None = None) -> None:
+    """Send the log to the stream (standard error). ``level`` and ``form`` as in ``config.Logging``."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("exporter").setLevel(level.upper())
