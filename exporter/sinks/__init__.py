@@ -1,0 +1,1 @@
+"""Sinks: where alerts go. Each keeps ``pipeline.Sink``; none knows another."""

@@ -1,0 +1,129 @@
+"""Counters by labels, capped.
+
+Owns what keeps the number of series bounded whatever the alerts hold: label
+values are cleaned before they become a series, a full table counts in one
+overflow series, and a series idle for long is forgotten. Refuses to know
+which labels there are, and any exposition format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from exporter.escaping import label_value
+
+OVERFLOW = "_overflow"
+"""The value of every label of the series that counts what a full table could not take."""
+
+Key = tuple[str | int, ...]
+"""Label values in order; an integer is a priority."""
+
+SWEEP_PAUSE_NS = 10_000_000_000
+
+
+def clean(key: Key) -> Key:
+    """Return the key with every text fit for a label: valid, visible, of limited length."""
+    return tuple(label_value(part) if isinstance(part, str) else part for part in key)
+
+
+class Rule:
+    """One rule's totals; never forgotten, so that they never go down."""
+
+    __slots__ = ("count", "exemplar_hostname", "exemplar_ns", "exemplar_output", "exemplar_uid", "latest_ns")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.latest_ns = 0
+        """The latest event's time, nanoseconds since 1970; 0 when there was none."""
+        self.exemplar_ns = 0
+        self.exemplar_hostname = ""
+        self.exemplar_output = ""
+        """With time and host what the last alert's uid is made of; empty when ``exemplar_uid`` holds it."""
+        self.exemplar_uid = ""
+
+
+class RuleTable:
+    """The totals of every rule: those known beforehand at 0, others as they come, up to a limit."""
+
+    def __init__(self, known: Iterable[Key], *, limit: int) -> None:
+        self.rules: dict[Key, Rule] = {key: Rule() for key in sorted({clean(key) for key in known})}
+        self._limit = len(self.rules) + limit
+        self._overflow = Rule()
+
+    def admit(self, key: Key) -> Rule:
+        """Return the totals for a rule's labels; the overflow's when the table is full."""
+        key = clean(key)
+        rule = self.rules.get(key)
+        if rule is not None:
+            return rule
+        if len(self.rules) >= self._limit:
+            return self.rules.setdefault((OVERFLOW,) * len(key), self._overflow)
+        rule = self.rules[key] = Rule()
+        return rule
+
+
+class Series:
+    """One counter."""
+
+    __slots__ = ("count", "rule", "seen_ns")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seen_ns = 0
+        """When it last counted, nanoseconds since 1970."""
+        self.rule: Rule | None = None
+        """The totals of the same rule; None where series of several rules are one."""
+
+
+class SeriesTable:
+    """Every series of one metric."""
+
+    def __init__(self, *, limit: int, idle_seconds: float) -> None:
+        self.series: dict[Key, Series] = {}
+        """By clean labels. The hot path looks here first: a key that is clean is found as it came."""
+        self.overflow = Series()
+        """Counts what found the table full."""
+        self.overflow_total = 0
+        """Alerts counted in the overflow series."""
+        self.evicted_total = 0
+        """Series forgotten because they were idle."""
+        self._limit = limit
+        self._idle_ns = int(idle_seconds * 1e9)
+        self._swept_ns = 0
+
+    def admit(self, key: Key, now_ns: int) -> Series:
+        """Return the series for labels that were not found as they came: cleaned, new, or the overflow."""
+        key = clean(key)
+        series = self.series.get(key)
+        if series is not None:
+            return series
+        if self._is_full(now_ns):
+            self.overflow_total += 1
+            return self.overflow
+        series = self.series[key] = Series()
+        return series
+
+    def evict_idle(self, now_ns: int) -> None:
+        """Forget the series that have not counted for longer than the limit."""
+        self._swept_ns = now_ns
+        if not self._idle_ns:
+            return
+        oldest = now_ns - self._idle_ns
+        idle = [key for key, series in self.series.items() if series.seen_ns < oldest]
+        for key in idle:
+            del self.series[key]
+        self.evicted_total += len(idle)
+
+    def _is_full(self, now_ns: int) -> bool:
+        if len(self.series) < self._limit:
+            return False
+        if now_ns - self._swept_ns > SWEEP_PAUSE_NS:
+            self.evict_idle(now_ns)
+        return len(self.series) >= self._limit
+
+    def counts(self) -> list[tuple[Key, int]]:
+        """Return labels and count of every series, the overflow's last."""
+        counts = [(key, series.count) for key, series in self.series.items()]
+        if self.overflow.count:
+            counts.append(((), self.overflow.count))
+        return counts
