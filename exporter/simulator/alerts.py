@@ -1,0 +1,99 @@
+"""The shape of Falco's alerts, as its gRPC server and its JSON outputs write them.
+
+Owns the writing side of the two notations that ``sources/decode.py`` reads,
+without sharing a line with it: a mistake in one must not hide in the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from exporter._proto import falco_outputs_pb2, falco_schema_pb2
+from exporter.alert import Priority
+
+_NUMBERS = frozenset(
+    {
+        "container.start_ts",
+        "evt.arg.uid",
+        "fd.lport",
+        "fd.rport",
+        "group.gid",
+        "proc.exe_ino.ctime",
+        "proc.exe_ino.ctime_duration_proc_start",
+        "proc.exe_ino.mtime",
+        "proc.pid",
+        "proc.ppid",
+        "proc.tty",
+        "user.loginuid",
+        "user.uid",
+    }
+)
+_SOURCES = {"syscall": 0, "k8s_audit": 1, "internal": 2}
+_PLUGIN = 3
+
+
+@dataclass(frozen=True)
+class SimulatedAlert:
+    """One alert as a rule would make it."""
+
+    time_ns: int
+    """When the event happened, nanoseconds since 1970-01-01 UTC."""
+    rule: str
+    priority: Priority
+    source: str
+    hostname: str
+    message: str
+    """The output line without time and priority."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Output fields in Falco's text notation."""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def output(self) -> str:
+        """The output line; Falco's own alerts have neither time nor priority in it."""
+        if self.source == "internal":
+            return self.message
+        return f"{self._moment:%H:%M:%S}.{self.time_ns % 10**9:09d}: {self.priority.label} {self.message}"
+
+    @property
+    def _moment(self) -> datetime:
+        return datetime.fromtimestamp(self.time_ns // 10**9, UTC)
+
+    def to_message(self, *, json_output: bool = False) -> bytes:
+        """Write a serialised ``falco.outputs.response``; with json_output ``output`` is the JSON document."""
+        message = falco_outputs_pb2.response(
+            priority=falco_schema_pb2.priority.ValueType(self.priority),
+            source_deprecated=falco_schema_pb2.source.ValueType(_SOURCES.get(self.source, _PLUGIN)),
+            rule=self.rule,
+            output=self.to_json() if json_output else self.output,
+            output_fields=self.fields,
+            hostname=self.hostname,
+            tags=sorted(self.tags),
+            source=self.source,
+        )
+        message.time.seconds, message.time.nanos = divmod(self.time_ns, 10**9)
+        return message.SerializeToString()
+
+    def to_json(self) -> str:
+        """Write the alert as Falco's JSON outputs do: compact, keys sorted, fields typed, ``evt.time`` added."""
+        document = {
+            "hostname": self.hostname,
+            "output": self.output,
+            "output_fields": {name: _to_json_value(name, value) for name, value in self.fields.items()}
+            | {"evt.time": self.time_ns},
+            "priority": self.priority.label,
+            "rule": self.rule,
+            "source": self.source,
+            "tags": sorted(self.tags),
+            "time": f"{self._moment:%Y-%m-%dT%H:%M:%S}.{self.time_ns % 10**9:09d}Z",
+        }
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _to_json_value(name: str, value: str) -> str | int | None:
+    if value == "<NA>":
+        return None
+    return int(value) if name in _NUMBERS else value
