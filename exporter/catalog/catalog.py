@@ -54,7 +54,8 @@ class Catalog:
 def shipped_files() -> list[Path]:
     """Return the catalog files that come with the program."""
     root = Path(str(resources.files("exporter.catalog").joinpath("data")))
-    return sorted(root.rglob("*.yaml"))
+    entries = [path for path in root.glob("*.yaml") if path.name != "attack.yaml"]
+    return sorted([*entries, *root.joinpath("procedures").glob("*.yaml")])
 
 
 def load_catalog(directories: Sequence[Path] = ()) -> Catalog:
@@ -63,7 +64,7 @@ def load_catalog(directories: Sequence[Path] = ()) -> Catalog:
     Raises CatalogError naming file, line and key.
     """
     documents = Documents()
-    load_files([path for path in shipped_files() if path.name != "attack.yaml"], documents)
+    load_files(shipped_files(), documents)
     for directory in directories:
         if not directory.is_dir():
             raise CatalogError(f"{directory}: no such directory; catalog directories hold *.yaml files")
