@@ -15,18 +15,24 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import unicodedata
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from urllib.parse import quote
 
 from exporter.errors import ExporterError
 
-_PLAIN = re.compile(r"[A-Za-z0-9_.,:/@%+=^-]*\Z")
-_ASCII_PRINTABLE = re.compile(r"[ -~]*\Z")
-_WORD = re.compile(r"[A-Za-z0-9_./:@+-]+\Z")
-_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_HIDDEN_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u034f")
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@%+-][A-Za-z0-9_./:@%+=-]*\Z")
+_WORD = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:@+-]*\Z")
+_NAME = re.compile(r"[^\W_]+(?:(?: |[,;:/] ?|-(?=[^\W\d]))[^\W_]+)*\Z")
+_MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters, marks and symbols that show nothing, although Unicode does not class them as format characters."""
+_STRAY_MARKS = re.compile(rf"\A[{_MARKS}]+|[{_MARKS}]{{4,}}")
+"""Marks that would land on what stands before the value, or pile up over the lines around it."""
+_SHELL_LIMIT_CHARACTERS = 4096
+_WEB_ADDRESS = re.compile(r"https?://[^\s\"'<>\\]+\Z")
 _LABEL_LIMIT_CHARACTERS = 512
 
 
@@ -35,7 +41,11 @@ class Unembeddable(ExporterError):  # noqa: N818 - said of the value, not a fail
 
 
 def _is_hidden(character: str) -> bool:
-    return unicodedata.category(character) in _HIDDEN_CATEGORIES or character in _HIDDEN_LETTERS
+    return not character.isprintable() or _UNSEEN.match(character) is not None
+
+
+def _has_hidden(value: str) -> bool:
+    return not value.isprintable() or (not value.isascii() and _UNSEEN.search(value) is not None)
 
 
 def _escape_hidden(character: str) -> str:
@@ -52,16 +62,29 @@ def visible(value: str) -> str:
     """Return the value as one line in which every hidden character shows as a backslash escape.
 
     Hidden are control, format (zero-width, bidirectional), surrogate, private
-    and unassigned characters and line separators (Unicode categories C*, Zl, Zp).
+    and unassigned characters, every space and separator but the ASCII space
+    (Unicode categories C* and Z*), what shows nothing, and combining marks
+    that would fall on the text around the value. Not reversible: a value that
+    holds a backslash escape reads the same.
     """
-    if _ASCII_PRINTABLE.match(value):
+    if value.isascii() and value.isprintable():
         return value
-    return "".join(_escape_hidden(c) if _is_hidden(c) else c for c in value)
+    shown = value
+    if not value.isascii():
+        shown = _STRAY_MARKS.sub(lambda marks: "".join(map(_escape_hidden, marks[0])), value)
+    return "".join([_escape_hidden(c) if _is_hidden(c) else c for c in shown]) if _has_hidden(shown) else shown
+
+
+def shortened(value: str, limit_characters: int) -> str:
+    """Return the value, cut where it is longer than the limit, saying how much was left out."""
+    if len(value) <= limit_characters:
+        return value
+    return f"{value[:limit_characters]}… ({len(value) - limit_characters:,} more characters)"
 
 
 def visible_block(text: str) -> str:
-    """Like ``visible`` for text of several lines: line feeds stay."""
-    return "\n".join(visible(line) for line in text.split("\n"))
+    """Like ``visible`` for an author's text of several lines: line feeds and tabs stay."""
+    return "\n".join("\t".join(map(visible, line.split("\t"))) for line in text.split("\n"))
 
 
 def terminal(value: str) -> str:
@@ -70,26 +93,69 @@ def terminal(value: str) -> str:
 
 
 def html(value: str) -> str:
-    """Return the value fit for HTML text and for a quoted attribute."""
-    shown = visible(value)
+    """Return the value fit for HTML text and for a quoted attribute; not for a script, a style or a URL."""
+    return html_block(visible(value))
+
+
+def html_block(text: str) -> str:
+    """Return text of several lines fit for HTML's ``<pre>``: line feeds and tabs stay."""
+    shown = visible_block(text)
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&#39;")):
         shown = shown.replace(character, entity)
     return shown
 
 
+def web_address(url: str) -> str | None:
+    """Return the address fit for a quoted ``href``; None for anything but ``http`` and ``https``."""
+    return html(url) if _WEB_ADDRESS.match(url) else None
+
+
 def markdown_text(value: str) -> str:
-    """Return the value as Markdown text that shows literally (CommonMark, section 2.4: backslash escapes)."""
-    escaped = re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~&$:@^=\"'])", r"\\\1", visible(value))
-    return re.sub(r"(?i)\b(www)(\\\.)", r"\1&#46;", escaped)
+    """Return the value as Markdown text that shows literally (CommonMark, section 2.4: backslash escapes).
+
+    Not for what an alert says: trackers turn ``@name`` and ``#1`` into
+    mentions after Markdown is done. ``markdown_name`` and ``markdown_code``
+    are for that.
+    """
+    escaped = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(value))
+    escaped = re.sub(r"(?i)\b(www)(\\\.)", r"\1&#46;", escaped)
+    return re.sub(r"\A +| +\Z", lambda spaces: "&#32;" * len(spaces[0]), escaped)
+
+
+def markdown_prose(text: str, *, starts_line: bool = True) -> str:
+    """Return an author's words as Markdown that shows them literally and still reads well unrendered.
+
+    Escapes only what means something inside a line or at its start. An
+    author's words are trusted not to hold mentions or bare domains.
+    """
+    escaped = re.sub(r"([\\`*_\[\]<>&|~$^{}]|(?<=[A-Za-z]):(?=//))", r"\\\1", visible(text))
+    escaped = re.sub(r"(?i)\b(www)\.", r"\1&#46;", escaped)
+    return re.sub(r"\A( *)([-+#=:]|\d+(?=[.)]))", _escape_start, escaped) if starts_line else escaped
+
+
+def _escape_start(start: re.Match[str]) -> str:
+    if start[2].isdigit():
+        return f"{start[1]}{start[2][:-1]}&#{ord(start[2][-1])};"
+    return f"{start[1]}\\{start[2]}"
+
+
+def markdown_name(value: str) -> str:
+    """Return a name from an alert for running text: as it is where it is words alone, else as a code span."""
+    return value if _NAME.match(value) and not _has_hidden(value) else markdown_code(value)
 
 
 def markdown_code(value: str) -> str:
-    """Return the value as a Markdown code span (CommonMark, section 6.1); fit for a table cell."""
-    shown = visible(value).replace("|", "\\|") if "|" in value else visible(value)
+    """Return the value as a Markdown code span (CommonMark, section 6.1); not for a table's cell."""
+    shown = visible(value)
     longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
     fence = "`" * (longest + 1)
     padding = " " if longest or shown[:1] in {" ", ""} or shown[-1:] == " " else ""
     return f"{fence}{padding}{shown}{padding}{fence}"
+
+
+def markdown_cell_code(value: str) -> str:
+    """Return the value as a code span in a table's cell, where a bar needs a backslash (GFM, section 4.10)."""
+    return markdown_code(value).replace("|", "\\|")
 
 
 def markdown_block(text: str, language: str = "") -> str:
@@ -100,40 +166,49 @@ def markdown_block(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{shown}\n{fence}"
 
 
-@lru_cache(maxsize=4096)
 def shell_word(value: str) -> str:
     """Return the value as one word for bash.
 
     Plain values stay readable; others are quoted as by ``shlex.quote``;
     hidden characters use bash's ``$'…'`` (bash manual, 3.1.2.4), so that what
-    is pasted is what was read.
+    is pasted is what was read. Raises ``Unembeddable`` for what no argument
+    can hold (NUL, lone surrogates), and above 4,096 characters, Linux's longest path.
     """
-    if not value:
-        return "''"
-    if _PLAIN.match(value):
-        return value if value[0] not in "~=" else shlex.quote(value)
-    if not any(_is_hidden(c) for c in value):
+    if _PLAIN.match(value) and len(value) <= _SHELL_LIMIT_CHARACTERS:
+        return value
+    if len(value) > _SHELL_LIMIT_CHARACTERS:
+        raise Unembeddable(f"the value has {len(value)} characters, too many to paste")
+    return _quoted_word(value)
+
+
+@lru_cache(maxsize=512)
+def _quoted_word(value: str) -> str:
+    """Quote; small, since what it holds is the attackers' choice."""
+    if not _has_hidden(value):
         return shlex.quote(value)
-    return "$'" + "".join(_ansi_c(c) for c in value) + "'"
+    return "$'" + "".join([_ansi_c(c) for c in value]) + "'"
 
 
 def _ansi_c(character: str) -> str:
-    if character in "'\\":
-        return "\\" + character
+    if character == "\\":
+        return "\\\\"
+    if character in "'!":
+        # Octal: old readline takes \' for the end of the quotes and expands a ! after it.
+        return f"\\{ord(character):03o}"
     if not _is_hidden(character):
         return character
-    code = ord(character)
-    if code == 0 or 0xD800 <= code <= 0xDFFF:
-        # No process argument can hold either.
-        return "?"
-    if code < 0x80:
-        return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character, f"\\{code:03o}")
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    short = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character)
+    if short:
+        return short
+    if character == "\0" or 0xD800 <= ord(character) <= 0xDFFF:
+        raise Unembeddable("no process argument can hold NUL or a lone surrogate")
+    # Bytes, for \u depends on the shell's locale; octal, for only it has a fixed length everywhere.
+    return "".join([f"\\{byte:03o}" for byte in character.encode()])
 
 
 def nested_shell_word(value: str) -> str:
     """Return the value as one word for a POSIX sh that is itself an argument (``sh -c '…'``)."""
-    if any(_is_hidden(c) for c in value):
+    if _has_hidden(value):
         raise Unembeddable("POSIX sh has no notation for hidden characters")
     return shlex.quote(value)
 
@@ -171,22 +246,28 @@ def toml_string(value: str) -> str:
 
 
 def falco_string(value: str) -> str:
-    """Return the value as a quoted string of a Falco condition inside a YAML block scalar.
+    """Return the value as a quoted string of a Falco condition inside YAML, whatever the scalar's style.
 
-    Falco's filter grammar takes backslash escapes in quoted strings; it has
-    none for most control characters, which raise ``Unembeddable``.
+    Falco's filter grammar takes backslash escapes in quoted strings (libs,
+    ``filter/escaping.cpp``). What it or a plain YAML scalar has no notation
+    for raises ``Unembeddable``: hidden characters, ``: `` and `` #``, and a
+    backslash at the end, which Falco takes for the quote's escape.
     """
-    if any(_is_hidden(c) for c in value):
+    if _has_hidden(value):
         raise Unembeddable("a Falco condition has no notation for hidden characters")
+    if value.endswith("\\") or ": " in value or " #" in value:
+        raise Unembeddable("a Falco condition in YAML has no notation for a colon or hash beside a space, or a last \\")
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def plain_word(value: str) -> str:
     """Return the value unchanged for formats without quoting (audit rules, nftables, sudoers, INI, units).
 
-    Raises ``Unembeddable`` for anything but letters, digits and ``_./:@+-``.
+    Raises ``Unembeddable`` for anything but letters, digits and
+    ``_./:@+-``, and for a first character of ``:@+-`` (options; inclusion and
+    groups in sudoers).
     """
-    if not _WORD.match(value) or value.startswith("-"):
+    if not _WORD.match(value):
         raise Unembeddable("the format has no quoting and the value is not a plain word")
     return value
 
@@ -200,10 +281,14 @@ def query_string(value: str) -> str:
 
 
 def regular_expression(value: str) -> str:
-    """Return the value so that a regular expression (ERE or PCRE) matches it literally."""
-    if any(_is_hidden(c) for c in value):
+    """Return the value so that a regular expression (BRE, ERE, PCRE, RE2) matches it literally.
+
+    Not for inside brackets. Brackets rather than backslashes for what GNU's
+    BRE makes special by a backslash.
+    """
+    if _has_hidden(value):
         raise Unembeddable("grep has no notation for hidden characters")
-    return re.sub(r"([\\^$.|?*+()\[\]{}])", r"\\\1", value)
+    return re.sub(r"([|?+(){}])", r"[\1]", re.sub(r"([\\^$.*\[\]])", r"\\\1", value))
 
 
 def url_part(value: str) -> str:
@@ -213,9 +298,8 @@ def url_part(value: str) -> str:
 
 def label_value(value: str) -> str:
     """Return the value fit for a Prometheus label: valid UTF-8, visible, at most 512 characters."""
-    if len(value) > _LABEL_LIMIT_CHARACTERS:
-        value = value[: _LABEL_LIMIT_CHARACTERS - 1] + "…"
-    return visible(value)
+    shown = visible(value[: _LABEL_LIMIT_CHARACTERS + 1])
+    return shown if len(shown) <= _LABEL_LIMIT_CHARACTERS else shown[: _LABEL_LIMIT_CHARACTERS - 1] + "…"
 
 
 def valid_text(value: str) -> str:
