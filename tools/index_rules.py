@@ -5,20 +5,40 @@ from pathlib import Path
 
 from exporter.catalog.index import RuleFacts, read_rules_file, to_json
 
-# Falco 0.43 source, userspace/falco: alerts that Falco raises about itself, with their fields where fixed.
-INTERNAL = (
-    ("Falco internal: syscall event drop", "Debug"),
-    ("Falco internal: metrics snapshot", "Informational"),
-    ("Falco internal: timeouts notification", "Debug"),
-    ("Falco internal: hot restart failure", "Critical"),
-    ("Falco internal: capture size limit reached", "Notice"),
-)
+# Falco's source (2026-07, userspace/falco): alerts that Falco raises about itself, with their priority and fields.
+INTERNAL = {
+    # event_drops.cpp
+    "Falco internal: syscall event drop": (
+        "Debug",
+        "ebpf_enabled n_drops n_drops_buffer_clone_fork_exit n_drops_buffer_close_exit n_drops_buffer_connect_exit "
+        "n_drops_buffer_dir_file_exit n_drops_buffer_execve_exit n_drops_buffer_open_exit "
+        "n_drops_buffer_other_interest_exit n_drops_buffer_proc_exit n_drops_buffer_total n_drops_bug "
+        "n_drops_page_faults n_drops_scratch_map n_evts",
+    ),
+    # stats_writer.cpp; further fields depend on `metrics:` in falco.yaml
+    "Falco internal: metrics snapshot": (
+        "Informational",
+        "evt.hostname evt.source evt.time falco.duration_sec falco.evts_rate_sec falco.host_boot_ts "
+        "falco.host_num_cpus falco.kernel_release falco.num_evts falco.num_evts_prev "
+        "falco.outputs_queue_num_drops falco.reload_ts falco.start_ts falco.version scap.engine_name "
+        "scap.evts_drop_rate_sec scap.evts_rate_sec scap.n_drops scap.n_drops_perc scap.n_drops_prev scap.n_evts "
+        "scap.n_evts_prev",
+    ),
+    # app/actions/process_events.cpp
+    "Falco internal: timeouts notification": ("Debug", "last_event_time"),
+    "Falco internal: capture size limit reached": ("Informational", "max_file_size_mb written_bytes"),
+    # app/actions/create_signal_handlers.cpp
+    "Falco internal: hot restart failure": ("Critical", ""),
+}
 
 
 def main(paths: list[str]) -> None:
     """Print the index for these rules files."""
     rules = [facts for path in paths for facts in read_rules_file(Path(path))]
-    rules += [RuleFacts(rule, priority, "internal", "internal", "", (), ()) for rule, priority in INTERNAL]
+    rules += [
+        RuleFacts(rule, priority, "internal", "internal", "", (), tuple(fields.split()))
+        for rule, (priority, fields) in INTERNAL.items()
+    ]
     sys.stdout.write(to_json(rules))
 
 

@@ -20,6 +20,12 @@ from exporter.alert import Priority
 from exporter.errors import CatalogError
 
 _FIELD = re.compile(r"%([a-z][a-zA-Z0-9_.]*(?:\[[^\]]*\])?)")
+_CONDITION_FIELD = re.compile(
+    r"(?<![\w./-])([a-z]\w*(?:\.[A-Za-z]\w*)+(?:\[[^\]]*\])?)(?![\w.\[])(?=\)?\s*(?:[=!<>]"
+    r"|(?:in|intersects|pmatch|b?contains|icontains|b?startswith|endswith|i?glob|regex|exists)\b))"
+)
+_NAME = re.compile(r"(?<![\w./-])[a-zA-Z]\w*(?![\w./-])")
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CONTAINER_FIELDS = (
     "container.id",
@@ -47,6 +53,14 @@ class RuleFacts:
     tags: tuple[str, ...]
     fields: tuple[str, ...]
     """Output fields that the rule's output names, sorted."""
+    condition_fields: tuple[str, ...] = ()
+    """Fields that the rule's condition compares, those of its macros included, sorted."""
+    macros: tuple[str, ...] = ()
+    """Macros that the condition uses, directly or by other macros, sorted: overriding one changes the rule."""
+    lists: tuple[str, ...] = ()
+    """Lists that the condition uses, likewise."""
+    exceptions: tuple[str, ...] = ()
+    """Names of the exceptions that the rule defines."""
 
     @property
     def available_fields(self) -> frozenset[str]:
@@ -65,13 +79,46 @@ def read_rules_file(path: Path) -> list[RuleFacts]:
         raise CatalogError(f"{path}: cannot be read as a Falco rules file: {exc}") from exc
     if not isinstance(items, list):
         raise CatalogError(f"{path}: found no list at the top; expected a Falco rules file (a list of rules)")
-    return [_facts(item, path) for item in items if isinstance(item, Mapping) and "rule" in item and "output" in item]
+    items = [item for item in items if isinstance(item, Mapping)]
+    macros = {str(item["macro"]): str(item.get("condition", "")) for item in items if "macro" in item}
+    lists = {str(item["list"]): " ".join(_texts(item.get("items"))) for item in items if "list" in item}
+    return [
+        _facts(item, path, _reach(str(item.get("condition", "")), macros, lists))
+        for item in items
+        if "rule" in item and "output" in item
+    ]
 
 
-def _facts(item: Mapping[str, object], path: Path) -> RuleFacts:
-    raw_tags = item.get("tags")
-    tags = tuple(str(tag) for tag in raw_tags) if isinstance(raw_tags, list) else ()
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """What a condition leads to, through macros and lists."""
+
+    fields: frozenset[str]
+    macros: frozenset[str]
+    lists: frozenset[str]
+
+
+def _reach(condition: str, macros: Mapping[str, str], lists: Mapping[str, str]) -> _Reach:
+    fields: set[str] = set()
+    names: set[str] = set()
+    texts = [condition]
+    while texts:
+        text = _QUOTED.sub(" ", texts.pop())
+        fields |= set(_CONDITION_FIELD.findall(text))
+        found = set(_NAME.findall(text)) & (macros.keys() | lists.keys()) - names
+        names |= found
+        texts += [body for name in found for body in (macros.get(name, ""), lists.get(name, ""))]
+    return _Reach(frozenset(fields), frozenset(names & macros.keys()), frozenset(names & lists.keys()))
+
+
+def _facts(item: Mapping[str, object], path: Path, reach: _Reach) -> RuleFacts:
+    tags = tuple(_texts(item.get("tags")))
     maturity = next((tag.removeprefix("maturity_") for tag in tags if tag.startswith("maturity_")), "")
+    exceptions = item.get("exceptions")
     return RuleFacts(
         rule=str(item["rule"]),
         priority=Priority.from_label(str(item.get("priority", ""))).label,
@@ -80,6 +127,14 @@ def _facts(item: Mapping[str, object], path: Path) -> RuleFacts:
         maturity=maturity,
         tags=tags,
         fields=tuple(sorted(set(_FIELD.findall(str(item["output"]))))),
+        condition_fields=tuple(sorted(reach.fields)),
+        macros=tuple(sorted(reach.macros)),
+        lists=tuple(sorted(reach.lists)),
+        exceptions=tuple(
+            str(exception["name"])
+            for exception in (exceptions if isinstance(exceptions, list) else ())
+            if isinstance(exception, Mapping) and "name" in exception
+        ),
     )
 
 
@@ -87,7 +142,7 @@ def official_rules() -> tuple[RuleFacts, ...]:
     """Return the facts of every official rule and of Falco's internal alerts, as shipped."""
     text = resources.files("exporter.catalog").joinpath("data/index.json").read_text(encoding="utf-8")
     return tuple(
-        RuleFacts(**{**item, "tags": tuple(item["tags"]), "fields": tuple(item["fields"])})
+        RuleFacts(**{key: tuple(value) if isinstance(value, list) else value for key, value in item.items()})
         for item in json.loads(text)["rules"]
     )
 
