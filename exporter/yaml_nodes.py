@@ -69,6 +69,13 @@ class Node:
             raise self.error(f"missing key: {', '.join(sorted(missing))}")
         return found
 
+    def entries(self) -> dict[str, Node]:
+        """Return a mapping's values by key, whatever its keys are. Raises the error type for anything else."""
+        if not isinstance(self._node, yaml.MappingNode):
+            raise self.error(f"found {_kind(self._node)}, expected keys and values")
+        keys = frozenset(str(key.value) for key, _ in self._node.value)
+        return self.mapping(keys)
+
     def is_list(self) -> bool:
         """Whether the node is a sequence."""
         return isinstance(self._node, yaml.SequenceNode)
