@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from exporter._proto import falco_outputs_pb2, falco_schema_pb2
 from exporter.alert import Priority
 
@@ -97,3 +99,13 @@ def _to_json_value(name: str, value: str) -> str | int | None:
     if value == "<NA>":
         return None
     return int(value) if name in _NUMBERS else value
+
+
+def stamp(message: bytes, time_ns: int) -> bytes:
+    """Give a message that was serialised with time 0 its time, some twenty times faster than writing it anew.
+
+    In protobuf messages may be joined: the last value of a field counts.
+    """
+    seconds, nanos = divmod(time_ns, 10**9)
+    time = Timestamp(seconds=seconds, nanos=nanos).SerializeToString()
+    return b"".join((message, b"\x0a", bytes((len(time),)), time))
