@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format proto proto-check clean help
+.PHONY: demo test check e2e format proto proto-check lock clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -43,6 +43,11 @@ proto: $(READY)  ## generate exporter/_proto from protos/
 
 proto-check: $(READY)  ## fail when exporter/_proto is stale
 	$(BIN)/python tools/generate_proto.py --check exporter/_proto
+
+lock: $(READY)  ## pin every runtime dependency with hashes, for the container image
+	$(BIN)/python -m pip install --quiet 'pip-tools>=7.5'
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --allow-unsafe --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links --upgrade --output-file requirements.lock pyproject.toml
 
 clean:  ## remove what `make` made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
