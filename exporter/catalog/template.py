@@ -22,11 +22,12 @@ The notation, the same in prose, commands and file contents:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from exporter import escaping
 from exporter.catalog.advice import Prose, Span
+from exporter.catalog.shell_places import PLACE, PROGRAM, TEXT, check_places
 from exporter.errors import CatalogError
 
 Lookup = Callable[[str], str | None]
@@ -35,7 +36,7 @@ Lookup = Callable[[str], str | None]
 _FIELD = r"[a-z][A-Za-z0-9_.]*(?:\[[^\[\]{}|]*\])?"
 _PLACE = re.compile(r"%\{(" + _FIELD + r"(?:\|" + _FIELD + r")*)\}")
 _BROKEN_PLACE = re.compile(r"%\{[^}]*\}?")
-_LANGUAGE = re.compile(r"%\[([a-z]+):((?:%\{[^}]*\}|\[[^\]]*\]|[^\]])*)\]")
+_LANGUAGE = re.compile(r"%\[([a-z]+):((?:%\{[^}]*\}|\[(?:%\{[^}]*\}|[^\[\]])*\]|[^\[\]])*)\]")
 
 
 def _nothing(_: str) -> None:
@@ -150,81 +151,113 @@ def _prose_parts(text: str) -> list[Span | Place]:
     return parts
 
 
+@dataclass(frozen=True, slots=True)
+class LanguageWord:
+    """One shell word in another language: values are escaped for it, the whole is then quoted."""
+
+    language: str
+    parts: tuple[str | Place, ...]
+    alone: bool = False
+    """As of ``Place``."""
+
+    def value(self, lookup: Lookup) -> str:
+        """Return the word before the shell's quoting. Raises Absent and Unembeddable."""
+        escape = escaping.LANGUAGES.get(self.language, escaping.valid_text)
+        return "".join([part if isinstance(part, str) else escape(_argument(part, lookup)) for part in self.parts])
+
+
 class CommandTemplate:
     """A command line for bash; every value becomes quoted."""
 
     def __init__(self, text: str) -> None:
         self.text = text.strip("\n").rstrip()
-        self._parts: list[str | Place | tuple[str, tuple[str | Place, ...]]] = []
-        end = 0
-        for match in _LANGUAGE.finditer(self.text):
-            if match[1] not in escaping.LANGUAGES and match[1] != "text":
-                raise CatalogError(f"%[{match[1]}:…] is no language; expected one of {', '.join(escaping.LANGUAGES)}")
-            self._add(self.text[end : match.start()])
-            self._parts.append((match[1], tuple(_split(match[2]))))
-            end = match.end()
-        self._add(self.text[end:])
-        _refuse_quoted_places(self._parts)
+        parts = _command_parts(self.text)
+        places = [part for part in parts if not isinstance(part, str)]
+        if places:
+            alone = iter(check_places("".join(map(_stand_in, parts))))
+            parts = [part if isinstance(part, str) else replace(part, alone=next(alone)) for part in parts]
+        self._parts = tuple(parts)
         self.fields = frozenset().union(
-            *(
-                _fields([part] if isinstance(part, Place) else list(part[1]))
-                for part in self._parts
-                if not isinstance(part, str)
-            )
+            *(_fields(list(part.parts) if isinstance(part, LanguageWord) else [part]) for part in places)
         )
-        self._constant: str | None = None
-        self._constant = None if self.fields else self.render(_nothing)
-
-    def _add(self, text: str) -> None:
-        for part in _split(text):
-            before = self._parts[-1] if self._parts else " "
-            if isinstance(part, Place) and isinstance(before, str) and before[-1:].isspace():
-                written = "".join(p if isinstance(p, str) else "x" for p in self._parts)
-                line = re.split(r"[|;&\n]", written)[-1]
-                part = Place(part.fields, alone=" -- " not in line)
-            self._parts.append(part)
+        self._constant = None if self.fields else self._render(_nothing)
 
     def render(self, lookup: Lookup) -> str:
         """Return the command. Raises Absent, and Unembeddable where a value would change its meaning."""
-        if self._constant is not None:
-            return self._constant
-        return "".join([_word(part, lookup) for part in self._parts])
+        return self._render(lookup) if self._constant is None else self._constant
+
+    def _render(self, lookup: Lookup) -> str:
+        return "".join([part if isinstance(part, str) else _word(part, lookup) for part in self._parts])
 
 
-def _word(part: str | Place | tuple[str, tuple[str | Place, ...]], lookup: Lookup) -> str:
+def _word(part: Place | LanguageWord, lookup: Lookup) -> str:
+    return escaping.shell_word(_argument(part, lookup))
+
+
+def _argument(part: Place | LanguageWord, lookup: Lookup) -> str:
+    value = part.value(lookup)
+    if part.alone and value.startswith("-") and (isinstance(part, Place) or isinstance(part.parts[0], Place)):
+        raise escaping.Unembeddable("the value starts with a dash and could be taken for an option")
+    return value
+
+
+def _command_parts(text: str) -> list[str | Place | LanguageWord]:
+    parts: list[str | Place | LanguageWord] = []
+    end = 0
+    for match in _LANGUAGE.finditer(text):
+        if match[1] not in escaping.LANGUAGES and match[1] != "text":
+            raise CatalogError(f"%[{match[1]}:…] is no language; expected text or {', '.join(escaping.LANGUAGES)}")
+        parts += _split(text[end : match.start()])
+        parts.append(_language_word(match[1], match[2]))
+        end = match.end()
+    parts += _split(text[end:])
+    if any(isinstance(part, str) and re.search(r"%\[[a-z]+:", part) for part in parts):
+        raise CatalogError("%[…: is not closed; expected %[LANGUAGE:text], brackets inside it in pairs")
+    return parts
+
+
+def _language_word(language: str, text: str) -> LanguageWord:
+    parts = _split(text)
+    if not parts:
+        raise CatalogError(f"%[{language}:] is empty")
+    if language == "sh":
+        alone = iter(check_places("".join(map(_stand_in, parts))))
+        parts = [part if isinstance(part, str) else replace(part, alone=next(alone)) for part in parts]
+    elif language in _QUOTING:
+        _refuse_quoted(parts, _QUOTING[language], f"%[{language}:…]")
+    return LanguageWord(language, tuple(parts))
+
+
+def _stand_in(part: str | Place | LanguageWord) -> str:
     if isinstance(part, str):
-        return part
-    if isinstance(part, Place):
-        value = part.value(lookup)
-        if part.alone and value.startswith("-"):
-            raise escaping.Unembeddable("the value starts with a dash and could be taken for an option")
-        return escaping.shell_word(value)
-    language, inner = part
-    escape = escaping.LANGUAGES.get(language, escaping.valid_text)
-    return escaping.shell_word("".join([p if isinstance(p, str) else escape(p.value(lookup)) for p in inner]))
+        return _STAND_INS.sub("x", part)
+    if isinstance(part, LanguageWord):
+        return PROGRAM if part.language == "sh" else TEXT
+    return PLACE
 
 
-def _refuse_quoted_places(parts: list[str | Place | tuple[str, tuple[str | Place, ...]]]) -> None:
-    """A placeholder inside the author's quotes would end them: refuse it at load."""
-    quote = ""
+_STAND_INS = re.compile(f"[{PLACE}{PROGRAM}{TEXT}]")
+_QUOTE = re.compile(r"\\.|(?<!\w)['\"]|['\"](?!\w)", re.DOTALL)
+"""A quote that may begin or end a string; the apostrophe in *don't* is none."""
+_QUOTING: Mapping[str, str] = {
+    "gcl": '"', "scim": '"', "jq": '"', "json": '"', "yaml": "\"'", "toml": "\"'", "falco": "\"'",
+}  # fmt: skip
+"""Languages and formats whose values bring their own quotes, with the quotes that a value must not stand in."""
+
+
+def _refuse_quoted(parts: Sequence[str | Place], quotes: str, where: str) -> None:
+    """Refuse a placeholder inside the author's quotes: its own quotes would end them."""
+    open_quote = ""
     for part in parts:
         if not isinstance(part, str):
-            if quote:
-                raise CatalogError(
-                    f"a placeholder stands inside {quote} quotes; leave it bare (the renderer quotes it), "
-                    "or write the whole word as %[LANGUAGE:…]"
-                )
+            if open_quote:
+                raise CatalogError(f"a placeholder stands inside {open_quote} quotes; in {where} it brings its own")
             continue
-        escaped = False
-        for character in part:
-            if escaped:
-                escaped = False
-            elif character == "\\" and quote != "'":
-                escaped = True
-            elif quote:
-                quote = "" if character == quote else quote
-            elif character in "'\"":
-                quote = character
+        for match in _QUOTE.finditer(part):
+            if open_quote:
+                open_quote = "" if match[0][-1] == open_quote else open_quote
+            elif match[0] in quotes:
+                open_quote = match[0]
 
 
 class ContentTemplate:
@@ -235,9 +268,13 @@ class ContentTemplate:
         self._parts = tuple(_split(self.text))
         self._escape: Callable[[str], str] = escaping.FORMATS.get(file_format, escaping.plain_word)
         self.fields = _fields(list(self._parts))
+        if file_format in _QUOTING:
+            _refuse_quoted(self._parts, _QUOTING[file_format], f"format {file_format}")
 
     def render(self, lookup: Lookup) -> str:
         """Return the content. Raises Absent, and Unembeddable where the format cannot hold a value."""
+        if not self.fields:
+            return self.text
         return "".join([p if isinstance(p, str) else self._escape(p.value(lookup)) for p in self._parts])
 
 
