@@ -1,0 +1,192 @@
+"""Falco's JSON form becomes alerts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.alert import Alert, Priority
+from exporter.errors import DecodeError
+from exporter.sources.decode import REASONS, from_json
+
+MINIMAL = {"rule": "A rule", "time": "2024-10-05T18:29:39.273467556Z", "priority": "Warning"}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def decode(**members: object) -> Alert:
+    return from_json(json.dumps(MINIMAL | members))
+
+
+def attempt(text: str | bytes) -> Alert | DecodeError:
+    try:
+        return from_json(text)
+    except DecodeError as error:
+        return error
+
+
+def test_an_alert_with_the_required_members_alone_is_read() -> None:
+    """output, output_fields, tags, hostname and source may be missing."""
+    alert = from_json(json.dumps(MINIMAL).encode())
+    assert alert.time_ns == 1_728_152_979_273_467_556
+    assert (alert.rule, alert.priority) == ("A rule", Priority.WARNING)
+    assert (alert.source, alert.hostname, alert.output, alert.fields, list(alert.tags)) == ("", "", "", {}, [])
+
+
+@pytest.mark.parametrize(
+    ("literal", "text"),
+    [
+        ("5", "5"),
+        ("-1", "-1"),
+        ("1795493721246247396", "1795493721246247396"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ("0.0", "0.0"),
+        ("3623.90", "3623.90"),
+        ("1e400", "1e400"),
+        ("true", "true"),
+        ("false", "false"),
+        ("null", "<NA>"),
+        ('""', ""),
+        ('["alpha","beta,gamma","d e"]', "(alpha,beta,gamma,d e)"),
+        ("[1, null, true]", "(1,<NA>,true)"),
+        ("[]", "()"),
+        ('{"a": {"b": "ü"}}', '{"a":{"b":"ü"}}'),
+        (r'"\ud800"', "�"),
+        (r'"\ud83d\ude00"', "😀"),
+    ],
+)
+def test_a_fields_value_becomes_falcos_text(literal: str, text: str) -> None:
+    """Numbers keep their own digits; the rest reads as Falco's gRPC form has it."""
+    line = json.dumps(MINIMAL)[:-1] + ', "output_fields": {"a.field": ' + literal + "}}"
+    assert from_json(line).raw_fields["a.field"] == text
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("evt.time.s", "04:15:21"),
+        ("evt.time.iso8601", "2026-11-24T04:15:21.990761000+0000"),
+        ("evt.datetime", "2026-11-24 04:15:21.990761000"),
+        ("evt.datetime.s", "2026-11-24 04:15:21"),
+    ],
+)
+def test_falcos_time_fields_read_as_in_its_grpc_form(field: str, text: str) -> None:
+    """Falco writes these as nanoseconds in JSON alone; text that is no such number stays."""
+    assert decode(output_fields={field: 1795493721990761000}).get(field) == text
+    assert decode(output_fields={field: "yesterday"}).get(field) == "yesterday"
+
+
+@pytest.mark.parametrize(
+    ("word", "priority"),
+    [("Emergency", 0), ("ALERT", 1), ("critical", 2), ("Error", 3), ("Informational", 6), ("info", 6), ("Debug", 7)],
+)
+def test_a_priority_is_read_in_any_case(word: str, priority: int) -> None:
+    """Falco's words in any case, and falcosidekick's short one, are priorities."""
+    assert decode(priority=word).priority == priority
+
+
+@pytest.mark.parametrize(
+    ("text", "time_ns"),
+    [
+        ("1970-01-01T00:00:01Z", 10**9),
+        ("1970-01-01T00:00:01.5Z", 1_500_000_000),
+        ("1970-01-01t00:00:01.000000001z", 1_000_000_001),
+        ("1970-01-01T01:00:01+01:00", 10**9),
+        ("1970-01-01T01:00:01.123456789999+0100", 1_123_456_789),
+    ],
+)
+def test_a_time_is_rfc_3339(text: str, time_ns: int) -> None:
+    """Fractions up to nanoseconds and offsets are understood."""
+    assert decode(time=text).time_ns == time_ns
+
+
+def test_falcosidekicks_form_is_the_same_alert() -> None:
+    """falcosidekick adds a uuid and writes ``syscalls``; neither changes the alert."""
+    plain = decode(source="syscall", output="x")
+    relayed = decode(source="syscalls", output="x", uuid="3f4b2a60-0000-0000-0000-000000000000")
+    assert relayed == plain
+    assert relayed.uid == plain.uid
+
+
+def test_the_message_member_stands_in_for_a_missing_output() -> None:
+    """Falco can send ``message``, the output without time and priority, instead of ``output``."""
+    with_output = decode(output="18:29:39.273467556: Warning Log files were tampered")
+    assert decode(message="Log files were tampered").uid == with_output.uid
+
+
+@pytest.mark.parametrize(
+    ("members", "reason", "words"),
+    [
+        ({"rule": None}, "bad_rule", "`rule`.*nothing"),
+        ({"rule": ""}, "bad_rule", "`rule`"),
+        ({"rule": ["x"]}, "bad_rule", r"`rule`.*\['x'\]"),
+        ({"time": None}, "bad_time", "`time`.*RFC 3339.*nothing"),
+        ({"time": "yesterday"}, "bad_time", "'yesterday'"),
+        ({"time": "2024-13-05T18:29:39Z"}, "bad_time", "2024-13"),
+        ({"time": "2024-10-05T18:29:39"}, "bad_time", "2024-10"),
+        ({"time": "1969-12-31T23:59:59Z"}, "bad_time", "between 1970"),
+        ({"time": "2300-01-01T00:00:00Z"}, "bad_time", "and 2262"),
+        ({"time": "２０２４-10-05T18:29:39Z"}, "bad_time", "`time`"),
+        ({"priority": None}, "bad_priority", "`priority`.*nothing"),
+        ({"priority": "Severe"}, "bad_priority", "'Severe'"),
+        ({"priority": 4}, "bad_priority", "'4'"),
+        ({"hostname": ["x"]}, "bad_member", "`hostname`.*string"),
+        ({"output": {}}, "bad_member", "`output`"),
+        ({"tags": "x"}, "bad_member", "`tags`.*list of strings"),
+        ({"tags": [None]}, "bad_member", "`tags`"),
+        ({"output_fields": []}, "bad_member", "`output_fields`.*object"),
+    ],
+)
+def test_a_wrong_member_is_named_with_what_was_found(members: dict[str, object], reason: str, words: str) -> None:
+    """The message names the member, what was expected and what was found."""
+    with pytest.raises(DecodeError, match=words) as caught:
+        decode(**members)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "{} {}", "[" * 100_000, b"\xff\xfe"])
+def test_what_is_no_json_object_is_malformed(text: str | bytes) -> None:
+    """Anything but one JSON object is refused, deep nesting included."""
+    with pytest.raises(DecodeError, match="expected one JSON object") as caught:
+        from_json(text)
+    assert caught.value.reason == "malformed"
+
+
+def test_an_error_never_carries_a_hostile_value_raw_or_whole() -> None:
+    """Control characters are escaped and long values are cut in messages, which end in logs."""
+    with pytest.raises(DecodeError) as caught:
+        decode(priority="\x1b[31m" + "x" * 1_000_000)
+    assert "\x1b" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_bytes_that_are_not_utf8_are_replaced() -> None:
+    """Bad bytes become U+FFFD and the alert is kept."""
+    line = json.dumps(MINIMAL | {"hostname": "HOST"}).encode().replace(b"HOST", b"a\xff")
+    assert from_json(line).hostname == "a�"
+
+
+@given(st.dictionaries(st.sampled_from([*MINIMAL, "source", "hostname", "output", "output_fields", "tags"]), JSON))
+def test_any_document_gives_an_alert_or_a_decode_error_of_the_closed_set(members: dict[str, object]) -> None:
+    """No document raises anything but DecodeError; what is read can be written as UTF-8."""
+    outcome = attempt(json.dumps(MINIMAL | members))
+    if isinstance(outcome, DecodeError):
+        assert outcome.reason in REASONS
+        return
+    text = "".join((outcome.rule, outcome.hostname, outcome.source, outcome.output, *outcome.tags))
+    text.encode("utf-8")
+    assert all(isinstance(value, str) for value in outcome.raw_fields.values())
+    assert len(outcome.uid) == 32
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200))
+def test_any_text_gives_an_alert_or_a_decode_error(text: str | bytes) -> None:
+    """Arbitrary input raises nothing but DecodeError."""
+    outcome = attempt(text)
+    assert isinstance(outcome, Alert) or outcome.reason in REASONS

@@ -1,0 +1,127 @@
+"""The core type and what "absent" means in it."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from exporter.alert import Alert, Priority
+
+ALERT = Alert(
+    time_ns=1_728_152_979_273_467_556,
+    rule="Clear Log Activities",
+    priority=Priority.WARNING,
+    source="syscall",
+    hostname="mini-debian-lab",
+    raw_output="18:29:39.273467556: Warning Log files were tampered | file=/var/log/syslog",
+    raw_fields={"fd.name": "/var/log/syslog", "user.uid": "0"},
+    tags=("T1070",),
+)
+
+
+def test_priorities_are_in_falcos_order() -> None:
+    """The gravest is 0, as in falco.schema.priority, and labels are Falco's own words."""
+    assert [priority.label for priority in sorted(Priority)][:8] == [
+        "Emergency",
+        "Alert",
+        "Critical",
+        "Error",
+        "Warning",
+        "Notice",
+        "Informational",
+        "Debug",
+    ]
+    assert Priority.from_label(" wArNiNg ") is Priority.WARNING
+    assert Priority.from_label("severe") is Priority.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("raw", "output"),
+    [
+        ("18:29:39.273467556: Warning Log files were tampered", "Log files were tampered"),
+        ("18:29:39.273467556: Warning Warning: hot", "Warning: hot"),
+        ("2024-10-05T18:29:39.273467556+0000: Warning Log files", "Log files"),
+        ("18:29:39.273467556: Errors everywhere", "Errors everywhere"),
+        ("Falco metrics snapshot", "Falco metrics snapshot"),
+        ("at 18:29:39.273467556: Warning x", "at 18:29:39.273467556: Warning x"),
+        ("18:29:39.1: Notice two\nlines", "two\nlines"),
+        ("", ""),
+    ],
+)
+def test_the_output_is_without_time_and_priority(raw: str, output: str) -> None:
+    """Only Falco's own prefix goes, in both of its time formats."""
+    assert replace(ALERT, raw_output=raw).output == output
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("proc.name", "", None),
+        ("proc.name", "<NA>", None),
+        ("proc.name", "host", "host"),
+        ("container.id", "host", None),
+        ("container.name", "host", None),
+        ("user.loginuid", "-1", None),
+        ("user.loginuid", "4294967295", None),
+        ("user.loginuid", "1000", "1000"),
+        ("proc.pid", "-1", "-1"),
+        ("user.uid", "0", "0"),
+    ],
+)
+def test_absent_values_are_understood_where_they_mean_absent(field: str, value: str, expected: str | None) -> None:
+    """The same text is absent in one field and a value in another."""
+    assert replace(ALERT, raw_fields={field: value}).get(field) == expected
+
+
+def test_what_falco_does_not_list_is_derived() -> None:
+    """The event's time and host are there without being output fields, the time always in one form."""
+    assert ALERT.get("evt.time") == "2024-10-05T18:29:39.273467556Z"
+    assert replace(ALERT, raw_fields={"evt.time": "18:29:39.2"}).get("evt.time") == "2024-10-05T18:29:39.273467556Z"
+    assert ALERT.get("evt.hostname") == "mini-debian-lab"
+    assert replace(ALERT, hostname="").get("evt.hostname") is None
+    assert ALERT.get("no.such") is None
+
+
+def test_the_event_time_field_makes_no_difference() -> None:
+    """One transport always adds evt.time; the alert is the same."""
+    other = replace(ALERT, raw_fields={**ALERT.raw_fields, "evt.time": "1728152979273467556"})
+    assert other == ALERT
+    assert hash(other) == hash(ALERT)
+    assert "evt.time" not in other.fields
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"time_ns": 1},
+        {"rule": "x"},
+        {"priority": Priority.ERROR},
+        {"source": "x"},
+        {"hostname": "x"},
+        {"raw_output": "x"},
+    ],
+)
+def test_the_uid_tells_alerts_apart(change: dict[str, object]) -> None:
+    """The uid depends on everything that makes an alert what it is, and on nothing else."""
+    assert replace(ALERT, **change).uid != ALERT.uid  # type: ignore[arg-type]
+    assert replace(ALERT).uid == ALERT.uid
+    assert len(ALERT.uid) == 32
+
+
+def test_the_uid_of_an_alert_without_output_comes_from_its_fields() -> None:
+    """Where Falco sends no output text, fields tell two alerts of one nanosecond apart."""
+    silent = replace(ALERT, raw_output="")
+    assert silent.uid != replace(silent, raw_fields={"fd.name": "/other"}).uid
+
+
+def test_fields_of_one_uid_still_tell_apart() -> None:
+    """Equality looks at the fields too."""
+    assert replace(ALERT, raw_fields={}) != ALERT
+    assert ALERT.__eq__("an alert") is False
+
+
+def test_an_alert_cannot_be_changed() -> None:
+    """Sinks share alerts, so none may change one."""
+    with pytest.raises(FrozenInstanceError):
+        ALERT.rule = "x"  # type: ignore[misc]
