@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import platform
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
 
 from exporter import __version__
 
@@ -27,6 +27,8 @@ class SelfMetrics:
         self._register_build_info()
         self._register_sources()
         self._register_log_records()
+        self._register_delivery()
+        self._register_web()
         self.sink_errors = Counter(
             "falco_exporter_sink_errors_total",
             "Batches that a sink could not take because of an error of its own.",
@@ -115,5 +117,62 @@ class SelfMetrics:
         self.queue_oldest_timestamp = Gauge(
             "falco_exporter_queue_oldest_timestamp_seconds",
             "When the oldest waiting log record was queued, seconds since 1970; 0 when none waits.",
+            registry=self.registry,
+        )
+
+    def _register_web(self) -> None:
+        self.scrape_duration = Summary(
+            "falco_exporter_scrape_duration_seconds",
+            "Time to make an answer to a scrape, seconds; the scrape under way is not in it.",
+            registry=self.registry,
+        )
+        self.http_rejected = Counter(
+            "falco_exporter_http_rejected_total",
+            "HTTP connections and requests that were refused or cut, by listener and reason.",
+            ["listener", "reason"],
+            registry=self.registry,
+        )
+        self.web_config_current = Gauge(
+            "falco_exporter_web_config_current",
+            "1 while the web configuration file in force is the newest one, 0 while the newest cannot be used.",
+            registry=self.registry,
+        )
+        self.web_config_current.set(1)
+
+    def _register_delivery(self) -> None:
+        self.log_records_truncated = Counter(
+            "falco_exporter_log_records_truncated_total",
+            "Log records that were cut because they were above the size or attribute limit.",
+            registry=self.registry,
+        )
+        self.alerts_grouped = Counter(
+            "falco_exporter_alerts_grouped_total",
+            "Alerts that no log record of their own stands for, but one with a count.",
+            registry=self.registry,
+        )
+        self.export_retries = Counter(
+            "falco_exporter_log_export_retries_total",
+            "Requests that the OTLP endpoint did not take and that are sent again, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.queue_limit_bytes = Gauge(
+            "falco_exporter_queue_limit_bytes",
+            "Most bytes of log records that may wait for delivery.",
+            registry=self.registry,
+        )
+        self.queue_durable = Gauge(
+            "falco_exporter_queue_durable",
+            "1 while the queue is on disk, 0 while it is in memory and would be lost with the process.",
+            registry=self.registry,
+        )
+        self.queue_refused_bytes = Gauge(
+            "falco_exporter_queue_refused_bytes",
+            "Bytes of the batches that the OTLP endpoint refused for good and that are set aside.",
+            registry=self.registry,
+        )
+        self.delivery_failing_timestamp = Gauge(
+            "falco_exporter_delivery_failing_since_timestamp_seconds",
+            "Since when no log record could be delivered, seconds since 1970; 0 while delivery works.",
             registry=self.registry,
         )

@@ -1,0 +1,67 @@
+"""What the HTTP side shows, injected by the application.
+
+Owns the shapes; refuses to know where any of it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from exporter.alert import Alert
+from exporter.config.model import Web
+from exporter.report import Report
+from exporter.selfmetrics import SelfMetrics
+from exporter.sinks.recent import RecentSink
+
+
+@dataclass(frozen=True, slots=True)
+class StateRow:
+    """One line of state on the landing page."""
+
+    name: str
+    """What it is about, e.g. ``Falco unix:///run/falco/falco.sock``."""
+    value: str
+    """How it is, e.g. ``connected, Falco 0.43.1``."""
+    healthy: bool | None = None
+    """None where there is nothing to judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Everything that is shown."""
+
+    registry: CollectorRegistry
+    """All metrics, the exporter's own included."""
+    metrics: SelfMetrics
+    """Where scrapes and refused requests are counted."""
+    recent: RecentSink
+    """The alerts that have a page."""
+    report_for: Callable[[Alert], Report]
+    """Makes a report when its page is opened; any thread may call it."""
+    not_ready: Callable[[], Mapping[str, str]] = dict
+    """What keeps the exporter from being ready: part and reason; empty when it is."""
+    state: Callable[[], Sequence[StateRow]] = tuple
+    """The landing page's table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the routes of one listener share."""
+
+    settings: Web
+    content: Content
+    shows_reports: Callable[[web.Request], str]
+    """Why the report pages are not served to this request; empty when they are."""
+    has_metrics: bool = True
+    """Whether /metrics is on this listener."""
+    has_reports: bool = True
+    """Whether the report pages are on this listener."""
+    closing: Callable[[], bool] = field(default=lambda: False)
+    """Whether open streams have to end."""
+
+
+SITE = web.AppKey("site", Site)

@@ -1,0 +1,98 @@
+"""New reports as they arrive: server-sent events for the list.
+
+Owns the stream at ``/reports/live``. It looks into the ring a few times a
+second instead of being told, so that alerts never wait for a browser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+
+from aiohttp import web
+
+from exporter.sinks.recent import Filter, RecentSink
+from exporter.web.content import SITE
+from exporter.web.reports import filter_from, guarded, row
+
+LOOK_SECONDS = 0.3
+HEARTBEAT_SECONDS = 15.0
+WRITE_SECONDS = 10.0
+BURST_LIMIT = 50
+"""Most reports sent at once; a browser gets the newest of a flood."""
+STREAM_LIMIT = 32
+
+_STREAMS = web.AppKey("streams", set["_Stream"])
+
+
+def add_live(app: web.Application) -> None:
+    """Add the route."""
+    app[_STREAMS] = set()
+    app.router.add_get("/reports/live", guarded(live))
+
+
+async def live(request: web.Request) -> web.StreamResponse:
+    """Send what arrives after ``after`` (or the browser's ``Last-Event-ID``), filtered as the list is."""
+    streams, site = request.app[_STREAMS], request.app[SITE]
+    if len(streams) >= STREAM_LIMIT:
+        return web.Response(status=503, text=f"{STREAM_LIMIT} live streams are open already; close one.\n")
+    wanted, recent = filter_from(request.query), site.content.recent
+    sequence = _sequence(recent, request.headers.get("Last-Event-ID") or request.query.get("after", ""))
+    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    response.content_type = "text/event-stream"
+    stream = _Stream(response, recent, wanted, sequence)
+    streams.add(stream)
+    try:
+        with contextlib.suppress(ConnectionError, TimeoutError):  # the browser went away: nothing is lost
+            await response.prepare(request)
+            await stream.run(site.closing)
+    finally:
+        streams.discard(stream)
+    return response
+
+
+def _sequence(recent: RecentSink, cursor: str) -> int:
+    """Return where to go on; the beginning of what is kept for a cursor of an earlier run."""
+    boot, _, sequence = cursor.partition("-")
+    if not cursor:
+        return recent.sequence
+    return int(sequence) if boot == recent.boot and sequence.isdecimal() else 0
+
+
+class _Stream:
+    """One browser's stream."""
+
+    def __init__(self, response: web.StreamResponse, recent: RecentSink, wanted: Filter, sequence: int) -> None:
+        self._response = response
+        self._recent = recent
+        self._wanted = wanted
+        self._sequence = sequence
+
+    async def run(self, closing: Callable[[], bool]) -> None:
+        """Send until the server closes; raises ConnectionError or TimeoutError when the browser is gone or stuck."""
+        loop = asyncio.get_running_loop()
+        await self._write("retry: 2000\n\n")
+        beat = loop.time()
+        while not closing():
+            if text := self._news():
+                await self._write(text)
+                beat = loop.time()
+            elif loop.time() - beat > HEARTBEAT_SECONDS:
+                await self._write(": still here\n\n")
+                beat = loop.time()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _news(self) -> str:
+        newest = self._recent.sequence
+        entries = self._recent.newer_than(self._sequence, self._wanted, limit=BURST_LIMIT)
+        self._sequence = max(self._sequence, newest)
+        return "".join(
+            f"id: {self._recent.boot}-{entry.sequence}\nevent: report\ndata: {json.dumps(row(entry))}\n\n"
+            for entry in reversed(entries)
+        )
+
+    async def _write(self, text: str) -> None:
+        async with asyncio.timeout(WRITE_SECONDS):
+            await self._response.write(text.encode())

@@ -1,0 +1,152 @@
+"""The HTTP server's thread.
+
+Owns which routes stand on which listener, and their start and end. Serves
+from an event loop of its own, so that no request ever waits for an alert nor
+an alert for a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from aiohttp import web
+
+from exporter.config.model import Web
+from exporter.listener import Address, Limits, Listener
+from exporter.web.access import Access
+from exporter.web.content import SITE, Content, Site
+from exporter.web.landing import add_landing
+from exporter.web.live import add_live
+from exporter.web.metrics import add_metrics
+from exporter.web.probes import add_probes
+from exporter.web.reloading import WebConfigFile
+from exporter.web.reports import add_reports
+from exporter.web.static import add_static
+
+BODY_LIMIT_BYTES = 1_024
+"""No route takes a body."""
+CLOSE_SECONDS = 5.0
+
+
+class WebServer:
+    """Serves metrics, probes and pages on one to three listeners.
+
+    Raises ConfigError where an address or the web configuration file is wrong.
+    """
+
+    def __init__(self, settings: Web, content: Content) -> None:
+        self._settings = settings
+        self._content = content
+        self._config_file = WebConfigFile(settings.config_file)
+        self._addresses = {
+            name: Address.from_text(text, f"web.{name}_address")
+            for name, text in (
+                ("listen", settings.listen_address),
+                ("reports", settings.reports_address),
+                ("probe", settings.probe_address),
+            )
+            if text
+        }
+        self._listeners: dict[str, Listener] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._started = threading.Event()
+        self._closing = threading.Event()
+        self._stop: asyncio.Event | None = None
+        self._failure: BaseException | None = None
+
+    def start(self) -> None:
+        """Serve from now on. Raises ConfigError where an address cannot be had."""
+        content = self._content
+        content.metrics.web_config_current.set_function(lambda: float(self._config_file.is_current))
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+        self._thread.start()
+        self._started.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+
+    def close(self) -> None:
+        """Stop serving. Twice is safe."""
+        self._closing.set()
+        if self._thread is None or not self._thread.is_alive():
+            return
+        assert self._loop is not None
+        assert self._stop is not None
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(CLOSE_SECONDS)
+
+    @property
+    def port(self) -> int:
+        """The main listener's port."""
+        return self._listeners["listen"].address.port
+
+    @property
+    def reports_port(self) -> int:
+        """The port of the listener that has the report pages."""
+        return self._listeners.get("reports", self._listeners["listen"]).address.port
+
+    @property
+    def probe_port(self) -> int:
+        """The port of the probes' own listener; KeyError when there is none."""
+        return self._listeners["probe"].address.port
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as exc:  # noqa: BLE001 - raised again by start()
+            self._failure = exc
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            for name, address in self._addresses.items():
+                self._listeners[name] = self._listener(name, address)
+                await self._listeners[name].start()
+            self._started.set()
+            await self._stop.wait()
+        finally:
+            for listener in self._listeners.values():
+                await listener.close()
+
+    def _listener(self, name: str, address: Address) -> Listener:
+        rejected = self._content.metrics.http_rejected
+
+        def reject(reason: str) -> None:
+            rejected.labels(name, reason).inc()
+
+        return Listener(
+            self._app(name, address, reject),
+            address,
+            limits=Limits(self._settings.connection_limit, self._settings.request_timeout_seconds),
+            tls=(lambda: None) if name == "probe" else self._config_file.context,
+            reject=reject,
+        )
+
+    def _app(self, name: str, address: Address, reject: Callable[[str], None]) -> web.Application:
+        access = Access(self._config_file, is_loopback=address.is_loopback, external_url=self._settings.external_url)
+        app = web.Application(middlewares=[access.authentication(reject)], client_max_size=BODY_LIMIT_BYTES)
+        app.on_response_prepare.append(access.add_headers)
+        app[SITE] = Site(
+            self._settings,
+            self._content,
+            shows_reports=access.why_no_reports,
+            has_metrics=name == "listen",
+            has_reports=name == "reports" or "reports" not in self._addresses,
+            closing=self._closing.is_set,
+        )
+        add_probes(app)
+        if name == "probe":
+            return app
+        add_landing(app)
+        add_static(app)
+        if app[SITE].has_metrics:
+            add_metrics(app)
+        if app[SITE].has_reports:
+            add_reports(app)
+            add_live(app)
+        return app
