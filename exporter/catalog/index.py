@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -141,10 +142,11 @@ def _facts(item: Mapping[str, object], path: Path, reach: _Reach) -> RuleFacts:
 def official_rules() -> tuple[RuleFacts, ...]:
     """Return the facts of every official rule and of Falco's internal alerts, as shipped."""
     text = resources.files("exporter.catalog").joinpath("data/index.json").read_text(encoding="utf-8")
-    return tuple(
-        RuleFacts(**{key: tuple(value) if isinstance(value, list) else value for key, value in item.items()})
-        for item in json.loads(text)["rules"]
-    )
+    return tuple(_from_json(item) for item in json.loads(text)["rules"])
+
+
+def _from_json(item: Mapping[str, Any]) -> RuleFacts:
+    return RuleFacts(**{key: tuple(value) if isinstance(value, list) else value for key, value in item.items()})
 
 
 def to_json(rules: Iterable[RuleFacts]) -> str:

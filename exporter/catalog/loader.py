@@ -53,6 +53,8 @@ class Procedure:
     commands: tuple[CommandStep, ...]
     changes: tuple[ChangeStep, ...]
     recommendations: tuple[Recommendation, ...]
+    place: str = ""
+    """``FILE:LINE``, for messages."""
 
 
 @dataclass(slots=True)
@@ -92,6 +94,7 @@ def _add_procedure(node: Node, procedures: dict[str, Procedure], *, overlay: boo
         commands=_commands(keys, {}),
         changes=_changes(keys, "configure", {}),
         recommendations=_recommendations(keys, {}),
+        place=_line(node),
     )
 
 
@@ -118,7 +121,7 @@ def _add_entry(node: Node, documents: Documents, *, ruleset: str, source: str, o
         raise node.error(f"rule {rule!r}: missing key: source (e.g. syscall, k8s_audit)")
     parts = _parts(keys, documents.procedures)
     documents.entries[rule, entry_source] = Entry(
-        rule=rule, source=entry_source, ruleset=ruleset, place=node.place.removesuffix(f": {node.key}"), **parts
+        rule=rule, source=entry_source, ruleset=ruleset, place=_line(node), **parts
     )
 
 
@@ -147,6 +150,10 @@ def _parts(keys: Mapping[str, Node], procedures: Mapping[str, Procedure]) -> dic
         "tuning": _changes(keys, "tune", procedures),
         "references": tuple(_reference(item) for item in _list(keys, "references")),
     }
+
+
+def _line(node: Node) -> str:
+    return node.place.removesuffix(f": {node.key}")
 
 
 def _list(keys: Mapping[str, Node], key: str) -> list[Node]:
@@ -189,7 +196,9 @@ def _reference(node: Node) -> Reference:
 def _innocent(node: Node) -> Innocent:
     keys = node.mapping(frozenset({"text", "signs"}), frozenset({"text"}))
     return Innocent(
-        _compile(keys["text"], ProseTemplate), tuple(_compile(item, _sign) for item in _list(keys, "signs"))
+        _compile(keys["text"], ProseTemplate),
+        tuple(_compile(item, _sign) for item in _list(keys, "signs")),
+        _line(node),
     )
 
 
@@ -241,6 +250,7 @@ def _command(node: Node, phase: str) -> CommandStep:
         breaks=_prose(keys, "breaks"),
         undo=_compile(keys["undo"], CommandTemplate) if "undo" in keys else _EMPTY_COMMAND,
         condition=_condition(keys),
+        place=_line(node),
     )
 
 
@@ -271,6 +281,7 @@ def _change(node: Node) -> ChangeStep:
         load=_text(keys, "load"),
         note=_prose(keys, "note"),
         condition=_condition(keys),
+        place=_line(node),
     )
 
 
@@ -278,13 +289,13 @@ def _recommendations(keys: Mapping[str, Node], procedures: Mapping[str, Procedur
     found: list[Recommendation] = []
     for node in _list(keys, "recommend"):
         if node.is_text():
-            found.append(Recommendation(_compile(node, ProseTemplate), Condition()))
+            found.append(Recommendation(_compile(node, ProseTemplate), Condition(), _line(node)))
             continue
         step = node.mapping(frozenset({"text", "needs", "only", "use"}))
         if "use" in step:
             found += _used(step, procedures).recommendations
         elif "text" in step:
-            found.append(Recommendation(_compile(step["text"], ProseTemplate), _condition(step)))
+            found.append(Recommendation(_compile(step["text"], ProseTemplate), _condition(step), _line(node)))
         else:
             raise node.error("missing key: text")
     return tuple(found)

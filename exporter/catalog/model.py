@@ -93,6 +93,8 @@ class CommandStep:
     breaks: ProseTemplate
     undo: CommandTemplate
     condition: Condition
+    place: str = ""
+    """``FILE:LINE`` of the step, for messages."""
 
     def render(self, lookup: Lookup) -> Command | None:
         """Return the command with the alert's values; None where it does not fit this alert."""
@@ -126,6 +128,8 @@ class ChangeStep:
     load: str
     note: ProseTemplate
     condition: Condition
+    place: str = ""
+    """``FILE:LINE`` of the step, for messages."""
 
     def render(self, lookup: Lookup) -> Change | None:
         """Return the change with the alert's values; None where it does not fit this alert."""
@@ -153,6 +157,8 @@ class Recommendation:
 
     text: ProseTemplate
     condition: Condition
+    place: str = ""
+    """``FILE:LINE`` of the step, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +167,8 @@ class Innocent:
 
     text: ProseTemplate
     signs: tuple[Sign, ...]
+    place: str = ""
+    """``FILE:LINE`` of the step, for messages."""
 
     def render(self, lookup: Lookup) -> Explanation:
         """Return the explanation; it fits when it has signs and all of them hold."""

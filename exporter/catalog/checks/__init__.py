@@ -1,0 +1,31 @@
+"""Checks of the catalog's quality: what a person would look for, done by a program.
+
+Owns judging advice: field use, length, wording, commands, snippets, Falco
+tuning, ATT&CK ids, links. The schema is the loader's. Each check is one
+module with one function from a catalog to findings; none knows another.
+"""
+
+from __future__ import annotations
+
+from exporter.catalog.catalog import Catalog
+from exporter.catalog.checks.attack import check_attack
+from exporter.catalog.checks.fields import check_fields
+from exporter.catalog.checks.finding import Finding
+from exporter.catalog.checks.limits import check_limits
+from exporter.catalog.checks.links import check_links
+from exporter.catalog.checks.wording import check_wording
+
+__all__ = ["CHECKS", "Finding", "check_catalog"]
+
+CHECKS = (
+    check_fields,
+    check_limits,
+    check_wording,
+    check_attack,
+    check_links,
+)
+
+
+def check_catalog(catalog: Catalog) -> list[Finding]:
+    """Return every finding, by place."""
+    return sorted({finding for check in CHECKS for finding in check(catalog)})

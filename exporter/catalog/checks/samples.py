@@ -1,0 +1,75 @@
+"""Values to render advice with when it is checked: plausible ones, and hostile ones.
+
+Owns lookups in which every field is present, so that every step renders.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from exporter.catalog.template import Lookup
+
+ALERT_VALUES: Mapping[str, str] = {
+    "alert.time": "2024-10-05 18:29:39 UTC",
+    "alert.since": "2024-10-05 18:19:39 UTC",
+    "alert.until": "2024-10-05 18:39:39 UTC",
+    "alert.since_rfc3339": "2024-10-05T18:19:39Z",
+    "alert.until_rfc3339": "2024-10-05T18:39:39Z",
+    "alert.hostname": "node-1",
+    "alert.rule": "Clear Log Activities",
+    "alert.priority": "Warning",
+    "alert.source": "syscall",
+    "alert.uid": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+}
+"""What every alert can fill, with an example of each."""
+
+HOSTILE = 'x\'; $(touch owned) `id` "y" | & > z < \\ # ~ * ? [a] {b,c} !! %s ${HOME} /../ =1,--'
+"""Everything that a shell, a quoted string or a query language could take for its own, in printable characters."""
+HOSTILE_HIDDEN = "x\n'; touch owned #\x1b[31m\u202e\u200b\x07"
+"""The same with a line feed and characters that do not show."""
+
+_PLAIN: tuple[tuple[str, str], ...] = (
+    (r"k8s\.ns\.name|.*target\.namespace", "shop"),
+    (r"k8s\.pod\.name|ka\.target\.pod.*", "web-7d4b9c6f5-x2x9z"),
+    (r"container\.id", "3fa1b2c4d5e6"),
+    (r"container\.name", "web"),
+    (r"container\.image\.repository", "registry.example.net/shop/web"),
+    (r"container\.image\.tag", "1.2.3"),
+    (r".*(\.uid|uid\b|\.gid|loginuid|\.pid|vpid|ppid|\.tty|port|num|rawres|n_\w+|\w+_mb|written_bytes)", "1000"),
+    (r".*(srcip|\.ip|[scrl]ip|sip|cip|sourceips?|address)(\[.*)?", "192.0.2.7"),
+    (r"proc\.exepath", "/usr/bin/python3"),
+    (r"proc\.(cmdline|pcmdline|args)", "python3 /srv/app.py"),
+    (r"fd\.name|fs\.path.*|.*\.(target|linkpath|path|name|oldpath|newpath)", "example"),
+    (r"ct\.region", "eu-central-1"),
+    (r".*arn", "arn:aws:iam::123456789012:user/alice"),
+)
+
+
+def _plain_value(field: str) -> str:
+    if field in ALERT_VALUES:
+        return ALERT_VALUES[field]
+    if field in {"fd.name", "fs.path.name", "evt.arg.name", "evt.arg.path"}:
+        return "/etc/example.conf"
+    return next((value for pattern, value in _PLAIN if re.fullmatch(pattern, field)), "example")
+
+
+def _lookup(value_of: Mapping[str, str] | None, fixed: str, only: str) -> Lookup:
+    def look_up(field: str) -> str | None:
+        if only == "host" and field == "container.id":
+            return None
+        if value_of is not None:
+            return _plain_value(field)
+        return fixed
+
+    return look_up
+
+
+def plain(only: str = "") -> Lookup:
+    """Return a lookup with a plausible value for every field; ``host`` as of an alert without container."""
+    return _lookup(ALERT_VALUES, "", only)
+
+
+def hostile(only: str = "", *, hidden: bool = False) -> Lookup:
+    """Return a lookup with a hostile value for every field."""
+    return _lookup(None, HOSTILE_HIDDEN if hidden else HOSTILE, only)
