@@ -1,0 +1,131 @@
+"""A report's advice as OpenTelemetry attributes under ``falco.report.``.
+
+Owns the names and the text of each entry. Refuses to know what the advice
+is. Prose becomes plain lines without hidden characters; commands and file
+contents, which are rendered and quoted already, stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from exporter.escaping import visible
+from exporter.report import Change, Command, Explanation, Prose, Reference, Report, to_plain
+from exporter.sinks.otel.wire import AttributeKey
+
+REPORT_PREFIX = "falco.report."
+_KEPT_RULES = 2_048
+
+
+def to_line(prose: Prose) -> str:
+    """Return prose as one line; control characters and invisible ones in its values show as escapes."""
+    return visible(to_plain(prose))
+
+
+def to_command_text(command: Command) -> str:
+    """Return ``[phase, where] Title: command``, then what to look for, what breaks and how to undo it."""
+    lines = [f"[{command.phase}, {command.where}] {to_line(command.title)}: {command.run}"]
+    if command.look:
+        lines.append(f"Look for: {to_line(command.look)}")
+    if command.breaks:
+        lines.append(f"Breaks: {to_line(command.breaks)}")
+    if command.undo:
+        lines.append(f"Undo: {command.undo}")
+    return "\n".join(lines)
+
+
+def to_change_text(change: Change) -> str:
+    """Return ``Title: file (tool)``, the content, then how to check and load it."""
+    lines = [f"{to_line(change.title)}: {change.file} ({change.tool})", change.content.rstrip("\n")]
+    if change.check:
+        lines.append(f"Check: {change.check}")
+    if change.load:
+        lines.append(f"Load: {change.load}")
+    if change.note:
+        lines.append(f"Note: {to_line(change.note)}")
+    return "\n".join(lines)
+
+
+def _to_explanation_text(explanation: Explanation) -> str:
+    return ("[fits this alert] " if explanation.fits else "") + to_line(explanation.text)
+
+
+_Part = tuple[Callable[[Report], Any], Callable[[Any], bytes]]
+"""What of a report an attribute is made of, and how."""
+
+_ARRAYS: tuple[tuple[str, Callable[[Report], Sequence[Any]], Callable[[Any], str]], ...] = (
+    ("attack.technique.ids", lambda report: report.techniques, lambda technique: technique.technique_id),
+    ("attack.technique.names", lambda report: report.techniques, lambda technique: technique.technique),
+    ("attack.tactic.ids", lambda report: report.techniques, lambda technique: technique.tactic_id),
+    ("attack.tactic.names", lambda report: report.techniques, lambda technique: technique.tactic),
+    ("mitigation.commands", lambda report: report.commands, to_command_text),
+    ("mitigation.configuration", lambda report: report.changes, to_change_text),
+    ("mitigation.recommendations", lambda report: report.recommendations, to_line),
+    ("innocent", lambda report: report.innocent, _to_explanation_text),
+    ("tuning", lambda report: report.tuning, to_change_text),
+    ("references", lambda report: report.references, lambda link: f"{link.title} <{link.url}>"),
+)
+_DOCUMENTATION = ("https://falco.org/", "https://github.com/falcosecurity/")
+
+
+def to_rule_reference(references: Sequence[Reference]) -> str:
+    """Return the address that documents the rule: Falco's own where there is one, else the first."""
+    urls = [reference.url for reference in references]
+    return next((url for url in urls if url.startswith(_DOCUMENTATION)), urls[0] if urls else "")
+
+
+def _array_part(name: str, source: Callable[[Report], Sequence[Any]], to_text: Callable[[Any], str]) -> _Part:
+    key = AttributeKey(REPORT_PREFIX + name)
+    # Two tactics of one technique name it twice; one mention is enough.
+    return source, lambda items: key.strings(dict.fromkeys(map(to_text, items)))
+
+
+def _line_part(name: str, source: Callable[[Report], Prose]) -> _Part:
+    key = AttributeKey(REPORT_PREFIX + name)
+    return source, lambda prose: key.string(to_line(prose))
+
+
+def _word_part(name: str, source: Callable[[Report], Any], to_word: Callable[[Any], str] = str) -> _Part:
+    key = AttributeKey(name)
+    return source, lambda value: key.string(to_word(value))
+
+
+class AdviceWriter:
+    """Turn reports into attributes.
+
+    Parts that are the very same object in one report of a rule and the next
+    (the catalog keeps what has no placeholder) are encoded once.
+    """
+
+    def __init__(self) -> None:
+        composed = AttributeKey(REPORT_PREFIX + "composed")
+        self._composed = {truth: composed.boolean(truth) for truth in (False, True)}
+        self._parts = (
+            _word_part("security_rule.ruleset.name", lambda report: report.ruleset),
+            _word_part("security_rule.reference", lambda report: report.references, to_rule_reference),
+            _word_part("falco.rule.maturity", lambda report: report.maturity),
+            _line_part("summary", lambda report: report.summary),
+            _line_part("impact", lambda report: report.impact),
+            *(_array_part(*array) for array in _ARRAYS),
+        )
+        self._known: dict[str, list[tuple[Any, bytes]]] = {}
+
+    def write(self, report: Report, into: list[bytes]) -> None:
+        """Append the report's attributes, one entry per attribute; empty parts are left out."""
+        known = self._known_of(report.alert.rule)
+        into.append(self._composed[report.composed])
+        for index, (source_of, encode) in enumerate(self._parts):
+            source = source_of(report)
+            if source:
+                if known[index][0] is not source:
+                    known[index] = (source, encode(source))
+                into.append(known[index][1])
+
+    def _known_of(self, rule: str) -> list[tuple[Any, bytes]]:
+        known = self._known.get(rule)
+        if known is None:
+            if len(self._known) >= _KEPT_RULES:
+                self._known.clear()
+            known = self._known[rule] = [(None, b"")] * len(self._parts)
+        return known

@@ -1,0 +1,245 @@
+"""Falco's output fields as OpenTelemetry attributes.
+
+Owns the table from field to semantic convention (version 1.44) and the
+types. Refuses the rest of the record (see ``encode.py``). A field that the
+table does not name, or whose value does not have the attribute's type, goes
+under ``falco.output_fields.`` as it came. docs/log-records.md lists it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from exporter.alert import Alert
+from exporter.sinks.otel.wire import AttributeKey
+
+OUTPUT_FIELDS_PREFIX = "falco.output_fields."
+_KEPT_PLANS = 4_096
+
+Writer = Callable[[Alert, str], bytes | None]
+"""Make an attribute of one field's value; None where the value has not the attribute's type or meaning."""
+
+STRINGS: Mapping[str, str] = {
+    "proc.exepath": "process.executable.path",
+    "proc.name": "process.executable.name",
+    "proc.cmdline": "process.command_line",
+    "proc.cwd": "process.working_directory",
+    "user.name": "user.name",
+    "user.uid": "user.id",
+    "container.id": "container.id",
+    "container.name": "container.name",
+    "container.image.repository": "container.image.name",
+    "container.image.id": "container.image.id",
+    "container.type": "container.runtime.name",
+    "k8s.ns.name": "k8s.namespace.name",
+    "k8s.pod.name": "k8s.pod.name",
+    "k8s.pod.uid": "k8s.pod.uid",
+    "k8s.pod.ip": "k8s.pod.ip",
+    "k8s.deployment.name": "k8s.deployment.name",
+    "k8s.rs.name": "k8s.replicaset.name",
+    "ka.cluster.name": "k8s.cluster.name",
+    "ka.target.namespace": "k8s.namespace.name",
+    "ka.target.pod.name": "k8s.pod.name",
+    "ka.user.name": "user.name",
+    "ka.useragent": "user_agent.original",
+    "ka.uri": "url.original",
+    "fd.directory": "file.directory",
+    "fd.filename": "file.name",
+    "fd.lip": "network.local.address",
+    "fd.rip": "network.peer.address",
+    "fd.cip": "client.address",
+    "fd.sip": "server.address",
+    "ct.region": "cloud.region",
+    "ct.user": "user.name",
+    "ct.user.principalid": "user.id",
+    "ct.user.accountid": "cloud.account.id",
+    "ct.srcip": "client.address",
+    "ct.useragent": "user_agent.original",
+    "ct.error": "error.type",
+    "ct.errormessage": "error.message",
+    "ct.requestid": "aws.request_id",
+    "s3.bucket": "aws.s3.bucket",
+    "s3.key": "aws.s3.key",
+    "gcp.user": "user.email",
+    "gcp.callerIP": "client.address",
+    "gcp.userAgent": "user_agent.original",
+    "gcp.projectId": "cloud.account.id",
+    "gcp.location": "cloud.region",
+    "okta.actor.name": "user.name",
+    "okta.actor.id": "user.id",
+    "okta.actor.alternateid": "user.email",
+    "okta.client.ip": "client.address",
+    "okta.client.geo.city": "geo.locality.name",
+    "okta.client.geo.postalcode": "geo.postal_code",
+    "okta.useragent.raw": "user_agent.original",
+    "github.user": "user.name",
+    "github.owner": "vcs.owner.name",
+    "github.repo.name": "vcs.repository.name",
+    "github.repo.url": "vcs.repository.url.full",
+}
+"""Field to attribute, text to text."""
+
+INTEGERS: Mapping[str, str] = {
+    "proc.pid": "process.pid",
+    "proc.ppid": "process.parent_pid",
+    "proc.vpid": "process.vpid",
+    "proc.sid": "process.session_leader.pid",
+    "thread.tid": "thread.id",
+    "fd.lport": "network.local.port",
+    "fd.rport": "network.peer.port",
+    "fd.cport": "client.port",
+    "fd.sport": "server.port",
+    "ka.response.code": "http.response.status_code",
+}
+"""Field to attribute, decimal number to int."""
+
+TARGET_NAMES: Mapping[str, str] = {
+    "namespaces": "k8s.namespace.name",
+    "pods": "k8s.pod.name",
+    "deployments": "k8s.deployment.name",
+    "replicasets": "k8s.replicaset.name",
+    "statefulsets": "k8s.statefulset.name",
+    "daemonsets": "k8s.daemonset.name",
+    "jobs": "k8s.job.name",
+    "cronjobs": "k8s.cronjob.name",
+    "services": "k8s.service.name",
+    "nodes": "k8s.node.name",
+    "persistentvolumes": "k8s.persistentvolume.name",
+    "persistentvolumeclaims": "k8s.persistentvolumeclaim.name",
+}
+"""Kubernetes resource (``ka.target.resource``) to the attribute that ``ka.target.name`` gives besides."""
+
+CONSTANTS_BY_SOURCE: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "aws_cloudtrail": (("cloud.provider", "aws"),),
+    "gcp_auditlog": (("cloud.provider", "gcp"),),
+    "github": (("vcs.provider.name", "github"),),
+}
+"""What an event source says by itself."""
+
+_SKIPPED = frozenset({"evt.time"})
+"""The record's own timestamp has it, and one transport adds it to every alert."""
+
+
+def _string(name: str) -> Writer:
+    string = AttributeKey(name).string
+    return lambda _alert, value: string(value)
+
+
+def _integer(name: str) -> Writer:
+    key = AttributeKey(name)
+    return lambda _alert, value: key.integer(int(value)) if _is_integer(value) else None
+
+
+def _is_integer(value: str) -> bool:
+    digits = value[1:] if value.startswith("-") else value
+    return digits.isascii() and digits.isdigit() and len(digits) < 19
+
+
+def _file_path() -> Writer:
+    """``fd.name`` is a path only where the descriptor is a file's: a connection's is ``ip:port->ip:port``."""
+    path = AttributeKey("file.path")
+
+    def write(alert: Alert, value: str) -> bytes | None:
+        kind = alert.get("fd.type")
+        if value.startswith("/") and kind in {None, "file", "directory"}:
+            return path.string(value)
+        return None
+
+    return write
+
+
+def _interactive() -> Writer:
+    """``proc.tty`` is the controlling terminal's number, 0 without one; the number itself stays beside."""
+    interactive, tty = AttributeKey("process.interactive"), AttributeKey(OUTPUT_FIELDS_PREFIX + "proc.tty")
+    truths = {True: interactive.boolean(True), False: interactive.boolean(False)}
+    return lambda _alert, value: truths[int(value) > 0] + tty.string(value) if _is_integer(value) else None
+
+
+def _image_tags() -> Writer:
+    tags = AttributeKey("container.image.tags")
+    return lambda _alert, value: tags.strings((value,))
+
+
+def _image_digests() -> Writer:
+    """Semantic conventions want ``repository@digest``; Falco's field has the digest alone."""
+    digests = AttributeKey("container.image.repo_digests")
+
+    def write(alert: Alert, value: str) -> bytes:
+        repository = alert.get("container.image.repository")
+        return digests.strings((f"{repository}@{value}" if repository and "@" not in value else value,))
+
+    return write
+
+
+def _transport() -> Writer:
+    transport = AttributeKey("network.transport")
+    return lambda _alert, value: transport.string(value.lower())
+
+
+def _target_name() -> Writer:
+    """A Kubernetes object's name also under its kind's own attribute, unless another field gives that one."""
+    keys = {resource: AttributeKey(name) for resource, name in TARGET_NAMES.items()}
+    own = AttributeKey(OUTPUT_FIELDS_PREFIX + "ka.target.name")
+
+    def write(alert: Alert, value: str) -> bytes:
+        resource = alert.get("ka.target.resource") or ""
+        key = keys.get(resource)
+        said = (resource == "namespaces" and alert.get("ka.target.namespace")) or (
+            resource == "pods" and alert.get("ka.target.pod.name")
+        )
+        return own.string(value) if key is None or said else key.string(value) + own.string(value)
+
+    return write
+
+
+class FieldWriter:
+    """Turn an alert's output fields into attributes; keeps what it has worked out about each set of fields."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, tuple[str, Writer]] = {
+            **{field: (name, _string(name)) for field, name in STRINGS.items()},
+            **{field: (name, _integer(name)) for field, name in INTEGERS.items()},
+            "fd.name": ("file.path", _file_path()),
+            "fd.l4proto": ("network.transport", _transport()),
+            "proc.tty": ("process.interactive", _interactive()),
+            "container.image.tag": ("container.image.tags", _image_tags()),
+            "container.image.digest": ("container.image.repo_digests", _image_digests()),
+            "ka.target.name": ("", _target_name()),
+        }
+        self._others: dict[str, AttributeKey] = {}
+        self._plans: dict[tuple[str, ...], list[tuple[str, Writer | None, AttributeKey]]] = {}
+
+    def write(self, alert: Alert, into: list[bytes]) -> None:
+        """Append the attributes of every field that is not absent, in the fields' order."""
+        fields = alert.raw_fields
+        names = tuple(fields)
+        plan = self._plans.get(names)
+        if plan is None:
+            plan = self._plan(names)
+        get, append = alert.get, into.append
+        for (field, writer, other), raw in zip(plan, fields.values(), strict=True):
+            if not raw or raw == "<NA>" or field in _SKIPPED:
+                continue
+            if writer is None:
+                append(other.string(raw))
+            elif (value := get(field)) is not None:
+                append(writer(alert, value) or other.string(value))
+
+    def _plan(self, fields: tuple[str, ...]) -> list[tuple[str, Writer | None, AttributeKey]]:
+        """Say who writes each field; an attribute that two fields could give is the first one's."""
+        taken: set[str] = set()
+        plan: list[tuple[str, Writer | None, AttributeKey]] = []
+        for field in fields:
+            name, writer = self._named.get(field, ("", None))
+            plan.append((field, None if name in taken else writer, self._other(field)))
+            if name:
+                taken.add(name)
+        if len(self._plans) >= _KEPT_PLANS:
+            self._plans.clear()
+        self._plans[fields] = plan
+        return plan
+
+    def _other(self, field: str) -> AttributeKey:
+        if len(self._others) >= _KEPT_PLANS:
+            self._others.clear()
+        return self._others.setdefault(field, AttributeKey(OUTPUT_FIELDS_PREFIX + field))

@@ -1,0 +1,91 @@
+"""Encoded records as an OTLP request: who sends them, and the joining and splitting of bytes.
+
+Owns the resource and the scope. Refuses to look into a record.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from typing import Final
+
+from opentelemetry._logs import LogRecord
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs, ScopeLogs
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from exporter import __version__
+from exporter.sinks.otel import wire
+
+SCOPE_NAME: Final = "falco-report-exporter"
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
+DEFAULT_SERVICE_NAME: Final = "falco"
+
+_RECORD: Final = wire.tag(ScopeLogs, "log_records")
+
+
+def to_resource(service_name: str = "", *, host_name: str | None = None) -> Resource:
+    """Return who we are, as opentelemetry-sdk makes it from ``OTEL_RESOURCE_ATTRIBUTES`` and ``OTEL_SERVICE_NAME``.
+
+    ``service_name``, where not empty, goes before both. Where nothing sets
+    it, ``service.instance.id`` is the host's name: the SDK's own is random at
+    each start, and Loki makes an index label, hence a new stream, of it.
+    """
+    said = OTELResourceDetector().detect().attributes
+    defaults = {
+        "service.name": DEFAULT_SERVICE_NAME,
+        "service.version": __version__,
+        "service.instance.id": host_name or socket.gethostname(),
+    }
+    ours = {key: value for key, value in defaults.items() if key not in said}
+    if service_name:
+        ours["service.name"] = service_name
+    return Resource.create(ours)
+
+
+def to_scope() -> InstrumentationScope:
+    """Return the instrumentation scope of every record."""
+    return InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
+
+
+def to_entry(record: bytes) -> bytes:
+    """Return a serialised LogRecord as it stands in a request; entries are joined by joining their bytes."""
+    return _RECORD + wire.varint(len(record)) + record
+
+
+def from_entries(entries: bytes) -> list[bytes]:
+    """Split joined entries into single ones."""
+    found = []
+    start = 0
+    while start < len(entries):
+        position, length, shift = start + len(_RECORD), 0, 0
+        while True:
+            byte = entries[position]
+            length |= (byte & 0x7F) << shift
+            position, shift = position + 1, shift + 7
+            if byte < 0x80:
+                break
+        found.append(entries[start : position + length])
+        start = position + length
+    return found
+
+
+class Envelope:
+    """Makes requests of entries. What stands around them is made once, by the SDK's own encoder."""
+
+    def __init__(self, resource: Resource) -> None:
+        empty = ReadableLogRecord(LogRecord(), resource, to_scope())
+        resource_logs = encode_logs([empty]).resource_logs[0]
+        scope_logs = resource_logs.scope_logs[0]
+        del scope_logs.log_records[:]
+        self._scope = scope_logs.SerializeToString()
+        del resource_logs.scope_logs[:]
+        self._resource = resource_logs.SerializeToString()
+
+    def request(self, entries: Iterable[bytes]) -> bytes:
+        """Return a serialised ExportLogsServiceRequest with these entries."""
+        scope_logs = wire.delimited(ResourceLogs, "scope_logs", b"".join((self._scope, *entries)))
+        return wire.delimited(ExportLogsServiceRequest, "resource_logs", self._resource + scope_logs)
