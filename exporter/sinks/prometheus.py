@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -54,7 +54,13 @@ class PrometheusSink(Collector):
     name = "prometheus"
 
     def __init__(
-        self, settings: Metrics, *, registry: CollectorRegistry, rules: Iterable[KnownRule], describe: Describe
+        self,
+        settings: Metrics,
+        *,
+        registry: CollectorRegistry,
+        rules: Iterable[KnownRule],
+        describe: Describe,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._extra_fields = settings.extra_labels
         self._labels = families.EVENT_LABELS + label_names(settings.extra_labels, families.EVENT_LABELS)
@@ -65,6 +71,7 @@ class PrometheusSink(Collector):
         self._delay_bounds_ns = [int(seconds * 1e9) for seconds in DELAY_BUCKETS_SECONDS]
         self._delay_counts = [0] * (len(DELAY_BUCKETS_SECONDS) + 1)
         self._delay_sum_ns = 0
+        self._clock_ns = clock_ns
         self._lock = threading.Lock()
         registry.register(self)
 
@@ -80,7 +87,7 @@ class PrometheusSink(Collector):
 
     def write(self, alerts: Sequence[Alert]) -> None:
         """Count the batch."""
-        now_ns = time.time_ns()
+        now_ns = self._clock_ns()
         with self._lock:
             self._count(alerts, now_ns)
             if self._legacy is not None:
@@ -128,7 +135,7 @@ class PrometheusSink(Collector):
     def collect(self) -> Iterable[Metric]:
         """Make every metric of what was counted; series idle for too long are forgotten first."""
         with self._lock:
-            now_ns = time.time_ns()
+            now_ns = self._clock_ns()
             self._events.evict_idle(now_ns)
             events = self._events.counts()
             table = (len(self._events.series), self._events.overflow_total, self._events.evicted_total)

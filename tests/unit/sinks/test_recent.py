@@ -1,0 +1,120 @@
+"""The ring of recent alerts."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from exporter.alert import Alert, Priority
+from exporter.sinks.recent import Filter, RecentSink
+from tests.hostile import hostile_alerts
+
+
+def make_alert(
+    number: int, *, priority: Priority = Priority.WARNING, rule: str = "A rule", host: str = "node-1", **fields: str
+) -> Alert:
+    raw = {name.replace("__", "."): value for name, value in fields.items()}
+    return Alert(number, rule, priority, "syscall", host, f"output {number}", raw, ())
+
+
+def numbers(recent: RecentSink, wanted: Filter | None = None, *, limit: int = 100) -> list[int]:
+    return [entry.alert.time_ns for entry in recent.search(wanted or Filter(), limit=limit)]
+
+
+def test_the_newest_come_first_and_the_oldest_go() -> None:
+    """The ring keeps the last alerts."""
+    recent = RecentSink(3)
+    recent.write([make_alert(number) for number in range(5)])
+    recent.write([make_alert(5)])
+    assert numbers(recent) == [5, 4, 3]
+    assert numbers(recent, limit=2) == [5, 4]
+    assert len(recent) == 3
+    assert recent.sequence == 6
+
+
+def test_the_ring_is_bounded_by_size_as_well() -> None:
+    """Megabyte fields push older alerts out; an alert above the whole size is not kept."""
+    recent = RecentSink(100, size_limit_bytes=2_500)
+    recent.write([make_alert(number, proc__name="x" * 1_000) for number in range(5)])
+    assert numbers(recent) == [4, 3]
+    recent.write([make_alert(9, proc__name="x" * 5_000)])
+    assert numbers(recent) == []
+
+
+def test_an_alert_is_found_by_its_uid() -> None:
+    """The uid is the report's stable address."""
+    recent = RecentSink(10)
+    alerts = [make_alert(number) for number in range(4)]
+    recent.write(alerts)
+    assert recent.find(alerts[2].uid) is alerts[2]
+    assert recent.find("0" * 32) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Filter(), [4, 3, 2, 1]),
+        (Filter(rule="shell"), [2]),
+        (Filter(priority=Priority.WARNING), [3, 1]),
+        (Filter(priority=Priority.CRITICAL), [3]),
+        (Filter(host="NODE-2"), [4]),
+        (Filter(namespace="web"), [3, 1]),
+        (Filter(text="SHADOW"), [2]),
+        (Filter(text="output 4"), [4]),
+        (Filter(text="node-2"), [4]),
+        (Filter(namespace="web", priority=Priority.CRITICAL), [3]),
+        (Filter(text="nowhere"), []),
+    ],
+)
+def test_the_filter_admits_what_it_says(wanted: Filter, expected: list[int]) -> None:
+    """Parts join by "and"; a priority means that one or a graver; texts are of any case."""
+    recent = RecentSink(10)
+    recent.write(
+        [
+            make_alert(1, k8s__ns__name="web"),
+            make_alert(2, rule="Shell", priority=Priority.NOTICE, fd__name="/etc/shadow"),
+            make_alert(3, priority=Priority.ALERT, ka__target__namespace="web"),
+            make_alert(4, priority=Priority.UNKNOWN, host="node-2"),
+        ]
+    )
+    assert numbers(recent, wanted) == expected
+
+
+def test_only_what_is_newer_is_sent_on() -> None:
+    """A live list goes on from the sequence number that it has seen."""
+    recent = RecentSink(10)
+    recent.write([make_alert(1), make_alert(2, host="other")])
+    seen = recent.sequence
+    assert recent.newer_than(seen, Filter(), limit=10) == []
+    recent.write([make_alert(3), make_alert(4, host="other")])
+    assert [entry.alert.time_ns for entry in recent.newer_than(seen, Filter(), limit=10)] == [4, 3]
+    assert [entry.alert.time_ns for entry in recent.newer_than(0, Filter(host="other"), limit=10)] == [4, 2]
+
+
+def test_the_choices_are_those_of_the_alerts_kept() -> None:
+    """The page offers what there is to filter by."""
+    recent = RecentSink(10)
+    recent.write([make_alert(1, k8s__ns__name="web"), make_alert(2, host="", rule="B"), make_alert(3, host="a")])
+    assert recent.choices() == {"rules": ["A rule", "B"], "hosts": ["a", "node-1"], "namespaces": ["web"]}
+
+
+def test_hostile_alerts_are_kept_and_found() -> None:
+    """No value disturbs the ring."""
+    recent = RecentSink(1_000)
+    alerts = hostile_alerts()
+    recent.write(alerts)
+    assert len(recent) == len(alerts)
+    assert all(recent.find(alert.uid) == alert for alert in alerts)
+    assert recent.search(Filter(text="onerror"), limit=1)
+
+
+def test_reading_while_writing_is_safe() -> None:
+    """Requests read while a source's thread writes."""
+    recent = RecentSink(50)
+    writer = threading.Thread(target=lambda: [recent.write([make_alert(number)]) for number in range(2_000)])
+    writer.start()
+    while writer.is_alive():
+        assert numbers(recent) == sorted(numbers(recent, Filter(text="output")), reverse=True) or writer.is_alive()
+    writer.join()
+    assert len(recent) == 50
