@@ -169,7 +169,7 @@ def markdown_block(text: str, language: str = "") -> str:
 def shell_word(value: str) -> str:
     """Return the value as one word for bash.
 
-    Plain values stay readable; others are quoted as by ``shlex.quote``;
+    Plain values stay readable; others stand in single quotes;
     hidden characters use bash's ``$'…'`` (bash manual, 3.1.2.4), so that what
     is pasted is what was read. Raises ``Unembeddable`` for what no argument
     can hold (NUL, lone surrogates), and above 4,096 characters, Linux's longest path.
@@ -185,7 +185,8 @@ def shell_word(value: str) -> str:
 def _quoted_word(value: str) -> str:
     """Quote; small, since what it holds is the attackers' choice."""
     if not _has_hidden(value):
-        return shlex.quote(value)
+        # Not shlex.quote, which leaves bare what zsh (=ls) and braces (a,b) read.
+        return "'" + value.replace("'", "'\"'\"'") + "'"
     return "$'" + "".join([_ansi_c(c) for c in value]) + "'"
 
 

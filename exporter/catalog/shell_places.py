@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from exporter.errors import CatalogError
 
 PLACE, PROGRAM, TEXT = "\ue000", "\ue001", "\ue002"
-"""Stand in the scanned text for a bare placeholder, a ``%[sh:…]`` word and a word in another language."""
+"""Stand in the scanned text for a placeholder or a word in another language, a ``%[sh:…]`` and a ``%[text:…]``."""
 _PLACES = PLACE + PROGRAM + TEXT
 _ANY = re.compile(f"[{_PLACES}]")
 _EXPANSION = re.compile(r"\$\{[A-Za-z0-9_#!@*?:%/.\[\]=+,^~-]*\}")
@@ -25,6 +25,12 @@ _EVALUATING = frozenset({".", "[[", "eval", "let", "source", "ssh", "watch"})
 _SHELLS = frozenset({"ash", "bash", "busybox", "dash", "flock", "ksh", "runuser", "script", "sh", "su", "zsh"})
 _INTERPRETERS = frozenset(
     {"awk", "gawk", "jq", "mawk", "mysql", "node", "perl", "psql", "python", "python3", "ruby", "sed", "sqlite3", "yq"}
+)
+
+
+_IN_QUOTES = (
+    "a placeholder stands inside {} quotes; leave it bare (the renderer quotes it), "
+    "or write the whole word as %[LANGUAGE:…]"
 )
 
 
@@ -91,7 +97,7 @@ class _Reader:
         elif character == "'":
             self._quoted("'", self.at + 1, escapes=False)
         elif character == '"':
-            self._quoted('"', self.at + 1, escapes=True)
+            self._double_quoted()
         elif character == "`":
             raise CatalogError("backticks evaluate what is quoted inside them; write $(…)")
         elif character == "$":
@@ -116,8 +122,7 @@ class _Reader:
         if following == "'":
             self._quoted("'", self.at + 2, escapes=True)
         elif following == "(" and not self.text.startswith("$((", self.at):
-            self.at += 1
-            self._segment.word += "$"
+            self._word(1)
             self._bracket("(")
         elif following == "{":
             match = _EXPANSION.match(self.text, self.at)
@@ -137,15 +142,31 @@ class _Reader:
             end += 2 if escapes and self.text[end] == "\\" else 1
         if end >= len(self.text):
             raise CatalogError(f"a {quote} is not closed")
-        inside = self.text[start:end]
-        if _ANY.search(inside):
-            raise CatalogError(
-                f"a placeholder stands inside {quote} quotes; leave it bare (the renderer quotes it), "
-                "or write the whole word as %[LANGUAGE:…]"
-            )
-        if quote == '"' and ("$(" in inside or "`" in inside):
-            raise CatalogError('a substitution inside " quotes; take it out of the quotes, into a variable')
+        if _ANY.search(self.text, start, end):
+            raise CatalogError(_IN_QUOTES.format(quote))
         self._word(end + 1 - self.at)
+
+    def _double_quoted(self) -> None:
+        self._word(1)
+        while self.at < len(self.text) and (character := self.text[self.at]) != '"':
+            if character in _PLACES:
+                raise CatalogError(_IN_QUOTES.format('"'))
+            if self.text.startswith("$(", self.at):
+                self._substitution()
+            elif character in "\\`" or self.text.startswith("${", self.at):
+                self._special(character)
+            else:
+                self._word(1)
+        if self.at >= len(self.text):
+            raise CatalogError('a " is not closed')
+        self._word(1)
+
+    def _substitution(self) -> None:
+        """Read a $(…) inside double quotes: plain code again, up to its own bracket."""
+        depth = len(self._open)
+        self._dollar("(")
+        while len(self._open) > depth and self.at < len(self.text):
+            self._step(self.text[self.at])
 
     def _word(self, length: int) -> None:
         self._segment.word += self.text[self.at : self.at + length]

@@ -232,7 +232,7 @@ def _stand_in(part: str | Place | LanguageWord) -> str:
     if isinstance(part, str):
         return _STAND_INS.sub("x", part)
     if isinstance(part, LanguageWord):
-        return PROGRAM if part.language == "sh" else TEXT
+        return {"sh": PROGRAM, "text": TEXT}.get(part.language, PLACE)
     return PLACE
 
 
@@ -255,7 +255,7 @@ def _refuse_quoted(parts: Sequence[str | Place], quotes: str, where: str) -> Non
             continue
         for match in _QUOTE.finditer(part):
             if open_quote:
-                open_quote = "" if match[0][-1] == open_quote else open_quote
+                open_quote = "" if match[0] == open_quote else open_quote
             elif match[0] in quotes:
                 open_quote = match[0]
 

@@ -1,0 +1,384 @@
+"""Every escaper, against the real reader of its target."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+import unicodedata
+from html.parser import HTMLParser
+from urllib.parse import unquote
+
+import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter import escaping
+from exporter.escaping import Unembeddable
+from tests.hostile import hostile_values, huge_values
+
+VALUES = list(hostile_values().values())
+ANY_TEXT = st.text(st.characters(codec=None, categories=None), max_size=40)
+PUNCTUATION = st.text(
+    st.sampled_from(list("ab1 \t\n\\`'\"$(){}[]<>|&;!#*_~=:@./-+%^?,\x00\x1b\u200b\u0301\ud800é🔥")), max_size=30
+)
+HOSTILE = st.one_of(ANY_TEXT, PUNCTUATION, st.sampled_from(VALUES))
+MARKDOWN = MarkdownIt("gfm-like", {"linkify": False, "html": True})
+HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def shown_inertly(text: str) -> bool:
+    return not any(unicodedata.category(c) in HIDDEN for c in text)
+
+
+def as_utf8(value: str) -> str:
+    return value.encode("utf-8", "replace").decode()
+
+
+@given(HOSTILE)
+def test_visible_has_no_hidden_character(value: str) -> None:
+    """What a person reads holds no control, format, private or unassigned character, and is one line."""
+    shown = escaping.visible(value)
+    assert shown_inertly(shown)
+    assert escaping.visible(shown) == shown
+
+
+@given(st.text(st.characters(categories=["L", "N"]).filter(lambda c: not escaping._is_hidden(c)), max_size=20))
+def test_visible_leaves_words_alone(value: str) -> None:
+    """Letters and digits of any script stay as they are."""
+    assert escaping.visible(value) == value
+
+
+def test_visible_keeps_marks_off_its_neighbours() -> None:
+    """A combining mark cannot fall on the text before the value, nor pile up over the lines around it."""
+    assert escaping.visible("\u0338x") == "\\u0338x"
+    assert escaping.visible("e\u0301te") == "e\u0301te"
+    assert "\u0301" not in escaping.visible("z" + "\u0301" * 20)
+
+
+def test_shortened_says_what_is_missing() -> None:
+    """A cut value says how many characters were left out, and a short one is untouched."""
+    assert escaping.shortened("abc", 3) == "abc"
+    assert escaping.shortened("a" * 2005, 5) == "aaaaa… (2,000 more characters)"
+
+
+class Collected(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.seen: list[object] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, attrs))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.seen.append(f"/{tag}")
+
+    def handle_comment(self, data: str) -> None:
+        self.seen.append(("comment", data))
+
+    def handle_decl(self, decl: str) -> None:
+        self.seen.append(("declaration", decl))
+
+    def handle_pi(self, data: str) -> None:
+        self.seen.append(("instruction", data))
+
+    def unknown_decl(self, data: str) -> None:
+        self.seen.append(("unknown", data))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@given(HOSTILE)
+def test_html_is_text_and_nothing_else(value: str) -> None:
+    """A value in HTML text and in an attribute makes no element and no attribute, and reads as it is shown."""
+    parser = Collected()
+    escaped = escaping.html(value)
+    parser.feed(f"<i title=\"{escaped}\" lang='{escaped}'>{escaped}</i>")
+    parser.close()
+    shown = escaping.visible(value)
+    assert parser.seen == [("i", [("title", shown), ("lang", shown)]), "/i"]
+    assert parser.text == shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        " https://x",
+        "https://x\" onclick='",
+        "data:text/html,x",
+        "//x",
+        "https://x\ny",
+        "HTTPS:x",
+    ],
+)
+def test_web_address_takes_only_the_web(url: str) -> None:
+    """Nothing but a plain http or https address becomes a link."""
+    assert escaping.web_address(url) is None
+    assert escaping.web_address("https://a.example/?a=b&c") == "https://a.example/?a=b&amp;c"
+
+
+def inline(markdown: str) -> list[tuple[str, str]]:
+    """The inline tokens of a text that must be one paragraph."""
+    tokens = MARKDOWN.parse(markdown)
+    assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"], markdown
+    return [(token.type, token.content) for token in tokens[1].children or ()]
+
+
+@given(HOSTILE)
+@example("- a")
+@example("1. a")
+def test_markdown_text_shows_literally(value: str) -> None:
+    """A value as Markdown text is text alone, and reads as it is shown."""
+    shown = escaping.visible(value)
+    if not shown.strip():
+        return
+    found = inline(escaping.markdown_text(value))
+    assert {kind for kind, _ in found} <= {"text", "text_special"}
+    assert "".join(content for _, content in found) == escaping.visible(shown)
+
+
+@given(PUNCTUATION)
+@example("1. a")
+@example("- a")
+@example("===")
+@example("a\\")
+@example("[x]: y")
+def test_markdown_prose_shows_literally(text: str) -> None:
+    """An author's words show literally too, though fewer characters are escaped."""
+    shown = escaping.visible(text).strip()
+    if not shown:
+        return
+    found = inline(escaping.markdown_prose(shown))
+    assert {kind for kind, _ in found} <= {"text", "text_special"}
+    assert "".join(content for _, content in found) == escaping.visible(shown)
+
+
+@given(HOSTILE)
+@example("`")
+@example("|")
+def test_markdown_code_is_one_code_span(value: str) -> None:
+    """A value as a code span is one code span that holds it, between the author's words."""
+    found = inline(f"a {escaping.markdown_code(value)} b")
+    shown = escaping.visible(value)
+    assert [kind for kind, _ in found] == ["text", "code_inline", "text"]
+    assert found[1][1] == shown or not shown.strip(" ")
+
+
+@given(HOSTILE)
+def test_markdown_name_is_words_or_code(value: str) -> None:
+    """A name is text or one code span, whatever it holds."""
+    found = inline(f"a {escaping.markdown_name(value)} b")
+    assert [kind for kind, _ in found] in (["text"], ["text", "code_inline", "text"])
+
+
+def test_markdown_name_keeps_a_rules_name_readable() -> None:
+    """The usual rule name needs no code span; what a tracker would link gets one."""
+    for name in ("Clear Log Activities", "Falco internal: metrics snapshot", "PTRACE anti-debug attempt"):
+        assert escaping.markdown_name(name) == name
+    for name in ("@admins", "fix #1", "GH-1", "evil.example", "https://x", "a  b"):
+        assert escaping.markdown_name(name).startswith("`")
+
+
+@given(HOSTILE)
+def test_markdown_cell_is_one_cell(value: str) -> None:
+    """A value in a table's cell stays in the cell."""
+    tokens = MARKDOWN.parse(f"|a|b|\n|-|-|\n|{escaping.markdown_cell_code(value)}|c|\n")
+    cells = [token for before, token in itertools.pairwise(tokens) if before.type == "td_open"]
+    assert len(cells) == 2
+    code = [child for child in cells[0].children or () if child.type == "code_inline"]
+    shown = escaping.visible(value)
+    assert code[0].content.replace("\\|", "|") == shown.replace("\\|", "|") or not shown.strip(" ")
+
+
+@given(st.lists(HOSTILE, max_size=4))
+def test_markdown_block_cannot_be_left(values: list[str]) -> None:
+    """Text in a fenced block stays in it, whatever fences it holds."""
+    tokens = MARKDOWN.parse(escaping.markdown_block("\n".join(values), "yaml") + "\n\nafter\n")
+    assert [token.type for token in tokens] == ["fence", "paragraph_open", "inline", "paragraph_close"]
+
+
+def bash_words(words: list[str]) -> list[str]:
+    """What a harmless function of bash gets as arguments, each word on a line of its own."""
+    script = 'show() { printf \'%s\\0\' "$#" "$@"; }\n' + "".join(f"show {word}\n" for word in words)
+    for locale in ("C", "C.UTF-8"):
+        done = subprocess.run(
+            [shutil.which("bash") or "bash", "--norc", "--noprofile", "-O", "extglob"],
+            input=script.encode(),
+            capture_output=True,
+            check=True,
+            env={"LC_ALL": locale, "HOME": "/nonexistent", "PATH": "/nonexistent"},
+            cwd="/",
+        )
+        assert done.stderr == b""
+        parts = done.stdout.decode().split("\0")[:-1]
+        assert parts[::2] == ["1"] * len(words)
+    return parts[1::2]
+
+
+def embeddable(escape: object, values: list[str]) -> dict[str, str]:
+    found = {}
+    for value in values:
+        try:
+            found[value] = escape(value)  # type: ignore[operator]
+        except Unembeddable:
+            continue
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(HOSTILE, min_size=1, max_size=40))
+@example(VALUES)
+def test_shell_word_reaches_a_command_unchanged(values: list[str]) -> None:
+    """Bash passes each value as one word, unchanged, in any locale, and runs nothing."""
+    words = embeddable(escaping.shell_word, values)
+    assert bash_words(list(words.values())) == list(words)
+    assert {value for value in values if value not in words} == {
+        value for value in values if len(value) > 4096 or re.search("[\0\ud800-\udfff]", value)
+    }
+
+
+@given(HOSTILE)
+def test_shell_word_is_one_visible_line(value: str) -> None:
+    """A quoted value holds nothing hidden, no unquoted history mark and no second line."""
+    for word in embeddable(escaping.shell_word, [value]).values():
+        assert "\n" not in word
+        assert not escaping._has_hidden(word)
+        assert not (word.startswith("$'") and "!" in word)
+
+
+def test_shell_word_keeps_plain_values_readable() -> None:
+    """Paths and names stay bare; what a shell could read otherwise is quoted."""
+    for value in ("/var/log/syslog", "sshd", "a.b_c-d:e@f%g+h", "--x=y"):
+        assert escaping.shell_word(value) == value
+    for value in ("", "~root", "=ls", "A=b c", "^a^b", "a,b", "a b"):
+        assert escaping.shell_word(value) != value
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(HOSTILE, min_size=1, max_size=20))
+@example(VALUES)
+def test_nested_shell_word_survives_two_shells(values: list[str]) -> None:
+    """A value in ``sh -c`` reaches the inner command as one word, unchanged."""
+    words = embeddable(escaping.nested_shell_word, [value for value in values if len(value) < 1000])
+    script = "".join(f"printf '%s\\n' {word}; " for word in words.values()) or ":"
+    done = subprocess.run(
+        [
+            shutil.which("sh") or "sh",
+            "-c",
+            f"exec sh -c {escaping.shell_word(script)}" if len(script) < 4096 else script,
+        ],
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.decode().splitlines() == list(words)
+
+
+@given(HOSTILE)
+def test_json_string_loads_to_the_value(value: str) -> None:
+    """JSON reads back what was written, and the literal is ASCII."""
+    literal = escaping.json_string(value)
+    assert json.loads(literal) == as_utf8(value)
+    assert literal.isascii()
+
+
+@given(HOSTILE)
+def test_yaml_scalar_loads_to_the_value(value: str) -> None:
+    """YAML reads back what was written, as a text, in block and flow collections."""
+    literal = escaping.yaml_scalar(value)
+    document = yaml.safe_load(f"- a: {literal}\n  b: [{literal}, {{c: {literal}}}]\n")
+    assert document == [{"a": as_utf8(value), "b": [as_utf8(value), {"c": as_utf8(value)}]}]
+    assert literal.isascii()
+
+
+@given(HOSTILE)
+def test_toml_string_loads_to_the_value(value: str) -> None:
+    """TOML reads back what was written."""
+    literal = escaping.toml_string(value)
+    assert tomllib.loads(f"a = {literal}\nb = [{literal}]\n") == {"a": as_utf8(value), "b": [as_utf8(value)]}
+
+
+def read_falco_string(text: str) -> tuple[str, str]:
+    """Read a quoted string as Falco's parser does; return the value and what follows it."""
+    assert text[0] == '"'
+    end = next(i for i in range(1, len(text)) if text[i] == '"' and text[i - 1] != "\\")
+    return re.sub(r"\\(.)", r"\1", text[1:end]), text[end + 1 :]
+
+
+@given(HOSTILE)
+def test_falco_string_stays_one_string(value: str) -> None:
+    """A Falco condition reads the value as one string, in a plain, folded or flow scalar of YAML."""
+    for literal in embeddable(escaping.falco_string, [value]).values():
+        plain = yaml.safe_load(f"condition: (fd.name = {literal} and evt.num > 0)")["condition"]
+        folded = yaml.safe_load(f"condition: >-\n  (fd.name = {literal} and evt.num > 0)")["condition"]
+        assert plain == folded
+        assert read_falco_string(plain.removeprefix("(fd.name = ")) == (value, " and evt.num > 0)")
+        assert yaml.safe_load(f"values: [[{literal}]]") == {"values": [[value]]}
+
+
+@given(HOSTILE)
+def test_plain_word_lets_nothing_through_but_words(value: str) -> None:
+    """Formats without quoting get plain words or nothing."""
+    assert all(re.fullmatch(r"[A-Za-z0-9_./:@+-]+", word) for word in embeddable(escaping.plain_word, [value]).values())
+    for refused in ("-w", "@include", "+group", "a b", "", "a\n", "x;y"):
+        with pytest.raises(Unembeddable):
+            escaping.plain_word(refused)
+
+
+@given(HOSTILE)
+def test_regular_expression_matches_the_value_alone(value: str) -> None:
+    """A regular expression made of a value matches it and nothing else."""
+    for pattern in embeddable(escaping.regular_expression, [value]).values():
+        assert re.fullmatch(pattern, value)
+        assert not re.fullmatch(pattern, value + "x")
+
+
+@pytest.mark.parametrize("option", ["-G", "-E"])
+def test_regular_expression_works_in_grep(option: str) -> None:
+    """grep finds the value's own line in its basic and its extended notation."""
+    for value, pattern in embeddable(escaping.regular_expression, [v for v in VALUES if len(v) < 200]).items():
+        done = subprocess.run(
+            ["grep", "-c", "-x", option, "-e", pattern],
+            input=f"{value}\nX{value}X\n".encode(),
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (0, b"1\n"), (value, pattern, done.stderr)
+
+
+@given(HOSTILE)
+def test_url_part_cannot_leave_its_part(value: str) -> None:
+    """A value in a URL holds nothing that separates parts, and decodes to itself."""
+    part = escaping.url_part(value)
+    assert re.fullmatch(r"[A-Za-z0-9_.~%-]*", part)
+    assert unquote(part) == as_utf8(value)
+
+
+@pytest.mark.parametrize("value", [*VALUES, *huge_values().values()])
+def test_label_value_survives_the_exposition(value: str) -> None:
+    """A label is short, visible, and reads back from the exposition as one label of one series."""
+    label = escaping.label_value(value)
+    assert len(label) <= 512
+    assert shown_inertly(label)
+    registry = CollectorRegistry()
+    Counter("x", "help", ["a"], registry=registry).labels(label).inc()
+    families = list(text_string_to_metric_families(generate_latest(registry).decode()))
+    found = [sample.labels for family in families for sample in family.samples if sample.name == "x_total"]
+    assert found == [{"a": label}]
+
+
+@given(HOSTILE)
+def test_valid_text_is_utf8(value: str) -> None:
+    """Text for the wire encodes, and valid text is untouched."""
+    text = escaping.valid_text(value)
+    text.encode()
+    assert text == value or re.search("[\ud800-\udfff]", value)
