@@ -47,12 +47,23 @@ DECODE_LOG_SECONDS = 60.0
 
 
 class FalcoGrpcSource:
-    """One Falco target as a ``pipeline.Source``."""
+    """One Falco target as a ``pipeline.Source``.
 
-    def __init__(self, target: FalcoTarget, settings: FalcoGrpc, metrics: SelfMetrics) -> None:
+    ``silence_seconds`` is how long a call may bring nothing and not end; an idle Falco ends it within milliseconds.
+    """
+
+    def __init__(
+        self,
+        target: FalcoTarget,
+        settings: FalcoGrpc,
+        metrics: SelfMetrics,
+        *,
+        silence_seconds: float = SILENCE_SECONDS,
+    ) -> None:
         self._target = target
         self._settings = settings
         self._metrics = metrics
+        self._silence_seconds = silence_seconds
         self._state = "connecting"
         self._was_up = False
         self._backoff_seconds = BACKOFF_FLOOR_SECONDS
@@ -214,12 +225,12 @@ class FalcoGrpcSource:
 
     def _watch(self, stop: threading.Event, done: threading.Event) -> None:
         """Cancel a call that is silent for too long, or that outlasts ``stop``; reading has no time-out of its own."""
-        while not stop.wait(1.0):
+        while not stop.wait(min(1.0, self._silence_seconds / 2)):
             if done.is_set():
                 return
-            self._cancel_when_silent(SILENCE_SECONDS)
-        while not done.wait(0.5):
-            self._cancel_when_silent(STOP_GRACE_SECONDS)
+            self._cancel_when_silent(self._silence_seconds)
+        while not done.wait(0.1):
+            self._cancel_when_silent(min(STOP_GRACE_SECONDS, self._silence_seconds))
 
     def _cancel_when_silent(self, limit_seconds: float) -> None:
         poller = self._poller

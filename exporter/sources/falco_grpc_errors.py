@@ -21,13 +21,9 @@ import grpc
 from exporter.config.model import FalcoTarget
 from exporter.errors import RetryableError
 from exporter.sources.falco_grpc_channel import ask_version, open_channel
-from exporter.sources.falco_grpc_tls import find_tcp_error
+from exporter.sources.falco_grpc_tls import NO_GRPC_SINCE, find_tcp_error
 
 CONNECT_TIMEOUT_SECONDS = 5.0
-NO_GRPC_SINCE = (
-    "Falco 0.44 and later has no gRPC server at all: there, switch the exporter's http listener on "
-    "and point Falco's http_output to it"
-)
 SHARED_QUEUE = (
     "Falco keeps one queue for all its gRPC clients and gives each alert to one of them: a second consumer, such as "
     "an old falco-exporter, takes alerts away without a trace and cannot be seen from here; let this exporter be the "

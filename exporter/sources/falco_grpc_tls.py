@@ -15,6 +15,10 @@ from pathlib import Path
 from exporter.config.model import FalcoTarget, TlsClient
 
 TIMEOUT_SECONDS = 5.0
+NO_GRPC_SINCE = (
+    "Falco 0.44 and later has no gRPC server at all: there, switch the exporter's http listener on "
+    "and point Falco's http_output to it"
+)
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNEXPECTED_EOF_WHILE_READING", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 _EXPIRED, _NOT_YET_VALID, _HOSTNAME_MISMATCH, _IP_MISMATCH = 10, 9, 62, 64
 _VALIDITY = re.compile(rb"(?:\x17\x0d\d{12}Z|\x18\x0f\d{14}Z)(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)")
@@ -38,7 +42,7 @@ def find_tcp_error(target: FalcoTarget) -> str | None:
     except (OSError, OverflowError) as exc:
         return (
             f"cannot connect to {target.address}: {exc}; check the address, the network between, and that falco.yaml "
-            f"has `grpc: {{enabled: true, bind_address: '0.0.0.0:{port}'}}` (Falco before 0.44)"
+            f"has `grpc: {{enabled: true, bind_address: '0.0.0.0:{port}'}}`. {NO_GRPC_SINCE}"
         )
     with connection:
         return _shake_hands(target, context, connection, host)

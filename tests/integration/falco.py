@@ -1,0 +1,67 @@
+"""What tests of a source need: a sink that keeps what it is given, and a running source."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from exporter.alert import Alert
+from exporter.pipeline import Pipeline, Source
+
+
+class KeepingSink:
+    """A sink that keeps alerts; ``limit`` is its room, which tests may change at any time."""
+
+    name = "keeping"
+
+    def __init__(self, limit: int = 1_000_000) -> None:
+        self.limit = limit
+        self.alerts: list[Alert] = []
+        self.batches: list[int] = []
+
+    def start(self) -> None:
+        """Nothing to open."""
+
+    def room(self) -> int:
+        return max(0, self.limit - len(self.alerts))
+
+    def write(self, alerts: Sequence[Alert]) -> None:
+        self.batches.append(len(alerts))
+        self.alerts.extend(alerts)
+
+    def close(self, deadline_seconds: float) -> None:
+        """Nothing to close."""
+
+
+def wait_until(condition: Callable[[], object], timeout_seconds: float = 20.0) -> None:
+    """Return once the condition holds; fail when it does not in time."""
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def running(source: Source, sink: KeepingSink) -> Iterator[threading.Event]:
+    """Run the source into the sink; stop and join it at the end, and raise what it raised."""
+    stop = threading.Event()
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            source.run(Pipeline([sink]), stop)
+        except BaseException as error:  # noqa: BLE001 - raised again in the test's own thread
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join(15)
+        assert not thread.is_alive(), "the source did not stop"
+        if errors:
+            raise errors[0]
