@@ -221,7 +221,7 @@ def test_a_grpcio_without_the_single_threaded_option_still_works(
     socket_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Should grpcio drop its experimental option, the ordinary call takes over with a log line."""
-    monkeypatch.delattr(grpc.experimental, "ChannelOptions")
+    monkeypatch.setattr(grpc.experimental.ChannelOptions, "SingleThreadedUnaryStream", None)
     address = f"unix://{socket_path}"
     sink = KeepingSink()
     source = FalcoGrpcSource(FalcoTarget(address), FalcoGrpc("get"), SelfMetrics(CollectorRegistry()))
