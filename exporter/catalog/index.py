@@ -25,6 +25,8 @@ _CONDITION_FIELD = re.compile(
     r"(?<![\w./-])([a-z]\w*(?:\.[A-Za-z]\w*)+(?:\[[^\]]*\])?)(?![\w.\[])(?=\)?\s*(?:[=!<>]"
     r"|(?:in|intersects|pmatch|b?contains|icontains|b?startswith|endswith|i?glob|regex|exists)\b))"
 )
+_EMPTY = frozenset({"never_true", "always_true", "k8s_audit_always_true", "k8s_audit_never_true"})
+"""Upstream's macros that stand in for a condition which an operator may put there."""
 _NAME = re.compile(r"(?<![\w./-])[a-zA-Z]\w*(?![\w./-])")
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -60,6 +62,8 @@ class RuleFacts:
     """Macros that the condition uses, directly or by other macros, sorted: overriding one changes the rule."""
     lists: tuple[str, ...] = ()
     """Lists that the condition uses, likewise."""
+    hooks: tuple[str, ...] = ()
+    """Those of the macros and lists that upstream leaves empty, for operators to fill."""
     exceptions: tuple[str, ...] = ()
     """Names of the exceptions that the rule defines."""
 
@@ -101,6 +105,7 @@ class _Reach:
     fields: frozenset[str]
     macros: frozenset[str]
     lists: frozenset[str]
+    hooks: frozenset[str]
 
 
 def _reach(condition: str, macros: Mapping[str, str], lists: Mapping[str, str]) -> _Reach:
@@ -113,7 +118,16 @@ def _reach(condition: str, macros: Mapping[str, str], lists: Mapping[str, str]) 
         found = set(_NAME.findall(text)) & (macros.keys() | lists.keys()) - names
         names |= found
         texts += [body for name in found for body in (macros.get(name, ""), lists.get(name, ""))]
-    return _Reach(frozenset(fields), frozenset(names & macros.keys()), frozenset(names & lists.keys()))
+    return _Reach(
+        fields=frozenset(fields),
+        macros=frozenset(names & macros.keys()),
+        lists=frozenset(names & lists.keys()),
+        hooks=frozenset(name for name in names - _EMPTY if _is_empty(name, macros, lists)),
+    )
+
+
+def _is_empty(name: str, macros: Mapping[str, str], lists: Mapping[str, str]) -> bool:
+    return macros[name].strip("() \n") in _EMPTY if name in macros else not lists[name]
 
 
 def _facts(item: Mapping[str, object], path: Path, reach: _Reach) -> RuleFacts:
@@ -131,6 +145,7 @@ def _facts(item: Mapping[str, object], path: Path, reach: _Reach) -> RuleFacts:
         condition_fields=tuple(sorted(reach.fields)),
         macros=tuple(sorted(reach.macros)),
         lists=tuple(sorted(reach.lists)),
+        hooks=tuple(sorted(reach.hooks)),
         exceptions=tuple(
             str(exception["name"])
             for exception in (exceptions if isinstance(exceptions, list) else ())
@@ -146,7 +161,8 @@ def official_rules() -> tuple[RuleFacts, ...]:
 
 
 def _from_json(item: Mapping[str, Any]) -> RuleFacts:
-    return RuleFacts(**{key: tuple(value) if isinstance(value, list) else value for key, value in item.items()})
+    facts: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in item.items()}
+    return RuleFacts(**facts)
 
 
 def to_json(rules: Iterable[RuleFacts]) -> str:

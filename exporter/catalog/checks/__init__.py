@@ -13,6 +13,9 @@ from exporter.catalog.checks.fields import check_fields
 from exporter.catalog.checks.finding import Finding
 from exporter.catalog.checks.limits import check_limits
 from exporter.catalog.checks.links import check_links
+from exporter.catalog.checks.shell import check_shell
+from exporter.catalog.checks.snippets import check_snippets
+from exporter.catalog.checks.tuning import check_tuning
 from exporter.catalog.checks.wording import check_wording
 
 __all__ = ["CHECKS", "Finding", "check_catalog"]
@@ -23,6 +26,9 @@ CHECKS = (
     check_wording,
     check_attack,
     check_links,
+    check_shell,
+    check_snippets,
+    check_tuning,
 )
 
 

@@ -24,7 +24,7 @@ ALERT_VALUES: Mapping[str, str] = {
 }
 """What every alert can fill, with an example of each."""
 
-HOSTILE = 'x\'; $(touch owned) `id` "y" | & > z < \\ # ~ * ? [a] {b,c} !! %s ${HOME} /../ =1,--'
+HOSTILE = 'x\'; $(touch owned) `id` "y" | & > z < \\ # ~ * ? [a] {b,c} !! k: v %s ${HOME} /../ =1,--'
 """Everything that a shell, a quoted string or a query language could take for its own, in printable characters."""
 HOSTILE_HIDDEN = "x\n'; touch owned #\x1b[31m\u202e\u200b\x07"
 """The same with a line feed and characters that do not show."""
