@@ -32,6 +32,10 @@ _UNSEEN = re.compile(
 _STRAY_MARKS = re.compile(rf"\A[{_MARKS}]+|[{_MARKS}]{{4,}}")
 """Marks that would land on what stands before the value, or pile up over the lines around it."""
 _SHELL_LIMIT_CHARACTERS = 4096
+_MARKDOWN_MEANING = re.compile(
+    r"([\\`*\[\]<|~$^]|(?<![^\W_])_|_(?![^\W_])|&(?=#|\w+;)|\{(?=[{%#])|(?<=[A-Za-z]):(?=//))"
+)
+"""What CommonMark, GFM or a template language reads inside a line; an underscore inside a word means nothing."""
 _WEB_ADDRESS = re.compile(r"https?://[^\s\"'<>\\]+\Z")
 _LABEL_LIMIT_CHARACTERS = 512
 
@@ -128,9 +132,9 @@ def markdown_prose(text: str, *, starts_line: bool = True) -> str:
     Escapes only what means something inside a line or at its start. An
     author's words are trusted not to hold mentions or bare domains.
     """
-    escaped = re.sub(r"([\\`*_\[\]<>&|~$^{}]|(?<=[A-Za-z]):(?=//))", r"\\\1", visible(text))
+    escaped = _MARKDOWN_MEANING.sub(r"\\\1", visible(text))
     escaped = re.sub(r"(?i)\b(www)\.", r"\1&#46;", escaped)
-    return re.sub(r"\A( *)([-+#=:]|\d+(?=[.)]))", _escape_start, escaped) if starts_line else escaped
+    return re.sub(r"\A( *)([-+#=:>]|\d+(?=[.)]))", _escape_start, escaped) if starts_line else escaped
 
 
 def _escape_start(start: re.Match[str]) -> str:
@@ -156,6 +160,15 @@ def markdown_code(value: str) -> str:
 def markdown_cell_code(value: str) -> str:
     """Return the value as a code span in a table's cell, where a bar needs a backslash (GFM, section 4.10)."""
     return markdown_code(value).replace("|", "\\|")
+
+
+def markdown_address(url: str) -> str:
+    """Return a web address as a link's destination (CommonMark, section 6.3). Raises ``Unembeddable`` for others."""
+    if web_address(url) is None:
+        raise Unembeddable("only http and https addresses become links")
+    if re.fullmatch(r"[A-Za-z0-9:/._~?#=%+,-]+", url):
+        return url
+    return "<" + visible(url).replace("&", "\\&") + ">"
 
 
 def markdown_block(text: str, language: str = "") -> str:
