@@ -2,7 +2,7 @@
 // Copy buttons, printing and live arrival; every page works without this file.
 
 function addCopyButtons() {
-  for (const block of document.querySelectorAll("main pre")) {
+  for (const block of document.querySelectorAll("main pre:not(.message)")) {
     const frame = document.createElement("div");
     frame.className = "copyable";
     block.replaceWith(frame);
@@ -96,7 +96,7 @@ class LiveList {
     const row = this.template.cloneNode(true);
     const part = (name) => row.querySelector(`[data-of=${name}]`);
     row.id = "r-" + report.uid;
-    row.className = `report new p-${report.priority.toLowerCase()}`;
+    row.className = `row new p-${report.priority.toLowerCase()}`;
     for (const name of ["priority", "rule", "output", "host", "namespace"]) part(name).textContent = report[name];
     part("rule").setAttribute("href", "reports/" + report.uid);
     part("time").dateTime = report.time;

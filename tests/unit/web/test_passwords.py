@@ -1,0 +1,102 @@
+"""Basic authentication."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+
+import bcrypt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.web import passwords
+from exporter.web.passwords import REMEMBERED_ANSWERS, PasswordCheck, credentials
+
+USERS = {
+    "alice": bcrypt.hashpw(b"secret", bcrypt.gensalt(4)),
+    "bob": bcrypt.hashpw(b"p" * 72, bcrypt.gensalt(4)).replace(b"$2b$", b"$2y$"),
+}
+
+
+def header(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def admits(*headers: str) -> list[bool]:
+    async def ask() -> list[bool]:
+        check = PasswordCheck()
+        return [await check.admits(each, USERS) for each in headers]
+
+    return asyncio.run(ask())
+
+
+def test_only_the_right_password_of_a_known_user_gets_in() -> None:
+    """Wrong, empty and foreign passwords, unknown users and no header do not."""
+    given_headers = [
+        header("alice", "secret"),
+        header("alice", "Secret"),
+        header("alice", ""),
+        header("mallory", "secret"),
+        header("bob", "secret"),
+        "",
+        "Bearer secret",
+        "Basic !!!",
+        "Basic " + base64.b64encode(b"alice").decode(),
+    ]
+    assert admits(*given_headers) == [True] + [False] * 8
+
+
+def test_htpasswds_hashes_and_long_passwords_work() -> None:
+    """htpasswd writes $2y$; bcrypt looks at 72 bytes and a longer password is no error."""
+    assert admits(header("bob", "p" * 72), header("bob", "p" * 100), header("bob", "p" * 71)) == [True, True, False]
+
+
+def test_answers_are_remembered_and_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """bcrypt is slow on purpose: a scraper's password is checked once; guesses do not fill the memory."""
+    asked: list[bytes] = []
+    real = passwords._check
+    monkeypatch.setattr(passwords, "_check", lambda given, hashed: asked.append(given) or real(given, hashed))
+
+    async def ask() -> int:
+        check = PasswordCheck()
+        for _ in range(5):
+            assert await check.admits(header("alice", "secret"), USERS)
+            assert not await check.admits(header("alice", "wrong"), USERS)
+        assert asked == [b"secret", b"wrong"]
+        for number in range(REMEMBERED_ANSWERS + 20):
+            await check.admits(header("alice", str(number)), USERS)
+        return len(check._answers)
+
+    assert asyncio.run(ask()) <= REMEMBERED_ANSWERS
+
+
+def test_a_changed_hash_is_asked_again() -> None:
+    """A remembered answer belongs to one hash."""
+
+    async def ask() -> tuple[bool, bool]:
+        check = PasswordCheck()
+        before = await check.admits(header("alice", "secret"), USERS)
+        return before, await check.admits(header("alice", "secret"), {"alice": USERS["bob"]})
+
+    assert asyncio.run(ask()) == (True, False)
+
+
+def test_an_unknown_user_costs_a_check_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of an answer does not tell which users there are."""
+    asked: list[bytes] = []
+    monkeypatch.setattr(passwords, "_check", lambda given, hashed: bool(asked.append(hashed)))
+    admits(header("mallory", "secret"))
+    assert asked == [passwords._NOBODY]
+
+
+@given(st.text())
+def test_no_header_disturbs_the_reading(text: str) -> None:
+    """Whatever a client sends is credentials or is not."""
+    assert credentials(text) is None or text[:6].lower() == "basic "
+
+
+@given(st.text().filter(lambda user: ":" not in user and user.isprintable()), st.text().filter(str.isprintable))
+def test_user_and_password_are_read_as_they_were_written(user: str, password: str) -> None:
+    """The password may hold colons, the user may not (RFC 7617)."""
+    assert credentials(header(user, password)) == (user, password.encode())
