@@ -133,6 +133,10 @@ class RecentSink:
         entries.reverse()
         return entries
 
+    def alerts(self) -> list[Alert]:
+        """Return every alert kept, newest first."""
+        return [entry.alert for entry in self._newest_first()]
+
     def find(self, uid: str) -> Alert | None:
         """Return the alert with this uid; None when it is not, or no longer, kept."""
         return next((entry.alert for entry in self._newest_first() if entry.uid == uid), None)

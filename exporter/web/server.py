@@ -79,6 +79,16 @@ class WebServer:
         self._thread.join(CLOSE_SECONDS)
 
     @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the landing page."""
+        address = self._listeners["listen"].address
+        if address.path:
+            return str(address)
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        scheme = "https" if self._config_file.context() else "http"
+        return f"{scheme}://{'127.0.0.1' if host in {'', '[::]', '0.0.0.0'} else host}:{address.port}"  # noqa: S104
+
+    @property
     def port(self) -> int:
         """The main listener's port."""
         return self._listeners["listen"].address.port

@@ -1,0 +1,196 @@
+"""The program put together from its settings.
+
+Owns which parts there are, their order at start (sinks, pages, sources) and at
+stop (sources, sinks, pages), and what makes the exporter ready. Refuses to
+print and to exit (see ``commands/``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from prometheus_client import CollectorRegistry, disable_created_metrics
+
+from exporter.alert import Priority
+from exporter.catalog.catalog import load_catalog
+from exporter.catalog.describe import describe
+from exporter.catalog.index import read_rules_file
+from exporter.config.model import Config
+from exporter.pipeline import Pipeline, Sink, Source
+from exporter.redaction import make_redaction
+from exporter.reporter import Reporter
+from exporter.selfmetrics import SelfMetrics
+from exporter.sinks.otel import OtelLogsSink, otlp_enabled, with_environment
+from exporter.sinks.prometheus import KnownRule, PrometheusSink
+from exporter.sinks.recent import RecentSink
+from exporter.sinks.serve_grpc import ServeGrpcSink
+from exporter.sources.falco_grpc import FalcoGrpcSource
+from exporter.sources.falco_http import FalcoHttpSource
+from exporter.sources.followed_file import default_state_file
+from exporter.sources.json_lines import JsonLinesSource
+from exporter.web import Content, StateRow, WebServer
+
+logger = logging.getLogger(__name__)
+
+COLLECTION_THRESHOLD = 50_000
+"""Allocations between two looks of the garbage collector; an alert makes no cycles."""
+AnySource = FalcoGrpcSource | FalcoHttpSource | JsonLinesSource
+
+
+class App:
+    """Every part, built but not started. Raises ConfigError or CatalogError for what cannot be."""
+
+    def __init__(self, config: Config) -> None:
+        disable_created_metrics()
+        self.config = config
+        self.registry = CollectorRegistry()
+        self.metrics = SelfMetrics(self.registry)
+        self.reporter = Reporter(load_catalog(config.catalog.directories))
+        self.recent = RecentSink(config.web.recent_reports)
+        self.log_records = self._log_records_sink()
+        self.pipeline = Pipeline(self._sinks(), make_redaction(config.redaction))
+        self.sources: tuple[AnySource, ...] = tuple(self._sources())
+        self.web = WebServer(
+            config.web,
+            Content(
+                registry=self.registry,
+                metrics=self.metrics,
+                recent=self.recent,
+                report_for=self.reporter.report_for,
+                not_ready=self.not_ready,
+                state=self.state,
+            ),
+        )
+        self._stop = threading.Event()
+        self._ended = threading.Event()
+        self._failure: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+
+    def _log_records_sink(self) -> OtelLogsSink | None:
+        settings = with_environment(self.config.otlp, os.environ)
+        if not otlp_enabled(self.config.otlp, os.environ):
+            return None
+        base = self.config.web.external_url.rstrip("/")
+        return OtelLogsSink(
+            settings,
+            self.config.queue,
+            self.config.grouping,
+            report_for=self.reporter.report_for,
+            metrics=self.metrics,
+            report_address=f"{base}/reports/" if base else "",
+        )
+
+    def _sinks(self) -> list[Sink]:
+        """Metrics first: they never wait, whatever the others do."""
+        catalog = self.reporter.catalog
+        sinks: list[Sink] = [
+            PrometheusSink(
+                self.config.metrics,
+                registry=self.registry,
+                rules=self._known_rules(),
+                describe=lambda rule, source: describe(catalog, rule, source),
+            ),
+            self.recent,
+        ]
+        if self.log_records is not None:
+            sinks.append(self.log_records)
+        if self.config.serve_grpc.address:
+            sinks.append(ServeGrpcSink(self.config.serve_grpc, self.metrics))
+        return sinks
+
+    def _known_rules(self) -> Iterator[KnownRule]:
+        known = list(self.reporter.catalog.rules.values())
+        for path in self.config.metrics.rules_files:
+            known += read_rules_file(path)
+        for facts in known:
+            yield KnownRule(facts.rule, Priority.from_label(facts.priority), facts.source)
+
+    def _sources(self) -> Iterator[AnySource]:
+        config = self.config
+        for target in config.targets:
+            yield FalcoGrpcSource(target, config.grpc, self.metrics)
+        if config.http.address:
+            yield FalcoHttpSource(config.http, self.metrics)
+        if config.json_lines.stdin or config.json_lines.file:
+            state_file = config.json_lines.state_file or default_state_file(config.queue.directory)
+            yield JsonLinesSource(dataclasses.replace(config.json_lines, state_file=state_file), self.metrics)
+
+    def start(self) -> None:
+        """Start sinks, then the pages, then the sources. Raises ConfigError where something cannot be had."""
+        self.pipeline.start()
+        try:
+            self.web.start()
+        except BaseException:
+            self.pipeline.close(0)
+            raise
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(COLLECTION_THRESHOLD, 20, 20)
+        for source in self.sources:
+            thread = threading.Thread(target=self._run, args=(source,), name=f"source {source.name}")
+            thread.start()
+            self._threads.append(thread)
+        logger.info("metrics on %s/metrics", self.web.url)
+
+    def _run(self, source: Source) -> None:
+        """A source that returns has ended for good; one that raises has a mistake in it, and ends everything."""
+        try:
+            source.run(self.pipeline, self._stop)
+        except BaseException as exc:
+            logger.exception("%s: ended by a programming error", source.name)
+            self._failure = exc
+            self._ended.set()
+        if all(thread is threading.current_thread() or not thread.is_alive() for thread in self._threads):
+            self._ended.set()
+
+    def request_stop(self) -> None:
+        """Ask for the end; returns at once, twice is safe, fit for a signal handler."""
+        self._ended.set()
+
+    def wait(self) -> None:
+        """Wait until someone asks for the end, or every source has ended. Raises what ended a source."""
+        self._ended.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        """Stop sources, drain the sinks within the deadline, stop the pages. Twice is safe."""
+        deadline = time.monotonic() + self.config.shutdown_seconds
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                logger.warning("%s did not end within %s s", thread.name, self.config.shutdown_seconds)
+        self.pipeline.close(max(0.0, deadline - time.monotonic()))
+        self.web.close()
+
+    def not_ready(self) -> Mapping[str, str]:
+        """What keeps the exporter from being ready: part and reason."""
+        reasons = {source.name: source.state for source in self.sources if source.state != "up"}
+        if self.log_records is not None and (reason := self.log_records.unready_reason()):
+            reasons["log records"] = reason
+        return reasons
+
+    def state(self) -> Sequence[StateRow]:
+        """The landing page's table."""
+        rows = [StateRow(source.name, source.state, source.state == "up") for source in self.sources]
+        if self.log_records is None:
+            rows.append(StateRow("Log records", "off: set otlp.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT"))
+            return rows
+        status = self.log_records.status()
+        where = "on disk" if status.durable else "in memory"
+        rows.append(
+            StateRow(
+                "Log records",
+                status.last_error or f"delivered to {status.endpoint}",
+                status.failing_since is None,
+            )
+        )
+        rows.append(StateRow("Queue", f"{status.queued_records} records, {status.queued_bytes} bytes, {where}"))
+        return rows

@@ -1,0 +1,43 @@
+"""``check``: is the configuration right, and does every connection work?"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from exporter.app import App
+from exporter.commands.terminal import Style
+from exporter.config.model import Config
+from exporter.escaping import terminal
+from exporter.sinks.otel import check_endpoint, otlp_enabled, with_environment
+from exporter.sources.falco_grpc_errors import diagnose
+
+
+def check(config: Config) -> int:
+    """Print what works and what does not; 0 where everything does."""
+    style = Style(sys.stdout)
+    App(config)
+    _say(style, "ok", "configuration and catalog", "valid")
+    good = True
+    for target in config.targets:
+        for finding in diagnose(target):
+            good = good and finding.level != "error"
+            _say(style, finding.level, target.label, finding.text)
+    settings = with_environment(config.otlp, os.environ)
+    if not otlp_enabled(config.otlp, os.environ):
+        _say(style, "off", "OTLP", "off: set --otlp.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT to send log records")
+    else:
+        answer = check_endpoint(settings)
+        good = good and answer.works
+        _say(style, "ok" if answer.works else "error", f"OTLP {settings.endpoint}", answer.message)
+    return 0 if good else 1
+
+
+def _say(style: Style, mark: str, what: str, message: str) -> None:
+    shown = {
+        "ok": style.green("ok  "),
+        "note": style.dim("note"),
+        "off": style.dim("off "),
+        "error": style.red("FAIL"),
+    }[mark]
+    print(f"{shown} {terminal(what)}: {terminal(message)}")
