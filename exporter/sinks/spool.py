@@ -387,9 +387,10 @@ class Spool:
         self._count([*self._batch.chunks, *self._waiting])
         saved = self._salvage(damaged, settled)
         self._waiting_to_disk()
-        missing = sum(chunk.records for chunk in lost) - saved
-        _log.warning("%d queued records were saved from the damaged file %s, %d were not", saved, damaged, missing)
-        if missing > 0:
+        missing = max(sum(chunk.records for chunk in lost) - saved, 0)
+        _log.warning("%d queued records were saved from the damaged file %s", saved, damaged)
+        if missing:
+            _log.error("%d queued records were lost with the damaged file %s", missing, damaged)
             self._on_drop("damaged", missing)
 
     def _salvage(self, damaged: Path, settled: set[int]) -> int:

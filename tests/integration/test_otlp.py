@@ -1,0 +1,359 @@
+"""Delivery to real OTLP receivers over gRPC and HTTP: every answer, every failure, nothing lost uncounted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsPartialSuccess,
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from prometheus_client import CollectorRegistry
+
+from exporter.config.model import Grouping, Otlp, Queue
+from exporter.selfmetrics import SelfMetrics
+from exporter.sinks.otel import OtelLogsSink, check_endpoint, with_environment
+from exporter.sinks.otel.sender import Pauses
+from tests.integration.otlp import Receiver, Reply, eventually, free_port, grpc_receiver, http_receiver, records_of
+from tests.otel_records import ALERT, attributes_of, many, report_for, to_value
+
+RECEIVERS: dict[str, Callable[..., AbstractContextManager[Receiver]]] = {
+    "grpc": grpc_receiver,
+    "http/protobuf": http_receiver,
+}
+PARTIAL = ExportLogsServiceResponse(
+    partial_success=ExportLogsPartialSuccess(rejected_log_records=2, error_message="two were bad")
+).SerializeToString()
+
+
+@pytest.fixture(params=list(RECEIVERS))
+def protocol(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def receiver(protocol: str) -> Iterator[Receiver]:
+    with RECEIVERS[protocol]() as running:
+        yield running
+
+
+@contextmanager
+def delivering(
+    endpoint: str, protocol: str, directory: Path | None = None, *, close_seconds: float = 10.0, **options: Any
+) -> Iterator[tuple[OtelLogsSink, Callable[..., float]]]:
+    """A started sink, and a look at its metrics."""
+    registry = CollectorRegistry()
+    sink = OtelLogsSink(
+        with_environment(Otlp(endpoint=endpoint, protocol=protocol), options.pop("environ", {})),
+        Queue(directory=directory, **options.pop("queue", {})),
+        Grouping(**options.pop("grouping", {})),
+        report_for=report_for,
+        metrics=SelfMetrics(registry),
+    )
+    sink.pauses = Pauses(0.02, 0.1, **options)
+    sink.start()
+    try:
+        yield sink, lambda name, **labels: registry.get_sample_value(f"falco_exporter_{name}", labels) or 0.0
+    finally:
+        sink.close(close_seconds)
+
+
+def retry_info(seconds: int) -> dict[str, bytes]:
+    """RetryInfo as collectors send it."""
+    detail = AnyMessage()
+    detail.Pack(RetryInfo(retry_delay=Duration(seconds=seconds)))
+    return {"grpc-status-details-bin": Status(code=8, details=[detail]).SerializeToString()}
+
+
+def busy(protocol: str) -> Reply:
+    """A plain retryable answer."""
+    return Reply(grpc.StatusCode.UNAVAILABLE if protocol == "grpc" else 503)
+
+
+def bad(protocol: str) -> Reply:
+    """A permanent answer."""
+    return Reply(grpc.StatusCode.INVALID_ARGUMENT if protocol == "grpc" else 400)
+
+
+def test_records_arrive_whole_with_resource_and_scope(
+    receiver: Receiver, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a collector sees: who sends, in which scope, and every attribute with its type."""
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=lab,service.instance.id=node-7")
+    with delivering(receiver.endpoint, protocol) as (sink, metric):
+        sink.write([ALERT])
+        eventually(lambda: receiver.accepted)
+        eventually(lambda: metric("log_records_exported_total") == 1)
+    [resource_logs] = receiver.requests[0].resource_logs
+    resource = {attribute.key: to_value(attribute.value) for attribute in resource_logs.resource.attributes}
+    assert resource["service.name"] == "falco"
+    assert resource["service.instance.id"] == "node-7"
+    assert resource["deployment.environment.name"] == "lab"
+    assert resource_logs.scope_logs[0].scope.name == "falco-report-exporter"
+    attributes = attributes_of(receiver.accepted[0])
+    assert attributes["process.pid"] == 4711
+    assert attributes["process.interactive"] is True
+    assert attributes["container.image.tags"] == ["latest"]
+    assert len(attributes["falco.report.mitigation.commands"]) == 2
+
+
+def test_the_exporters_stay_configured_by_the_standard_variables(
+    receiver: Receiver, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Endpoint, headers and compression from OTEL_* alone reach the receiver."""
+    environ = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=blue",
+        "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+    }
+    for key, value in environ.items():
+        monkeypatch.setenv(key, value)
+    with delivering("", protocol, environ=environ) as (sink, _):
+        sink.write(many(3))
+        eventually(lambda: len(receiver.accepted) == 3)
+    assert receiver.headers[0]["x-tenant"] == "blue"
+    if protocol != "grpc":
+        assert receiver.headers[0][":path"] == "/v1/logs"
+        assert receiver.headers[0]["content-encoding"] == "gzip"
+
+
+def test_a_retryable_answer_keeps_the_records_with_the_same_bytes(receiver: Receiver, protocol: str) -> None:
+    """What was not taken is sent again, identical, until it is; retries are counted, nothing is failed."""
+    receiver.script.extend(busy(protocol) for _ in range(2))
+    with delivering(receiver.endpoint, protocol) as (sink, metric):
+        sink.write(many(3))
+        eventually(lambda: metric("log_records_exported_total") == 3)
+        assert metric("log_records_failed_total", reason="unavailable") == 0
+        assert sink.delivery_failing_since is None
+    assert [records_of(request) for request in receiver.requests] == [records_of(receiver.requests[0])] * 3
+    assert receiver.uids == [alert.uid for alert in many(3)]
+
+
+@pytest.mark.parametrize("protocol", ["grpc"])
+def test_retry_info_is_obeyed(receiver: Receiver, protocol: str) -> None:
+    """RESOURCE_EXHAUSTED with RetryInfo means: later, and not before."""
+    receiver.script.append(Reply(grpc.StatusCode.RESOURCE_EXHAUSTED, retry_info(1)))
+    with delivering(receiver.endpoint, protocol) as (sink, metric):
+        sink.write(many(1))
+        eventually(lambda: receiver.accepted)
+        assert metric("log_export_retries_total", reason="resource_exhausted") == 1
+    assert receiver.times[1] - receiver.times[0] >= 1.0
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_obeyed(receiver: Receiver, protocol: str, status: int) -> None:
+    """429 and 503 with Retry-After mean: later, and not before."""
+    receiver.script.append(Reply(status, {"retry-after": "1"}))
+    with delivering(receiver.endpoint, protocol) as (sink, _):
+        sink.write(many(1))
+        eventually(lambda: receiver.accepted)
+    assert receiver.times[1] - receiver.times[0] >= 1.0
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf"])
+def test_a_long_retry_after_is_obeyed_beyond_the_exporters_own_timeout(
+    receiver: Receiver, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exporter gives up after its time-out; the queue still waits as long as asked."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+    receiver.script.append(Reply(429, {"retry-after": "2"}))
+    with delivering(receiver.endpoint, protocol) as (sink, metric):
+        sink.write(many(1))
+        eventually(lambda: receiver.accepted)
+        assert metric("log_export_retries_total", reason="http_429") == 1
+    assert receiver.times[1] - receiver.times[0] >= 2.0
+
+
+def test_a_batch_refused_for_good_is_set_aside_whole_and_counted(
+    receiver: Receiver, protocol: str, tmp_path: Path
+) -> None:
+    """Never sent again, kept as a file that can be sent by hand, and the next batch goes through."""
+    receiver.script.append(bad(protocol))
+    reason = "invalid_argument" if protocol == "grpc" else "http_400"
+    with delivering(receiver.endpoint, protocol, tmp_path) as (sink, metric):
+        sink.write(many(3))
+        eventually(lambda: metric("log_records_failed_total", reason=reason) == 3)
+        sink.write(many(1, first=3))
+        eventually(lambda: metric("log_records_exported_total") == 1)
+        assert metric("queue_records") == 0
+        [file] = (tmp_path / "refused").glob("*.otlp")
+        assert metric("queue_refused_bytes") == file.stat().st_size
+    assert ExportLogsServiceRequest.FromString(file.read_bytes()) == receiver.requests[0]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert receiver.uids == [many(4)[3].uid]
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf"])
+@pytest.mark.parametrize(("status", "reason"), [(301, "http_3xx"), (401, "http_401"), (418, "http_4xx")])
+def test_what_is_no_success_is_no_delivery(receiver: Receiver, protocol: str, status: int, reason: str) -> None:
+    """A redirection, which the SDK takes for a success, and every other refusal count as failed."""
+    receiver.script.append(Reply(status, {"location": "/elsewhere"}))
+    with delivering(receiver.endpoint, protocol) as (sink, metric):
+        sink.write(many(2))
+        eventually(lambda: metric("log_records_failed_total", reason=reason) == 2)
+        assert metric("log_records_exported_total") == 0
+
+
+def test_partial_success_counts_what_was_rejected(receiver: Receiver, protocol: str) -> None:
+    """The receiver took all but two: those are counted as failed, and nothing is sent again."""
+    receiver.script.append(Reply(None, {}, PARTIAL, accepts=True))
+    with delivering(receiver.endpoint, protocol) as (sink, metric):
+        sink.write(many(5))
+        eventually(lambda: metric("log_records_exported_total") == 3)
+        assert metric("log_records_failed_total", reason="rejected") == 2
+        assert metric("queue_records") == 0
+    assert len(receiver.requests) == 1
+
+
+def test_a_request_that_is_too_large_goes_in_smaller_pieces(receiver: Receiver, protocol: str) -> None:
+    """413, or RESOURCE_EXHAUSTED without RetryInfo: halved until it fits; each record arrives once."""
+    too_large = Reply(grpc.StatusCode.RESOURCE_EXHAUSTED if protocol == "grpc" else 413)
+    receiver.refuse = lambda request: too_large if len(records_of(request)) > 3 else None
+    with delivering(receiver.endpoint, protocol) as (sink, metric):
+        sink.write(many(10))
+        eventually(lambda: metric("log_records_exported_total") == 10)
+    assert sorted(receiver.uids) == sorted(alert.uid for alert in many(10))
+
+
+def test_a_receiver_that_dies_and_comes_back_gets_everything(protocol: str, tmp_path: Path) -> None:
+    """Nobody listens, then somebody does: the queue is kept, readiness says so meanwhile, then all arrives."""
+    port, receiver = free_port(), Receiver()
+    with delivering(f"http://127.0.0.1:{port}", protocol, tmp_path, queue={"unready_after_seconds": 0.0}) as (
+        sink,
+        metric,
+    ):
+        sink.write(many(20))
+        eventually(lambda: sink.delivery_failing_since is not None)
+        assert "20 wait" in sink.unready_reason()
+        assert metric("queue_records") == 20
+        assert metric("delivery_failing_since_timestamp_seconds") > 0
+        with RECEIVERS[protocol](receiver, port=port):
+            eventually(lambda: len(receiver.accepted) == 20)
+            eventually(lambda: not sink.unready_reason())
+    assert receiver.uids == [alert.uid for alert in many(20)]
+
+
+def test_what_was_not_delivered_is_delivered_after_a_restart(protocol: str, tmp_path: Path) -> None:
+    """The exporter stops while the collector is away: the next one delivers the same uids and bytes."""
+    port, receiver = free_port(), Receiver()
+    with delivering(f"http://127.0.0.1:{port}", protocol, tmp_path, close_seconds=0.2) as (sink, metric):
+        sink.write(many(5))
+        eventually(lambda: sink.delivery_failing_since is not None)
+    assert metric("log_records_dropped_total", reason="shutdown") == 0
+    with RECEIVERS[protocol](receiver, port=port), delivering(receiver.endpoint, protocol, tmp_path):
+        eventually(lambda: len(receiver.accepted) == 5)
+    assert receiver.uids == [alert.uid for alert in many(5)]
+
+
+def test_a_slow_receiver_never_holds_up_whoever_writes(receiver: Receiver, protocol: str) -> None:
+    """While one call takes a second, batches are taken at once, and there is room."""
+    receiver.script.append(Reply(None, delay_seconds=1.0, accepts=True))
+    with delivering(receiver.endpoint, protocol) as (sink, _):
+        sink.write(many(1))
+        eventually(lambda: receiver.requests)
+        begun = time.monotonic()
+        for first in range(1, 51):
+            sink.write(many(1, first=first))
+            assert sink.room() > 0
+        assert time.monotonic() - begun < 0.8
+        eventually(lambda: len(receiver.accepted) == 51)
+
+
+def test_a_full_queue_on_disk_asks_sources_to_wait(protocol: str, tmp_path: Path) -> None:
+    """With when_full wait and no collector, room goes to 0 and nothing is dropped."""
+    with delivering(
+        f"http://127.0.0.1:{free_port()}", protocol, tmp_path, close_seconds=0.2, queue={"limit_bytes": 200_000}
+    ) as (sink, metric):
+        while room := sink.room():
+            sink.write(many(min(room, 10)))
+        assert metric("queue_bytes") <= 200_000
+        assert metric("log_records_dropped_total", reason="full") == 0
+
+
+def test_a_stop_delivers_what_waits(receiver: Receiver, protocol: str) -> None:
+    """Close sends everything before it returns, groups that are open included."""
+    with delivering(receiver.endpoint, protocol, grouping={"window_seconds": 60.0}) as (sink, metric):
+        sink.write(many(1000))
+    assert metric("log_records_exported_total") == 2
+    first, joined = receiver.accepted
+    assert "falco.group.count" not in attributes_of(first)
+    assert attributes_of(joined)["falco.group.count"] == 999
+    assert attributes_of(joined)["falco.group.first_time"] == "2024-10-05T18:29:39.273467557Z"
+    assert attributes_of(joined)["falco.group.last_time"] == "2024-10-05T18:29:39.273468555Z"
+    assert attributes_of(joined)["log.record.uid"] == many(1000)[999].uid
+    assert metric("alerts_grouped_total") == 999
+
+
+def test_a_groups_window_ends_though_nothing_else_comes(receiver: Receiver, protocol: str) -> None:
+    """The count goes out when the window ends."""
+    with delivering(receiver.endpoint, protocol, grouping={"window_seconds": 0.3}) as (sink, _):
+        sink.write(many(4))
+        eventually(lambda: len(receiver.accepted) == 2)
+        assert attributes_of(receiver.accepted[1])["falco.group.count"] == 3
+
+
+@pytest.mark.parametrize("limit", [1, 512])
+def test_large_backlogs_go_in_batches_below_the_usual_limits(receiver: Receiver, protocol: str, limit: int) -> None:
+    """At most 512 records and 3 MiB a request, all of them, each once."""
+    alerts = [replace(alert, raw_fields={"x": "y" * 20_000}) for alert in many(600)]
+    with delivering(receiver.endpoint, protocol) as (sink, _):
+        for first in range(0, 600, limit):
+            sink.write(alerts[first : first + limit])
+        eventually(lambda: len(receiver.accepted) == 600)
+    assert max(request.ByteSize() for request in receiver.requests) <= 4 * 1024 * 1024 - 1024
+    assert max(len(records_of(request)) for request in receiver.requests) <= 512
+    assert len(set(receiver.uids)) == 600
+
+
+def test_check_says_whether_an_endpoint_works(receiver: Receiver, protocol: str) -> None:
+    """A working endpoint is named as such, and gets no record."""
+    outcome = check_endpoint(with_environment(Otlp(endpoint=receiver.endpoint, protocol=protocol), {}))
+    assert outcome.works
+    assert not receiver.accepted
+
+
+@pytest.mark.parametrize(
+    ("grpc_status", "http_status", "advice"),
+    [
+        (grpc.StatusCode.UNAUTHENTICATED, 401, "OTEL_EXPORTER_OTLP_HEADERS"),
+        (grpc.StatusCode.UNIMPLEMENTED, 404, "logs pipeline"),
+    ],
+)
+def test_check_says_what_to_do(
+    receiver: Receiver, protocol: str, grpc_status: grpc.StatusCode, http_status: int, advice: str
+) -> None:
+    """Each refusal comes with the setting that would help."""
+    receiver.script.append(Reply(grpc_status if protocol == "grpc" else http_status))
+    outcome = check_endpoint(with_environment(Otlp(endpoint=receiver.endpoint, protocol=protocol), {}))
+    assert not outcome.works
+    assert advice in outcome.message
+
+
+def test_check_says_that_nobody_listens(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port where nobody is gives a plain word."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    settings = with_environment(Otlp(endpoint=f"http://127.0.0.1:{free_port()}", protocol=protocol), {})
+    outcome = check_endpoint(settings)
+    assert not outcome.works
+    assert "check that a collector runs" in outcome.message
+
+
+def test_check_knows_the_other_protocols_port() -> None:
+    """gRPC spoken to an HTTP port: says that something else listens there, or that nobody does."""
+    with http_receiver() as receiver:
+        outcome = check_endpoint(with_environment(Otlp(endpoint=receiver.endpoint, protocol="grpc"), {}))
+    assert not outcome.works
+    assert "listens there" in outcome.message or "collector runs" in outcome.message
