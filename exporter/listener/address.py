@@ -37,7 +37,12 @@ class Address:
             return cls("", 0, text.removeprefix("unix://"))
         host, colon, port = text.rpartition(":")
         bracketed = host.startswith("[") and host.endswith("]")
-        if not colon or not port.isdecimal() or int(port) > 65_535 or (":" in host and not bracketed):
+        if (
+            not colon
+            or not (port.isascii() and port.isdecimal())
+            or int(port) > 65_535
+            or (":" in host and not bracketed)
+        ):
             raise ConfigError(
                 f"{setting}: expected HOST:PORT, :PORT, [IPv6]:PORT or unix:///PATH to listen on, found {text!r}"
             )

@@ -15,7 +15,7 @@ IDLE_SECONDS = 90.0
 Reject = Callable[[str], None]
 """Told the reason, of a closed set, each time that a connection is cut or refused."""
 
-REASONS = ("accept", "connection_limit", "idle", "request_timeout", "tls_handshake")
+REASONS = ("accept", "bad_request", "connection_limit", "idle", "request_timeout", "tls_handshake")
 
 
 class Connection(asyncio.Protocol):

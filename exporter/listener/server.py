@@ -21,6 +21,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from exporter.listener.address import Address, bind
 from exporter.listener.connection import IDLE_SECONDS, Connection, Reject
+from exporter.listener.request_log import RequestLog
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,13 @@ class Listener:
         self._tls = tls
         self._reject = reject
         app.middlewares.insert(0, self._arrival())
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_SECONDS)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=1.0,
+            keepalive_timeout=IDLE_SECONDS,
+            logger=RequestLog(logger, reject),
+        )
         self._sockets: list[socket.socket] = []
         self._accepting: set[asyncio.Task[None]] = set()
         self._handshakes: set[asyncio.Task[None]] = set()

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from exporter.web.content import AUTHENTICATED
 from exporter.web.passwords import PasswordCheck
 from exporter.web.reloading import WebConfigFile
 
@@ -90,7 +91,7 @@ class Access:
                     text="Unauthorized: this listener asks for a user name and a password.\n",
                     headers={"WWW-Authenticate": 'Basic realm="falco-report-exporter", charset="UTF-8"'},
                 )
-            request["authenticated"] = admitted
+            request[AUTHENTICATED] = admitted
             return await handler(request)
 
         return authenticate

@@ -65,3 +65,5 @@ class Site:
 
 
 SITE = web.AppKey("site", Site)
+AUTHENTICATED = web.RequestKey("authenticated", bool)
+"""Whether the request may see more than a stranger: true without a password where none is asked for."""

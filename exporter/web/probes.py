@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from exporter.web.content import SITE
+from exporter.web.content import AUTHENTICATED, SITE
 
 
 def add_probes(app: web.Application) -> None:
@@ -28,7 +28,7 @@ async def ready(request: web.Request) -> web.Response:
     """Say whether alerts flow; 503 and the reasons when they do not. JSON where the client prefers it."""
     reasons = request.app[SITE].content.not_ready()
     status = 503 if reasons else 200
-    shown = reasons if request.get("authenticated", False) else {}
+    shown = reasons if request[AUTHENTICATED] else {}
     headers = {"Cache-Control": "no-store"}
     if "application/json" in request.headers.get("Accept", ""):
         return web.json_response({"ready": not reasons, "reasons": dict(shown)}, status=status, headers=headers)
