@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check e2e format proto proto-check lock clean help
+.PHONY: demo test check e2e format proto proto-check docs docs-check lock clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -28,7 +28,7 @@ check: $(READY)  ## format, lint, types, import contracts, generated code, all t
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(MAKE) proto-check
+	$(MAKE) proto-check docs-check
 	$(BIN)/python -m pytest -m "not e2e"
 
 e2e: $(READY)  ## run the installed command against real programs
@@ -48,6 +48,12 @@ lock: $(READY)  ## pin every runtime dependency with hashes, for the container i
 	$(BIN)/python -m pip install --quiet 'pip-tools>=7.5'
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --allow-unsafe --no-emit-index-url \
 	  --no-emit-trusted-host --no-emit-find-links --upgrade --output-file requirements.lock pyproject.toml
+
+docs: $(READY)  ## write the generated reference pages
+	$(BIN)/python tools/reference_docs.py
+
+docs-check: $(READY)  ## fail when a generated page is stale
+	$(BIN)/python tools/reference_docs.py --check
 
 clean:  ## remove what `make` made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -67,14 +67,14 @@ class Pipeline:
     ROOM_POLL_SECONDS = 0.01
 
     def __init__(self, sinks: Sequence[Sink], transform: Transform | None = None) -> None:
-        self._sinks = tuple(sinks)
+        self.sinks = tuple(sinks)
         self._transform = transform
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
     def room(self) -> int:
         """The least room of any sink, in alerts."""
-        return min((sink.room() for sink in self._sinks), default=1_000_000)
+        return min((sink.room() for sink in self.sinks), default=1_000_000)
 
     def wait_for_room(self, timeout_seconds: float) -> int:
         """Return the room once there is some; 0 when there was none within the time-out, or on closing."""
@@ -90,16 +90,16 @@ class Pipeline:
         if self._transform is not None:
             alerts = [self._transform(alert) for alert in alerts]
         with self._lock:
-            for sink in self._sinks:
+            for sink in self.sinks:
                 sink.write(alerts)
 
     def start(self) -> None:
         """Start every sink, in order."""
-        for sink in self._sinks:
+        for sink in self.sinks:
             sink.start()
 
     def close(self, deadline_seconds: float) -> None:
         """Close every sink, each within the deadline."""
         self._closing.set()
-        for sink in self._sinks:
+        for sink in self.sinks:
             sink.close(deadline_seconds)
