@@ -30,6 +30,7 @@ from exporter.catalog.advice import Prose, Span
 from exporter.catalog.shell_places import PLACE, PROGRAM, TEXT, check_places
 from exporter.errors import CatalogError
 
+_CONTENT_LIMIT_CHARACTERS = 4096
 Lookup = Callable[[str], str | None]
 """From a field's name to its value, None where it is absent."""
 
@@ -275,7 +276,13 @@ class ContentTemplate:
         """Return the content. Raises Absent, and Unembeddable where the format cannot hold a value."""
         if not self.fields:
             return self.text
-        return "".join([p if isinstance(p, str) else self._escape(p.value(lookup)) for p in self._parts])
+        return "".join([p if isinstance(p, str) else self._escape(_bounded(p.value(lookup))) for p in self._parts])
+
+
+def _bounded(value: str) -> str:
+    if len(value) > _CONTENT_LIMIT_CHARACTERS:
+        raise escaping.Unembeddable(f"the value has {len(value)} characters, too many for a file to copy")
+    return value
 
 
 def lookup_in(values: Mapping[str, str]) -> Lookup:

@@ -120,7 +120,7 @@ _LANGUAGES = {"yaml": "yaml", "falco": "yaml", "json": "json", "toml": "toml", "
 
 def _command(command: Command) -> list[str]:
     return [
-        f"**{_prose(command.title)}** ({parts.PLACES.get(command.where, command.where)})",
+        f"**{_prose(command.title)}** ({markdown_prose(parts.PLACES.get(command.where, command.where))})",
         markdown_block(command.run, "sh"),
         f"Look for: {_prose(command.look)}" if command.look else "",
         f"Breaks: {_prose(command.breaks)}" if command.breaks else "",

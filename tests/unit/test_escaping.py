@@ -30,7 +30,7 @@ PUNCTUATION = st.text(
     st.sampled_from(list("ab1 \t\n\\`'\"$(){}[]<>|&;!#*_~=:@./-+%^?,\x00\x1b\u200b\u0301\ud800é🔥")), max_size=30
 )
 HOSTILE = st.one_of(ANY_TEXT, PUNCTUATION, st.sampled_from(VALUES))
-MARKDOWN = MarkdownIt("gfm-like", {"linkify": False, "html": True})
+MARKDOWN = MarkdownIt("gfm-like", {"html": True})
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 

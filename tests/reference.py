@@ -1,0 +1,60 @@
+"""The reference alert, with an entry that uses every part an entry can have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from exporter.alert import Alert, Priority
+from exporter.catalog.loader import Documents, load_files
+from exporter.catalog.model import Entry
+from exporter.report import Report, RuleContext, Technique, make_report
+
+FILE = "/tmp/falco-event-generator-syscall-ClearLogActivities-3215922156/syslog"
+CONTEXT = RuleContext(
+    "stable", (Technique("T1070.002", "Clear Linux or Mac System Logs", "TA0005", "Defense Evasion"),)
+)
+
+
+def reference_alert() -> Alert:
+    """Return Falco's alert of the event generator clearing a log file."""
+    fields = {
+        "container.id": "8e2c1f0a9b7d",
+        "container.name": "modest_brahmagupta",
+        "evt.type": "openat",
+        "fd.name": FILE,
+        "proc.cmdline": "event-generator run syscall --loop",
+        "proc.exepath": "/bin/event-generator",
+        "proc.name": "event-generator",
+        "proc.pname": "containerd-shim",
+        "proc.tty": "0",
+        "user.loginuid": "-1",
+        "user.name": "root",
+        "user.uid": "0",
+    }
+    output = (
+        f"18:29:39.273467556: Warning Log files were tampered | file={FILE} evt_type=openat user=root user_uid=0 "
+        "user_loginuid=-1 process=event-generator proc_exepath=/bin/event-generator parent=containerd-shim "
+        "command=event-generator run syscall --loop terminal=0"
+    )
+    return Alert(
+        time_ns=1_728_152_979_273_467_556,
+        rule="Clear Log Activities",
+        priority=Priority.WARNING,
+        source="syscall",
+        hostname="mini-debian-lab",
+        raw_output=output,
+        raw_fields=fields,
+        tags=("T1070", "container", "filesystem", "host", "maturity_stable", "mitre_defense_evasion"),
+    )
+
+
+def fixture_entry() -> Entry:
+    """Return the entry of ``tests/reference.yaml``, read by the catalog's own loader."""
+    documents = Documents()
+    load_files([Path(__file__).with_name("reference.yaml")], documents)
+    return documents.entries["Clear Log Activities", "syscall"]
+
+
+def reference_report() -> Report:
+    """Return the reference alert's report with the fixture's advice."""
+    return make_report(reference_alert(), fixture_entry(), CONTEXT)
