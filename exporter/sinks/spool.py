@@ -17,10 +17,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.config.model import Queue
+from exporter.sinks.spool_chunks import NOTHING, Batch, Chunk, Totals
 from exporter.sinks.spool_disk import LOCK_WAIT_SECONDS, ChunkDamagedError, DiskStore, SpoolError, salvage
 
 _log = logging.getLogger(__name__)
@@ -30,41 +30,6 @@ MEMORY_LIMIT_BYTES = 64 * 1024 * 1024
 DISK_RETRY_SECONDS = 10.0
 _KEPT_BYTES = 4 * 1024 * 1024
 """What is on disk and stays in memory besides: with a collector that keeps up, nothing is ever read back."""
-
-
-@dataclass(slots=True)
-class Chunk:
-    """Some records that came together, and where they are."""
-
-    records: int
-    size_bytes: int
-    queued_at: float
-    """Seconds since 1970."""
-    payload: bytes | None
-    """The bytes where they are in memory, be it besides; None where they are on disk alone."""
-    chunk_id: int = 0
-    """The id on disk; 0 where they are in memory alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What was taken and not yet released: chunks with their payloads, oldest first."""
-
-    chunks: tuple[Chunk, ...]
-    payloads: tuple[bytes, ...]
-
-    @property
-    def records(self) -> int:
-        """How many records it holds."""
-        return sum(chunk.records for chunk in self.chunks)
-
-    @property
-    def size_bytes(self) -> int:
-        """The payloads' bytes."""
-        return sum(map(len, self.payloads))
-
-
-_NOTHING = Batch((), ())
 
 
 class Spool:
@@ -89,21 +54,21 @@ class Spool:
         self._disk_works = self._disk_lost = False
         self._disk_retry_at = 0.0
         self._waiting: deque[Chunk] = deque()
-        self._batch = _NOTHING
+        self._batch = NOTHING
         self._undeleted: list[int] = []
-        self._size_bytes = self._memory_bytes = self._kept_bytes = self._records = 0
+        self._totals = Totals()
         self._changed = threading.Condition(threading.RLock())
         self._closed = False
 
     @property
     def records(self) -> int:
         """Records that wait, those in flight included."""
-        return self._records
+        return self._totals.records
 
     @property
     def size_bytes(self) -> int:
         """Bytes that wait, those in flight included."""
-        return self._size_bytes
+        return self._totals.size_bytes
 
     @property
     def limit_bytes(self) -> int:
@@ -132,7 +97,7 @@ class Spool:
         """How many bytes still fit; None where the oldest makes room, so that any number does."""
         if not self._disk_works or self._settings.when_full != "wait":
             return None
-        return max(self._settings.limit_bytes - self._size_bytes, 0)
+        return max(self._settings.limit_bytes - self._totals.size_bytes, 0)
 
     def append(self, payload: bytes, records: int) -> None:
         """Queue one chunk. On disk when this returns, where the disk works."""
@@ -142,10 +107,7 @@ class Spool:
             chunk = Chunk(records, len(payload), self._clock(), payload)
             self._to_disk(chunk)
             self._waiting.append(chunk)
-            self._records += records
-            self._size_bytes += len(payload)
-            if not chunk.chunk_id:
-                self._memory_bytes += len(payload)
+            self._totals.count([chunk])
             self._changed.notify_all()
 
     def wait(self, timeout_seconds: float, *, records: int = 1) -> bool:
@@ -196,9 +158,9 @@ class Spool:
     def release(self) -> None:
         """Remove what is in flight: it was delivered, or set aside."""
         with self._changed:
-            chunks, self._batch = self._batch.chunks, _NOTHING
+            chunks, self._batch = self._batch.chunks, NOTHING
             for chunk in chunks:
-                self._uncount(chunk)
+                self._totals.uncount(chunk)
             self._delete([chunk.chunk_id for chunk in chunks if chunk.chunk_id])
             self._changed.notify_all()
 
@@ -206,7 +168,7 @@ class Spool:
         """Let what is in flight wait again, as the oldest."""
         with self._changed:
             self._waiting.extendleft(reversed(self._batch.chunks))
-            self._batch = _NOTHING
+            self._batch = NOTHING
 
     def tidy(self) -> None:
         """Do what has time: drop what is too old, try a failed disk again, give free space back."""
@@ -226,8 +188,8 @@ class Spool:
             self.put_back()
             self._disk_retry_at = 0.0
             self._retry_disk()
-            for chunk in tuple(self._waiting):
-                self._to_disk(chunk)
+            self._waiting_to_disk()
+            for chunk in self._waiting:
                 if not chunk.chunk_id:
                     self._forget(chunk, "shutdown")
             if self._disk is not None:
@@ -240,7 +202,7 @@ class Spool:
             self._changed.notify_all()
 
     def _ready_records(self) -> int:
-        return self._records - self._batch.records
+        return self._totals.records - self._batch.records
 
     def _make_room(self, size_bytes: int) -> None:
         """Drop the oldest, but never what is in flight: it may be delivered already.
@@ -251,11 +213,11 @@ class Spool:
         limit = self._settings.limit_bytes
         if self._settings.when_full == "wait" and self._disk_works:
             limit += limit // 8
-        while self._waiting and self._size_bytes + size_bytes > limit:
+        while self._waiting and self._totals.size_bytes + size_bytes > limit:
             self._drop_oldest(self._waiting.popleft(), "full")
         if self._disk_works:
             return
-        while self._memory_bytes + size_bytes > self._memory_limit_bytes:
+        while self._totals.memory_bytes + size_bytes > self._memory_limit_bytes:
             oldest = next((chunk for chunk in self._waiting if not chunk.chunk_id), None)
             if oldest is None:
                 break
@@ -273,16 +235,8 @@ class Spool:
             self._delete([chunk.chunk_id])
 
     def _forget(self, chunk: Chunk, reason: str) -> None:
-        self._uncount(chunk)
+        self._totals.uncount(chunk)
         self._on_drop(reason, chunk.records)
-
-    def _uncount(self, chunk: Chunk) -> None:
-        self._records -= chunk.records
-        self._size_bytes -= chunk.size_bytes
-        if not chunk.chunk_id:
-            self._memory_bytes -= chunk.size_bytes
-        elif chunk.payload is not None:
-            self._kept_bytes -= chunk.size_bytes
 
     def _to_disk(self, chunk: Chunk) -> None:
         """Put the chunk on disk, where it is not and the disk works."""
@@ -296,9 +250,7 @@ class Spool:
         if self._disk_lost:
             self._disk_lost = False
             _log.info("the queue is on disk again")
-        if self._kept_bytes + chunk.size_bytes <= _KEPT_BYTES:
-            self._kept_bytes += chunk.size_bytes
-        else:
+        if self._totals.kept_bytes + chunk.size_bytes > _KEPT_BYTES:
             chunk.payload = None
 
     def _payload(self, chunk: Chunk) -> bytes:
@@ -354,12 +306,7 @@ class Spool:
 
     def _adopt(self, chunks: list[Chunk]) -> None:
         self._waiting.extendleft(reversed(chunks))
-        self._count(chunks)
-
-    def _count(self, chunks: list[Chunk]) -> None:
-        self._records += sum(chunk.records for chunk in chunks)
-        self._size_bytes += sum(chunk.size_bytes for chunk in chunks)
-        self._memory_bytes += sum(chunk.size_bytes for chunk in chunks if not chunk.chunk_id)
+        self._recount()
 
     def _replace_disk(self, disk: DiskStore, error: SpoolError) -> None:
         try:
@@ -378,13 +325,11 @@ class Spool:
         settled |= {chunk.chunk_id for chunk in self._batch.chunks}
         self._undeleted.clear()
         for chunk in held:
-            self._uncount(chunk)
             chunk.chunk_id = 0
         for chunk, payload in zip(self._batch.chunks, self._batch.payloads, strict=True):
             chunk.payload = payload
         lost = [chunk for chunk in self._waiting if chunk.payload is None]
         self._waiting = deque(chunk for chunk in self._waiting if chunk.payload is not None)
-        self._count([*self._batch.chunks, *self._waiting])
         saved = self._salvage(damaged, settled)
         self._waiting_to_disk()
         missing = max(sum(chunk.records for chunk in lost) - saved, 0)
@@ -407,5 +352,9 @@ class Spool:
     def _waiting_to_disk(self) -> None:
         for chunk in [chunk for chunk in self._waiting if not chunk.chunk_id]:
             self._to_disk(chunk)
-            if chunk.chunk_id:
-                self._memory_bytes -= chunk.size_bytes
+        self._recount()
+
+    def _recount(self) -> None:
+        self._totals = Totals()
+        self._totals.count(self._batch.chunks)
+        self._totals.count(self._waiting)

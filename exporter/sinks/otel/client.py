@@ -125,6 +125,9 @@ class HttpClient(HttpLogExporter):
         session = requests.Session()
         session.hooks["response"].append(self._see)
         super().__init__(endpoint=endpoint or None, session=session)
+        # One try a call, because the sender does the retrying: the exporter's own loop, for which
+        # there is no setting, ends after the first try once it is told to shut down.
+        self._client._shutdown_event.set()
 
     def send(self, request: bytes, records: int) -> Answer:
         """Send one request; see ``OtlpClient``."""
