@@ -6,35 +6,49 @@ come from (the catalog, through a callable).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from exporter.escaping import label_value
 from exporter.sinks.prometheus_series import OVERFLOW, Key
 
 
-@dataclass(frozen=True, slots=True)
-class RuleDescription:
+class RuleDescription(Protocol):
     """What is constant about a rule: no value of any alert is in it."""
 
-    maturity: str = ""
-    """Upstream's word: stable, incubating, sandbox, deprecated; empty when it has none."""
-    tactics: tuple[str, ...] = ()
-    """ATT&CK tactics, names."""
-    techniques: tuple[str, ...] = ()
-    """ATT&CK techniques, identifiers."""
-    summary: str = ""
-    impact: str = ""
-    mitigation: str = ""
-    """The first step against it, one sentence or one command."""
-    runbook: str = ""
-    """A URL."""
+    @property
+    def maturity(self) -> str:
+        """Upstream's word: stable, incubating, sandbox, deprecated; empty when it has none."""
+
+    @property
+    def tactics(self) -> Sequence[str]:
+        """ATT&CK tactics, names."""
+
+    @property
+    def techniques(self) -> Sequence[str]:
+        """ATT&CK techniques, identifiers."""
+
+    @property
+    def summary(self) -> str:
+        """What happened, in general."""
+
+    @property
+    def impact(self) -> str:
+        """What may follow."""
+
+    @property
+    def mitigation(self) -> str:
+        """The first step against it, one sentence or one command."""
+
+    @property
+    def runbook(self) -> str:
+        """A URL; empty when there is none."""
 
 
 Describe = Callable[[str, str], RuleDescription | None]
 """From a rule's name and source to its description; None where there is none."""
 
-NOTHING = RuleDescription()
+NOTHING = ("",) * 7
 
 
 class RuleInfos:
@@ -52,6 +66,8 @@ class RuleInfos:
         return labels
 
     def _make(self, rule: str, source: str) -> tuple[str, ...]:
-        said = (None if rule == OVERFLOW else self._describe(rule, source)) or NOTHING
+        said = None if rule == OVERFLOW else self._describe(rule, source)
+        if said is None:
+            return NOTHING
         texts = (said.maturity, ", ".join(said.tactics), ", ".join(said.techniques))
         return tuple(map(label_value, (*texts, said.summary, said.impact, said.mitigation, said.runbook)))

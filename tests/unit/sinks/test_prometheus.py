@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from exporter.alert import Alert, Priority
 from exporter.config.model import Metrics
 from exporter.errors import ConfigError
 from exporter.sinks.prometheus import UNKNOWN_RULES_LIMIT, KnownRule, PrometheusSink
-from exporter.sinks.prometheus_rules import RuleDescription
 from tests.hostile import hostile_alerts, huge_values
 
 NOW_NS = 1_800_000_000_000_000_000
@@ -35,10 +35,23 @@ class Clock:
         return self.now_ns
 
 
-def describe(rule: str, source: str) -> RuleDescription | None:
+@dataclass(frozen=True)
+class Description:
+    """What the catalog would say."""
+
+    maturity: str
+    tactics: tuple[str, ...]
+    techniques: tuple[str, ...]
+    summary: str
+    impact: str
+    mitigation: str
+    runbook: str
+
+
+def describe(rule: str, source: str) -> Description | None:
     if rule != KNOWN.rule:
         return None
-    return RuleDescription(
+    return Description(
         maturity="stable",
         tactics=("Defense Evasion",),
         techniques=("T1070",),
