@@ -1,0 +1,28 @@
+"""The real programs that end-to-end tests run.
+
+One rule for all: a program that is missing skips the test and says why,
+unless CI=true, where it fails, so that CI never passes by testing nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import NoReturn
+
+import pytest
+
+
+def program(*names: str) -> str:
+    """Return the path of the first program that is installed under one of the names."""
+    for name in names:
+        if path := shutil.which(name):
+            return path
+    missing(f"{' or '.join(names)} is not installed")
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip the test, or fail it in CI, saying what is missing."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}; CI needs it")
+    pytest.skip(reason)
