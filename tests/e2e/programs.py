@@ -18,7 +18,7 @@ def program(*names: str) -> str:
     for name in names:
         if path := shutil.which(name):
             return path
-    missing(f"{' or '.join(names)} is not installed")
+    return missing(f"{' or '.join(names)} is not installed")
 
 
 def missing(reason: str) -> NoReturn:

@@ -1,0 +1,282 @@
+"""The report pages in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from exporter.alert import Priority
+from tests.e2e.programs import program
+from tests.hostile import hostile_alerts
+from tests.site import Site, make_alert, running_site, wait_until
+
+pytestmark = pytest.mark.e2e
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--window-size=1280,900",
+)
+CONTRAST = """
+const channel = (v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+const parse = (c) => c.match(/[\\d.]+/g).map(Number);
+const light = (c) => 0.2126 * channel(c[0]) + 0.7152 * channel(c[1]) + 0.0722 * channel(c[2]);
+const ground = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor);
+  if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
+const bad = [];
+for (const e of document.querySelectorAll("body *")) {
+  if (!e.checkVisibility() || ![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
+  const [a, b] = [light(parse(getComputedStyle(e).color)), light(ground(e))];
+  const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  if (ratio < 4.5) bad.push(`${e.tagName}.${e.className} ${e.textContent.trim().slice(0, 30)} ${ratio.toFixed(2)}`);
+}
+return bad;
+"""
+"""Elements whose own text has less than WCAG's 4.5 : 1 against what lies under it."""
+
+
+class Browser:
+    """A browser with what the tests ask of it."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, site: Site, path: str) -> None:
+        self.driver.get(f"http://127.0.0.1:{site.server.port}{path}")
+
+    def all(self, selector: str) -> list[Any]:
+        return list(self.driver.find_elements(By.CSS_SELECTOR, selector))
+
+    def one(self, selector: str) -> Any:
+        (found,) = self.all(selector)
+        return found
+
+    def script(self, text: str) -> Any:
+        return self.driver.execute_script(text)
+
+    def command(self, name: str, **parameters: Any) -> Any:
+        return self.driver.execute_cdp_cmd(name, parameters)
+
+    def media(self, media: str = "", scheme: str = "light") -> None:
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.command("Emulation.setEmulatedMedia", media=media, features=features)
+
+    def complaints(self) -> list[str]:
+        """What the console says: violations of the policy, errors in scripts, assets that are missing."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def rules(self) -> list[str]:
+        return [link.text for link in self.all("#reports [data-of=rule]")]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = program("chromium", "chromium-browser", "google-chrome")
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(executable_path=program("chromedriver"))
+    driver = webdriver.Chrome(options=options, service=service)
+    try:
+        yield Browser(driver)
+    finally:
+        driver.quit()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Browser]:
+    """The browser as if new: wide, light, with scripts; whatever a test does, the console stays silent."""
+    browser.media()
+    browser.command("Emulation.clearDeviceMetricsOverride")
+    browser.command("Emulation.setScriptExecutionDisabled", value=False)
+    browser.complaints()
+    yield browser
+    assert browser.complaints() == []
+    browser.driver.get("about:blank")
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with running_site() as running:
+        running.write(
+            make_alert(1, rule="Terminal shell in container", priority=Priority.NOTICE, k8s__ns__name="web"),
+            make_alert(2, rule="Read sensitive file untrusted", host="node-2", fd__name="/etc/shadow"),
+            make_alert(3, rule="Detect release_agent File Container Escapes", priority=Priority.CRITICAL),
+        )
+        yield running
+
+
+def phone(browser: Browser) -> None:
+    browser.command("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=2, mobile=True)
+
+
+def test_filter_and_open(page: Browser, site: Site) -> None:
+    """Choose a priority, get the list, open a report, go back."""
+    page.open(site, "/")
+    page.one(".tiles a[href=reports]").click()
+    assert len(page.rules()) == 3
+    page.one("select[name=priority]").send_keys("Warning")
+    page.one("form.filter button[type=submit]").click()
+    wait_until(lambda: len(page.rules()) == 2, "the filtered list")
+    assert page.script("return new URLSearchParams(location.search).get('priority')") == "Warning"
+    page.one("input[name=text]").send_keys("SHADOW", Keys.ENTER)
+    wait_until(lambda: page.rules() == ["Read sensitive file untrusted"], "the list filtered by text")
+    page.one("#reports a").click()
+    wait_until(lambda: bool(page.all(".paper")), "the report")
+    assert "/etc/shadow" in page.one(".paper").text
+    page.one("nav[aria-label=Breadcrumb] a").click()
+    wait_until(lambda: len(page.rules()) == 3, "the whole list")
+
+
+def test_new_reports_arrive_without_reloading_and_can_be_paused(page: Browser, site: Site) -> None:
+    """The list grows at its head; paused it stays; resumed it catches up."""
+    page.open(site, "/reports")
+    wait_until(lambda: page.one("#live-state").text == "Live", "the stream")
+    page.script("window.sameDocument = true")
+    site.write(make_alert(4, rule="Arrives"))
+    wait_until(lambda: page.rules()[0] == "Arrives", "the new report")
+    page.one("#live-toggle").click()
+    assert page.one("#live-state").text == "Paused"
+    site.write(make_alert(5, rule="Waits"))
+    page.one("#live-toggle").click()
+    wait_until(lambda: page.rules()[0] == "Waits", "what came in the pause")
+    assert len(page.rules()) == 5
+    assert page.script("return window.sameDocument")
+    page.one("#reports li:first-child a").click()
+    wait_until(lambda: bool(page.all(".paper")), "the new report's page")
+
+
+def test_the_live_list_is_filtered(page: Browser, site: Site) -> None:
+    """Only what the filter admits arrives, and the first one replaces the empty notice."""
+    page.open(site, "/reports?host=node-9")
+    assert page.one("#empty").is_displayed()
+    wait_until(lambda: page.one("#live-state").text == "Live", "the stream")
+    site.write(make_alert(6, rule="Elsewhere"), make_alert(7, rule="Here", host="node-9"))
+    wait_until(lambda: page.rules() == ["Here"], "the admitted report")
+    assert not page.one("#empty").is_displayed()
+
+
+def test_a_command_is_copied_by_its_button(page: Browser, site: Site) -> None:
+    """What is in the clipboard is the command, exactly."""
+    alert = make_alert(8, fd__name="/var/log/it's $(here)")
+    site.write(alert)
+    page.open(site, f"/reports/{alert.uid}")
+    page.command("Browser.grantPermissions", permissions=["clipboardReadWrite"])
+    button = page.one(".copyable:has(pre.command) button.copy")
+    button.click()
+    wait_until(lambda: button.text == "Copied", "the button's answer")
+    copied = page.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
+    assert copied == "ls -l -- '/var/log/it'\"'\"'s $(here)'"
+
+
+def test_everything_but_live_and_copy_works_without_scripts(page: Browser, site: Site) -> None:
+    """List, filter and report need no script; what needs one is not shown."""
+    page.command("Emulation.setScriptExecutionDisabled", value=True)
+    page.open(site, "/reports?host=node-2")
+    assert page.rules() == ["Read sensitive file untrusted"]
+    assert not page.one("#live").is_displayed()
+    page.one("#reports a").click()
+    wait_until(lambda: bool(page.all(".paper")), "the report")
+    assert not page.all("button.copy")
+    assert not page.one("#print").is_displayed()
+
+
+def test_pages_fit_a_phone(page: Browser, site: Site) -> None:
+    """At 390 pixels nothing sticks out, and what is to be pressed is large enough (WCAG 2.5.8)."""
+    phone(page)
+    alert = make_alert(9, rule="Long", fd__name="/very/long/" + "x" * 300, proc__cmdline="word " * 100)
+    site.write(alert)
+    for path in ("/", "/reports", f"/reports/{alert.uid}"):
+        page.open(site, path)
+        assert page.script("return document.documentElement.scrollWidth") <= 390
+        for button in page.all("button"):
+            assert not button.is_displayed() or button.rect["height"] >= 24
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast_in_both_schemes(page: Browser, site: Site, scheme: str) -> None:
+    """Every text has at least 4.5 : 1 (WCAG 1.4.3), and the scheme is the reader's."""
+    page.media(scheme=scheme)
+    for priority in Priority:
+        site.write(make_alert(10, rule=f"Rule {priority.label}", priority=priority))
+    site.not_ready["Falco"] = "away"
+    alert = make_alert(11)
+    site.write(alert)
+    for path in ("/", "/reports", f"/reports/{alert.uid}"):
+        page.open(site, path)
+        assert page.script(CONTRAST) == []
+        background = page.script("return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+        assert (sum(background) < 300) is (scheme == "dark")
+
+
+def test_the_print_shows_the_report_alone(page: Browser, site: Site) -> None:
+    """No navigation, no buttons, black on white even for readers of dark pages."""
+    alert = make_alert(12)
+    site.write(alert)
+    page.media("print", "dark")
+    page.open(site, f"/reports/{alert.uid}")
+    for selector in (".top", ".tools", "body > footer", "button.copy"):
+        assert not any(found.is_displayed() for found in page.all(selector)), selector
+    assert page.one(".paper").is_displayed()
+    assert page.script("return getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    assert page.script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert len(page.command("Page.printToPDF")["data"]) > 1_000
+
+
+def test_the_keyboard_reaches_everything(page: Browser, site: Site) -> None:
+    """The first stop leads past the navigation; landmarks and labels name the rest."""
+    page.open(site, "/reports")
+    page.one("body").send_keys(Keys.TAB)
+    assert page.script("return document.activeElement.className") == "skip"
+    assert page.script("return document.activeElement.getBoundingClientRect().left >= 0")
+    page.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    assert page.script("return document.activeElement.id") == "content"
+    page.driver.switch_to.active_element.send_keys(Keys.TAB)
+    assert page.script("return document.activeElement.closest('main') !== null")
+    for landmark in ("header", "nav", "main", "footer", "[role=search]"):
+        assert page.all(landmark), landmark
+    assert page.script("return [...document.querySelectorAll('input, select')].every((e) => e.labels.length)")
+    assert page.script("return document.documentElement.lang") == "en"
+
+
+def test_hostile_alerts_do_nothing(page: Browser) -> None:
+    """No script runs, no element is made, nothing is loaded from elsewhere, whatever the alerts hold."""
+    with running_site() as site:
+        page.open(site, "/reports")
+        wait_until(lambda: page.one("#live-state").text == "Live", "the stream")
+        site.write(*hostile_alerts()[:40])
+        wait_until(lambda: len(page.rules()) == 40, "the hostile rows", seconds=20)
+        _is_inert(page)
+        site.write(*hostile_alerts())
+        page.open(site, "/reports")
+        _is_inert(page)
+        links = [link.get_attribute("href") for link in page.all("#reports a")]
+        assert len(links) > 100
+        for link in links:
+            page.driver.get(link)
+            _is_inert(page)
+
+
+def _is_inert(page: Browser) -> None:
+    assert page.script("return document.querySelectorAll('script').length") == 1
+    assert page.script("return document.querySelectorAll('main img, main iframe, main svg, main object').length") == 0
+    assert page.script(
+        "return [...document.querySelectorAll('*')].every((e) => "
+        "[...e.attributes].every((a) => !a.name.startsWith('on') && !/^\\s*javascript:/i.test(a.value)))"
+    )
+    assert page.script(
+        "return performance.getEntriesByType('resource').every((e) => new URL(e.name).host === location.host)"
+    )
