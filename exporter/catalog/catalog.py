@@ -7,11 +7,12 @@ Refuses to render anything (see ``report.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
 from exporter.alert import Alert
+from exporter.catalog.compose import Composer
 from exporter.catalog.index import RuleFacts, official_rules
 from exporter.catalog.loader import Documents, Procedure, load_files
 from exporter.catalog.model import Entry
@@ -28,9 +29,10 @@ class Catalog:
             for name in entry.former_names:
                 self._by_name.setdefault(name, entry)
         self._by_name |= {entry.rule: entry for entry in self._entries.values()}
-        self.procedures = {procedure.name: procedure for procedure in procedures}
+        self.procedures: Mapping[str, Procedure] = {procedure.name: procedure for procedure in procedures}
         self.rules = {facts.rule: facts for facts in rules}
         """Facts of the official rules, by name."""
+        self._composer = Composer(self.procedures)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -49,6 +51,10 @@ class Catalog:
     def match(self, alert: Alert) -> Entry | None:
         """Return the alert's entry, None where none was written for its rule."""
         return self.entry(alert.rule, alert.source)
+
+    def advice_for(self, alert: Alert) -> Entry:
+        """Return the advice written for the alert's rule, otherwise general advice (``composed``)."""
+        return self.match(alert) or self._composer.advice_for(alert)
 
 
 def shipped_files() -> list[Path]:

@@ -1,0 +1,157 @@
+"""General advice for a rule that nobody wrote an entry for, composed from what the alert itself says.
+
+Owns reading an alert's traits (a file, a connection, a container, a cloud
+identity, …) and ATT&CK tags, and putting the pieces for them together
+(``data/composed``). What it makes says that it is general. Refuses rules that
+have an entry (see ``catalog.py``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from importlib import resources
+from itertools import chain
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+
+from exporter.alert import Alert
+from exporter.catalog.attack import attack_table
+from exporter.catalog.loader import Documents, Procedure, load_files
+from exporter.catalog.model import PHASES, CommandStep, Entry
+from exporter.catalog.template import ProseTemplate
+
+_KEPT_COMPOSITIONS = 512
+_TECHNIQUE = re.compile(r"T\d{4}(?:\.\d{3})?(?=\W|_|\Z)")
+_TACTIC = re.compile(r"(TA\d{4})(?=\W|_|\Z)")
+_LIMITS = {"investigate": 5, "contain": 3}
+_PLUGINS = {
+    "ka.": "k8s_audit",
+    "ct.": "aws_cloudtrail",
+    "gcp.": "gcp_auditlog",
+    "okta.": "okta",
+    "github.": "github",
+}
+"""Prefix of a plugin's fields to the trait that they show."""
+_T = TypeVar("_T")
+
+
+def _connection(alert: Alert) -> bool:
+    return "->" in (alert.get("fd.name") or "") or alert.get("fd.sip") is not None
+
+
+def _file(alert: Alert) -> bool:
+    return (alert.get("fd.name") or alert.get("fs.path.name") or "").startswith("/")
+
+
+_TRAITS: tuple[tuple[str, Callable[[Alert], bool]], ...] = (
+    ("connection", _connection),
+    ("file", _file),
+    ("container", lambda alert: alert.get("container.id") is not None),
+    ("process", lambda alert: any(alert.get(f) for f in ("proc.name", "proc.exepath", "proc.cmdline"))),
+)
+
+
+def traits_of(alert: Alert) -> tuple[str, ...]:
+    """Return what the alert is about, in the order in which advice is taken; ``anything`` always comes last."""
+    found = [name for name, holds in _TRAITS if holds(alert)]
+    plugins = {trait for field in alert.fields for prefix, trait in _PLUGINS.items() if field.startswith(prefix)}
+    return (*found, *sorted(plugins), "anything")
+
+
+def techniques_in(tags: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return technique and tactic ids that the tags name, outdated ids as their current ones."""
+    table = attack_table()
+    tactics = set(tactics_in(tags))
+    found: dict[str, str] = {}
+    for match in chain.from_iterable(_TECHNIQUE.findall(tag) for tag in tags):
+        technique = table.current(match)
+        if technique:
+            serves = table.techniques[technique][1]
+            found.setdefault(technique, next((tactic for tactic in serves if tactic in tactics), serves[0]))
+    return tuple(found.items())
+
+
+def tactics_in(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return tactic ids that the tags name as an id or as Falco's ``mitre_…``."""
+    table = attack_table()
+    by_tag = {"mitre_" + name.lower().replace(" ", "_"): tactic for tactic, name in table.tactics.items()}
+    by_tag["mitre_defense_evasion"] = "TA0005"
+    found = [
+        tactic for tag in tags for tactic in (*_TACTIC.findall(tag), by_tag.get(tag, "")) if tactic in table.tactics
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+class Composer:
+    """Composes general advice. Safe from any thread; keeps what it made for the 512 newest kinds of alert."""
+
+    def __init__(self, procedures: Mapping[str, Procedure]) -> None:
+        self._pieces = read_pieces(procedures)
+        self._impacts = {tactic: ProseTemplate(text) for tactic, text in _read_impacts().items()}
+        self._kept = lru_cache(maxsize=_KEPT_COMPOSITIONS)(self._compose)
+
+    def advice_for(self, alert: Alert) -> Entry:
+        """Return general advice for the alert; the same object for alerts of the same kind."""
+        return self._kept(alert.rule, alert.source, tuple(sorted(alert.tags)), traits_of(alert))
+
+    def _compose(self, rule: str, source: str, tags: tuple[str, ...], traits: tuple[str, ...]) -> Entry:
+        pieces = [self._pieces[trait] for trait in traits]
+        techniques = techniques_in(tags)
+        tactics = (*(tactic for _, tactic in techniques), *tactics_in(tags), "none")
+        special = pieces[:-1] or pieces
+        commands = [
+            step
+            for phase in PHASES
+            for step in _first([_fitting(piece, phase, traits) for piece in special], _LIMITS[phase])
+        ]
+        return replace(
+            pieces[0],
+            rule=rule,
+            source=source,
+            techniques=techniques[:3],
+            impact=self._impacts[tactics[0]],
+            innocent=_first([piece.innocent for piece in special], 4),
+            commands=tuple(commands),
+            changes=_first([piece.changes for piece in pieces], 3),
+            recommendations=_first([piece.recommendations for piece in pieces], 4),
+            tuning=_first([piece.tuning for piece in pieces], 1),
+            references=_first([piece.references for piece in pieces], 4),
+            composed=True,
+        )
+
+
+def _fitting(piece: Entry, phase: str, traits: tuple[str, ...]) -> tuple[CommandStep, ...]:
+    """A step that this alert cannot show would only take another's place."""
+    container = "container" in traits
+    return tuple(
+        step
+        for step in piece.commands
+        if step.phase == phase
+        and step.condition.only != ("host" if container else "container")
+        and (container or "container.id" not in step.run.fields)
+    )
+
+
+def _first(parts: Iterable[tuple[_T, ...]], limit: int) -> tuple[_T, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(parts)))[:limit]
+
+
+def _data() -> Path:
+    return Path(str(resources.files("exporter.catalog").joinpath("data/composed")))
+
+
+def read_pieces(procedures: Mapping[str, Procedure]) -> dict[str, Entry]:
+    """Return the pieces by trait, with the catalog's procedures in place."""
+    documents = Documents(procedures=dict(procedures))
+    load_files([_data() / "pieces.yaml"], documents)
+    return {entry.rule: entry for entry in documents.entries.values()}
+
+
+def _read_impacts() -> dict[str, str]:
+    impacts: dict[str, str] = yaml.safe_load((_data() / "impact.yaml").read_text(encoding="utf-8"))
+    return impacts

@@ -1,0 +1,154 @@
+"""A rule in a few words that hold for every alert of it: no value of any alert is in them.
+
+Owns turning an entry's prose into sentences without values: a placeholder
+becomes a generic noun, what is optional is left out. Refuses to know what
+they are for (``falco_rule_info``, the catalog's pages).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from exporter.catalog.attack import techniques_of
+from exporter.catalog.catalog import Catalog
+from exporter.catalog.model import Entry
+from exporter.catalog.template import ProseTemplate
+
+LIMIT_CHARACTERS = 300
+
+_NOUNS: tuple[tuple[str, str], ...] = (
+    (r"proc\.(name|exepath|exe|cmdline|args)", "a process"),
+    (r"proc\.(p\w+|aname.*|aexepath.*|acmdline.*|sname)", "its parent process"),
+    (r"proc\.cwd", "its directory"),
+    (r"user\.(name|loginname)", "a user"),
+    (r"fd\.name|fd\.nameraw|fs\.path.*|evt\.arg\.(path|name|filename|oldpath|newpath|target|linkpath)", "a file"),
+    (r"fd\.(sip|rip|cip|lip).*|ct\.srcip|gcp\.callerIP|okta\.client\.ip|ka\.sourceips", "an address"),
+    (r"fd\.\w*port", "a port"),
+    (r"container\.(id|name)", "a container"),
+    (r"container\.image.*|ka\.req\.(pod|container).*image.*", "an image"),
+    (r"k8s\.pod\.name|ka\.(target|resp)\.pod\.name", "a pod"),
+    (r"k8s\.ns\.name|ka\.target\.namespace", "a namespace"),
+    (r"ka\.user\.name|ct\.user.*|gcp\.user|okta\.actor\.name|github\.user", "a user"),
+    (r"okta\.target\.user\.name", "another user"),
+    (r"ka\.(target|resp)\.name", "an object"),
+    (r"ka\.target\.(sub)?resource", "a resource"),
+    (r"s3\.bucket|gcp\.storage\.bucket", "a bucket"),
+    (r"gcp\.projectId", "a project"),
+    (r"ct\.region", "a region"),
+    (r"github\.repo\.(name|url)", "a repository"),
+    (r"github\.(org|owner)", "an organisation"),
+    (r"ct\.request\.functionname|gcp\.cloudfunctions\.function", "a function"),
+    (r"ct\.request\.groupname|okta\.target\.group\.name|group\.name", "a group"),
+    (r"ct\.request\.cluster", "a cluster"),
+    (r"alert\.(time|since|until).*", "the alert"),
+    (r"alert\.hostname|evt\.hostname", "the host"),
+    (r"alert\.rule", "the rule"),
+    (r"ka\.verb|evt\.type", "a request"),
+    (r"ka\.uri.*", "a path"),
+    (r"ka\.response\.code", "a code"),
+    (r"ka\.req\.binding\.subjects", "a subject"),
+    (r"ka\.req\.role\.rules", "its rules"),
+    (r"gcp\.methodName", "a method"),
+)
+_PLACE = re.compile(r"%\{([^}|]*)[^}]*\}")
+_NEEDED = re.compile(r"\b(in|of|on|by|from|as|at|to|with)\[\[(.*?)\]\]")
+_OPTIONAL = re.compile(r"\[\[.*?\]\]")
+_BRACKETED = re.compile(r" ?\([^()%]*%\{[^()]*\)")
+_ADJACENT = re.compile(r"(%\{[^}]*\})(?:[ /]%\{[^}]*\})+")
+_LABELS = (
+    "service account|account|address|bucket|cluster|container|file|function|gid|group|host|user id|id|image|key|name|"
+    "namespace|organi[sz]ation|parent|pod|policy|port|process|project|region|repository|resource|role|rule|service|uid|"
+    "user"
+)
+_LABELLED = re.compile(
+    r"(?P<article>\b(?:a|an|the|its|this|that|another|each|every|user's) (?:[\w-]+ )?)?"
+    rf"\b(?P<label>{_LABELS})(?P<many>e?s)? %\{{[^}}]*\}}",
+    re.IGNORECASE,
+)
+_LEFT_OVER = re.compile(r"[;,] (?:its |with )?(?:images|ports|volumes)(?=[.;])")
+"""What is left of a list of values at a sentence's end."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleDescription:
+    """What is constant about a rule: no value of any alert is in it."""
+
+    maturity: str = ""
+    """Upstream's word: stable, incubating, sandbox, deprecated; empty when it has none."""
+    tactics: tuple[str, ...] = ()
+    """ATT&CK tactics, names."""
+    techniques: tuple[str, ...] = ()
+    """ATT&CK techniques, identifiers."""
+    summary: str = ""
+    """At most 300 characters, as are impact and mitigation."""
+    impact: str = ""
+    mitigation: str = ""
+    """The first step against it, one sentence."""
+    runbook: str = ""
+    """A URL."""
+
+
+def describe(catalog: Catalog, rule: str, source: str) -> RuleDescription | None:
+    """Return what is said of a rule in general; None where neither catalog nor index knows it."""
+    facts = catalog.facts(rule)
+    entry = catalog.entry(rule, source)
+    if entry is None:
+        return RuleDescription(maturity=facts.maturity) if facts else None
+    techniques = techniques_of(entry.techniques)
+    return RuleDescription(
+        maturity=facts.maturity if facts else "",
+        tactics=tuple(dict.fromkeys(technique.tactic for technique in techniques)),
+        techniques=tuple(technique.technique_id for technique in techniques),
+        summary=in_general(entry.summary),
+        impact=in_general(entry.impact),
+        mitigation=_mitigation(entry),
+        runbook=entry.references[0].url if entry.references else "",
+    )
+
+
+def _mitigation(entry: Entry) -> str:
+    """The first step that keeps it from happening again; else the first that stops it."""
+    titles = [change.title for change in entry.changes]
+    titles += [step.title for step in entry.commands if step.phase == "contain"]
+    return in_general(titles[0]) if titles else ""
+
+
+def in_general(prose: ProseTemplate) -> str:
+    """Return prose with generic nouns for its values, at most 300 characters, cut between words."""
+    text = _BRACKETED.sub("", _OPTIONAL.sub("", _NEEDED.sub(r"\1\2", prose.text)))
+    text = _LABELLED.sub(_label, _ADJACENT.sub(r"\1", text))
+    text = _LEFT_OVER.sub("", _PLACE.sub(_noun, text).replace("`", ""))
+    text = re.sub(r"\b(?:a|an|the) (a|an|the|its|another) ", r"\1 ", " ".join(text.split()), flags=re.IGNORECASE)
+    text = text[:1].upper() + text[1:]
+    return _cut(re.sub(r" ([.,;:])", r"\1", text))
+
+
+def _label(match: re.Match[str]) -> str:
+    """``container %{container.name}`` is a container, ``the system account %{user.name}`` the system account."""
+    label = match["label"]
+    if match["many"]:
+        return f"{match['article'] or ''}{label}{match['many']}"
+    if match["article"]:
+        return match["article"] + label
+    return f"{'an' if label[0] in 'aeiou' and not label.startswith('u') else 'a'} {label}"
+
+
+def _noun(match: re.Match[str]) -> str:
+    """A noun; with a capital at a sentence's beginning."""
+    words = noun(match[1])
+    return words[0].upper() + words[1:] if match.string[: match.start()].endswith((". ", "? ", "! ")) else words
+
+
+def noun(field: str) -> str:
+    """Return a noun phrase that stands for any value of the field."""
+    return next((words for pattern, words in _NOUNS if re.fullmatch(pattern, field)), "a value")
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LIMIT_CHARACTERS:
+        return text
+    sentence = text.rfind(". ", 0, LIMIT_CHARACTERS)
+    if sentence > LIMIT_CHARACTERS // 2:
+        return text[: sentence + 1]
+    return text[: text.rfind(" ", 0, LIMIT_CHARACTERS - 1)].rstrip(",;:") + " …"
