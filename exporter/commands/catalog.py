@@ -1,0 +1,126 @@
+"""``catalog``: what advice there is, for which rules, and whether it is sound."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from exporter.alert import Alert, Priority
+from exporter.catalog.catalog import Catalog, load_catalog
+from exporter.catalog.checks import check_catalog
+from exporter.catalog.checks.samples import plain
+from exporter.catalog.index import CONTAINER_FIELDS, RuleFacts, read_rules_file
+from exporter.commands.report import writer
+from exporter.commands.terminal import Style
+from exporter.errors import CatalogError
+from exporter.escaping import visible
+from exporter.reporter import Reporter
+
+_EXAMPLE_TIME_NS = 1_728_152_979_273_467_556
+
+
+def list_entries(directories: Sequence[Path], *, source: str = "") -> int:
+    """Print each entry's rule with its source, priority, maturity and ATT&CK techniques; return the exit code.
+
+    1 where the source has no entries. Raises CatalogError for a wrong catalog.
+    """
+    catalog = load_catalog(directories)
+    entries = [entry for entry in catalog.entries if not source or entry.source == source]
+    if not entries:
+        known = ", ".join(sorted({entry.source for entry in catalog.entries}))
+        print(f"No entries for the source {source!r}; expected one of: {known}", file=sys.stderr)
+        return 1
+    rows = [("RULE", "SOURCE", "PRIORITY", "MATURITY", "ATT&CK")]
+    for entry in entries:
+        facts = catalog.facts(entry.rule)
+        techniques = " ".join([technique for technique, _ in entry.techniques])
+        known_facts = (facts.priority, facts.maturity) if facts else ("", "")
+        rows.append((entry.rule, entry.source, *known_facts, techniques))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    style = Style(sys.stdout)
+    for number, row in enumerate(rows):
+        line = "  ".join([visible(cell).ljust(width) for cell, width in zip(row, widths, strict=True)]).rstrip()
+        print(line if number else style.bold(line))
+    print(f"\n{len(entries)} entries", file=sys.stderr)
+    return 0
+
+
+def show(rule: str, form: str, directories: Sequence[Path]) -> int:
+    """Print the report of a made-up alert of the rule; return the exit code.
+
+    Raises CatalogError for a rule that is not known, or a wrong catalog.
+    """
+    catalog = load_catalog(directories)
+    report = Reporter(catalog).report_for(_example_alert(catalog, rule))
+    sys.stdout.write(writer(form)(report))
+    return 0
+
+
+def _example_alert(catalog: Catalog, rule: str) -> Alert:
+    entry, facts = catalog.entry(rule), catalog.facts(rule)
+    if entry is None and facts is None:
+        names = {known.rule for known in catalog.entries} | set(catalog.rules)
+        near = difflib.get_close_matches(rule, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "`catalog list` shows every rule"
+        raise CatalogError(f"no rule {rule!r} in the catalog; {hint}")
+    value = plain()
+    fields = facts.available_fields if facts else frozenset(CONTAINER_FIELDS)
+    return Alert(
+        time_ns=_EXAMPLE_TIME_NS,
+        rule=entry.rule if entry else rule,
+        priority=Priority.from_label(facts.priority) if facts else Priority.WARNING,
+        source=entry.source if entry else facts.source if facts else "",
+        hostname="node-1",
+        raw_output="An example: the values are made up.",
+        raw_fields={field: shown for field in sorted(fields) if (shown := value(field)) is not None},
+        tags=facts.tags if facts else (),
+    )
+
+
+def validate(directories: Sequence[Path]) -> int:
+    """Print every finding of the checks; return 1 where there is one, else 0. Raises CatalogError."""
+    catalog = load_catalog(directories)
+    if sys.stderr.isatty():
+        print(f"Checking {len(catalog.entries)} entries …", file=sys.stderr)
+    findings = check_catalog(catalog)
+    for finding in findings:
+        print(visible(str(finding)))
+    style = Style(sys.stdout)
+    count = f"{len(catalog.entries)} entries and {len(catalog.procedures)} procedures"
+    print(style.red(f"{count}: {len(findings)} findings") if findings else style.green(f"{count}: no findings"))
+    return 1 if findings else 0
+
+
+def coverage(rules_files: Sequence[Path], directories: Sequence[Path], *, minimum_percent: float = 100.0) -> int:
+    """Print which rules of the Falco rules files have no entry of their own; return 1 below the minimum.
+
+    Raises CatalogError for a file that is no rules file or has no rules.
+    """
+    catalog = load_catalog(directories)
+    total = covered = 0
+    for path in rules_files:
+        rules = list({(facts.rule, facts.source): facts for facts in read_rules_file(path)}.values())
+        missing = [facts for facts in rules if catalog.entry(facts.rule, facts.source) is None]
+        _print_coverage(path, rules, missing)
+        total += len(rules)
+        covered += len(rules) - len(missing)
+    if not total:
+        raise CatalogError(f"{', '.join(map(str, rules_files))}: no rules found; expected Falco rules files")
+    percent = 100.0 * covered / total
+    enough = percent >= minimum_percent
+    style = Style(sys.stdout)
+    line = f"{covered} of {total} rules have an entry of their own: {percent:.1f} % (minimum {minimum_percent:g} %)"
+    print(style.green(line) if enough else style.red(line))
+    return 0 if enough else 1
+
+
+def _print_coverage(path: Path, rules: Sequence[RuleFacts], missing: Sequence[RuleFacts]) -> None:
+    print(f"{path}: {len(rules) - len(missing)} of {len(rules)}")
+    for facts in sorted(missing, key=lambda facts: facts.rule):
+        print(visible(f"  missing: {facts.rule} ({facts.source}, {facts.priority}{_maturity(facts)})"))
+
+
+def _maturity(facts: RuleFacts) -> str:
+    return f", {facts.maturity}" if facts.maturity else ""
