@@ -47,7 +47,7 @@ class App:
     """Every part, built but not started. Raises ConfigError or CatalogError for what cannot be."""
 
     def __init__(self, config: Config) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.config = config
         self.registry = CollectorRegistry()
         self.metrics = SelfMetrics(self.registry)

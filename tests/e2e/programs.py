@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+_COLLECTORS = Path(__file__).parents[2] / ".cache" / "collector"
 
 
 def program(*names: str) -> str:
@@ -26,3 +29,14 @@ def missing(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"{reason}; CI needs it")
     pytest.skip(reason)
+
+
+def find_collector() -> Path:
+    """Return the collector that ``tests/e2e/collector/build.sh`` built: ``$OTELCOL``, or the newest in ``.cache``."""
+    named = os.environ.get("OTELCOL")
+    if named:
+        return Path(named)
+    built = sorted(_COLLECTORS.glob("otelcol-test-*"), key=lambda path: path.stat().st_mtime)
+    if not built:
+        missing("no OpenTelemetry Collector is built; build one with tests/e2e/collector/build.sh .cache/collector")
+    return built[-1]
