@@ -6,7 +6,6 @@ every sink in it. With --check nothing is written; exit 1 says what is stale.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from collections.abc import Iterator
@@ -18,8 +17,8 @@ from exporter.app import App
 from exporter.config.loader import FILE_VARIABLE, TARGETS_VARIABLE
 from exporter.config.model import Config, FalcoTarget, Metrics, Otlp, ServeGrpc, Web
 from exporter.config.options import Option, options
-from exporter.sources import decode
 from exporter.simulator.scenarios import demo_scenario
+from exporter.sources import decode
 
 DOCS = Path(__file__).parents[1] / "docs"
 _SETTINGS_HEAD = f"""\
@@ -82,24 +81,33 @@ def _settings_row(option: Option) -> str:
     return f"| `{option.flag}` | `{option.key}` | {shown} | {words} |"
 
 
-def _families() -> Iterator[Metric]:
+def _families(*, legacy: bool) -> Iterator[Metric]:
     config = Config(
         targets=(FalcoTarget(),),
-        metrics=Metrics(legacy_falco_events=True),
+        metrics=Metrics(legacy_falco_events=legacy),
         otlp=Otlp(endpoint="http://127.0.0.1:4317", protocol="grpc"),
         serve_grpc=ServeGrpc(address="unix:///nowhere"),
         web=Web(listen_address="127.0.0.1:0"),
     )
-    app = App(dataclasses.replace(config))
+    app = App(config)
     for sink in app.pipeline.sinks[:2]:
         sink.write([decode.from_grpc(alert.to_message()) for alert in demo_scenario(time.time_ns())])
-    yield from app.registry.collect()
+    for metric in vars(app.metrics).values():
+        # A metric with labels has no sample, and so no labels, before its first use.
+        if labels := getattr(metric, "_labelnames", ()):
+            metric.labels(*("" for _ in labels))
+    for family in app.registry.collect():
+        if not legacy or family.name == "falco_events":
+            yield family
 
 
 def metrics_page() -> str:
     """Return docs/metrics.md."""
     lines = [_METRICS_HEAD, "| metric | type | labels | meaning |", "|---|---|---|---|"]
-    for family in sorted(_families(), key=lambda family: (family.name.startswith("falco_exporter"), family.name)):
+    for family in sorted(
+        [*_families(legacy=False), *_families(legacy=True)],
+        key=lambda family: (family.name.startswith("falco_exporter"), family.name),
+    ):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = sorted({label for sample in family.samples for label in sample.labels} - {"le"})
         help_text = family.documentation.replace("|", "\\|")

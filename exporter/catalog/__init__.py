@@ -1,0 +1,1 @@
+"""Advice: what was written for each rule, and which rule gets what."""
