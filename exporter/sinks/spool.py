@@ -341,11 +341,15 @@ class Spool:
     def _salvage(self, damaged: Path, settled: set[int]) -> int:
         """Queue again what a damaged file still gives, but for what we have; return how many records that is."""
         saved: list[Chunk] = []
+        in_memory = 0
         for row, payload in salvage(damaged):
             if row.chunk_id not in settled:
                 chunk = Chunk(row.records, row.size_bytes, row.queued_at, payload)
                 self._to_disk(chunk)
                 saved.append(chunk)
+                in_memory += 0 if chunk.chunk_id else chunk.size_bytes
+                if in_memory >= self._memory_limit_bytes:
+                    break
         self._adopt(saved)
         return sum(chunk.records for chunk in saved)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
 import threading
 import time
 from collections import deque
@@ -12,6 +13,7 @@ from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -22,6 +24,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import (
 )
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
+from tests.integration.certificates import Pair
 from tests.otel_records import attributes_of
 
 
@@ -95,13 +98,22 @@ class _Service(LogsServiceServicer):  # type: ignore[misc]
 
 
 @contextmanager
-def grpc_receiver(receiver: Receiver | None = None, *, port: int = 0) -> Iterator[Receiver]:
-    """An OTLP receiver over gRPC."""
+def grpc_receiver(
+    receiver: Receiver | None = None, *, port: int = 0, tls: tuple[Pair, Path] | None = None
+) -> Iterator[Receiver]:
+    """An OTLP receiver over gRPC; with a certificate and the authority of its clients over mutual TLS."""
     receiver = receiver or Receiver()
     server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
     add_LogsServiceServicer_to_server(_Service(receiver), server)
-    port = server.add_insecure_port(f"127.0.0.1:{port}")
-    receiver.endpoint = f"http://127.0.0.1:{port}"
+    if tls is None:
+        port = server.add_insecure_port(f"127.0.0.1:{port}")
+    else:
+        pair, client_ca = tls
+        credentials = grpc.ssl_server_credentials(
+            [(pair.key_file.read_bytes(), pair.cert_file.read_bytes())], client_ca.read_bytes(), True
+        )
+        port = server.add_secure_port(f"127.0.0.1:{port}", credentials)
+    receiver.endpoint = f"http{'s' if tls else ''}://127.0.0.1:{port}"
     server.start()
     try:
         yield receiver
@@ -139,12 +151,20 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def http_receiver(receiver: Receiver | None = None, *, port: int = 0) -> Iterator[Receiver]:
-    """An OTLP receiver over HTTP."""
+def http_receiver(
+    receiver: Receiver | None = None, *, port: int = 0, tls: tuple[Pair, Path] | None = None
+) -> Iterator[Receiver]:
+    """An OTLP receiver over HTTP; with a certificate and the authority of its clients over mutual TLS."""
     receiver = receiver or Receiver()
     server = _Server(("127.0.0.1", port), _Handler)
     server.receiver = receiver
-    receiver.endpoint = f"http://127.0.0.1:{server.server_port}"
+    if tls is not None:
+        pair, client_ca = tls
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(client_ca))
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(pair.cert_file, pair.key_file)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    receiver.endpoint = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

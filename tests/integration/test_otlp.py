@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -26,6 +28,7 @@ from exporter.config.model import Grouping, Otlp, Queue
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.otel import OtelLogsSink, check_endpoint, with_environment
 from exporter.sinks.otel.sender import Pauses
+from tests.integration.certificates import Authority
 from tests.integration.otlp import Receiver, Reply, eventually, free_port, grpc_receiver, http_receiver, records_of
 from tests.otel_records import ALERT, attributes_of, many, report_for, to_value
 
@@ -357,3 +360,67 @@ def test_check_knows_the_other_protocols_port() -> None:
         outcome = check_endpoint(with_environment(Otlp(endpoint=receiver.endpoint, protocol="grpc"), {}))
     assert not outcome.works
     assert "listens there" in outcome.message or "collector runs" in outcome.message
+
+
+def test_mutual_tls_from_the_standard_variables(protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Authority, certificate and key of OTEL_*; without them the check says which variable to set."""
+    authority = Authority(tmp_path)
+    client = authority.make_client()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(Authority(tmp_path, "other").cert_file))
+    with RECEIVERS[protocol](tls=(authority.make_server(), authority.cert_file)) as receiver:
+        settings = with_environment(Otlp(endpoint=receiver.endpoint, protocol=protocol), {})
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
+        outcome = check_endpoint(settings)
+        assert not outcome.works
+        assert "OTEL_EXPORTER_OTLP_CERTIFICATE" in outcome.message
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(authority.cert_file))
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", str(client.cert_file))
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", str(client.key_file))
+        assert check_endpoint(settings).works
+        with delivering(receiver.endpoint, protocol) as (sink, _):
+            sink.write(many(2))
+            eventually(lambda: len(receiver.accepted) == 2)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from prometheus_client import CollectorRegistry
+from exporter.config.model import Grouping, Otlp, Queue
+from exporter.selfmetrics import SelfMetrics
+from exporter.sinks.otel import OtelLogsSink
+from tests.otel_records import many, report_for
+sink = OtelLogsSink(
+    Otlp(endpoint=sys.argv[1], protocol=sys.argv[2]), Queue(directory=Path(sys.argv[3])), Grouping(),
+    report_for=report_for, metrics=SelfMetrics(CollectorRegistry()),
+)
+sink.start()
+for first in range(int(sys.argv[4]), 10**9, 5):
+    sink.write(many(5, first=first))
+    print(first + 5, flush=True)
+"""
+
+
+def test_kill_9_in_mid_stream_loses_nothing_that_was_taken(protocol: str, tmp_path: Path) -> None:
+    """Killed three times while it writes and sends: every alert that was taken arrives, under one uid each."""
+    taken = 0
+    with RECEIVERS[protocol]() as receiver:
+        for _ in range(3):
+            arguments = [sys.executable, "-c", KILLED, receiver.endpoint, protocol, str(tmp_path), str(taken)]
+            with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+                assert process.stdout is not None
+                for _ in range(40):
+                    taken = int(process.stdout.readline())
+                process.kill()
+                taken = max([taken, *(int(line) for line in process.stdout if line.endswith("\n"))])
+        with delivering(receiver.endpoint, protocol, tmp_path) as (sink, metric):
+            eventually(lambda: metric("queue_records") == 0)
+            assert sink.status().queued_records == 0
+    expected = {alert.uid for alert in many(taken)}
+    # One more batch may have been queued than the last one that was reported.
+    assert expected <= set(receiver.uids) <= {alert.uid for alert in many(taken + 5)}
+    bytes_by_uid: dict[str, set[bytes]] = {}
+    for record in receiver.accepted:
+        uid = attributes_of(record)["log.record.uid"]
+        bytes_by_uid.setdefault(uid, set()).add(record.SerializeToString())
+    assert {len(versions) for versions in bytes_by_uid.values()} == {1}

@@ -117,12 +117,22 @@ class _Encoded(Sequence[Any]):
         raise IndexError("the records are encoded")
 
 
+class _Session(requests.Session):
+    """A session whose own authority goes before REQUESTS_CA_BUNDLE, which requests would prefer."""
+
+    def merge_environment_settings(self, *arguments: Any, **options: Any) -> Any:
+        settings = super().merge_environment_settings(*arguments, **options)
+        if self.verify is not True:
+            settings["verify"] = self.verify
+        return settings
+
+
 class HttpClient(HttpLogExporter):
     """opentelemetry's HTTP exporter, fed with bytes."""
 
     def __init__(self, endpoint: str) -> None:
         self._responses: list[requests.Response] = []
-        session = requests.Session()
+        session = _Session()
         session.hooks["response"].append(self._see)
         super().__init__(endpoint=endpoint or None, session=session)
         # One try a call, because the sender does the retrying: the exporter's own loop, for which
