@@ -12,10 +12,12 @@ from typing import Any
 
 from exporter.escaping import visible
 from exporter.report import Change, Command, Explanation, Prose, Reference, Report, to_plain
-from exporter.sinks.otel.wire import AttributeKey
+from exporter.sinks.otel.wire import AttributeKey, to_item
 
 REPORT_PREFIX = "falco.report."
 _KEPT_RULES = 2_048
+_KEPT_ITEMS = 1_024
+_KEPT_ARRAYS = 128
 
 
 def to_line(prose: Prose) -> str:
@@ -75,10 +77,34 @@ def to_rule_reference(references: Sequence[Reference]) -> str:
     return next((url for url in urls if url.startswith(_DOCUMENTATION)), urls[0] if urls else "")
 
 
+class _Kept(dict[Any, bytes]):
+    """What was encoded, by what it was made of; bounded in number and size, because values come from attackers."""
+
+    def __init__(self, encode: Callable[[Any], bytes], *, entries: int, entry_bytes: int) -> None:
+        super().__init__()
+        self._encode = encode
+        self._entries = entries
+        self._entry_bytes = entry_bytes
+
+    def __missing__(self, source: Any) -> bytes:
+        encoded = self._encode(source)
+        if len(encoded) <= self._entry_bytes:
+            if len(self) >= self._entries:
+                self.clear()
+            self[source] = encoded
+        return encoded
+
+
 def _array_part(name: str, source: Callable[[Report], Sequence[Any]], to_text: Callable[[Any], str]) -> _Part:
     key = AttributeKey(REPORT_PREFIX + name)
+    items = _Kept(lambda item: to_item(to_text(item)), entries=_KEPT_ITEMS, entry_bytes=4_096)
     # Two tactics of one technique name it twice; one mention is enough.
-    return source, lambda items: key.strings(dict.fromkeys(map(to_text, items)))
+    arrays = _Kept(
+        lambda parts: key.array(dict.fromkeys([items[part] for part in parts])),
+        entries=_KEPT_ARRAYS,
+        entry_bytes=16_384,
+    )
+    return source, arrays.__getitem__
 
 
 def _line_part(name: str, source: Callable[[Report], Prose]) -> _Part:
@@ -95,7 +121,8 @@ class AdviceWriter:
     """Turn reports into attributes.
 
     Parts that are the very same object in one report of a rule and the next
-    (the catalog keeps what has no placeholder) are encoded once.
+    (the catalog keeps what has no placeholder) are encoded once; so are parts
+    and entries that are equal to a recent one, which is the rule in a burst.
     """
 
     def __init__(self) -> None:

@@ -73,6 +73,26 @@ _ARRAY = tag(AnyValue, "array_value")
 _ITEM = tag(ArrayValue, "values")
 
 
+class _ItemHeads(dict[int, bytes]):
+    """The bytes before a string in an array, by the string's length."""
+
+    def __missing__(self, length: int) -> bytes:
+        string_head = _STRING + varint(length)
+        head = _ITEM + varint(len(string_head) + length) + string_head
+        if length < _KEPT_HEADS:
+            self[length] = head
+        return head
+
+
+_ITEM_HEADS = _ItemHeads()
+
+
+def to_item(text: str) -> bytes:
+    """Return a string as it stands in an array; items are joined by joining their bytes."""
+    value = to_utf8(text)
+    return _ITEM_HEADS[len(value)] + value
+
+
 class AttributeKey(dict[int, bytes]):
     """One attribute's key, and the bytes before a string value by the value's length.
 
@@ -112,13 +132,12 @@ class AttributeKey(dict[int, bytes]):
 
     def strings(self, texts: Iterable[str]) -> bytes:
         """Return the attribute with an array of strings as its value."""
-        items: list[bytes] = []
-        for text in texts:
-            value = to_utf8(text)
-            head = _STRING + varint(len(value))
-            items += (_ITEM, varint(len(head) + len(value)), head, value)
-        array = b"".join(items)
-        return self._with(_ARRAY + varint(len(array)) + array)
+        return self.array(map(to_item, texts))
+
+    def array(self, items: Iterable[bytes]) -> bytes:
+        """Return the attribute with an array as its value, of items that ``to_item`` made."""
+        joined = b"".join(items)
+        return self._with(_ARRAY + varint(len(joined)) + joined)
 
     def _with(self, any_value: bytes) -> bytes:
         value = _VALUE + varint(len(any_value)) + any_value

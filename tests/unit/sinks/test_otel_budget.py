@@ -73,7 +73,7 @@ def test_commands_are_dropped_whole_and_not_cut_in_two() -> None:
 
     def reports(alert: Alert) -> Report:
         report = report_for(alert)
-        long = replace(report.commands[0], run="rm -- " + "x" * 60_000)
+        long = report.commands[0]._replace(run="rm -- " + "x" * 60_000)
         return replace(report, commands=(long, report.commands[1]))
 
     attributes, _ = cut(ALERT.raw_fields, reports=reports)
@@ -87,7 +87,9 @@ def test_arrays_count_as_loki_writes_them() -> None:
     """Angle brackets in an array are six bytes each in Loki, and are counted so."""
     attributes, counted = cut(
         ALERT.raw_fields,
-        reports=lambda alert: replace(report_for(alert), recommendations=tuple(text("<" * 3_000 + str(number)) for number in range(4))),
+        reports=lambda alert: replace(
+            report_for(alert), recommendations=tuple(text("<" * 3_000 + str(number)) for number in range(4))
+        ),
     )
     assert counted == 1
     assert attributes["falco.report.truncated"] is True
