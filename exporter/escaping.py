@@ -187,11 +187,9 @@ def shell_word(value: str) -> str:
     is pasted is what was read. Raises ``Unembeddable`` for what no argument
     can hold (NUL, lone surrogates), and above 4,096 characters, Linux's longest path.
     """
-    if _PLAIN.match(value) and len(value) <= _SHELL_LIMIT_CHARACTERS:
-        return value
     if len(value) > _SHELL_LIMIT_CHARACTERS:
         raise Unembeddable(f"the value has {len(value)} characters, too many to paste")
-    return _quoted_word(value)
+    return value if _PLAIN.match(value) else _quoted_word(value)
 
 
 @lru_cache(maxsize=512)

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from exporter.alert import Alert
 from exporter.catalog.advice import Change, Command, Explanation, Prose, Reference, Span, Technique, to_plain
 from exporter.catalog.model import Entry, rendered_changes, rendered_commands
+from exporter.catalog.template import Lookup
 
 __all__ = [
     "Change",
@@ -65,7 +67,6 @@ class RuleContext:
 
 _WINDOW_SECONDS = 600
 _DETAILS: tuple[tuple[str, str], ...] = (
-    ("Host", "alert.hostname"),
     ("Process", "proc.name"),
     ("Executable", "proc.exepath"),
     ("Command line", "proc.cmdline"),
@@ -91,27 +92,38 @@ _DETAILS: tuple[tuple[str, str], ...] = (
 )
 
 
-def _details(alert: Alert) -> tuple[tuple[str, str], ...]:
+_LABELS = {rank: label for rank, (label, _) in enumerate(_DETAILS)} | {-1: "Host"}
+_RANKS = {field: rank for rank, (_, field) in enumerate(_DETAILS)}
+
+
+def _details(alert: Alert, lookup: Lookup) -> tuple[tuple[str, str], ...]:
     """Named facts first, in order of reading, then every other field under its own name."""
-    lookup = _lookup(alert)
-    named = [(label, value) for label, field in _DETAILS if (value := lookup(field)) is not None]
-    known = {field for _, field in _DETAILS}
-    others = [
-        (field, value) for field in sorted(alert.fields) if field not in known and (value := lookup(field)) is not None
-    ]
-    return tuple(named + others)
+    named = [(-1, alert.hostname)] if alert.hostname else []
+    others = []
+    for field in alert.raw_fields:
+        value = lookup(field)
+        if value is None or field == "evt.time":
+            continue
+        rank = _RANKS.get(field)
+        if rank is None:
+            others.append((field, value))
+        else:
+            named.append((rank, value))
+    named.sort()
+    others.sort()
+    return (*[(_LABELS[rank], value) for rank, value in named], *others)
 
 
 def make_report(alert: Alert, entry: Entry, context: RuleContext) -> Report:
     """Return the report of one alert: the entry's advice with the alert's values in place. Pure."""
-    lookup = _lookup(alert)
+    lookup = _Values(alert).__getitem__
     return Report(
         alert=alert,
         composed=entry.composed,
         maturity=context.maturity,
         ruleset=entry.ruleset,
         techniques=context.techniques,
-        details=_details(alert),
+        details=_details(alert, lookup),
         summary=entry.summary.render(lookup),
         impact=entry.impact.render(lookup),
         innocent=tuple([innocent.render(lookup) for innocent in entry.innocent]),
@@ -125,29 +137,46 @@ def make_report(alert: Alert, entry: Entry, context: RuleContext) -> Report:
     )
 
 
-def _lookup(alert: Alert) -> Callable[[str], str | None]:
-    """Fields of the alert, and ``alert.…`` for what every alert has."""
+class _Values(dict[str, str | None]):
+    """Fields of the alert, and ``alert.…`` for what every alert has, each looked up once."""
 
-    def look_up(field: str) -> str | None:
+    __slots__ = ("_alert",)
+
+    def __init__(self, alert: Alert) -> None:
+        super().__init__()
+        self._alert = alert
+
+    def __missing__(self, field: str) -> str | None:
         if field.startswith("alert."):
             reader = _ALERT_FIELDS.get(field)
-            return (reader(alert) or None) if reader else None
-        return alert.get(field)
-
-    return look_up
-
-
-def _moment(alert: Alert, offset_seconds: int, form: str) -> str:
-    return datetime.fromtimestamp(alert.time_ns // 1_000_000_000 + offset_seconds, UTC).strftime(form)
+            value = (reader(self._alert) or None) if reader else None
+        else:
+            value = self._alert.get(field)
+        self[field] = value
+        return value
 
 
-_PLAIN, _RFC3339 = "%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%dT%H:%M:%SZ"
+def _plain(alert: Alert, offset_seconds: int) -> str:
+    """The time as journalctl and ausearch's neighbours take it."""
+    return _moment(alert.time_ns // 1_000_000_000 + offset_seconds).replace("T", " ") + " UTC"
+
+
+def _rfc3339(alert: Alert, offset_seconds: int) -> str:
+    return _moment(alert.time_ns // 1_000_000_000 + offset_seconds) + "Z"
+
+
+@lru_cache(maxsize=64)
+def _moment(seconds: int) -> str:
+    """Kept, because alerts come in bursts."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")[:19]
+
+
 _ALERT_FIELDS: Mapping[str, Callable[[Alert], str]] = {
-    "alert.time": lambda alert: _moment(alert, 0, _PLAIN),
-    "alert.since": lambda alert: _moment(alert, -_WINDOW_SECONDS, _PLAIN),
-    "alert.until": lambda alert: _moment(alert, _WINDOW_SECONDS, _PLAIN),
-    "alert.since_rfc3339": lambda alert: _moment(alert, -_WINDOW_SECONDS, _RFC3339),
-    "alert.until_rfc3339": lambda alert: _moment(alert, _WINDOW_SECONDS, _RFC3339),
+    "alert.time": lambda alert: _plain(alert, 0),
+    "alert.since": lambda alert: _plain(alert, -_WINDOW_SECONDS),
+    "alert.until": lambda alert: _plain(alert, _WINDOW_SECONDS),
+    "alert.since_rfc3339": lambda alert: _rfc3339(alert, -_WINDOW_SECONDS),
+    "alert.until_rfc3339": lambda alert: _rfc3339(alert, _WINDOW_SECONDS),
     "alert.hostname": lambda alert: alert.hostname,
     "alert.rule": lambda alert: alert.rule,
     "alert.priority": lambda alert: alert.priority.label,

@@ -8,7 +8,7 @@ know where entries come from (``loader.py``) and which entry a rule gets
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from exporter.catalog.advice import Change, Command, Explanation, Reference
@@ -37,7 +37,7 @@ class Condition:
         """Whether the alert's fields meet the condition."""
         if self.only and (lookup("container.id") is not None) != (self.only == "container"):
             return False
-        return all(lookup(field) is not None for field in self.fields)
+        return not self.fields or all(lookup(field) is not None for field in self.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,18 @@ class Sign:
         value = lookup(self.field)
         if value is None:
             return False
-        operand = self.operands[0]
-        return {
-            "=": value == operand,
-            "!=": value != operand,
-            "startswith": value.startswith(operand),
-            "endswith": value.endswith(operand),
-            "contains": operand in value,
-            "in": value in self.operands,
-            "exists": True,
-        }[self.operator]
+        return _OPERATORS[self.operator](value, self.operands)
+
+
+_OPERATORS: Mapping[str, Callable[[str, tuple[str, ...]], bool]] = {
+    "=": lambda value, operands: value == operands[0],
+    "!=": lambda value, operands: value != operands[0],
+    "startswith": lambda value, operands: value.startswith(operands[0]),
+    "endswith": lambda value, operands: value.endswith(operands[0]),
+    "contains": lambda value, operands: operands[0] in value,
+    "in": lambda value, operands: value in operands,
+    "exists": lambda value, operands: True,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +106,9 @@ class CommandStep:
             run, undo = self.run.render(lookup), self.undo.render(lookup)
         except (Absent, Unembeddable):
             return None
-        return Command(
-            title=self.title.render(lookup),
-            phase=self.phase,
-            where=self.where,
-            run=run,
-            look=self.look.render(lookup),
-            breaks=self.breaks.render(lookup),
-            undo=undo,
-        )
+        title, look, breaks = self.title.render(lookup), self.look.render(lookup), self.breaks.render(lookup)
+        # By position, which costs half of what keywords do.
+        return Command(title, self.phase, self.where, run, look, breaks, undo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +135,8 @@ class ChangeStep:
             content = self.content.render(lookup)
         except (Absent, Unembeddable):
             return None
-        return Change(
-            title=self.title.render(lookup),
-            tool=self.tool,
-            file=self.file,
-            format=self.format,
-            content=content,
-            check=self.check,
-            load=self.load,
-            note=self.note.render(lookup),
-        )
+        title, note = self.title.render(lookup), self.note.render(lookup)
+        return Change(title, self.tool, self.file, self.format, content, self.check, self.load, note)
 
 
 @dataclass(frozen=True, slots=True)

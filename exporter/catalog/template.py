@@ -56,13 +56,20 @@ class Place:
     alone: bool = False
     """In a command: starts a word, so that a value with a leading dash could be taken for an option."""
 
-    def value(self, lookup: Lookup) -> str:
-        """Return the value. Raises Absent."""
+    def find(self, lookup: Lookup) -> str | None:
+        """Return the value, None where it is absent."""
         for field in self.fields:
             value = lookup(field)
             if value is not None:
                 return value
-        raise Absent(self.fields[0])
+        return None
+
+    def value(self, lookup: Lookup) -> str:
+        """Return the value. Raises Absent."""
+        value = self.find(lookup)
+        if value is None:
+            raise Absent(self.fields[0])
+        return value
 
 
 def _split(text: str) -> list[str | Place]:
@@ -105,22 +112,19 @@ class ProseTemplate:
             return self._constant
         spans: list[Span] = []
         for optional, parts in self._pieces:
-            try:
-                spans += [_span(part, lookup, strict=optional) for part in parts]
-            except Absent:
-                continue
+            piece = []
+            for part in parts:
+                if isinstance(part, Span):
+                    piece.append(part)
+                elif (value := part.find(lookup)) is not None:
+                    piece.append(Span("value", value))
+                elif optional:
+                    break
+                else:
+                    piece.append(Span("text", f"(no {part.fields[0]})"))
+            else:
+                spans += piece
         return tuple(spans)
-
-
-def _span(part: Span | Place, lookup: Lookup, *, strict: bool) -> Span:
-    if isinstance(part, Span):
-        return part
-    try:
-        return Span("value", part.value(lookup))
-    except Absent:
-        if strict:
-            raise
-        return Span("text", f"(no {part.fields[0]})")
 
 
 def _optional(text: str) -> list[tuple[bool, str]]:
@@ -188,11 +192,9 @@ class CommandTemplate:
         return self._render(lookup) if self._constant is None else self._constant
 
     def _render(self, lookup: Lookup) -> str:
-        return "".join([part if isinstance(part, str) else _word(part, lookup) for part in self._parts])
-
-
-def _word(part: Place | LanguageWord, lookup: Lookup) -> str:
-    return escaping.shell_word(_argument(part, lookup))
+        return "".join(
+            [part if isinstance(part, str) else escaping.shell_word(_argument(part, lookup)) for part in self._parts]
+        )
 
 
 def _argument(part: Place | LanguageWord, lookup: Lookup) -> str:

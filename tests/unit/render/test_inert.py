@@ -26,7 +26,7 @@ REPORTS = [make_report(alert, ENTRY, CONTEXT) for alert in hostile_alerts()]
 
 
 def tame_prose(prose: Prose) -> Prose:
-    return tuple(span if span.kind == "text" else replace(span, text="x") for span in prose)
+    return tuple(span if span.kind == "text" else span._replace(text="x") for span in prose)
 
 
 def tame(report: Report) -> Report:
@@ -39,9 +39,9 @@ def tame(report: Report) -> Report:
         details=tuple((label if label == "Host" else "x", "x") for label, _ in report.details),
         summary=tame_prose(report.summary),
         impact=tame_prose(report.impact),
-        commands=tuple(replace(each, title=tame_prose(each.title), run="x") for each in report.commands),
-        changes=tuple(replace(each, title=tame_prose(each.title), content="x") for each in report.changes),
-        tuning=tuple(replace(each, title=tame_prose(each.title), content="x") for each in report.tuning),
+        commands=tuple(each._replace(title=tame_prose(each.title), run="x") for each in report.commands),
+        changes=tuple(each._replace(title=tame_prose(each.title), content="x") for each in report.changes),
+        tuning=tuple(each._replace(title=tame_prose(each.title), content="x") for each in report.tuning),
     )
 
 
