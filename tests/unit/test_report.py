@@ -1,0 +1,85 @@
+"""``make_report``: the alert's facts in order, its times, and what fits it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from exporter.catalog.advice import to_plain
+from exporter.catalog.model import Sign
+from exporter.catalog.template import lookup_in
+from exporter.errors import CatalogError
+from exporter.report import make_report
+from tests.reference import CONTEXT, FILE, fixture_entry, reference_alert, reference_report
+
+
+def test_details_are_in_order_of_reading_and_leave_out_what_is_absent() -> None:
+    """Host first, then named facts, then other fields by name; a login id of -1 is no fact."""
+    details = reference_report().details
+    assert details[:3] == (
+        ("Host", "mini-debian-lab"),
+        ("Process", "event-generator"),
+        ("Executable", "/bin/event-generator"),
+    )
+    assert details[-1] == ("evt.type", "openat")
+    assert "Login id" not in dict(details)
+
+
+def test_details_are_the_same_whatever_the_transport() -> None:
+    """The order of fields, and evt.time, which one transport adds, change nothing."""
+    alert = reference_alert()
+    fields = dict(reversed(alert.raw_fields.items())) | {"evt.time": "18:29:39.273467556"}
+    other = make_report(replace(alert, raw_fields=fields), fixture_entry(), CONTEXT)
+    assert other.details == reference_report().details
+
+
+def test_commands_look_ten_minutes_around_the_alert() -> None:
+    """``alert.since`` and ``alert.until`` stand ten minutes either side, in UTC."""
+    journal = reference_report().commands[1].run
+    assert journal.startswith("journalctl --since '2024-10-05 18:19:39 UTC' --until '2024-10-05 18:39:39 UTC'")
+
+
+def test_steps_for_a_container_are_left_out_without_one() -> None:
+    """An alert of the host itself offers no command that needs a container."""
+    alert = reference_alert()
+    fields = dict(alert.raw_fields) | {"container.id": "host", "container.name": "host"}
+    report = make_report(replace(alert, raw_fields=fields), fixture_entry(), CONTEXT)
+    assert [command.phase for command in report.commands] == ["investigate", "investigate"]
+    assert "container" not in to_plain(report.summary)
+    assert report.commands[0].run == f"stat -- {FILE}"
+
+
+def test_an_explanation_fits_only_when_every_sign_holds() -> None:
+    """The test tool's explanation fits its own alert, and no other file's."""
+    assert [each.fits for each in reference_report().innocent] == [True, False]
+    alert = reference_alert()
+    elsewhere = replace(alert, raw_fields=dict(alert.raw_fields) | {"fd.name": "/var/log/syslog"})
+    assert not any(each.fits for each in make_report(elsewhere, fixture_entry(), CONTEXT).innocent)
+
+
+@pytest.mark.parametrize(
+    ("sign", "holds"),
+    [
+        ("a = x y", True),
+        ("a != x y", False),
+        ("a startswith x", True),
+        ("a endswith x", False),
+        ("a contains  y", True),
+        ("a in (z, x y)", True),
+        ("a in (z)", False),
+        ("a exists", True),
+        ("b != x", False),
+        ("b exists", False),
+    ],
+)
+def test_signs_compare_as_falco_does(sign: str, holds: bool) -> None:
+    """Each operator compares the field's value; an absent field bears nothing out."""
+    assert Sign.from_text(sign).holds(lookup_in({"a": "x y"})) is holds
+
+
+@pytest.mark.parametrize("text", ["a", "a is b", "a =", "a in b", "a exists b", ""])
+def test_broken_signs_are_refused(text: str) -> None:
+    """A sign that is none is an error at load."""
+    with pytest.raises(CatalogError):
+        Sign.from_text(text)
