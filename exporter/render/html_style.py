@@ -19,7 +19,7 @@ code, pre { font: .9em/1.5 ui-monospace, monospace; }
 code { background: var(--soft); border-radius: 3px; padding: .1em .3em; unicode-bidi: isolate; }
 pre { background: var(--soft); border: 1px solid var(--line); border-radius: 5px; padding: .7rem .9rem;
   overflow-x: auto; }
-pre code { background: none; padding: 0; }
+pre code { background: none; padding: 0; font-size: 1em; }
 pre.message { white-space: pre-wrap; }
 li { margin: .4rem 0; }
 p { margin: .4rem 0; }
