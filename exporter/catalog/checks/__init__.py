@@ -15,6 +15,7 @@ from exporter.catalog.checks.limits import check_limits
 from exporter.catalog.checks.links import check_links
 from exporter.catalog.checks.shell import check_shell
 from exporter.catalog.checks.snippets import check_snippets
+from exporter.catalog.checks.tools import check_tools
 from exporter.catalog.checks.tuning import check_tuning
 from exporter.catalog.checks.wording import check_wording
 
@@ -28,6 +29,7 @@ CHECKS = (
     check_links,
     check_shell,
     check_snippets,
+    check_tools,
     check_tuning,
 )
 
