@@ -238,8 +238,10 @@ def test_a_call_that_waits_for_ever_is_given_up(directory: Path) -> None:
     """With Falco's concurrent calls used up by others, a call waits silently: the state says so, and a stop works."""
     with FalcoSimulator(f"unix://{directory}/falco.sock", threadiness=1) as falco:
         message = reference_alert().to_message() + b"\x52" + b"\x80\x80\x40" + b"x" * 2**20
-        falco.emit_raw([message] * 50)
-        channel = grpc.insecure_channel(falco.address, [("grpc.max_receive_message_length", 2**22)])
+        falco.emit_raw([message] * 500)
+        channel = grpc.insecure_channel(
+            falco.address, [("grpc.max_receive_message_length", 2**22), ("grpc.http2.bdp_probe", 0)]
+        )
         get = channel.unary_stream(GET)
         greedy = [get(b"") for _ in range(10)]
         wait_until(lambda: falco.asked["get"] == 10)
