@@ -17,7 +17,12 @@ from exporter.catalog.checks.tools import gcloud_path
 from exporter.catalog.checks.words import simple_commands
 
 _OPTION = re.compile(r"--([a-z][a-z0-9-]*)")
-_TRACKS = ("alpha", "beta", "preview")
+GROUPS = frozenset(
+    """access-context-manager artifacts asset auth billing builds compute config container dns essential-contacts
+    functions iam info kms logging monitoring org-policies organizations policy-intelligence policy-troubleshoot projects
+    pubsub quotas recommender resource-manager run scc secrets services sql storage topic version""".split()
+)
+"""Groups of commands that advice may speak of."""
 
 
 def command_paths(sdk: Path) -> set[str]:
@@ -25,7 +30,7 @@ def command_paths(sdk: Path) -> set[str]:
     root = sdk / "lib/surface"
     paths = {path.relative_to(root).with_suffix("") for path in root.rglob("*") if path.suffix in {".py", ".yaml"}}
     words = {" ".join(path.parts).replace("_", "-") for path in paths if path.name != "__init__"}
-    return {word for word in words if not word.endswith("--init--")}
+    return {word for word in words if word.split()[0] in GROUPS}
 
 
 def used_commands(known: set[str]) -> set[str]:

@@ -1,7 +1,10 @@
 """Write the index of official rules: `python tools/index_rules.py RULES_FILE… > exporter/catalog/data/index.json`."""
 
+import dataclasses
 import sys
 from pathlib import Path
+
+import yaml
 
 from exporter.catalog.index import RuleFacts, read_rules_file, to_json
 
@@ -39,7 +42,12 @@ def main(paths: list[str]) -> None:
         RuleFacts(rule, priority, "internal", "internal", "", (), tuple(fields.split()))
         for rule, (priority, fields) in INTERNAL.items()
     ]
-    sys.stdout.write(to_json(rules))
+    former = yaml.safe_load(Path(__file__).with_name("former_rule_names.yaml").read_text(encoding="utf-8"))
+    if unknown := former.keys() - {facts.rule for facts in rules}:
+        sys.exit(f"former_rule_names.yaml names rules that are in none of the files: {', '.join(sorted(unknown))}")
+    sys.stdout.write(
+        to_json(dataclasses.replace(facts, former_names=tuple(former.get(facts.rule, ()))) for facts in rules)
+    )
 
 
 main(sys.argv[1:])

@@ -24,14 +24,14 @@ class Catalog:
 
     def __init__(self, entries: Iterable[Entry], procedures: Iterable[Procedure], rules: Iterable[RuleFacts]) -> None:
         self._entries = {(entry.rule, entry.source): entry for entry in entries}
-        self._by_name: dict[str, Entry] = {}
-        for entry in self._entries.values():
-            for name in entry.former_names:
-                self._by_name.setdefault(name, entry)
-        self._by_name |= {entry.rule: entry for entry in self._entries.values()}
-        self.procedures: Mapping[str, Procedure] = {procedure.name: procedure for procedure in procedures}
         self.rules = {facts.rule: facts for facts in rules}
         """Facts of the official rules, by name."""
+        self._current = {name: facts.rule for facts in self.rules.values() for name in facts.former_names}
+        self._by_name: dict[str, Entry] = {}
+        for entry in self._entries.values():
+            self._current |= {name: entry.rule for name in entry.former_names}
+            self._by_name[entry.rule] = entry
+        self.procedures: Mapping[str, Procedure] = {procedure.name: procedure for procedure in procedures}
         self._composer = Composer(self.procedures)
 
     @property
@@ -40,13 +40,13 @@ class Catalog:
         return tuple(sorted(self._entries.values(), key=lambda entry: (entry.source, entry.rule)))
 
     def entry(self, rule: str, source: str = "") -> Entry | None:
-        """Return the entry written for this rule, None where there is none."""
-        return self._entries.get((rule, source)) or self._by_name.get(rule)
+        """Return the entry written for this rule, under its current or an earlier name; None where there is none."""
+        found = self._entries.get((rule, source)) or self._by_name.get(rule)
+        return found or self._by_name.get(self._current.get(rule, ""))
 
     def facts(self, rule: str) -> RuleFacts | None:
         """Return what upstream's rules files say about the rule, by its current or an earlier name."""
-        entry = self._by_name.get(rule)
-        return self.rules.get(rule) or (self.rules.get(entry.rule) if entry else None)
+        return self.rules.get(rule) or self.rules.get(self._current.get(rule, ""))
 
     def match(self, alert: Alert) -> Entry | None:
         """Return the alert's entry, None where none was written for its rule."""

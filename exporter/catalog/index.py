@@ -66,6 +66,8 @@ class RuleFacts:
     """Those of the macros and lists that upstream leaves empty, for operators to fill."""
     exceptions: tuple[str, ...] = ()
     """Names of the exceptions that the rule defines."""
+    former_names: tuple[str, ...] = ()
+    """Names that upstream gave the rule before."""
 
     @property
     def available_fields(self) -> frozenset[str]:

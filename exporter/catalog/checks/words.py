@@ -13,7 +13,7 @@ _RESERVED = frozenset(
 )
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(\[[^\]]*\])?\+?=")
 _REDIRECTION = re.compile(r"\d*(?:>>?[|&]?|<>?|<<<|>&|<&|&>>?)\Z")
-_PATTERN = re.compile(r"(\bcase\s+[^\n]*?\s+in|;;)\s+(?!esac)[^()]*?\)")
+_PATTERN = re.compile(r"(\bcase\s+[^\n]*?\s+in|;;)\s+(?!esac)\(?[^()]*?\)")
 """``case X in PATTERN)`` and ``;; PATTERN)``: patterns are no commands."""
 _HEREDOC = re.compile(r"<<-?[ \t]*(['\"\\]?)([\w.]+)['\"]?")
 
