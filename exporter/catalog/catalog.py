@@ -29,7 +29,7 @@ class Catalog:
         self._current = {name: facts.rule for facts in self.rules.values() for name in facts.former_names}
         self._by_name: dict[str, Entry] = {}
         for entry in self._entries.values():
-            self._current |= {name: entry.rule for name in entry.former_names}
+            self._current |= dict.fromkeys(entry.former_names, entry.rule)
             self._by_name[entry.rule] = entry
         self.procedures: Mapping[str, Procedure] = {procedure.name: procedure for procedure in procedures}
         self._composer = Composer(self.procedures)
