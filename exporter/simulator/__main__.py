@@ -1,6 +1,6 @@
 """A simulated Falco as a process of its own, for benchmarks and tests.
 
-    python -m exporter.simulator --address unix:///tmp/falco.sock --backlog 100000
+    python -m exporter.simulator --address unix:///run/falco/falco.sock --backlog 100000
 
 Prints one line once it serves. SIGTERM stops it as Falco stops, SIGKILL leaves
 its socket behind as Falco does. The installed command's ``demo`` is for people.
