@@ -63,10 +63,10 @@ class PrometheusSink(Collector):
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._extra_fields = settings.extra_labels
-        self._labels = families.EVENT_LABELS + label_names(settings.extra_labels, families.EVENT_LABELS)
+        names = families.EVENT_LABELS + label_names(settings.extra_labels, families.EVENT_LABELS)
         self._rules = RuleTable(rules, limit=UNKNOWN_RULES_LIMIT)
         self._rule_infos = RuleInfos(describe)
-        self._events = SeriesTable(limit=settings.series_limit, idle_seconds=settings.series_idle_seconds)
+        self._events = SeriesTable(names, limit=settings.series_limit, idle_seconds=settings.series_idle_seconds)
         self._legacy = LegacyEvents(settings) if settings.legacy_falco_events else None
         self._delay_bounds_ns = [int(seconds * 1e9) for seconds in DELAY_BUCKETS_SECONDS]
         self._delay_counts = [0] * (len(DELAY_BUCKETS_SECONDS) + 1)
@@ -143,7 +143,7 @@ class PrometheusSink(Collector):
             delays, delay_sum_ns = list(accumulate(self._delay_counts)), self._delay_sum_ns
             legacy = self._legacy.counts(now_ns) if self._legacy is not None else None
         yield families.rule_events(rules)
-        yield families.events(self._labels, events, typed=legacy is None)
+        yield families.events(events, typed=legacy is None)
         yield families.last_events(rules)
         yield families.rule_info([(key, self._rule_infos.labels(key)) for key, rule in rules if rule.count])
         yield families.delay(DELAY_BUCKETS_SECONDS, delays, delay_sum_ns / 1e9)

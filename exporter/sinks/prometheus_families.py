@@ -15,11 +15,10 @@ from prometheus_client.core import (
     Metric,
     UntypedMetricFamily,
 )
-from prometheus_client.samples import Exemplar
+from prometheus_client.samples import Exemplar, Sample
 
 from exporter.alert import Alert, Priority
-from exporter.sinks.prometheus_legacy import LEGACY_LABELS
-from exporter.sinks.prometheus_series import OVERFLOW, Key, Rule
+from exporter.sinks.prometheus_series import OVERFLOW, Key, Labels, Rule, label_texts
 
 RULE_LABELS = ("rule", "priority", "source")
 EVENT_LABELS = ("rule", "priority", "source", "hostname", "k8s_ns_name")
@@ -34,7 +33,8 @@ INFO_LABELS = (
     "runbook",
 )
 
-_PRIORITIES = {int(priority): priority.label for priority in Priority}
+
+Counts = Iterable[tuple[Labels, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,6 @@ def _uid(rule: Rule, priority: Priority, name: str, source: str) -> str:
     return alert.uid if alert.output else ""
 
 
-def _values(key: Key, width: int) -> list[str]:
-    """Label values as text: priorities by their name, the overflow's key in full."""
-    if not key:
-        return [OVERFLOW] * width
-    return [part if isinstance(part, str) else _PRIORITIES[part] for part in key]
-
-
 def rule_events(rules: RuleRows) -> Metric:
     """Events by rule; each rule known beforehand starts at 0."""
     family = CounterMetricFamily("falco_rule_events", "Events by rule; known rules start at 0.", labels=RULE_LABELS)
@@ -81,11 +74,11 @@ def rule_events(rules: RuleRows) -> Metric:
         exemplar = (
             Exemplar({"uid": totals.uid}, 1.0, totals.exemplar_ns / 1e9) if totals.uid else None  # 1: one event
         )
-        family.add_metric(_values(key, len(RULE_LABELS)), totals.count, exemplar=exemplar)
+        family.add_metric(label_texts(key), totals.count, exemplar=exemplar)
     return family
 
 
-def events(labels: Sequence[str], counts: Iterable[tuple[Key, int]], *, typed: bool) -> Metric:
+def events(counts: Counts, *, typed: bool) -> Metric:
     """Events by rule, host, namespace and the operator's labels.
 
     Untyped where falco-exporter's ``falco_events`` is also shown: OpenMetrics
@@ -95,9 +88,7 @@ def events(labels: Sequence[str], counts: Iterable[tuple[Key, int]], *, typed: b
     family: Metric = CounterMetricFamily("falco_events", text)
     if not typed:
         family = UntypedMetricFamily("falco_events_total", text)
-    width = len(labels)
-    for key, count in counts:
-        family.add_sample("falco_events_total", dict(zip(labels, _values(key, width), strict=True)), count)
+    family.samples = [Sample("falco_events_total", labels, count) for labels, count in counts]
     return family
 
 
@@ -110,7 +101,7 @@ def last_events(rules: RuleRows) -> Metric:
     )
     for key, totals in rules:
         if totals.latest_ns:
-            family.add_metric(_values(key, len(RULE_LABELS)), totals.latest_ns / 1e9)
+            family.add_metric(label_texts(key), totals.latest_ns / 1e9)
     return family
 
 
@@ -122,7 +113,7 @@ def rule_info(rules: Iterable[tuple[Key, tuple[str, ...]]]) -> Metric:
         labels=INFO_LABELS,
     )
     for key, texts in rules:
-        family.add_metric([*_values(key, len(RULE_LABELS)), *texts], 1)
+        family.add_metric([*label_texts(key), *texts], 1)
     return family
 
 
@@ -151,9 +142,8 @@ def table(series: int, overflow_total: int, evicted_total: int) -> Iterator[Metr
     )
 
 
-def legacy_events(counts: Iterable[tuple[Key, int]]) -> Metric:
+def legacy_events(counts: Counts) -> Metric:
     """Show falco-exporter's metric."""
     family = UntypedMetricFamily("falco_events", "Events, with the labels of falco-exporter.")
-    for key, count in counts:
-        family.add_sample("falco_events", dict(zip(LEGACY_LABELS, _values(key, 7), strict=True)), count)
+    family.samples = [Sample("falco_events", labels, count) for labels, count in counts]
     return family

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from exporter.alert import Alert
 from exporter.config.model import Metrics
-from exporter.sinks.prometheus_series import Key, SeriesTable
+from exporter.sinks.prometheus_series import Key, Labels, SeriesTable
 
 LEGACY_LABELS = ("rule", "priority", "hostname", "source", "k8s_ns_name", "k8s_pod_name", "tags")
 
@@ -20,7 +20,7 @@ class LegacyEvents:
     """Counts alerts by falco-exporter's labels, under the same limits as the other metrics."""
 
     def __init__(self, settings: Metrics) -> None:
-        self._table = SeriesTable(limit=settings.series_limit, idle_seconds=settings.series_idle_seconds)
+        self._table = SeriesTable(LEGACY_LABELS, limit=settings.series_limit, idle_seconds=settings.series_idle_seconds)
 
     def count(self, alerts: Sequence[Alert], now_ns: int) -> None:
         """Count the batch."""
@@ -39,7 +39,7 @@ class LegacyEvents:
             series.count += 1
             series.seen_ns = now_ns
 
-    def counts(self, now_ns: int) -> list[tuple[Key, int]]:
+    def counts(self, now_ns: int) -> list[tuple[Labels, int]]:
         """Return labels and count of every series that was not idle for too long."""
         self._table.evict_idle(now_ns)
         return self._table.counts()

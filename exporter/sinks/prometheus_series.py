@@ -8,8 +8,9 @@ which labels there are, and any exposition format.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from exporter.alert import Priority
 from exporter.escaping import label_value
 
 OVERFLOW = "_overflow"
@@ -20,10 +21,32 @@ Key = tuple[str | int, ...]
 
 SWEEP_PAUSE_NS = 10_000_000_000
 
+_PRIORITIES = {int(priority): priority.label for priority in Priority}
+
 
 def clean(key: Key) -> Key:
     """Return the key with every text fit for a label: valid, visible, of limited length."""
     return tuple(label_value(part) if isinstance(part, str) else part for part in key)
+
+
+def label_texts(key: Key) -> list[str]:
+    """Return the label values as text: priorities by their name."""
+    return [part if isinstance(part, str) else _PRIORITIES[part] for part in key]
+
+
+class Labels(dict[str, str]):
+    """A series' labels, which know their text in an exposition: they are shown far more often than made."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, names: Iterable[str], values: Iterable[str]) -> None:
+        super().__init__(zip(names, values, strict=True))
+        self.text = "{" + ",".join([f'{name}="{_escape(self[name])}"' for name in sorted(self)]) + "}"
+        """Sorted by name, as prometheus_client writes them."""
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 class Rule:
@@ -65,9 +88,11 @@ class RuleTable:
 class Series:
     """One counter."""
 
-    __slots__ = ("count", "rule", "seen_ns")
+    __slots__ = ("count", "labels", "rule", "seen_ns")
 
-    def __init__(self) -> None:
+    def __init__(self, labels: Labels) -> None:
+        self.labels = labels
+        """Made once, since every scrape shows them."""
         self.count = 0
         self.seen_ns = 0
         """When it last counted, nanoseconds since 1970."""
@@ -78,15 +103,16 @@ class Series:
 class SeriesTable:
     """Every series of one metric."""
 
-    def __init__(self, *, limit: int, idle_seconds: float) -> None:
+    def __init__(self, label_names: Sequence[str], *, limit: int, idle_seconds: float) -> None:
         self.series: dict[Key, Series] = {}
         """By clean labels. The hot path looks here first: a key that is clean is found as it came."""
-        self.overflow = Series()
+        self.overflow = Series(Labels(label_names, [OVERFLOW] * len(label_names)))
         """Counts what found the table full."""
         self.overflow_total = 0
         """Alerts counted in the overflow series."""
         self.evicted_total = 0
         """Series forgotten because they were idle."""
+        self._label_names = tuple(label_names)
         self._limit = limit
         self._idle_ns = int(idle_seconds * 1e9)
         self._swept_ns = 0
@@ -100,7 +126,7 @@ class SeriesTable:
         if self._is_full(now_ns):
             self.overflow_total += 1
             return self.overflow
-        series = self.series[key] = Series()
+        series = self.series[key] = Series(Labels(self._label_names, label_texts(key)))
         return series
 
     def evict_idle(self, now_ns: int) -> None:
@@ -121,9 +147,9 @@ class SeriesTable:
             self.evict_idle(now_ns)
         return len(self.series) >= self._limit
 
-    def counts(self) -> list[tuple[Key, int]]:
+    def counts(self) -> list[tuple[Labels, int]]:
         """Return labels and count of every series, the overflow's last."""
-        counts = [(key, series.count) for key, series in self.series.items()]
+        counts = [(series.labels, series.count) for series in self.series.values()]
         if self.overflow.count:
-            counts.append(((), self.overflow.count))
+            counts.append((self.overflow.labels, self.overflow.count))
         return counts

@@ -8,34 +8,19 @@ from __future__ import annotations
 import asyncio
 import gzip
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.exposition import choose_encoder, gzip_accepted
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import gzip_accepted
 
 from exporter.web.content import SITE
+from exporter.web.exposition import choose_exposition
 
 GZIP_LEVEL = 3
 """Twice as fast as 6 for an answer a tenth larger."""
 
 _RENDERING = web.AppKey("rendering", asyncio.Lock)
-
-
-class WithoutCreated(Collector):
-    """A registry's metrics without ``_created`` samples, which would double every counter's series."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the registry's metrics."""
-        for metric in self._registry.collect():
-            created = f"{metric.name}_created"
-            if any(sample.name == created for sample in metric.samples):
-                metric.samples = [sample for sample in metric.samples if sample.name != created]
-            yield metric
 
 
 def add_metrics(app: web.Application) -> None:
@@ -47,11 +32,11 @@ def add_metrics(app: web.Application) -> None:
 async def metrics(request: web.Request) -> web.Response:
     """Answer a scrape; one at a time, since each holds the interpreter for a while."""
     content = request.app[SITE].content
-    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    expose, content_type = choose_exposition(request.headers.get("Accept", ""))
     compress = gzip_accepted(request.headers.get("Accept-Encoding", ""))
     async with request.app[_RENDERING]:
         started = time.perf_counter()
-        body = await asyncio.get_running_loop().run_in_executor(None, _render, encode, content.registry, compress)
+        body = await asyncio.get_running_loop().run_in_executor(None, _render, expose, content.registry, compress)
         content.metrics.scrape_duration.observe(time.perf_counter() - started)
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
     if compress:
@@ -59,6 +44,6 @@ async def metrics(request: web.Request) -> web.Response:
     return web.Response(body=body, headers=headers)
 
 
-def _render(encode: Callable[[Collector], bytes], registry: CollectorRegistry, compress: bool) -> bytes:
-    text = encode(WithoutCreated(registry))
+def _render(expose: Callable[[CollectorRegistry], bytes], registry: CollectorRegistry, compress: bool) -> bytes:
+    text = expose(registry)
     return gzip.compress(text, GZIP_LEVEL, mtime=0) if compress else text
