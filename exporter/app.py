@@ -34,7 +34,7 @@ from exporter.sources.falco_grpc import FalcoGrpcSource
 from exporter.sources.falco_http import FalcoHttpSource
 from exporter.sources.followed_file import default_state_file
 from exporter.sources.json_lines import JsonLinesSource
-from exporter.web import Content, StateRow, WebServer
+from exporter.web import Content, StateRow, WebServer, may_show_reports
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +96,9 @@ class App:
                 rules=self._known_rules(),
                 describe=lambda rule, source: describe(catalog, rule, source),
             ),
-            self.recent,
         ]
+        if may_show_reports(self.config.web):
+            sinks.append(self.recent)
         if self.log_records is not None:
             sinks.append(self.log_records)
         if self.config.serve_grpc.address:

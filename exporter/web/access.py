@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from exporter.config.model import Web
+from exporter.listener import Address
 from exporter.web.content import AUTHENTICATED
 from exporter.web.passwords import PasswordCheck
 from exporter.web.reloading import WebConfigFile
@@ -36,6 +38,12 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+def may_show_reports(settings: Web) -> bool:
+    """Tell whether any request can ever be shown a report page; where none can, no report needs to be kept."""
+    address = Address.from_text(settings.reports_address or settings.listen_address, "web.listen_address")
+    return settings.config_file is not None or address.is_loopback
 
 
 class Access:

@@ -6,13 +6,21 @@ function addCopyButtons() {
     const frame = document.createElement("div");
     frame.className = "copyable";
     block.replaceWith(frame);
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "copy";
-    button.textContent = "Copy";
-    button.addEventListener("click", () => copy(block.textContent.replace(/\n$/, ""), button));
-    frame.append(block, button);
+    frame.append(block, copyButton(block, "copy"));
   }
+  // The one-line commands that check and load a change.
+  for (const code of document.querySelectorAll(".paper li > p:not([class]) > b:first-child + code:last-child")) {
+    code.after(" ", copyButton(code, "copy beside"));
+  }
+}
+
+function copyButton(source, className) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = className;
+  button.textContent = "Copy";
+  button.addEventListener("click", () => copy(source.textContent.replace(/\n$/, ""), button));
+  return button;
 }
 
 async function copy(text, button) {
