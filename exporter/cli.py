@@ -8,6 +8,7 @@ use or wrong configuration.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,9 +53,19 @@ def _completion(given: argparse.Namespace) -> int:
     return 0
 
 
+def _tune_grpc() -> None:
+    """Let grpc poll with the thread that waits, not with threads of its own.
+
+    Halves what an idle connection costs (docs/performance.md). grpc reads the variable when it is
+    imported, which is why no module below this one may be imported before.
+    """
+    os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = build_parser().parse_args(argv)
+    _tune_grpc()
     try:
         return int(given.start(given))
     except ExporterError as exc:

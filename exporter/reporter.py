@@ -1,9 +1,12 @@
 """From alert to report with one catalog: matching, names and links, ready for every sink.
 
-Owns what is looked up once a rule and kept; refuses to render.
+Owns what is looked up once a rule and kept, and the reports that are given
+again: alerts come in bursts that differ in their time alone. Refuses to render.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
 
 from exporter.alert import Alert
 from exporter.catalog.attack import techniques_of
@@ -11,26 +14,84 @@ from exporter.catalog.catalog import Catalog
 from exporter.catalog.model import Entry
 from exporter.report import Report, RuleContext, make_report
 
+PLANS_KEPT = 512
+REPORTS_KEPT = 8
+"""Reports kept a rule. They are some 20 KB each, and every value in them may be an attacker's."""
+KEY_LIMIT_CHARACTERS = 1_024
+"""Longer values are not kept."""
+_HEADER = frozenset({"alert.rule", "alert.priority", "alert.source", "alert.hostname", "evt.hostname"})
+_ALONE = frozenset({"alert.uid", "evt.time"})
+
+Key = tuple[str | None, ...]
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What is known of one entry before an alert comes."""
+
+    entry: Entry
+    context: RuleContext
+    fields: tuple[str, ...]
+    """Output fields that the advice depends on."""
+    of_header: bool
+    """Whether it also depends on the alert's rule, priority, source or host."""
+    of_second: bool
+    """Whether it also depends on the alert's time, to the second."""
+    of_alert: bool
+    """Whether it depends on more, so that no two alerts share it."""
+    kept: dict[Key, Report] = field(default_factory=dict)
+
+    def key(self, alert: Alert) -> Key | None:
+        """What two alerts have in common that get the same advice; None for advice that is not kept."""
+        if self.of_alert:
+            return None
+        values = [*map(alert.raw_fields.get, self.fields)]
+        if self.of_header:
+            values += (alert.rule, alert.priority.name, alert.source, alert.hostname)
+        if self.of_second:
+            values.append(str(alert.time_ns // 1_000_000_000))
+        if sum([len(value) for value in values if value]) > KEY_LIMIT_CHARACTERS:
+            return None
+        return tuple(values)
+
 
 class Reporter:
-    """Makes reports. Safe from any thread."""
+    """Makes reports. Safe from any thread: what is kept is only ever replaced whole."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self._contexts: dict[int, tuple[Entry, RuleContext]] = {}
+        self._plans: dict[int, _Plan] = {}
 
     def report_for(self, alert: Alert) -> Report:
         """Return the alert's report: its rule's own advice, or general advice composed from its facts."""
-        entry = self.catalog.advice_for(alert)
-        return make_report(alert, entry, self._context(entry))
+        plan = self._plan_of(self.catalog.advice_for(alert))
+        key = plan.key(alert)
+        if key is None:
+            return make_report(alert, plan.entry, plan.context)
+        report = plan.kept.get(key)
+        if report is not None:
+            return report.for_alert(alert)
+        report = make_report(alert, plan.entry, plan.context)
+        if len(plan.kept) >= REPORTS_KEPT:
+            plan.kept = {}
+        plan.kept[key] = report
+        return report
 
-    def _context(self, entry: Entry) -> RuleContext:
-        if entry.composed:
-            return RuleContext("", techniques_of(entry.techniques))
-        kept = self._contexts.get(id(entry))
-        if kept is None:
-            facts = self.catalog.facts(entry.rule)
-            context = RuleContext(facts.maturity if facts else "", techniques_of(entry.techniques))
-            # The entry is kept beside it, so that its id is never another's.
-            kept = self._contexts[id(entry)] = (entry, context)
-        return kept[1]
+    def _plan_of(self, entry: Entry) -> _Plan:
+        # The plan keeps its entry, so that the id is never another's.
+        plan = self._plans.get(id(entry))
+        if plan is None or plan.entry is not entry:
+            if len(self._plans) >= PLANS_KEPT:
+                self._plans = {}
+            plan = self._plans[id(entry)] = self._make_plan(entry)
+        return plan
+
+    def _make_plan(self, entry: Entry) -> _Plan:
+        facts = None if entry.composed else self.catalog.facts(entry.rule)
+        context = RuleContext(facts.maturity if facts else "", techniques_of(entry.techniques))
+        used = entry.fields_used()
+        of_header = used & _HEADER
+        of_second = {name for name in used if name.startswith("alert.")} - _HEADER - _ALONE
+        of_alert = used & _ALONE
+        fields = tuple(sorted(used - of_header - of_second - of_alert | used & {"evt.hostname"}))
+        return _Plan(entry, context, fields, bool(of_header), bool(of_second), bool(of_alert))

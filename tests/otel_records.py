@@ -54,7 +54,6 @@ def report_for(alert: Alert) -> Report:
         maturity="stable",
         ruleset="falco_rules.yaml",
         techniques=(Technique("T1070.002", "Clear Linux or Mac System Logs", "TA0005", "Defense Evasion"),),
-        details=(("File", file),),
         summary=text("The file ", file, " was emptied."),
         impact=text("Emptied logs hide what came before."),
         innocent=(Explanation(text("It is a test."), fits=True), Explanation(text("logrotate"), fits=False)),

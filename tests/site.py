@@ -43,7 +43,7 @@ def make_alert(
 
 
 def make_report(alert: Alert) -> Report:
-    """Return a small report that has the alert's values in prose, in a command and in the details."""
+    """Return a small report that has the alert's values in prose, and in a command."""
     file = alert.get("fd.name") or ""
     commands: tuple[Command, ...] = ()
     with contextlib.suppress(Unembeddable):  # no command line can hold the value: no command
@@ -64,7 +64,6 @@ def make_report(alert: Alert) -> Report:
         maturity="stable",
         ruleset="falco_rules.yaml",
         techniques=(),
-        details=tuple(alert.fields.items()),
         summary=(Span("text", "A file was emptied: "), Span("value", file)),
         impact=(Span("text", "Traces may be gone."),),
         innocent=(),

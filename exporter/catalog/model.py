@@ -33,6 +33,10 @@ class Condition:
     only: str = ""
     """``container``: the alert names a container; ``host``: it names none; empty: either."""
 
+    def fields_used(self) -> frozenset[str]:
+        """Return every field that the condition looks at."""
+        return self.fields | ({"container.id"} if self.only else frozenset())
+
     def holds(self, lookup: Lookup) -> bool:
         """Whether the alert's fields meet the condition."""
         if self.only and (lookup("container.id") is not None) != (self.only == "container"):
@@ -189,6 +193,24 @@ class Entry:
     """``FILE:LINE`` of the entry, for messages."""
     composed: bool = False
     """True for advice put together from an alert's own facts."""
+
+    def fields_used(self) -> frozenset[str]:
+        """Return every field that the advice depends on: two alerts equal in these get the same."""
+        prose = [self.summary, self.impact]
+        used: set[str] = set()
+        for command in self.commands:
+            prose += [command.title, command.look, command.breaks]
+            used |= command.run.fields | command.undo.fields | command.condition.fields_used()
+        for change in (*self.changes, *self.tuning):
+            prose += [change.title, change.note]
+            used |= change.content.fields | change.condition.fields_used()
+        for recommendation in self.recommendations:
+            prose.append(recommendation.text)
+            used |= recommendation.condition.fields_used()
+        for innocent in self.innocent:
+            prose.append(innocent.text)
+            used.update(sign.field for sign in innocent.signs)
+        return frozenset(used).union(*(text.fields for text in prose))
 
 
 def rendered_commands(steps: Iterable[CommandStep], lookup: Lookup) -> tuple[Command, ...]:

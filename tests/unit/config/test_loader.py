@@ -1,0 +1,152 @@
+"""Settings: precedence, types, and errors that name their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.config.loader import load_config
+from exporter.config.model import Config, FalcoTarget, TlsClient
+from exporter.config.options import options
+from exporter.errors import ConfigError
+
+
+def write(directory: Path, text: str) -> Path:
+    file = directory / "config.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_without_anything_the_default_socket_is_the_target() -> None:
+    """No setting at all is a valid configuration: Falco's own default socket."""
+    assert load_config({}, {}) == Config(targets=(FalcoTarget("unix:///run/falco/falco.sock"),))
+
+
+def test_another_source_needs_no_target() -> None:
+    """With http_output, JSON lines or the demo there is no default target."""
+    assert load_config({"http.address": ":2801"}, {}).targets == ()
+    assert load_config({"json_lines.stdin": True}, {}).targets == ()
+    assert load_config({}, {}, demo=True).targets == ()
+
+
+def test_flags_win_over_environment_over_file(tmp_path: Path) -> None:
+    """Each level overrides the next, setting by setting."""
+    file = write(tmp_path, "web: {recent_reports: 1, connection_limit: 1, listen_address: ':1'}\n")
+    environment = {
+        "FALCO_REPORT_EXPORTER_WEB_RECENT_REPORTS": "2",
+        "FALCO_REPORT_EXPORTER_WEB_CONNECTION_LIMIT": "2",
+        "FALCO_REPORT_EXPORTER_CONFIG_FILE": str(file),
+    }
+    web = load_config({"web.recent_reports": 3}, environment).web
+    assert (web.recent_reports, web.connection_limit, web.listen_address) == (3, 2, ":1")
+
+
+def test_every_setting_can_be_set_in_the_environment(tmp_path: Path) -> None:
+    """Each option's variable reaches its field with the field's type; only what needs a partner is refused alone."""
+    file = write(tmp_path, "x")
+    samples: dict[type, str] = {str: "x", int: "7", float: "1.5", bool: "true", Path: str(file)}
+    special = {"catalog.directories": str(tmp_path), "http.path": "/x"}
+    refused = set()
+    for option in options():
+        if "address" in option.key or "url" in option.key:
+            special[option.key] = "http://x" if "url" in option.key else ":1"
+        text = option.choices[-1] if option.choices else special.get(option.key, samples[option.kind])
+        try:
+            value: Any = load_config({}, {option.variable: text})
+        except ConfigError:
+            refused.add(option.key)
+            continue
+        for name in option.path:
+            value = getattr(value, name)
+        assert isinstance(value[0] if option.many else value, option.kind)
+    assert refused == {
+        "http.basic_auth_user", "http.basic_auth_password_file", "http.tls.cert_file", "http.tls.key_file",
+        "http.tls.client_ca_file", "serve_grpc.address", "serve_grpc.tls.cert_file", "serve_grpc.tls.key_file",
+        "serve_grpc.tls.client_ca_file",
+    }  # fmt: skip
+
+
+def test_targets_of_the_file_have_names_and_tls(tmp_path: Path) -> None:
+    """A target is an address, or an address with a name and files; common files serve those without."""
+    pem = write(tmp_path, "x")
+    tls = f"{{ca_file: {pem}, cert_file: {pem}, key_file: {pem}}}"
+    listed = f"targets:\n - unix:///a\n - {{address: 'h:1', name: n, tls: {tls}}}\n - {{address: 'h:2'}}\n"
+    text = f"{listed}grpc: {{tls: {tls}}}\n"
+    other = tmp_path / "other.yaml"
+    other.write_text(text, encoding="utf-8")
+    first, second, third = load_config({}, {}, other).targets
+    files = TlsClient(pem, pem, pem)
+    assert (first.address, second.label, second.tls, third.tls) == ("unix:///a", "n", files, files)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("web: {recent: 5}", "1: web.recent: unknown key 'recent'; expected one of: config_file"),
+        ("web:\n  recent_reports: many", "2: web.recent_reports: found 'many', expected a whole number"),
+        ("grpc: {method: push}", "1: grpc.method: found 'push', expected one of: get, sub"),
+        ("metrics:\n  extra_labels: {a: b}", "2: metrics.extra_labels: found keys and values, expected a text"),
+        ("log: [a]", "1: log: found a list, expected keys and values"),
+        ("a: b: c", "1: not valid YAML"),
+        ("", "1: the file is empty"),
+        ("targets: [{name: x}]", "1: targets[0]: missing key: address"),
+        ("web: {recent_reports: 1, recent_reports: 2}", "web.recent_reports: the key stands twice"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_with_line_and_key(tmp_path: Path, text: str, said: str) -> None:
+    """File, line, key, what was found and what was expected."""
+    file = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_config({}, {}, file)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(f"{file}:")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"web.listen_address": "nonsense"}, "web.listen_address: found 'nonsense', expected [HOST]:PORT"),
+        ({"targets": ["h:1"]}, "missing ca_file, cert_file, key_file"),
+        ({"targets": ["unix:///a", "unix:///a"]}, "stands twice"),
+        ({"targets": ["falco.sock"]}, "expected unix:///run/falco/falco.sock or HOST:PORT"),
+        ({"metrics.extra_labels": ("no field",)}, "metrics.extra_labels: found 'no field'"),
+        ({"redaction.patterns": ("(",)}, "is no regular expression"),
+        ({"http.basic_auth_user": "u"}, "go together"),
+        ({"serve_grpc.address": "0.0.0.0:1"}, "mutual TLS"),
+        ({"queue.limit_bytes": 0}, "queue.limit_bytes: found 0, expected a number above 0"),
+        ({"web.external_url": "report.example"}, "starts with http:// or https://"),
+        ({"web.config_file": Path("/nowhere.yaml")}, "web.config_file: /nowhere.yaml: No such file or directory"),
+        ({"catalog.directories": (Path("/nowhere"),)}, "catalog.directories: /nowhere: no such directory"),
+        ({"otlp.attribute_limit": 500}, "at most 128"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_anything_starts(flags: dict[str, Any], said: str) -> None:
+    """Each rule about values and combinations names the setting."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(flags, {})
+    assert said in str(caught.value)
+
+
+def test_every_mistake_is_listed_at_once() -> None:
+    """An operator mends them in one go."""
+    with pytest.raises(ConfigError) as caught:
+        load_config({"queue.limit_bytes": 0, "web.listen_address": "x", "web.grafana_url": "y"}, {})
+    assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        ("FALCO_REPORT_EXPORTER_WEB_RECENT_REPORTS", "x", "found 'x', expected a whole number"),
+        ("FALCO_REPORT_EXPORTER_WEB_RECENT", "5", "no such setting"),
+        ("FALCO_REPORT_EXPORTER_OTLP_ADVICE", "maybe", "expected true or false"),
+    ],
+)
+def test_a_mistake_in_the_environment_names_the_variable(variable: str, text: str, said: str) -> None:
+    """The variable's name and what was expected."""
+    with pytest.raises(ConfigError) as caught:
+        load_config({}, {variable: text})
+    assert variable in str(caught.value)
+    assert said in str(caught.value)

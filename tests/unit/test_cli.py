@@ -1,0 +1,75 @@
+"""The command line: exit codes, errors, and what it imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exporter import __version__
+from exporter.cli import build_parser, main
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--help`` lists the commands and exits 0."""
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    for command in ("run", "demo", "check", "report", "catalog", "health", "completion"):
+        assert f"\n    {command}" in shown
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--version`` prints the distribution's version."""
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"falco-report-exporter {__version__}\n"
+
+
+def test_wrong_settings_exit_2_and_say_what_to_do(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Every mistake in the file is named with its line and key, on standard error, with exit code 2."""
+    file = tmp_path / "config.yaml"
+    file.write_text("web:\n  listen_adress: ':1'\n", encoding="utf-8")
+    assert main(["run", "--config", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert f"{file}:2: web.listen_adress: unknown key 'listen_adress'" in said
+    assert "listen_address" in said
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_is_a_script(capsys: pytest.CaptureFixture[str], shell: str) -> None:
+    """Each shell gets a script that knows the commands."""
+    assert main(["completion", shell]) == 0
+    assert "coverage" in capsys.readouterr().out
+
+
+def test_the_bash_completion_parses(capsys: pytest.CaptureFixture[str]) -> None:
+    """bash itself accepts the script."""
+    main(["completion", "bash"])
+    script = capsys.readouterr().out
+    assert subprocess.run(["bash", "-n"], input=script.encode(), check=False).returncode == 0
+
+
+def test_help_and_completion_import_nothing_heavy() -> None:
+    """grpc, aiohttp and the SDK load only for commands that need them; grpc's settings come before grpc."""
+    code = "import sys, exporter.cli as c; c.build_parser(); print([m for m in sys.modules if m in HEAVY])"
+    code = code.replace("HEAVY", "('grpc', 'aiohttp', 'opentelemetry.sdk', 'google.protobuf')")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_setting_is_a_flag_of_run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """``run --help`` is enough to work from: each setting with its meaning, and the precedence."""
+    from exporter.config.options import options
+
+    monkeypatch.setenv("COLUMNS", "400")
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["run", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for option in options():
+        assert option.flag in shown
+        assert " ".join(option.help_text.split()) in shown
+    assert "Settings come from flags, then environment variables, then the YAML file" in shown

@@ -1,0 +1,56 @@
+"""Reports are given again only where they would be the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from exporter.alert import Alert
+from exporter.catalog.catalog import Catalog, load_catalog
+from exporter.reporter import KEY_LIMIT_CHARACTERS, REPORTS_KEPT, Reporter
+from exporter.simulator.scenarios import demo_scenario
+from exporter.sources.decode import from_grpc
+
+ALERTS = [from_grpc(alert.to_message()) for alert in demo_scenario(1_760_000_000_000_000_000)]
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return load_catalog()
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.rule)
+def test_a_kept_report_is_the_one_that_would_be_made(catalog: Catalog, alert: Alert) -> None:
+    """After other alerts of the rule, in any field and time, each still gets exactly its own report."""
+    variants = [alert, replace(alert, time_ns=alert.time_ns + 5), replace(alert, time_ns=alert.time_ns + 3 * 10**9)]
+    variants += [replace(alert, hostname="elsewhere"), replace(alert, raw_fields={})]
+    for name in alert.raw_fields:
+        variants.append(replace(alert, raw_fields=dict(alert.raw_fields) | {name: "another value"}))
+        variants.append(replace(alert, raw_fields=dict(alert.raw_fields) | {name: "<NA>"}))
+    keeping = Reporter(catalog)
+    for variant in [*variants, *reversed(variants)]:
+        assert keeping.report_for(variant) == Reporter(catalog).report_for(variant)
+        assert keeping.report_for(variant).alert is variant
+
+
+def test_a_burst_is_given_the_same_pieces(catalog: Catalog) -> None:
+    """Alerts of one second that differ in nothing the advice uses share every piece of it."""
+    reporter = Reporter(catalog)
+    first = reporter.report_for(ALERTS[0])
+    second = reporter.report_for(replace(ALERTS[0], time_ns=ALERTS[0].time_ns + 7))
+    assert second.commands is first.commands
+    assert second.alert.uid != first.alert.uid
+
+
+def test_what_is_kept_is_bounded(catalog: Catalog) -> None:
+    """Neither the number nor the size of attackers' values makes it grow."""
+    reporter = Reporter(catalog)
+    for number in range(50):
+        fields = dict(ALERTS[0].raw_fields) | {"fd.name": f"/var/log/{number}"}
+        reporter.report_for(replace(ALERTS[0], raw_fields=fields))
+    huge = dict(ALERTS[0].raw_fields) | {"fd.name": "/" + "x" * KEY_LIMIT_CHARACTERS}
+    reporter.report_for(replace(ALERTS[0], raw_fields=huge))
+    (plan,) = reporter._plans.values()
+    assert 0 < len(plan.kept) <= REPORTS_KEPT
+    assert all("x" * 100 not in str(key) for key in plan.kept)
