@@ -18,9 +18,9 @@ from exporter.catalog.checks.words import simple_commands
 
 _OPTION = re.compile(r"--([a-z][a-z0-9-]*)")
 GROUPS = frozenset(
-    """access-context-manager artifacts asset auth billing builds compute config container dns essential-contacts functions
-    iam info kms logging monitoring org-policies organizations policy-intelligence policy-troubleshoot projects pubsub
-    quotas recommender resource-manager run scc secrets services sql storage topic version""".split()  # noqa: SIM905
+    """access-context-manager artifacts asset auth billing builds compute config container dns essential-contacts
+    functions iam info kms logging monitoring org-policies organizations policy-intelligence policy-troubleshoot
+    projects pubsub quotas recommender resource-manager run scc secrets services sql storage topic version""".split()  # noqa: SIM905
 )
 """Groups of commands that advice may speak of."""
 

@@ -32,7 +32,7 @@ class Catalog:
             self._current |= dict.fromkeys(entry.former_names, entry.rule)
             self._by_name[entry.rule] = entry
         self.procedures: Mapping[str, Procedure] = {procedure.name: procedure for procedure in procedures}
-        self._composer = Composer(self.procedures)
+        self.composer = Composer(self.procedures)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -54,7 +54,7 @@ class Catalog:
 
     def advice_for(self, alert: Alert) -> Entry:
         """Return the advice written for the alert's rule, otherwise general advice (``composed``)."""
-        return self.match(alert) or self._composer.advice_for(alert)
+        return self.match(alert) or self.composer.advice_for(alert)
 
 
 def shipped_files() -> list[Path]:
@@ -75,4 +75,6 @@ def load_catalog(directories: Sequence[Path] = ()) -> Catalog:
         if not directory.is_dir():
             raise CatalogError(f"{directory}: no such directory; catalog directories hold *.yaml files")
         load_files(sorted([*directory.glob("*.yaml"), *directory.glob("*.yml")]), documents, overlay=True)
-    return Catalog(documents.entries.values(), documents.procedures.values(), official_rules())
+    catalog = Catalog(documents.entries.values(), documents.procedures.values(), official_rules())
+    _ = catalog.composer.pieces  # an operator's procedure may have taken a shipped one's place: say so now
+    return catalog

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from itertools import chain
 from pathlib import Path
@@ -91,16 +91,23 @@ class Composer:
     """Composes general advice. Safe from any thread; keeps what it made for the 512 newest kinds of alert."""
 
     def __init__(self, procedures: Mapping[str, Procedure]) -> None:
-        self._pieces = read_pieces(procedures)
+        self._procedures = procedures
         self._impacts = {tactic: ProseTemplate(text) for tactic, text in _read_impacts().items()}
         self._kept = lru_cache(maxsize=_KEPT_COMPOSITIONS)(self._compose)
+
+    @cached_property
+    def pieces(self) -> Mapping[str, Entry]:
+        """The pieces by trait, with the catalog's procedures in place. Raises CatalogError where one is missing."""
+        documents = Documents(procedures=dict(self._procedures))
+        load_files([_data() / "pieces.yaml"], documents)
+        return {entry.rule: entry for entry in documents.entries.values()}
 
     def advice_for(self, alert: Alert) -> Entry:
         """Return general advice for the alert; the same object for alerts of the same kind."""
         return self._kept(alert.rule, alert.source, tuple(sorted(alert.tags)), traits_of(alert))
 
     def _compose(self, rule: str, source: str, tags: tuple[str, ...], traits: tuple[str, ...]) -> Entry:
-        pieces = [self._pieces[trait] for trait in traits]
+        pieces = [self.pieces[trait] for trait in traits]
         techniques = techniques_in(tags)
         tactics = (*(tactic for _, tactic in techniques), *tactics_in(tags), "none")
         special = pieces[:-1] or pieces
@@ -143,13 +150,6 @@ def _first(parts: Iterable[tuple[_T, ...]], limit: int) -> tuple[_T, ...]:
 
 def _data() -> Path:
     return Path(str(resources.files("exporter.catalog").joinpath("data/composed")))
-
-
-def read_pieces(procedures: Mapping[str, Procedure]) -> dict[str, Entry]:
-    """Return the pieces by trait, with the catalog's procedures in place."""
-    documents = Documents(procedures=dict(procedures))
-    load_files([_data() / "pieces.yaml"], documents)
-    return {entry.rule: entry for entry in documents.entries.values()}
 
 
 def _read_impacts() -> dict[str, str]:

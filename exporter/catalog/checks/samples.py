@@ -6,7 +6,7 @@ Owns lookups in which every field is present, so that every step renders.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from exporter.catalog.template import Lookup
 
@@ -24,10 +24,12 @@ ALERT_VALUES: Mapping[str, str] = {
 }
 """What every alert can fill, with an example of each."""
 
-HOSTILE = 'x\'; $(touch owned) `id` "y" | & > z < \\ # ~ * ? [a] {b,c} !! k: v %s ${HOME} /../ =1,--'
+HOSTILE = 'x\'; $(touch owned) `id` "y" | & > z < \\ ~ * ? [a] {b,c} !! k:v %s ${HOME} /../ =1,--'
 """Everything that a shell, a quoted string or a query language could take for its own, in printable characters."""
-HOSTILE_HIDDEN = "x\n'; touch owned #\x1b[31m\u202e\u200b\x07"
-"""The same with a line feed and characters that do not show."""
+HOSTILE_HIDDEN = "x\n'; touch owned #\x1b[31m: \u202e\u200b\x07"
+"""The same with a line feed, characters that do not show, and what YAML takes for its own."""
+SPACED = "a b"
+"""A value that an unquoted variable would tear in two."""
 
 _PLAIN: tuple[tuple[str, str], ...] = (
     (r"k8s\.ns\.name|.*target\.namespace", "shop"),
@@ -54,22 +56,37 @@ def _plain_value(field: str) -> str:
     return next((value for pattern, value in _PLAIN if re.fullmatch(pattern, field)), "example")
 
 
-def _lookup(value_of: Mapping[str, str] | None, fixed: str, only: str) -> Lookup:
+def _lookup(value_of: Callable[[str], str], only: str) -> Lookup:
     def look_up(field: str) -> str | None:
-        if only == "host" and field == "container.id":
-            return None
-        if value_of is not None:
-            return _plain_value(field)
-        return fixed
+        return None if only == "host" and field == "container.id" else value_of(field)
 
     return look_up
 
 
 def plain(only: str = "") -> Lookup:
     """Return a lookup with a plausible value for every field; ``host`` as of an alert without container."""
-    return _lookup(ALERT_VALUES, "", only)
+    return _lookup(_plain_value, only)
 
 
-def hostile(only: str = "", *, hidden: bool = False) -> Lookup:
+def hostile(only: str = "") -> Lookup:
     """Return a lookup with a hostile value for every field."""
-    return _lookup(None, HOSTILE_HIDDEN if hidden else HOSTILE, only)
+    return _lookup(lambda _: HOSTILE, only)
+
+
+def hidden(only: str = "") -> Lookup:
+    """Return a lookup with a hostile value that has hidden characters, for every field."""
+    return _lookup(lambda _: HOSTILE_HIDDEN, only)
+
+
+def spaced(only: str = "") -> Lookup:
+    """Return a lookup with a value of two words for every field."""
+    return _lookup(lambda _: SPACED, only)
+
+
+VALUES: Mapping[str, Callable[[str], Lookup]] = {
+    "plain": plain,
+    "hostile": hostile,
+    "hidden": hidden,
+    "spaced": spaced,
+}
+"""Kinds of values by name; each makes a lookup from a step's ``only``."""

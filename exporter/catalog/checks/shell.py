@@ -18,9 +18,9 @@ from pathlib import Path
 
 from exporter.catalog.catalog import Catalog
 from exporter.catalog.checks.finding import Finding
-from exporter.catalog.checks.samples import hostile, plain
+from exporter.catalog.checks.samples import VALUES
 from exporter.catalog.checks.walk import changes, commands
-from exporter.catalog.model import ChangeStep, CommandStep
+from exporter.catalog.model import CommandStep
 from exporter.catalog.template import Absent, CommandTemplate, Lookup
 from exporter.escaping import Unembeddable
 
@@ -51,9 +51,9 @@ def rendered(template: CommandTemplate, lookup: Lookup) -> str:
 
 
 def scripts(catalog: Catalog, *, values: str) -> Iterator[Script]:
-    """Yield every command with ``plain``, ``hostile`` or ``hidden`` (hostile) values in place, undo included."""
+    """Yield every command with values of this kind (``samples.VALUES``) in place, undo included."""
     for owned, step in commands(catalog):
-        lookup = _lookup(step, values)
+        lookup = VALUES[values](step.condition.only)
         for template in (step.run, step.undo):
             if text := rendered(template, lookup):
                 yield Script(step.place, owned.owner, text)
@@ -63,11 +63,6 @@ def scripts(catalog: Catalog, *, values: str) -> Iterator[Script]:
                 yield Script(change.place, owned.owner, text)
 
 
-def _lookup(step: CommandStep | ChangeStep, values: str) -> Lookup:
-    only = step.condition.only
-    return plain(only) if values == "plain" else hostile(only, hidden=values == "hidden")
-
-
 def check_shell(catalog: Catalog) -> Iterator[Finding]:
     """Yield commands that do not parse as rendered, and what shellcheck warns of."""
     for values in ("plain", "hostile", "hidden"):
@@ -75,7 +70,7 @@ def check_shell(catalog: Catalog) -> Iterator[Finding]:
             yield Finding(script.place, script.owner, f"bash -n, {values} values: {message} in: {script.text}")
     for owned, step in commands(catalog):
         yield from _leftovers(owned.owner, step)
-    for script, message in shellcheck(list(scripts(catalog, values="plain"))):
+    for script, message in shellcheck(list(scripts(catalog, values="spaced"))):
         yield Finding(script.place, script.owner, f"shellcheck: {message}")
 
 

@@ -16,7 +16,7 @@ import yaml
 
 from exporter.catalog.catalog import Catalog
 from exporter.catalog.checks.finding import Finding
-from exporter.catalog.checks.samples import hostile, plain
+from exporter.catalog.checks.samples import VALUES
 from exporter.catalog.checks.shell import Script, syntax_errors
 from exporter.catalog.checks.walk import changes
 from exporter.catalog.model import ChangeStep
@@ -27,10 +27,15 @@ _AUDIT = re.compile(r"(?:-[abcdefkprwADFSiqr]|--(?:backlog_wait_time|loginuid-im
 _SYSCTL = re.compile(r"-?[a-z0-9_*./-]+ ?= ?\S.*\Z")
 
 
+class YamlLoader(yaml.SafeLoader):
+    """YAML as yaml-cpp and Go's libraries read it: a lone ``=`` is a text (Falco's ``comps: [=]``)."""
+
+
+YamlLoader.add_constructor("tag:yaml.org,2002:value", lambda _, node: str(node.value))
+
+
 def _yaml(text: str) -> None:
-    for _ in yaml.compose_all(text, Loader=yaml.SafeLoader):
-        pass
-    list(yaml.safe_load_all(text))
+    list(yaml.load_all(text, Loader=YamlLoader))
 
 
 def _ini(text: str) -> None:
@@ -97,11 +102,11 @@ PARSERS: Mapping[str, Callable[[str], object]] = {
 
 def rendered_contents(change: ChangeStep) -> Iterator[tuple[str, str]]:
     """Yield the content with plain and, where the format quotes, hostile values: the values' name and the text."""
-    for name, lookup in (("plain", plain), ("hostile", hostile)):
-        if name == "hostile" and change.format not in FORMATS:
+    for name in ("plain", "hostile", "hidden"):
+        if name != "plain" and change.format not in FORMATS:
             continue
         try:
-            yield name, change.content.render(lookup(change.condition.only))
+            yield name, change.content.render(VALUES[name](change.condition.only))
         except (Absent, Unembeddable):
             continue
 

@@ -18,7 +18,8 @@ from exporter.catalog.catalog import Catalog
 from exporter.catalog.checks.condition import FITTING, Comparison, ConditionError, parse_condition
 from exporter.catalog.checks.fields import places
 from exporter.catalog.checks.finding import Finding
-from exporter.catalog.checks.samples import hostile, plain
+from exporter.catalog.checks.samples import VALUES
+from exporter.catalog.checks.snippets import YamlLoader
 from exporter.catalog.checks.walk import changes, shared_places
 from exporter.catalog.index import RuleFacts
 from exporter.catalog.model import ChangeStep
@@ -91,13 +92,13 @@ class _Context:
 
 
 def _check(change: ChangeStep, context: _Context) -> Iterator[str]:
-    for label, lookup in (("plain", plain), ("hostile", hostile)):
+    for label in ("plain", "hostile"):
         try:
-            content = change.content.render(lookup(change.condition.only))
+            content = change.content.render(VALUES[label](change.condition.only))
         except (Absent, Unembeddable):
             continue
         try:
-            items = yaml.safe_load(content)
+            items = yaml.load(content, Loader=YamlLoader)  # noqa: S506 - a safe loader
         except yaml.YAMLError as exc:
             hint = (
                 "" if label == "plain" else "; put conditions with placeholders into a block scalar (`condition: >-`)"

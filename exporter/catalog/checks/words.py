@@ -24,9 +24,11 @@ class _Reader:
         self.at = 0
         self.found: list[list[str]] = []
         self._heredocs: list[str] = []
+        self._closing = ""
 
     def read(self, closing: str = "") -> None:
         """Read commands up to ``closing`` or the end."""
+        outer, self._closing = self._closing, closing
         words: list[str] = []
         while self.at < len(self.text):
             character = self.text[self.at]
@@ -44,6 +46,7 @@ class _Reader:
                 words.append(self._word())
         self._end(words)
         self.at += 1
+        self._closing = outer
 
     def _in_redirection(self, character: str) -> bool:
         return character == "&" and self.text[self.at - 2 : self.at - 1] in {">", "<"}
@@ -66,7 +69,7 @@ class _Reader:
 
     def _word(self) -> str:
         word = ""
-        while self.at < len(self.text) and self.text[self.at] not in " \t\n;&|()":
+        while self.at < len(self.text) and self.text[self.at] not in " \t\n;&|()" + self._closing:
             word += self._piece()
         if self.text[self.at : self.at + 1] == "(" and word[-1:] in {"<", ">", "="}:
             self.at += 1

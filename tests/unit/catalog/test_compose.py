@@ -1,0 +1,129 @@
+"""General advice, composed from an alert's own facts."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.alert import Alert, Priority
+from exporter.catalog.advice import to_plain
+from exporter.catalog.catalog import Catalog, load_catalog
+from exporter.catalog.compose import techniques_in, traits_of
+from exporter.report import Report, RuleContext, make_report
+
+CONTAINER = {"container.id": "3fa1b2c4d5e6", "container.name": "web", "k8s.pod.name": "web-1", "k8s.ns.name": "shop"}
+
+
+def alert(fields: dict[str, str], *, tags: tuple[str, ...] = (), source: str = "syscall", rule: str = "Ours") -> Alert:
+    return Alert(1_728_152_979_273_467_556, rule, Priority.WARNING, source, "node-1", "text", fields, tags)
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return load_catalog()
+
+
+def report(catalog: Catalog, subject: Alert) -> Report:
+    return make_report(subject, catalog.advice_for(subject), RuleContext("", ()))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, ("anything",)),
+        ({"fd.name": "/etc/passwd", "proc.name": "vi"}, ("file", "process", "anything")),
+        ({"fd.name": "10.0.0.1:5->192.0.2.1:443", "proc.name": "nc"}, ("connection", "process", "anything")),
+        (CONTAINER | {"proc.cmdline": "sh"}, ("container", "process", "anything")),
+        ({"container.id": "host", "proc.name": "sh"}, ("process", "anything")),
+        ({"ka.user.name": "alice", "ka.verb": "get"}, ("k8s_audit", "anything")),
+        ({"ct.user": "alice"}, ("aws_cloudtrail", "anything")),
+        ({"gcp.user": "alice"}, ("gcp_auditlog", "anything")),
+        ({"okta.actor.name": "alice"}, ("okta", "anything")),
+        ({"github.user": "alice"}, ("github", "anything")),
+    ],
+)
+def test_traits_come_from_fields(fields: dict[str, str], expected: tuple[str, ...]) -> None:
+    """What an alert is about shows in its fields alone; `host` is no container."""
+    assert traits_of(alert(fields)) == expected
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        (["T1070", "mitre_defense_evasion"], (("T1070", "TA0005"),)),
+        (["T1562-impair-defenses", "TA0005-defense-evasion"], (("T1685", "TA0112"),)),
+        (["mitre_persistence", "T1543"], (("T1543", "TA0003"),)),
+        (["T1053.003", "T1053.003"], (("T1053.003", "TA0002"),)),
+        (["T9999", "container", "NIST_800-53_AC-6"], ()),
+    ],
+)
+def test_techniques_come_from_tags(tags: list[str], expected: tuple[tuple[str, str], ...]) -> None:
+    """Tags in each of Falco's notations give current ids, with the tactic that the tags name where it fits."""
+    assert techniques_in(tags) == expected
+
+
+def test_says_that_it_is_general(catalog: Catalog) -> None:
+    """The report is marked as composed and says so in its summary."""
+    made = report(catalog, alert({"proc.name": "nc", "fd.name": "/etc/shadow"}))
+    assert made.composed
+    assert "Nobody has written advice for this rule" in to_plain(made.summary)
+    assert "/etc/shadow" in to_plain(made.summary)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"proc.name": "nc", "proc.cmdline": "nc -l", "fd.name": "/etc/shadow"},
+        {"proc.name": "nc", "fd.name": "10.0.0.1:5->192.0.2.1:443"},
+        CONTAINER | {"proc.name": "sh", "proc.cmdline": "sh -c id", "fd.name": "/etc/shadow"},
+        {"ka.user.name": "alice", "ka.target.namespace": "shop", "ka.target.resource": "pods"},
+        {"ct.user": "alice", "ct.region": "eu-central-1", "ct.srcip": "192.0.2.1"},
+        {"gcp.user": "a@example.net", "gcp.projectId": "p", "gcp.methodName": "x"},
+        {"okta.actor.name": "alice", "okta.client.ip": "192.0.2.1"},
+        {"github.user": "alice", "github.org": "o", "github.repo.name": "r"},
+        {},
+    ],
+)
+def test_every_kind_of_alert_gets_whole_advice(catalog: Catalog, fields: dict[str, str]) -> None:
+    """Each has a summary without gaps, an impact, an innocent explanation, something to look at and a reference."""
+    made = report(catalog, alert(fields, source="ours"))
+    assert "(no " not in to_plain(made.summary)
+    assert to_plain(made.impact)
+    assert made.innocent
+    assert made.references
+    assert any(command.phase == "investigate" for command in made.commands)
+    assert len([command for command in made.commands if command.phase == "investigate"]) <= 5
+    assert len([command for command in made.commands if command.phase == "contain"]) <= 3
+
+
+def test_container_steps_only_for_containers(catalog: Catalog) -> None:
+    """A host's alert has no container step and the other way round."""
+    on_host = report(catalog, alert({"proc.name": "nc", "proc.pname": "sh"}))
+    inside = report(catalog, alert(CONTAINER | {"proc.name": "nc", "proc.cmdline": "nc -l"}))
+    assert not any("crictl" in command.run for command in on_host.commands)
+    assert any("crictl" in command.run for command in inside.commands)
+    assert any("pgrep" in command.run for command in on_host.commands)
+
+
+def test_the_impact_is_that_of_the_tactic(catalog: Catalog) -> None:
+    """Tags decide what it may mean."""
+    stolen = report(catalog, alert({"proc.name": "cat"}, tags=("mitre_credential_access", "T1552")))
+    assert "taken as known" in to_plain(stolen.impact)
+    assert "name no ATT&CK tactic" in to_plain(report(catalog, alert({"proc.name": "cat"})).impact)
+
+
+def test_tuning_is_for_this_case(catalog: Catalog) -> None:
+    """The exception names the rule and this alert's values, quoted."""
+    (change,) = report(catalog, alert({"proc.name": 'n"c', "fd.name": "/etc/shadow"}, rule="Our rule")).tuning
+    assert '- rule: "Our rule"' in change.content
+    assert '["n\\"c", "/etc/shadow"]' in change.content
+
+
+def test_alerts_of_a_kind_share_their_advice(catalog: Catalog) -> None:
+    """The same rule, tags and traits give the same object; 512 kinds are kept, not more."""
+    first = catalog.advice_for(alert({"proc.name": "a"}))
+    assert catalog.advice_for(alert({"proc.name": "b"})) is first
+    for number in range(512):
+        catalog.advice_for(alert({"proc.name": "a"}, rule=f"rule {number}"))
+    again = catalog.advice_for(alert({"proc.name": "a"}))
+    assert again is not first
+    assert again == first
