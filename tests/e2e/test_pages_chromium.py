@@ -78,7 +78,10 @@ class Browser:
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def rules(self) -> list[str]:
-        return [link.text for link in self.all("#reports [data-of=rule]")]
+        """The list's rules; in one script, since the page may be changing under us."""
+        return list(
+            self.script("return [...document.querySelectorAll('#reports [data-of=rule]')].map((e) => e.textContent)")
+        )
 
 
 @pytest.fixture(scope="module")
