@@ -25,6 +25,7 @@ _NOUNS: tuple[tuple[str, str], ...] = (
     (r"fd\.name|fd\.nameraw|fs\.path.*|evt\.arg\.(path|name|filename|oldpath|newpath|target|linkpath)", "a file"),
     (r"fd\.(sip|rip|cip|lip).*|ct\.srcip|gcp\.callerIP|okta\.client\.ip|ka\.sourceips", "an address"),
     (r"fd\.\w*port", "a port"),
+    (r"connection", "a connection"),
     (r"container\.(id|name)", "a container"),
     (r"container\.image.*|ka\.req\.(pod|container).*image.*", "an image"),
     (r"k8s\.pod\.name|ka\.(target|resp)\.pod\.name", "a pod"),
@@ -51,6 +52,8 @@ _NOUNS: tuple[tuple[str, str], ...] = (
     (r"ka\.req\.role\.rules", "its rules"),
     (r"gcp\.methodName", "a method"),
 )
+_CONNECTION = ("fd.l4proto", "fd.lport", "fd.rport", "fd.sport", "fd.cport", "fd.sip", "fd.rip", "fd.lip", "fd.cip")
+"""Fields of rules whose ``fd.name`` is a connection."""
 _PLACE = re.compile(r"%\{([^}|]*)[^}]*\}")
 _NEEDED = re.compile(r"\b(in|of|on|by|from|as|at|to|with)\[\[(.*?)\]\]")
 _OPTIONAL = re.compile(r"\[\[.*?\]\]")
@@ -96,12 +99,13 @@ def describe(catalog: Catalog, rule: str, source: str) -> RuleDescription | None
     if entry is None:
         return RuleDescription(maturity=facts.maturity) if facts else None
     techniques = techniques_of(entry.techniques)
+    connection = facts is not None and any(field.startswith(_CONNECTION) for field in facts.fields)
     return RuleDescription(
         maturity=facts.maturity if facts else "",
         tactics=tuple(dict.fromkeys(technique.tactic for technique in techniques)),
         techniques=tuple(technique.technique_id for technique in techniques),
-        summary=in_general(entry.summary),
-        impact=in_general(entry.impact),
+        summary=in_general(entry.summary, connection=connection),
+        impact=in_general(entry.impact, connection=connection),
         mitigation=_mitigation(entry),
         runbook=entry.references[0].url if entry.references else "",
     )
@@ -114,9 +118,14 @@ def _mitigation(entry: Entry) -> str:
     return in_general(titles[0]) if titles else ""
 
 
-def in_general(prose: ProseTemplate) -> str:
-    """Return prose with generic nouns for its values, at most 300 characters, cut between words."""
+def in_general(prose: ProseTemplate, *, connection: bool = False) -> str:
+    """Return prose with generic nouns for its values, at most 300 characters, cut between words.
+
+    With ``connection`` a ``fd.name`` is one, and no file.
+    """
     text = _BRACKETED.sub("", _OPTIONAL.sub("", _NEEDED.sub(r"\1\2", prose.text)))
+    if connection:
+        text = text.replace("%{fd.name}", "%{connection}")
     text = _LABELLED.sub(_label, _ADJACENT.sub(r"\1", text))
     text = _LEFT_OVER.sub("", _PLACE.sub(_noun, text).replace("`", ""))
     text = re.sub(r"\b(?:a|an|the) (a|an|the|its|another) ", r"\1 ", " ".join(text.split()), flags=re.IGNORECASE)

@@ -34,6 +34,11 @@ def test_values_become_nouns(text: str, expected: str) -> None:
     assert in_general(ProseTemplate(text)) == expected
 
 
+def test_a_connection_is_no_file() -> None:
+    """Of a rule about connections `fd.name` is said to be one."""
+    assert in_general(ProseTemplate("It opened %{fd.name}."), connection=True) == "It opened a connection."
+
+
 def test_long_text_is_cut_at_a_sentence() -> None:
     """At most 300 characters, whole sentences where that leaves enough."""
     said = in_general(ProseTemplate("A sentence of some length that goes on. " * 20))
