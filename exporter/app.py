@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, disable_created_metrics
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
 from exporter.alert import Priority
 from exporter.catalog.catalog import load_catalog
@@ -50,7 +50,9 @@ class App:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.config = config
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self.metrics = SelfMetrics(self.registry)
+        self.metrics.set_addresses(config.web.external_url, config.web.grafana_url)
         self.reporter = Reporter(load_catalog(config.catalog.directories))
         self.recent = RecentSink(config.web.recent_reports)
         self.log_records = self._log_records_sink()

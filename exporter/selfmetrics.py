@@ -45,6 +45,10 @@ class SelfMetrics:
         self._falco_versions[target] = labels
         self.falco_version_info.labels(*labels).set(1)
 
+    def set_addresses(self, external_url: str, grafana_url: str) -> None:
+        """Show where people reach the report pages and Grafana, for links in dashboards and alerts."""
+        self.addresses_info.labels(external_url.rstrip("/"), grafana_url.rstrip("/")).set(1)
+
     def _register_build_info(self) -> None:
         info = Gauge(
             "falco_exporter_build_info",
@@ -53,6 +57,12 @@ class SelfMetrics:
             registry=self.registry,
         )
         info.labels(__version__, platform.python_version()).set(1)
+        self.addresses_info = Gauge(
+            "falco_exporter_addresses_info",
+            "Always 1; the labels are web.external_url and web.grafana_url, for links in dashboards and alerts.",
+            ["external_url", "grafana_url"],
+            registry=self.registry,
+        )
 
     def _register_sources(self) -> None:
         self.source_up = Gauge(

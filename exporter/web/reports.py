@@ -25,6 +25,9 @@ from exporter.web.templates import render_page
 LIST_LIMIT = 200
 API_LIMIT = 1_000
 OUTPUT_LIMIT_CHARACTERS = 400
+REPORTS_DASHBOARD = "falco-alert-reports"
+"""The uid of the dashboard in ``dashboards/falco-alert-reports.json``; Grafana finds it without its name."""
+HALF_HOUR_MS = 1_800_000
 
 T = TypeVar("T")
 
@@ -153,9 +156,20 @@ async def report_page(request: web.Request) -> web.Response:
         "alert": alert,
         "report": Markup(fragment),  # noqa: S704 - the renderer escapes
         "external_url": settings.external_url.rstrip("/"),
-        "grafana_url": settings.grafana_url,
+        "grafana_url": dashboard_url(settings.grafana_url, alert),
     }
     return web.Response(text=render_page("report.html", **values), content_type="text/html", headers=_NO_STORE)
+
+
+def dashboard_url(grafana_url: str, alert: Alert) -> str:
+    """Return the address of the alert in the dashboard of reports, an hour around it; empty without Grafana."""
+    if not grafana_url:
+        return ""
+    moment = alert.time_ns // 1_000_000
+    return (
+        f"{grafana_url.rstrip('/')}/d/{REPORTS_DASHBOARD}?var-alert={alert.uid}"
+        f"&from={max(0, moment - HALF_HOUR_MS)}&to={moment + HALF_HOUR_MS}"
+    )
 
 
 async def report_markdown(request: web.Request) -> web.Response:

@@ -47,3 +47,11 @@ def test_the_build_is_shown() -> None:
     SelfMetrics(registry)
     (info,) = (family for family in registry.collect() if family.name == "falco_exporter_build_info")
     assert [sample.labels["version"] for sample in info.samples] == [__version__]
+
+
+def test_addresses_are_labels_without_a_slash_at_the_end() -> None:
+    """Dashboards and alerts append paths to both addresses."""
+    registry = CollectorRegistry()
+    SelfMetrics(registry).set_addresses("https://reports.example.org/", "https://grafana.example.org/falco/")
+    labels = {"external_url": "https://reports.example.org", "grafana_url": "https://grafana.example.org/falco"}
+    assert registry.get_sample_value("falco_exporter_addresses_info", labels) == 1
