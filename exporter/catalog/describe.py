@@ -60,16 +60,16 @@ _OPTIONAL = re.compile(r"\[\[.*?\]\]")
 _BRACKETED = re.compile(r" ?\([^()%]*%\{[^()]*\)")
 _ADJACENT = re.compile(r"(%\{[^}]*\})(?:[ /]%\{[^}]*\})+")
 _LABELS = (
-    "service account|account|address|bucket|cluster|container|file|function|gid|group|host|user id|id|image|key|name|"
-    "namespace|organi[sz]ation|parent|pod|policy|port|process|project|region|repository|resource|role|rule|service|uid|"
-    "user"
+    "service account|account|address|bucket|cluster|command|container|directory|file|function|gid|group|history|host|"
+    "user id|id|image|key|link|name|namespace|organi[sz]ation|parent|path|pod|policy|port|process|program|project|"
+    "region|repository|resource|role|rule|service|uid|user"
 )
 _LABELLED = re.compile(
     r"(?P<article>\b(?:a|an|the|its|this|that|another|each|every|user's) (?:[\w-]+ )?)?"
     rf"\b(?P<label>{_LABELS})(?P<many>e?s)? %\{{[^}}]*\}}",
     re.IGNORECASE,
 )
-_LEFT_OVER = re.compile(r"[;,] (?:its |with )?(?:images|ports|volumes)(?=[.;])")
+_LEFT_OVER = re.compile(r"[;,] (?:its |with )?(?:images|ports|volumes)(?=[.;])|: an? \w+(?=\.)")
 """What is left of a list of values at a sentence's end."""
 
 

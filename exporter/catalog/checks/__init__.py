@@ -13,6 +13,7 @@ from exporter.catalog.checks.fields import check_fields
 from exporter.catalog.checks.finding import Finding
 from exporter.catalog.checks.limits import check_limits
 from exporter.catalog.checks.links import check_links
+from exporter.catalog.checks.safety import check_safety
 from exporter.catalog.checks.shell import check_shell
 from exporter.catalog.checks.snippets import check_snippets
 from exporter.catalog.checks.tools import check_tools
@@ -27,6 +28,7 @@ CHECKS = (
     check_wording,
     check_attack,
     check_links,
+    check_safety,
     check_shell,
     check_snippets,
     check_tools,
