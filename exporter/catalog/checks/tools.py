@@ -54,6 +54,7 @@ class Tools:
     aws: Mapping[str, Mapping[str, str]]
     """Service to operation to options."""
     aws_extra: Mapping[str, frozenset[str]]
+    aws_extra_options: Mapping[str, frozenset[str]]
     aws_options: frozenset[str]
     gcloud: Mapping[str, str]
     """Command to options, empty where they are not known."""
@@ -70,6 +71,7 @@ def known_tools() -> Tools:
         wrappers=_sets(table["wrappers"]),
         aws=json.loads(data.joinpath("aws.json").read_text(encoding="utf-8")),
         aws_extra=_sets(table["aws_extra"]),
+        aws_extra_options=_sets(table["aws_extra_options"]),
         aws_options=frozenset(table["aws_global_options"].split()),
         gcloud=json.loads(data.joinpath("gcloud.json").read_text(encoding="utf-8")),
     )
@@ -177,6 +179,7 @@ def _unknown_aws(words: list[str], tools: Tools) -> Iterator[str]:
         yield f"aws {service} has no operation {operation!r}"
         return
     known = frozenset(tools.aws[service][operation].split()) | tools.aws_options
+    known |= tools.aws_extra_options.get(f"{service} {operation}", frozenset())
     for word in following[2:]:
         option = word.split("=")[0].removeprefix("--")
         if word.startswith("--") and option and option not in known and option.removeprefix("no-") not in known:

@@ -179,6 +179,7 @@ def test_a_fault_is_found(tmp_path: Path, changes: dict[str, Any], expected: str
     [
         running("aws iam get-user --user-name x --output json --no-cli-pager"),
         running("aws s3 ls s3://bucket"),
+        {"contain": [{**CONTAIN, "run": "aws ec2 revoke-security-group-ingress --group-id x --port 22"}]},
         running("gcloud logging read x --freshness=1d --project=p"),
         running("kubectl -n %{k8s.ns.name} get pods"),
         running("nsenter -t 1 -n ss -tunap"),
