@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check e2e format proto proto-check docs docs-check lock clean help
+.PHONY: demo test check e2e chaos format proto proto-check docs docs-check lock clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -33,6 +33,9 @@ check: $(READY)  ## format, lint, types, import contracts, generated code, all t
 
 e2e: $(READY)  ## run the installed command against real programs
 	$(BIN)/python -m pytest -m e2e
+
+chaos: $(READY)  ## try to break it; prints what was sent, counted, delivered and dropped
+	$(BIN)/python -m pytest -m chaos tests/chaos
 
 format: $(READY)  ## format and mend what can be mended by itself
 	$(BIN)/ruff format .

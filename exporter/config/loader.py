@@ -105,7 +105,9 @@ def _read_environment(
         text = environment[variable]
         try:
             values[option.path] = (
-                items_from_text(text, option.kind) if option.many else from_text(text, option.kind, option.choices)
+                items_from_text(text, option.kind, option.separator)
+                if option.many
+                else from_text(text, option.kind, option.choices)
             )
         except ValueError as exc:
             raise ConfigError(f"environment variable {variable}: {exc}") from exc

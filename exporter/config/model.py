@@ -159,7 +159,11 @@ class Redaction:
     """What is masked before any sink sees it."""
 
     fields: tuple[str, ...] = setting((), "output fields whose values are masked")
-    patterns: tuple[str, ...] = setting((), "regular expressions; what they match is masked in every value")
+    patterns: tuple[str, ...] = setting(
+        (),
+        "regular expressions (in the environment a line each); what they match is masked in every value",
+        separator="\n",
+    )
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ class Option:
     help_text: str
     choices: tuple[str, ...]
     flag: str
+    separator: str = ","
+    """What stands between several values in the environment."""
 
     @property
     def key(self) -> str:
@@ -56,7 +58,14 @@ def options(model: type = Config, path: tuple[str, ...] = ()) -> Iterator[Option
             item, many = _item_kind(kind)
             flag = field.metadata.get("flag") or "--" + ".".join(here).replace("_", "-")
             yield Option(
-                here, item, many, field.default, field.metadata["help"], field.metadata.get("choices", ()), flag
+                here,
+                item,
+                many,
+                field.default,
+                field.metadata["help"],
+                field.metadata.get("choices", ()),
+                flag,
+                field.metadata.get("separator", ","),
             )
 
 

@@ -70,8 +70,8 @@ def _addresses(config: Config) -> Iterator[str]:
         ("http.address", config.http.address),
         ("serve_grpc.address", config.serve_grpc.address),
     ):
-        if address and not is_address(address, unix=key == "serve_grpc.address"):
-            yield f"{key}: found {address!r}, expected [HOST]:PORT, e.g. :9376 or 127.0.0.1:9376"
+        if address and not is_address(address, unix=True):
+            yield f"{key}: found {address!r}, expected [HOST]:PORT, e.g. :9376 or 127.0.0.1:9376, or unix:///PATH"
     for key, url in (("web.external_url", config.web.external_url), ("web.grafana_url", config.web.grafana_url)):
         if url and not re.match(r"https?://[^\s/]+", url):
             yield f"{key}: found {url!r}, expected an address that starts with http:// or https://"

@@ -40,6 +40,6 @@ def _number(text: str, kind: type) -> Any:
     return value
 
 
-def items_from_text(text: str, kind: type) -> tuple[Any, ...]:
-    """Return the values of a comma-separated list."""
-    return tuple(from_text(item, kind) for item in text.split(",") if item.strip())
+def items_from_text(text: str, kind: type, separator: str = ",") -> tuple[Any, ...]:
+    """Return the values of a list whose items the separator parts."""
+    return tuple(from_text(item, kind) for item in text.split(separator) if item.strip())

@@ -6,7 +6,7 @@ pages and the receiver of Falco's http_output alike, so it stands below both.
 """
 
 from exporter.listener.address import Address
-from exporter.listener.connection import REASONS
-from exporter.listener.server import Limits, Listener
+from exporter.listener.connection import REASONS, Limits
+from exporter.listener.server import Listener
 
 __all__ = ["REASONS", "Address", "Limits", "Listener"]

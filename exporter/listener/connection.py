@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 IDLE_SECONDS = 90.0
 """How long a connection may rest between two requests, or take to read an answer."""
@@ -18,20 +19,33 @@ Reject = Callable[[str], None]
 REASONS = ("accept", "bad_request", "connection_limit", "idle", "request_timeout", "tls_handshake")
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one listener bears. The size of a body is the application's (``client_max_size``)."""
+
+    connections: int = 256
+    """Most connections at once; when reached, the longest resting one makes room, else the new one is closed."""
+    request_seconds: float = 10.0
+    """Longest time for a request to arrive whole, header and body."""
+    request_bytes: int = 2 * 1024 * 1024
+    """Most bytes of one request that are read; above the application's own limit, so that its answer can be read."""
+
+
 class Connection(asyncio.Protocol):
     """Stands before aiohttp's protocol and cuts a connection that is too slow."""
 
     def __init__(
-        self, inner: asyncio.Protocol, connections: dict[object, Connection], request_seconds: float, reject: Reject
+        self, inner: asyncio.Protocol, connections: dict[object, Connection], limits: Limits, reject: Reject
     ) -> None:
         self._inner = inner
         self._connections = connections
-        self._request_seconds = request_seconds
+        self._limits = limits
         self._reject = reject
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._busy = False
         self._reading = False
+        self._read_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the deadline of the first request."""
@@ -45,6 +59,11 @@ class Connection(asyncio.Protocol):
         """Start the deadline of a further request with its first byte."""
         if self.is_resting:
             self._await_request()
+        self._read_bytes += len(data)
+        if self._reading and self._read_bytes > self._limits.request_bytes:
+            # It was told that this is too much, and goes on sending.
+            self.cut("request_too_large")
+            return
         self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
@@ -91,7 +110,8 @@ class Connection(asyncio.Protocol):
 
     def _await_request(self) -> None:
         self._reading = True
-        self._arm(self._request_seconds, "request_timeout")
+        self._read_bytes = 0
+        self._arm(self._limits.request_seconds, "request_timeout")
 
     def _arm(self, seconds: float, reason: str) -> None:
         self._disarm()

@@ -12,7 +12,6 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +19,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from exporter.listener.address import Address, bind
-from exporter.listener.connection import IDLE_SECONDS, Connection, Reject
+from exporter.listener.connection import IDLE_SECONDS, Connection, Limits, Reject
 from exporter.listener.request_log import RequestLog
 
 logger = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS = 10.0
 ACCEPT_PAUSE_SECONDS = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one listener bears. The size of a body is the application's (``client_max_size``)."""
-
-    connections: int = 256
-    """Most connections at once; when reached, the longest resting one makes room, else the new one is closed."""
-    request_seconds: float = 10.0
-    """Longest time for a request to arrive whole, header and body."""
 
 
 class Listener:
@@ -144,7 +133,7 @@ class Listener:
     def _protocol(self) -> asyncio.Protocol:
         assert self._runner.server is not None
         inner = self._runner.server()
-        return Connection(inner, self._connections, self._limits.request_seconds, self._reject)
+        return Connection(inner, self._connections, self._limits, self._reject)
 
     def _arrival(self) -> Middleware:
         @web.middleware

@@ -26,6 +26,8 @@ from exporter.sources.intake import Intake
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 1
+REFUSED_BYTES = 1024 * 1024
+"""How much more of a body that is too large is read, so that its sender sees the 413."""
 STOP_LOOK_SECONDS = 0.1
 _HEADER_LIMIT_BYTES = 16_384
 _TEXT_BODY = (
@@ -79,7 +81,11 @@ class FalcoHttpSource:
         self._listener = Listener(
             self._app(),
             self._address,
-            limits=Limits(self._settings.connection_limit, self._settings.read_timeout_seconds),
+            limits=Limits(
+                self._settings.connection_limit,
+                self._settings.read_timeout_seconds,
+                self._settings.body_limit_bytes + REFUSED_BYTES,
+            ),
             tls=self._tls,
             reject=self._reject,
         )

@@ -48,12 +48,14 @@ class Process:
 
     def __init__(self, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.log = log
-        with log.open("ab") as output:
+        self._command = list(map(str, command))
+        self._environment = {**os.environ, **(environment or {})}
+        self._start()
+
+    def _start(self) -> None:
+        with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                list(map(str, command)),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
+                self._command, stdout=output, stderr=subprocess.STDOUT, env=self._environment
             )
 
     @property
@@ -166,7 +168,8 @@ class Collector(Process):
                             }
                         }
                     },
-                    "exporters": {"file": {"path": str(self.file), "append": True}},
+                    # With rotation set the exporter writes unbuffered: what it accepted is on file, whatever kills it.
+                    "exporters": {"file": {"path": str(self.file), "rotation": {"max_megabytes": 10_000}}},
                     "service": {
                         "pipelines": {"logs": {"receivers": ["otlp"], "exporters": ["file"]}},
                         "telemetry": {"metrics": {"level": "none"}},
@@ -175,11 +178,20 @@ class Collector(Process):
             ),
             encoding="utf-8",
         )
-        log = directory / "collector.log"
-        before = log.read_text("utf-8").count("Everything is ready") if log.exists() else 0
-        super().__init__([binary, "--config", configuration], log)
-        wait_until(lambda: self.output.count("Everything is ready") > before or not self.alive(), "the collector runs")
+        self._starts = 0
+        super().__init__([binary, "--config", configuration], directory / "collector.log")
+
+    def _start(self) -> None:
+        super()._start()
+        self._starts += 1
+        wait_until(
+            lambda: self.output.count("Everything is ready") >= self._starts or not self.alive(), "the collector runs"
+        )
         assert self.alive(), self.output
+
+    def restart(self) -> None:
+        """Start it again, on the same ports and the same file."""
+        self._start()
 
     def records(self) -> list[dict[str, Any]]:
         """Every log record received so far, in OTLP's JSON form, each with its ``resource``."""

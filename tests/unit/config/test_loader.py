@@ -150,3 +150,9 @@ def test_a_mistake_in_the_environment_names_the_variable(variable: str, text: st
         load_config({}, {variable: text})
     assert variable in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_patterns_of_the_environment_may_hold_commas() -> None:
+    """A pattern is a line, so that a{1,2} is not cut in two and a secret left unmasked."""
+    environment = {"FALCO_REPORT_EXPORTER_REDACTION_PATTERNS": "AKIA[A-Z]{1,20}\ntoken=\\S+"}
+    assert load_config({}, environment).redaction.patterns == ("AKIA[A-Z]{1,20}", r"token=\S+")
