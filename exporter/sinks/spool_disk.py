@@ -155,9 +155,13 @@ class DiskStore:
         except sqlite3.Error as exc:
             if not _is_damage(exc):
                 raise _to_spool_error("read", self.path, exc) from exc
-            raise ChunkDamagedError(f"chunk {chunk_id} of {self.path} cannot be read ({exc}); its records are lost, and counted as damaged") from exc
+            raise ChunkDamagedError(
+                f"chunk {chunk_id} of {self.path} cannot be read ({exc}); its records are lost, and counted as damaged"
+            ) from exc
         if row is None or not _is_whole(*row):
-            raise ChunkDamagedError(f"chunk {chunk_id} of {self.path} is not what was written; its records are lost, and counted as damaged")
+            raise ChunkDamagedError(
+                f"chunk {chunk_id} of {self.path} is not what was written; its records are lost, and counted as damaged"
+            )
         return bytes(row[0])
 
     def delete(self, chunk_ids: Sequence[int]) -> None:
