@@ -20,9 +20,8 @@ def queries() -> list[str]:
     found = []
     for page in sorted(DOCS.rglob("*.md")):
         for block in re.findall(r"```promql\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
-            for part in re.split(r"^\s*$|^#.*$", block, flags=re.MULTILINE):
-                if part.strip():
-                    found.append(" ".join(part.split()))
+            parts = re.split(r"^\s*$|^#.*$", block, flags=re.MULTILINE)
+            found += [" ".join(part.split()) for part in parts if part.strip()]
     return found
 
 
