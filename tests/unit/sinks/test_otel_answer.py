@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -31,17 +32,17 @@ def test_http_statuses_mean_what_the_specification_says(status: int, verdict: Ve
 
 
 @pytest.mark.parametrize(
-    ("value", "least", "most"),
+    ("write", "least", "most"),
     [
-        ("7", 7.0, 7.0),
-        ("1.5", 1.5, 1.5),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True), 20.0, 61.0),
-        (format_datetime(datetime.now(UTC) - timedelta(seconds=60), usegmt=True), 0.0, 0.0),
+        (lambda: "7", 7.0, 7.0),
+        (lambda: "1.5", 1.5, 1.5),
+        (lambda: format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True), 20.0, 61.0),
+        (lambda: format_datetime(datetime.now(UTC) - timedelta(seconds=60), usegmt=True), 0.0, 0.0),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(value: str, least: float, most: float) -> None:
+def test_retry_after_is_seconds_or_a_date(write: Callable[[], str], least: float, most: float) -> None:
     """Both forms of RFC 9110."""
-    seconds = from_http(503, {"retry-after": value}, b"").retry_after_seconds
+    seconds = from_http(503, {"retry-after": write()}, b"").retry_after_seconds
     assert seconds is not None
     assert least <= seconds <= most
 
