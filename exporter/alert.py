@@ -112,6 +112,11 @@ class Alert:
             return self._derived(field)
         return None if value in _ABSENT_BY_FIELD.get(field, _ABSENT) else value
 
+    @property
+    def has_no_login(self) -> bool:
+        """Whether Falco says that no login session is attached: a daemon or a container started the process."""
+        return self.raw_fields.get("user.loginuid") in _NO_LOGIN
+
     def _derived(self, field: str) -> str | None:
         """Fields that every alert has although Falco does not list them."""
         if field == "evt.time":

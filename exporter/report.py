@@ -130,6 +130,8 @@ def _details(alert: Alert) -> tuple[tuple[str, str], ...]:
             others.append((field, value))
         else:
             named.append((rank, value))
+    if alert.has_no_login:
+        named.append((_RANKS["user.loginuid"], "none: no login session is attached"))
     named.sort()
     others.sort()
     return (*[(_LABELS[rank], value) for rank, value in named], *others)

@@ -15,7 +15,7 @@ from tests.reference import CONTEXT, FILE, fixture_entry, reference_alert, refer
 
 
 def test_details_are_in_order_of_reading_and_leave_out_what_is_absent() -> None:
-    """Host first, then named facts, then other fields by name; a login id of -1 is no fact."""
+    """Host first, then named facts, then other fields by name; a login id of -1 says that there is no session."""
     details = reference_report().details
     assert details[:3] == (
         ("Host", "mini-debian-lab"),
@@ -23,7 +23,7 @@ def test_details_are_in_order_of_reading_and_leave_out_what_is_absent() -> None:
         ("Executable", "/bin/event-generator"),
     )
     assert details[-1] == ("evt.type", "openat")
-    assert "Login id" not in dict(details)
+    assert dict(details)["Login id"] == "none: no login session is attached"
 
 
 def test_details_are_the_same_whatever_the_transport() -> None:
