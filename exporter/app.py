@@ -182,7 +182,7 @@ class App:
 
     def state(self) -> Sequence[StateRow]:
         """The landing page's table."""
-        rows = [StateRow(source.name, source.state, source.state == "up") for source in self.sources]
+        rows = [StateRow(source.name, _state_of(source), source.state == "up") for source in self.sources]
         if self.log_records is None:
             rows.append(StateRow("Log records", "off: set otlp.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT"))
             return rows
@@ -197,3 +197,9 @@ class App:
         )
         rows.append(StateRow("Queue", f"{status.queued_records} records, {status.queued_bytes} bytes, {where}"))
         return rows
+
+
+def _state_of(source: AnySource) -> str:
+    """The source's state, with Falco's version where it is known."""
+    version = source.falco_version if isinstance(source, FalcoGrpcSource) else ""
+    return f"{source.state}, Falco {version}" if version and source.state == "up" else source.state

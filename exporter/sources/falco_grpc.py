@@ -65,6 +65,8 @@ class FalcoGrpcSource:
         self._metrics = metrics
         self._silence_seconds = silence_seconds
         self._state = "connecting"
+        self.falco_version = ""
+        """What the target said it is at the last connect, e.g. ``0.43.1``; empty before the first."""
         self._was_up = False
         self._backoff_seconds = BACKOFF_FLOOR_SECONDS
         self._intake = Intake(target.label, metrics)
@@ -169,6 +171,7 @@ class FalcoGrpcSource:
     def _set_up(self, channel: grpc.Channel) -> None:
         """Ask for Falco's version and show the target as connected."""
         version = ask_version(channel)
+        self.falco_version = version.version
         self._metrics.set_falco_version(self.name, version.version, version.engine_version)
         if self._was_up:
             self._reconnects.inc()
