@@ -75,9 +75,9 @@ class App:
         self._threads: list[threading.Thread] = []
 
     def _log_records_sink(self) -> OtelLogsSink | None:
-        settings = with_environment(self.config.otlp, os.environ)
         if not otlp_enabled(self.config.otlp, os.environ):
             return None
+        settings = with_environment(self.config.otlp, os.environ)
         base = self.config.web.external_url.rstrip("/")
         return OtelLogsSink(
             settings,

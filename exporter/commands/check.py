@@ -23,10 +23,10 @@ def check(config: Config) -> int:
         for finding in diagnose(target):
             good = good and finding.level != "error"
             _say(style, finding.level, target.label, finding.text)
-    settings = with_environment(config.otlp, os.environ)
     if not otlp_enabled(config.otlp, os.environ):
         _say(style, "off", "OTLP", "off: set --otlp.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT to send log records")
     else:
+        settings = with_environment(config.otlp, os.environ)
         answer = check_endpoint(settings)
         good = good and answer.works
         _say(style, "ok" if answer.works else "error", f"OTLP {settings.endpoint}", answer.message)

@@ -1,0 +1,184 @@
+"""The parts put together: several sources at once, order of start and stop, readiness, the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from exporter.app import App
+from exporter.config.model import Catalog, Config, FalcoHttp, FalcoTarget, JsonLines, Metrics, Web
+from exporter.errors import CatalogError, ConfigError
+from exporter.pipeline import Handover
+from exporter.simulator.scenarios import demo_scenario, flood
+from exporter.simulator.server import FalcoSimulator
+from tests.integration.falco import wait_until
+
+LOOPBACK = Web(listen_address="127.0.0.1:0")
+
+
+@pytest.fixture(autouse=True)
+def _no_endpoint_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have OTEL_* set."""
+    for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@contextmanager
+def running(config: Config) -> Iterator[App]:
+    app = App(config)
+    app.start()
+    try:
+        yield app
+    finally:
+        app.close()
+        app.close()
+
+
+def fetch(app: App, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"{app.web.url}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as exc:
+        return exc.code, exc.read().decode()
+
+
+def counted(app: App) -> float:
+    return sum(
+        sample.value
+        for family in app.registry.collect()
+        for sample in family.samples
+        if sample.name == "falco_rule_events_total"
+    )
+
+
+def test_several_falcos_at_once(tmp_path: Path) -> None:
+    """Two targets and a file are read side by side; every alert is counted and each source is shown by name."""
+    first, second = (f"unix://{tmp_path}/{name}.sock" for name in ("a", "b"))
+    file = tmp_path / "alerts.jsonl"
+    file.write_text("".join(alert.to_json() + "\n" for alert in flood(10, 3 * 10**18)), encoding="utf-8")
+    config = Config(
+        targets=(FalcoTarget(first, "a"), FalcoTarget(second, "b")), json_lines=JsonLines(file=file), web=LOOPBACK
+    )
+    with FalcoSimulator(first) as one, FalcoSimulator(second, json_output=True) as two, running(config) as app:
+        one.emit(*flood(100, 1 * 10**18))
+        two.emit(*flood(50, 2 * 10**18))
+        wait_until(lambda: counted(app) == 160)
+        received = {
+            target: app.registry.get_sample_value("falco_exporter_alerts_received_total", {"target": target})
+            for target in ("a", "b", str(file))
+        }
+    assert received == {"a": 100, "b": 50, str(file): 10}
+
+
+def test_readiness_says_what_is_missing(tmp_path: Path) -> None:
+    """Without Falco /readyz fails and says what to do, /healthz does not; with it both are well."""
+    address = f"unix://{tmp_path}/falco.sock"
+    with running(Config(targets=(FalcoTarget(address),), web=LOOPBACK)) as app:
+        wait_until(lambda: "down" in str(app.not_ready()))
+        status, text = fetch(app, "/readyz")
+        assert status == 503
+        assert "falco.sock" in text
+        assert fetch(app, "/healthz")[0] == 200
+        with FalcoSimulator(address):
+            wait_until(lambda: fetch(app, "/readyz")[0] == 200)
+            assert "0.43.1" in fetch(app, "/")[1]
+
+
+def test_pages_show_the_reports(tmp_path: Path) -> None:
+    """On loopback the list and each report are served, and Markdown and JSON of it."""
+    address = f"unix://{tmp_path}/falco.sock"
+    with FalcoSimulator(address) as falco, running(Config(targets=(FalcoTarget(address),), web=LOOPBACK)) as app:
+        falco.emit(*demo_scenario(time.time_ns()))
+        wait_until(lambda: len(app.recent) == 35)
+        reference = next(alert for alert in app.recent.alerts() if alert.rule == "Clear Log Activities")
+        for suffix in ("", ".md", ".json"):
+            status, text = fetch(app, f"/reports/{reference.uid}{suffix}")
+            assert status == 200
+            assert "modest_brahmagupta" in text
+        assert "Clear Log Activities" in fetch(app, "/reports?rule=Clear+Log+Activities")[1]
+
+
+def test_the_end_of_the_input_is_the_end(tmp_path: Path) -> None:
+    """When every source has ended for good, ``wait`` returns; what was read has been counted."""
+    app = App(Config(json_lines=JsonLines(file=tmp_path / "unused"), web=LOOPBACK))
+    source = app.sources[0]
+
+    class Ending:
+        name, state = "ending", "up"
+
+        def run(self, handover: Handover, stop: threading.Event) -> None:
+            """Return at once, as standard input does when it is closed."""
+
+    app.sources = (Ending(),)  # type: ignore[assignment]
+    app.start()
+    waiting = threading.Thread(target=app.wait)
+    waiting.start()
+    waiting.join(10)
+    app.close()
+    assert not waiting.is_alive()
+    assert source.name.endswith("unused")
+
+
+def test_a_mistake_in_the_program_ends_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A source that raises is not swallowed: ``wait`` raises it, after it was logged."""
+    app = App(Config(json_lines=JsonLines(file=tmp_path / "unused"), web=LOOPBACK))
+
+    class Broken:
+        name, state = "broken", "up"
+
+        def run(self, handover: Handover, stop: threading.Event) -> None:
+            raise ZeroDivisionError("a mistake")
+
+    app.sources = (Broken(),)  # type: ignore[assignment]
+    app.start()
+    with pytest.raises(ZeroDivisionError):
+        app.wait()
+    app.close()
+    assert "broken: ended by a programming error" in caplog.text
+
+
+def test_a_port_in_use_is_said_and_nothing_is_left_running(tmp_path: Path) -> None:
+    """ConfigError names the address; no thread of ours remains."""
+    with running(Config(json_lines=JsonLines(file=tmp_path / "a"), web=LOOPBACK)) as app:
+        port = app.web.port
+        before = threading.active_count()
+        other = App(Config(json_lines=JsonLines(file=tmp_path / "b"), web=Web(listen_address=f"127.0.0.1:{port}")))
+        with pytest.raises(ConfigError, match=f"127.0.0.1:{port}"):
+            other.start()
+        assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    ("config", "error"),
+    [
+        (Config(http=FalcoHttp(address="nonsense"), web=LOOPBACK), ConfigError),
+        (Config(metrics=Metrics(extra_labels=("rule",)), web=LOOPBACK), ConfigError),
+        (Config(catalog=Catalog(directories=(Path("/nowhere"),)), web=LOOPBACK), CatalogError),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_starts(config: Config, error: type[Exception]) -> None:
+    """Building the application opens nothing and finds every mistake."""
+    before = threading.active_count()
+    with pytest.raises(error):
+        App(config)
+    assert threading.active_count() == before
+
+
+def test_rules_of_your_own_start_at_0(tmp_path: Path) -> None:
+    """A rules file given by a setting has its series before its first alert."""
+    rules = tmp_path / "mine.yaml"
+    rules.write_text("- rule: Mine\n  desc: d\n  condition: evt.type = open\n  output: x\n  priority: ALERT\n", "utf-8")
+    config = Config(json_lines=JsonLines(file=tmp_path / "a"), metrics=Metrics(rules_files=(rules,)), web=LOOPBACK)
+    app = App(replace(config))
+    labels = {"rule": "Mine", "priority": "Alert", "source": "syscall"}
+    assert app.registry.get_sample_value("falco_rule_events_total", labels) == 0
+    labels = {"rule": "Terminal shell in container", "priority": "Notice", "source": "syscall"}
+    assert app.registry.get_sample_value("falco_rule_events_total", labels) == 0

@@ -1,0 +1,113 @@
+"""Commands against running things: demo, check, health, run with standard input."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.cli import main
+from exporter.simulator.scenarios import reference_alert
+from exporter.simulator.server import FalcoSimulator
+from tests.e2e.processes import COMMAND, exporter
+from tests.integration.falco import wait_until
+
+
+@pytest.fixture
+def falco(tmp_path: Path) -> Iterator[FalcoSimulator]:
+    with FalcoSimulator(f"unix://{tmp_path}/falco.sock") as simulator:
+        yield simulator
+
+
+@pytest.fixture(autouse=True)
+def _no_endpoint_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("program", [[str(COMMAND)], [sys.executable, "-m", "exporter"]])
+def test_demo_once_does_the_main_job(program: list[str]) -> None:
+    """Installed command and module alike: the reference report, the metrics, exit 0, nothing on standard error."""
+    done = subprocess.run([*program, "demo", "--once"], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    for part in ("Falco Alert Report", "Rule      Clear Log Activities", "Summary of Detected Activity",
+                 "Possible Impact", "Mitigation Strategies", "Configuration Changes", "Command Line Commands",
+                 "Additional Recommendations"):  # fmt: skip
+        assert part in done.stdout
+    line = 'falco_rule_events_total{priority="Warning",rule="Clear Log Activities",source="syscall"} 1.0'
+    assert line in done.stdout.splitlines()
+    assert "\x1b" not in done.stdout
+
+
+def test_check_says_what_works(falco: FalcoSimulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a Falco that answers: its version, the shared queue explained, exit 0."""
+    assert main(["check", "--target", falco.address]) == 0
+    said = capsys.readouterr().out
+    assert "ok   configuration and catalog: valid" in said
+    assert "Falco 0.43.1 (engine 0.58.0) answers" in said
+    assert "one queue for all its gRPC clients" in said
+    assert "off  OTLP" in said
+
+
+def test_check_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without Falco and without collector: a line each with what to do, exit 1."""
+    arguments = ["--target", f"unix://{tmp_path}/none.sock", "--otlp.endpoint", "http://127.0.0.1:9"]
+    assert main(["check", *arguments, "--otlp.protocol", "grpc"]) == 1
+    said = capsys.readouterr().out
+    failures = [line for line in said.splitlines() if line.startswith("FAIL")]
+    assert len(failures) == 2
+    assert "none.sock" in failures[0]
+    assert "grpc" in failures[0]
+    assert "127.0.0.1:9" in failures[1]
+
+
+def test_health_asks_the_running_exporter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 while it answers, 1 with the reason once it does not."""
+    with exporter(tmp_path, "--target", f"unix://{tmp_path}/falco.sock") as running:
+        address = f"127.0.0.1:{running.port}"
+        assert main(["health", "--web.listen-address", address]) == 0
+    assert main(["health", "--web.listen-address", address]) == 1
+    assert "no answer" in capsys.readouterr().err
+
+
+def test_standard_input_is_read_to_its_end_and_the_exporter_ends(tmp_path: Path) -> None:
+    """``falco | falco-report-exporter run --stdin``: exit 0 after the last line."""
+    line = reference_alert().to_json() + "\n"
+    done = subprocess.run(
+        [COMMAND, "run", "--stdin", "--web.listen-address", "127.0.0.1:0"],
+        input=line * 3, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "stdin: the input has ended" in done.stderr
+
+
+def test_sigterm_drains_and_ends_with_0(falco: FalcoSimulator, tmp_path: Path) -> None:
+    """SIGTERM ends the exporter within seconds, without a traceback, and Falco can stop as well."""
+    with exporter(tmp_path, "--target", falco.address) as running:
+        running.await_ready()
+        begun = time.monotonic()
+        assert running.stop() == 0
+        assert time.monotonic() - begun < 5
+    assert "Traceback" not in running.output
+    assert falco.stop()
+
+
+def test_a_configuration_mistake_exits_2_before_anything_listens(tmp_path: Path) -> None:
+    """The installed command says the mistake on standard error."""
+    done = subprocess.run(
+        [COMMAND, "run", "--web.listen-address", "nonsense"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "falco-report-exporter: web.listen_address: found 'nonsense'" in done.stderr
+
+
+def test_a_version_is_shown_at_each_connect(falco: FalcoSimulator, tmp_path: Path) -> None:
+    """The log has one clear line, the metric the version."""
+    with exporter(tmp_path, "--target", falco.address) as running:
+        running.await_ready()
+        wait_until(lambda: "connected to Falco 0.43.1" in running.output)
+        assert running.total("falco_version_info") == 1

@@ -1,0 +1,64 @@
+"""The exporter's own log: one line an event, whatever stands in it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from exporter.logs import JsonFormatter, TextFormatter, configure_logging
+from tests.hostile import hostile_values
+
+
+def record(message: str, *arguments: object) -> logging.LogRecord:
+    return logging.LogRecord("exporter.sources.falco_grpc", logging.WARNING, "f", 1, message, arguments, None)
+
+
+@pytest.fixture
+def _restored() -> Iterator[None]:
+    """Leave the process's logging as it was."""
+    root, ours = logging.getLogger(), logging.getLogger("exporter")
+    before = (root.handlers[:], root.level, ours.level)
+    yield
+    root.handlers[:], root.level, ours.level = before
+
+
+@pytest.mark.parametrize("value", hostile_values())
+def test_a_hostile_value_stays_in_its_line(value: str) -> None:
+    """No value starts a line of its own, steers a terminal or hides a character, in either form."""
+    text = TextFormatter().format(record("%s: refused", value))
+    assert len(text.splitlines()) == 1
+    assert text.isprintable() or all(character.isprintable() for character in text)
+    line = JsonFormatter().format(record("%s: refused", value))
+    assert line.isascii()
+    assert len(line.splitlines()) == 1
+    assert json.loads(line)["message"] == f"{value}: refused"
+
+
+def test_a_line_says_when_how_grave_and_where() -> None:
+    """Time in UTC with milliseconds, level, module, message."""
+    one = record("up")
+    one.created = 1_769_860_800.25
+    assert TextFormatter().format(one) == "2026-01-31T12:00:00.250Z WARNING sources.falco_grpc: up"
+    assert json.loads(JsonFormatter().format(one)) == {
+        "time": "2026-01-31T12:00:00.250Z",
+        "level": "warning",
+        "logger": "exporter.sources.falco_grpc",
+        "message": "up",
+    }
+
+
+@pytest.mark.usefixtures("_restored")
+def test_the_level_is_ours_and_others_are_quiet() -> None:
+    """Below the level nothing is written; libraries speak from warnings on."""
+    stream = io.StringIO()
+    configure_logging("info", "text", stream)
+    logging.getLogger("exporter.app").info("shown")
+    logging.getLogger("exporter.app").debug("hidden")
+    logging.getLogger("aiohttp.access").info("hidden")
+    logging.getLogger("aiohttp.server").warning("shown too")
+    lines = stream.getvalue().splitlines()
+    assert [line.split(" ", 1)[1] for line in lines] == ["INFO app: shown", "WARNING aiohttp.server: shown too"]
