@@ -1,0 +1,1 @@
+"""Measurements of the exporter: ``make bench``. README.md has the table."""

@@ -1,0 +1,84 @@
+"""A simulated Falco as a process that emits on command, so that a measurement knows when its alerts were there.
+
+Reads one command a line from standard input and answers each with one JSON line:
+
+- ``backlog N``: queue N alerts at once;
+- ``hosts N``: queue one alert for each of N hosts;
+- ``rate N SECONDS``: emit N alerts a second for so long, each stamped when it is emitted;
+- ``drained``: wait until the queue is empty, and say when that was.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+
+from exporter.simulator.alerts import stamp
+from exporter.simulator.fast import FastFalco
+from exporter.simulator.scenarios import flood_messages
+from exporter.simulator.server import FalcoSimulator
+
+SLICE_SECONDS = 0.002
+LOOK_SECONDS = 0.002
+
+
+def of_host(message: bytes, name: str) -> bytes:
+    """Give a message another ``hostname`` (field 7); in protobuf the last value of a field counts."""
+    host = name.encode()
+    return b"".join((message, b"\x3a", bytes((len(host),)), host))
+
+
+def run_backlog(falco: FastFalco | FalcoSimulator, count: int) -> None:
+    """Queue ``count`` alerts."""
+    now_ns = time.time_ns()
+    falco.emit_raw([stamp(message, now_ns + number) for number, message in enumerate(islice(flood_messages(), count))])
+
+
+def run_hosts(falco: FastFalco | FalcoSimulator, count: int) -> None:
+    """Queue one alert of one rule for each of ``count`` hosts."""
+    message = next(flood_messages())
+    now_ns = time.time_ns()
+    falco.emit_raw([stamp(of_host(message, f"worker-{number:05d}"), now_ns) for number in range(count)])
+
+
+def run_rate(falco: FastFalco | FalcoSimulator, messages: Iterator[bytes], *, rate: float, seconds: float) -> int:
+    """Emit at the rate; a late slice is made up for by the next one. Returns how many were emitted."""
+    begun = time.monotonic()
+    emitted = 0
+    while (passed := time.monotonic() - begun) < seconds:
+        due = int(passed * rate) - emitted
+        falco.emit_raw([stamp(message, time.time_ns()) for message in islice(messages, due)])
+        emitted += due
+        time.sleep(SLICE_SECONDS)
+    return emitted
+
+
+def answer(falco: FastFalco | FalcoSimulator, words: list[str]) -> dict[str, float]:
+    """Carry out one command."""
+    emitted = 0
+    if words[0] == "rate":
+        emitted = run_rate(falco, flood_messages(), rate=float(words[1]), seconds=float(words[2]))
+    elif words[0] == "drained":
+        while falco.queued:
+            time.sleep(LOOK_SECONDS)
+    else:
+        {"backlog": run_backlog, "hosts": run_hosts}[words[0]](falco, int(words[1]))
+        emitted = int(words[1])
+    return {"at": time.time(), "emitted": emitted, "queued": falco.queued}
+
+
+def main() -> None:
+    """Serve on the address given until the input ends; ``--faithful`` on grpc's own server, which is slower."""
+    kind = FalcoSimulator if "--faithful" in sys.argv else FastFalco
+    falco = kind(sys.argv[1]).start()
+    print(json.dumps({"at": time.time()}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(falco, line.split())), flush=True)
+    falco.stop()
+
+
+if __name__ == "__main__":
+    main()

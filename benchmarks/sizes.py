@@ -1,0 +1,23 @@
+"""How much is measured: the whole, or just enough to see that everything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Alerts, runs and seconds of a measurement."""
+
+    alerts: int
+    runs: int
+    stage_alerts: int
+    idle_seconds: float
+    live_seconds: float
+    series: tuple[int, ...]
+
+
+FULL = Sizes(
+    alerts=60_000, runs=3, stage_alerts=20_000, idle_seconds=10.0, live_seconds=6.0, series=(100, 1_000, 10_000)
+)
+SMOKE = Sizes(alerts=2_000, runs=1, stage_alerts=500, idle_seconds=0.5, live_seconds=0.5, series=(100,))

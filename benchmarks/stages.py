@@ -1,0 +1,203 @@
+"""What each part of the hot path costs, in a process of its own.
+
+CPU of the process, not wall time, over batches as the gRPC source hands them over.
+The collector of garbage is set as the program sets it.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from benchmarks.processes import Program, start_falco, start_receiver
+from benchmarks.results import PER_ALERT, Result
+from benchmarks.sizes import FULL, SMOKE, Sizes
+from exporter.alert import Alert, Priority
+from exporter.app import COLLECTION_THRESHOLD
+from exporter.catalog.catalog import Catalog, load_catalog
+from exporter.catalog.describe import describe
+from exporter.config.model import FalcoTarget, Metrics, Otlp, Queue
+from exporter.pipeline import Pipeline
+from exporter.reporter import Reporter
+from exporter.sinks.otel.budget import Budget
+from exporter.sinks.otel.encode import RecordEncoder
+from exporter.sinks.otel.envelope import Envelope, to_entry, to_resource
+from exporter.sinks.otel.sender import BATCH_RECORDS
+from exporter.sinks.otel.sink import to_client
+from exporter.sinks.prometheus import KnownRule, PrometheusSink
+from exporter.sinks.recent import RecentSink
+from exporter.sinks.spool import Spool
+from exporter.simulator.alerts import stamp
+from exporter.simulator.scenarios import flood_messages
+from exporter.sources import decode
+from exporter.sources.falco_grpc import BATCH_ALERTS
+from exporter.sources.falco_grpc_channel import GetPoller, open_channel
+
+RUNS = 5
+
+
+def cost(work: Callable[[], object], count: int, runs: int = RUNS) -> float:
+    """CPU of one alert in µs: the median of several runs of ``work``, which handles ``count`` alerts."""
+    seconds = []
+    for _ in range(runs):
+        begun = time.process_time()
+        work()
+        seconds.append(time.process_time() - begun)
+    return statistics.median(seconds) / count * 1e6
+
+
+def in_batches(items: Sequence[Alert], size: int) -> list[Sequence[Alert]]:
+    """Split as the source hands over."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def each(take: Callable[[Sequence[Alert]], object], batches: Sequence[Sequence[Alert]]) -> Callable[[], None]:
+    """Return work that gives every batch to ``take``."""
+
+    def work() -> None:
+        for batch in batches:
+            take(batch)
+
+    return work
+
+
+class Stages:
+    """Alerts of the flood, and every part that they pass."""
+
+    def __init__(self, sizes: Sizes, address: str) -> None:
+        self.count = sizes.stage_alerts
+        self.address = address
+        now_ns = time.time_ns()
+        self.messages = [stamp(message, now_ns + 1_003 * n) for n, message in self._numbered()]
+        self.alerts = [decode.from_grpc(message) for message in self.messages]
+        self.batches = in_batches(self.alerts, BATCH_ALERTS)
+        self.catalog = load_catalog()
+        self.reporter = Reporter(self.catalog)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(COLLECTION_THRESHOLD, 20, 20)
+
+    def _numbered(self) -> Iterator[tuple[int, bytes]]:
+        return enumerate(islice(flood_messages(), self.count))
+
+    def measure(self) -> Iterator[tuple[str, str, float]]:
+        """Yield key, what it is and µs an alert."""
+        size = sum(map(len, self.messages)) / self.count
+        yield "receive", "receive (`get`, raw bytes)", self._receive(lambda _: None)
+        yield "decode", f"decode ({size:,.0f}-byte messages)", self._cost_of_messages(decode.from_grpc)
+        yield "pipeline", "pipeline (no sinks)", cost(each(Pipeline([]).deliver, self.batches), self.count)
+        yield "prometheus", "Prometheus sink", self._sink(self._prometheus(self.catalog))
+        yield "recent", "recent reports", self._sink(RecentSink(1_000))
+        yield "uid", "uid", cost(lambda: [alert.uid for alert in self.alerts], self.count)
+        yield "report", "report", cost(lambda: [self.reporter.report_for(a) for a in self.alerts], self.count)
+        yield from self._log_records()
+
+    def _receive(self, take: Callable[[bytes], object]) -> float:
+        with start_falco(self.address) as falco:
+            channel = open_channel(FalcoTarget(self.address))
+            poller = GetPoller(channel)
+            seconds = []
+            for _ in range(RUNS):
+                falco.ask(f"backlog {self.count}")
+                begun, received = time.process_time(), 0
+                while received < self.count:
+                    for raw in poller.poll():
+                        take(raw)
+                        received += 1
+                seconds.append(time.process_time() - begun)
+            channel.close()
+        return statistics.median(seconds) / self.count * 1e6
+
+    def _cost_of_messages(self, read: Callable[[bytes], object]) -> float:
+        def work() -> None:
+            for message in self.messages:
+                read(message)
+
+        return cost(work, self.count)
+
+    def _sink(self, sink: PrometheusSink | RecentSink) -> float:
+        return cost(each(sink.write, self.batches), self.count)
+
+    @staticmethod
+    def _prometheus(catalog: Catalog) -> PrometheusSink:
+        rules = [KnownRule(f.rule, Priority.from_label(f.priority), f.source) for f in catalog.rules.values()]
+        return PrometheusSink(
+            Metrics(),
+            registry=CollectorRegistry(),
+            rules=rules,
+            describe=lambda rule, source: describe(catalog, rule, source),
+        )
+
+    def _log_records(self) -> Iterator[tuple[str, str, float]]:
+        settings = Otlp()
+        budget = Budget(settings.record_limit_bytes, settings.attribute_limit, lambda: None)
+        bare = RecordEncoder(budget, report_for=None)
+        yield "encode_bare", "encode, without advice", cost(lambda: [*map(bare.encode, self.alerts)], self.count)
+        full = RecordEncoder(budget, report_for=self.reporter.report_for)
+        yield "encode", "report and encode, with advice", cost(lambda: [*map(full.encode, self.alerts)], self.count)
+        entries = [to_entry(full.encode(alert)) for alert in self.alerts]
+        chunks = [b"".join(entries[n : n + BATCH_ALERTS]) for n in range(0, len(entries), BATCH_ALERTS)]
+        yield "queue", "queue in memory, in and out", self._queue(chunks, Queue())
+        with tempfile.TemporaryDirectory() as directory:
+            yield "queue_disk", "queue on disk, in and out", self._queue(chunks, Queue(directory=Path(directory)))
+        yield (
+            "send",
+            f"send (OTLP gRPC, {sum(map(len, entries)) / self.count / 1024:.1f} KiB a record)",
+            self._send(chunks),
+        )
+
+    def _queue(self, chunks: Sequence[bytes], settings: Queue) -> float:
+        spool = Spool(settings, on_drop=lambda reason, records: None)
+        spool.open()
+
+        def work() -> None:
+            for chunk in chunks:
+                spool.append(chunk, BATCH_ALERTS)
+                if spool.records >= BATCH_RECORDS:
+                    spool.take(BATCH_RECORDS, 1 << 30)
+                    spool.release()
+
+        found = cost(work, self.count)
+        spool.close()
+        return found
+
+    def _send(self, chunks: Sequence[bytes]) -> float:
+        with start_receiver() as receiver:
+            client = to_client(Otlp(endpoint=f"http://127.0.0.1:{receiver.first['port']}", protocol="grpc"))
+            envelope = Envelope(to_resource())
+            per_request = max(BATCH_RECORDS // BATCH_ALERTS, 1)
+
+            def work() -> None:
+                for start in range(0, len(chunks), per_request):
+                    client.send(envelope.request(chunks[start : start + per_request]), BATCH_RECORDS)
+
+            found = cost(work, self.count)
+            client.close()
+        return found
+
+
+def measure_stages(sizes: Sizes, address: str) -> Iterator[Result]:
+    """Measure every stage in a fresh process."""
+    smoke = ["--smoke"] if sizes == SMOKE else []
+    with Program([sys.executable, "-m", "benchmarks.stages", address, *smoke]) as program:
+        for key, what, value in program.first["stages"]:
+            yield Result(f"stage.{key}", f"stage: {what}", value, PER_ALERT)
+
+
+def main() -> None:
+    """Print every stage's cost as one JSON line."""
+    sizes = SMOKE if "--smoke" in sys.argv else FULL
+    print(json.dumps({"stages": list(Stages(sizes, sys.argv[1]).measure())}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""The whole way as processes: simulated Falco, the installed exporter, an OTLP receiver."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks.processes import Exporter, Program, cpu_seconds, start_falco, start_receiver
+from benchmarks.results import PER_ALERT, Result
+from benchmarks.sizes import Sizes
+
+RECEIVED = "falco_exporter_alerts_received_total"
+EXPORTED = "falco_exporter_log_records_exported_total"
+
+
+def median_of(runs: int, measure: Callable[[], tuple[float, ...]]) -> list[float]:
+    """Measure so often; return the median of each number."""
+    return [statistics.median(column) for column in zip(*[measure() for _ in range(runs)], strict=True)]
+
+
+def measure_yardstick(sizes: Sizes, address: str) -> Iterator[Result]:
+    """The plain loop, and what the simulator spent on it."""
+    count = sizes.alerts
+
+    def once() -> tuple[float, ...]:
+        with start_falco(address) as falco:
+            falco.ask(f"backlog {count}")
+            falco_before = cpu_seconds(falco.pid)
+            with Program([sys.executable, "-m", "benchmarks.plain_loop", address, str(count)]) as loop:
+                found = loop.first
+            falco_cpu = cpu_seconds(falco.pid) - falco_before
+        return found["cpu"] / count * 1e6, count / (found["ended_at"] - found["begun_at"]), falco_cpu / count * 1e6
+
+    cpu, rate, falco_cpu = median_of(sizes.runs, once)
+    yield Result("yardstick.cpu", "plain Python loop, metrics only", cpu, PER_ALERT)
+    yield Result("yardstick.rate", "plain Python loop, from a backlog", rate, "alerts/s")
+    yield Result("simulator.cpu", "what the simulated Falco spends on an alert", falco_cpu, PER_ALERT)
+    yield Result("simulator.rate", "what the simulated Falco can send at most, by its CPU", 1e6 / falco_cpu, "alerts/s")
+
+
+def measure_way(sizes: Sizes, address: str) -> Iterator[Result]:
+    """CPU and alerts a second of the installed command."""
+    yield from _metrics_only(sizes, address, pages=False)
+    yield from _metrics_only(sizes, address, pages=True)
+    with start_receiver() as receiver, tempfile.TemporaryDirectory() as directory:
+        endpoint = f"http://127.0.0.1:{receiver.first['port']}"
+        options = ("--otlp.endpoint", endpoint)
+        yield from _with_otlp(sizes, address, "otlp_bare", "without advice", (*options, "--no-otlp.advice"), None)
+        yield from _with_otlp(sizes, address, "otlp", "with advice", options, 60)
+        on_disk = (*options, "--queue.directory", str(Path(directory) / "queue"))
+        yield from _with_otlp(sizes, address, "otlp_disk", "with advice, queue on disk", on_disk, 60)
+
+
+def _metrics_only(sizes: Sizes, address: str, *, pages: bool) -> Iterator[Result]:
+    def once() -> tuple[float, ...]:
+        with start_falco(address) as falco, Exporter(address, pages=pages) as exporter:
+            exporter.await_status("/readyz")
+            return drain(falco, exporter, sizes.alerts, RECEIVED)
+
+    cpu, rate = median_of(sizes.runs, once)
+    key = "way.pages" if pages else "way.metrics"
+    what = "metrics and report pages" if pages else "metrics only"
+    yield Result(f"{key}.cpu", f"exporter, {what}", cpu, PER_ALERT, None if pages else 20)
+    yield Result(f"{key}.rate", f"exporter, {what}, from a backlog", rate, "alerts/s")
+
+
+def _with_otlp(
+    sizes: Sizes, address: str, key: str, what: str, options: tuple[str, ...], budget: float | None
+) -> Iterator[Result]:
+    def once() -> tuple[float, ...]:
+        with start_falco(address) as falco, Exporter(address, *options) as exporter:
+            exporter.await_status("/readyz")
+            cpu, rate = drain(falco, exporter, sizes.alerts, EXPORTED)
+            return cpu, rate, exporter.resident_mib
+
+    cpu, rate, resident = median_of(sizes.runs, once)
+    yield Result(f"way.{key}.cpu", f"exporter, metrics and OTLP {what}", cpu, PER_ALERT, budget)
+    yield Result(f"way.{key}.rate", f"exporter, metrics and OTLP {what}, from a backlog", rate, "alerts/s")
+    yield Result(f"memory.{key}", f"resident after that, OTLP {what}", resident, "MiB")
+
+
+def drain(falco: Program, exporter: Exporter, count: int, metric: str) -> tuple[float, ...]:
+    """Let the exporter take a backlog; return its CPU an alert (µs) and alerts a second.
+
+    The first scrapes and the first alerts of each kind are out of the way before.
+    """
+    warm = max(count // 20, 100)
+    falco.ask(f"backlog {warm}")
+    exporter.await_total(metric, warm)
+    before = exporter.cpu
+    begun = falco.ask(f"backlog {count}")
+    drained = falco.ask("drained")
+    exporter.await_total(metric, warm + count)
+    # The backlog is queued as one, so that its first alert was taken just after.
+    return (exporter.cpu - before) / count * 1e6, count / max(drained["at"] - begun["at"], 1e-3)
+
+
+def measure_idle(sizes: Sizes, address: str) -> Iterator[Result]:
+    """What exporter and simulator use while nothing happens."""
+    with start_falco(address) as falco, Exporter(address) as exporter:
+        exporter.await_status("/readyz")
+        time.sleep(1.0)
+        before, falco_before, begun = exporter.cpu, cpu_seconds(falco.pid), time.monotonic()
+        time.sleep(sizes.idle_seconds)
+        passed = time.monotonic() - begun
+        own, falcos = exporter.cpu - before, cpu_seconds(falco.pid) - falco_before
+    yield Result("idle.exporter", "exporter, idle", own / passed * 100, "% of a core", 1.5)
+    yield Result("idle.falco", "simulated Falco, asked by an idle exporter", falcos / passed * 100, "% of a core")
+
+
+def measure_start(sizes: Sizes, address: str) -> Iterator[Result]:
+    """From the start of the process to its first answers."""
+
+    def once() -> tuple[float, ...]:
+        with Exporter(address) as exporter:
+            alive = exporter.await_status("/healthz")
+            ready = exporter.await_status("/readyz")
+            return alive, ready, exporter.cpu, exporter.resident_mib
+
+    with start_falco(address):
+        alive, ready, cpu, resident = median_of(sizes.runs + 2, once)
+    yield Result("start.alive", "start to the first answer on /healthz", alive, "s")
+    yield Result("start.ready", "start to ready (connected to Falco)", ready, "s", 1.0)
+    yield Result("start.cpu", "CPU of a start", cpu, "s")
+    yield Result("memory.start", "resident after the start", resident, "MiB")
