@@ -9,7 +9,7 @@ from pathlib import Path
 
 from exporter.alert import Alert, Priority
 from exporter.catalog.catalog import Catalog, load_catalog
-from exporter.catalog.checks import check_catalog
+from exporter.catalog.checks import CHECKS, check_catalog
 from exporter.catalog.checks.samples import plain
 from exporter.catalog.index import CONTAINER_FIELDS, RuleFacts, read_rules_file
 from exporter.commands.report import writer
@@ -82,15 +82,21 @@ def _example_alert(catalog: Catalog, rule: str) -> Alert:
 def validate(directories: Sequence[Path]) -> int:
     """Print every finding of the checks; return 1 where there is one, else 0. Raises CatalogError."""
     catalog = load_catalog(directories)
-    if sys.stderr.isatty():
-        print(f"Checking {len(catalog.entries)} entries …", file=sys.stderr)
-    findings = check_catalog(catalog)
+    findings = check_catalog(catalog, progress=_show_progress)
+    _show_progress("", len(CHECKS))
     for finding in findings:
         print(visible(str(finding)))
     style = Style(sys.stdout)
     count = f"{len(catalog.entries)} entries and {len(catalog.procedures)} procedures"
     print(style.red(f"{count}: {len(findings)} findings") if findings else style.green(f"{count}: no findings"))
     return 1 if findings else 0
+
+
+def _show_progress(name: str, done: int) -> None:
+    """One line that is written over, at a terminal alone."""
+    if sys.stderr.isatty():
+        text = f"Checking the catalog: {name} ({done + 1} of {len(CHECKS)}) …" if name else ""
+        print(f"\r{text:<60}", end="" if name else "\r", file=sys.stderr, flush=True)
 
 
 def coverage(rules_files: Sequence[Path], directories: Sequence[Path], *, minimum_percent: float = 100.0) -> int:

@@ -7,6 +7,8 @@ module with one function from a catalog to findings; none knows another.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from exporter.catalog.catalog import Catalog
 from exporter.catalog.checks.attack import check_attack
 from exporter.catalog.checks.fields import check_fields
@@ -36,6 +38,12 @@ CHECKS = (
 )
 
 
-def check_catalog(catalog: Catalog) -> list[Finding]:
-    """Return every finding, by place."""
-    return sorted({finding for check in CHECKS for finding in check(catalog)})
+def check_catalog(
+    catalog: Catalog, *, progress: Callable[[str, int], None] = lambda _name, _done: None
+) -> list[Finding]:
+    """Return every finding, by place. ``progress`` is told each check's name and how many are done before it."""
+    findings: set[Finding] = set()
+    for done, check in enumerate(CHECKS):
+        progress(check.__name__.removeprefix("check_"), done)
+        findings.update(check(catalog))
+    return sorted(findings)
