@@ -147,6 +147,11 @@ class ServeGrpcSink:
                     self._gotten.popleft()
                     self._dropped.inc()
 
+    def is_asked(self) -> bool:
+        """Whether anybody reads: a stream is open, or somebody has called ``get`` lately."""
+        with self._lock:
+            return bool(self._subscribers) or self._gotten is not None
+
     def close(self, deadline_seconds: float) -> None:
         """End every stream once it has been given what waits for it."""
         self._stopping.set()

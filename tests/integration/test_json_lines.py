@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from exporter.alert import Alert
 from exporter.config.model import JsonLines
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources.json_lines import JsonLinesSource, LineSplitter, StandardInput
+from tests.integration.falco import wait_until
 
 
 class Kept:
@@ -46,13 +46,6 @@ def line(number: int) -> str:
 
 def lines(numbers: range) -> str:
     return "".join(line(number) for number in numbers)
-
-
-def until(condition: Callable[[], bool], timeout_seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.005)
 
 
 @contextmanager
@@ -101,7 +94,7 @@ def test_bad_lines_are_counted_and_skipped(settings: JsonLines) -> None:
     append(settings, "no json\n\n" + line(1))
     kept = Kept()
     with running(settings, kept) as registry:
-        until(lambda: kept.numbers == [1])
+        wait_until(lambda: kept.numbers == [1])
         labels = {"target": str(settings.file), "reason": "malformed"}
         assert registry.get_sample_value("falco_exporter_decode_errors_total", labels) == 1
         assert registry.get_sample_value("falco_exporter_alerts_received_total", {"target": str(settings.file)}) == 2
@@ -113,11 +106,11 @@ def test_a_file_is_followed_through_rotation(settings: JsonLines) -> None:
     append(settings, lines(range(10)))
     kept = Kept()
     with running(settings, kept):
-        until(lambda: len(kept.alerts) == 10)
+        wait_until(lambda: len(kept.alerts) == 10)
         append(settings, lines(range(10, 20)))
         settings.file.rename(settings.file.with_suffix(".1"))
         append(settings, lines(range(20, 30)))
-        until(lambda: len(kept.alerts) == 30)
+        wait_until(lambda: len(kept.alerts) == 30)
     assert kept.numbers == list(range(30))
 
 
@@ -127,11 +120,11 @@ def test_a_truncated_file_is_read_from_its_start(settings: JsonLines) -> None:
     append(settings, lines(range(20)))
     kept = Kept()
     with running(settings, kept):
-        until(lambda: len(kept.alerts) == 20)
+        wait_until(lambda: len(kept.alerts) == 20)
         os.truncate(settings.file, 0)
-        until(lambda: settings.file is not None and settings.file.stat().st_size == 0)
+        wait_until(lambda: settings.file is not None and settings.file.stat().st_size == 0)
         append(settings, line(20))
-        until(lambda: len(kept.alerts) == 21)
+        wait_until(lambda: len(kept.alerts) == 21)
     assert kept.numbers == list(range(21))
 
 
@@ -140,10 +133,10 @@ def test_a_restart_goes_on_where_it_stopped(settings: JsonLines) -> None:
     append(settings, lines(range(10)) + line(10)[:20])
     first, second = Kept(), Kept()
     with running(settings, first):
-        until(lambda: len(first.alerts) == 10)
+        wait_until(lambda: len(first.alerts) == 10)
     append(settings, line(10)[20:] + lines(range(11, 15)))
     with running(settings, second):
-        until(lambda: len(second.alerts) == 5)
+        wait_until(lambda: len(second.alerts) == 5)
     assert first.numbers + second.numbers == list(range(15))
 
 
@@ -152,10 +145,10 @@ def test_another_file_is_read_from_its_start(settings: JsonLines) -> None:
     assert settings.file is not None
     append(settings, lines(range(10)))
     with running(settings, first := Kept()):
-        until(lambda: len(first.alerts) == 10)
+        wait_until(lambda: len(first.alerts) == 10)
     settings.file.write_text(lines(range(100, 120)), encoding="utf-8")
     with running(settings, second := Kept()):
-        until(lambda: len(second.alerts) == 20)
+        wait_until(lambda: len(second.alerts) == 20)
     assert second.numbers == list(range(100, 120))
 
 
@@ -165,7 +158,7 @@ def test_a_spoilt_memory_is_no_reason_to_stop(settings: JsonLines) -> None:
     settings.state_file.write_text("{", encoding="utf-8")
     append(settings, line(1))
     with running(settings, kept := Kept()):
-        until(lambda: kept.numbers == [1])
+        wait_until(lambda: kept.numbers == [1])
 
 
 @given(st.lists(st.binary(max_size=50).filter(lambda b: b"\n" not in b), max_size=20), st.integers(1, 30))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +15,14 @@ from prometheus_client import CollectorRegistry
 
 from exporter._proto import falco_version_pb2
 from exporter.alert import Alert, Priority
-from exporter.config.model import ServeGrpc
+from exporter.config.model import FalcoGrpc, FalcoTarget, ServeGrpc, TlsClient, TlsServer
 from exporter.errors import ConfigError
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.serve_grpc import ServeGrpcSink
 from exporter.sources.decode import from_grpc
+from exporter.sources.falco_grpc import FalcoGrpcSource
+from tests.integration.certificates import Authority
+from tests.integration.falco import KeepingSink, running, wait_until
 
 
 def alert(number: int) -> Alert:
@@ -27,13 +30,6 @@ def alert(number: int) -> Alert:
         1_700_000_000_000_000_000 + number, "R", Priority.NOTICE, "syscall", "h", f"n={number}",
         {"n": str(number), "odd": "a\n\u202e"}, ("a", "b"),
     )  # fmt: skip
-
-
-def until(condition: Callable[[], bool], timeout_seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.005)
 
 
 class Subscription:
@@ -94,11 +90,11 @@ def test_every_subscriber_gets_every_alert(sink: ServeGrpcSink, socket: Path, re
     """Two streams get the same alerts, equal to what was written, without a further request."""
     with grpc.insecure_channel(f"unix://{socket}") as channel:
         first, second = Subscription(channel), Subscription(channel)
-        until(lambda: subscribers(registry) == 2)
+        wait_until(lambda: subscribers(registry) == 2)
         written = [alert(number) for number in range(500)]
         sink.write(written[:250])
         sink.write(written[250:])
-        until(lambda: len(first.alerts) == len(second.alerts) == 500)
+        wait_until(lambda: len(first.alerts) == len(second.alerts) == 500)
         assert first.alerts == written
         assert second.alerts == written
         assert tuple(first.alerts[0].tags) == ("a", "b")
@@ -108,13 +104,13 @@ def test_a_half_closed_stream_ends(sink: ServeGrpcSink, socket: Path, registry: 
     """A client that has no more requests gets what waits and the end with OK."""
     with grpc.insecure_channel(f"unix://{socket}") as channel:
         subscription = Subscription(channel)
-        until(lambda: subscribers(registry) == 1)
+        wait_until(lambda: subscribers(registry) == 1)
         sink.write([alert(1)])
         subscription.half_close()
-        until(subscription.ended)
+        wait_until(subscription.ended)
         assert subscription.error is None
         assert [found.output for found in subscription.alerts] == ["n=1"]
-        until(lambda: subscribers(registry) == 0)
+        wait_until(lambda: subscribers(registry) == 0)
 
 
 def test_get_gives_what_came_since_the_last_get(sink: ServeGrpcSink, socket: Path) -> None:
@@ -143,16 +139,16 @@ def test_a_slow_subscriber_is_cut_off(sink: ServeGrpcSink, socket: Path, registr
     """One that does not read ends with CANCELLED and is counted; another goes on."""
     with grpc.insecure_channel(f"unix://{socket}") as slow, grpc.insecure_channel(f"unix://{socket}") as quick:
         unread = slow.stream_stream("/falco.outputs.service/sub")(_never_ending())
-        until(lambda: subscribers(registry) == 1)
+        wait_until(lambda: subscribers(registry) == 1)
         reader = Subscription(quick)
-        until(lambda: subscribers(registry) == 2)
+        wait_until(lambda: subscribers(registry) == 2)
         big = Alert(1, "R", Priority.NOTICE, "syscall", "h", "x" * 50_000, {}, ())
         count = 0
         cut_off = "falco_exporter_grpc_subscribers_cut_off_total"
         while registry.get_sample_value(cut_off) == 0 and count < 5_000:
             sink.write([big] * 10)
             count += 10
-            until(partial(reader.has, count))
+            wait_until(partial(reader.has, count))
         assert registry.get_sample_value(cut_off) == 1
         with pytest.raises(grpc.RpcError) as caught:
             list(unread)
@@ -193,10 +189,46 @@ def test_close_ends_open_streams(socket: Path) -> None:
     sink.start()
     with grpc.insecure_channel(f"unix://{socket}") as channel:
         subscription = Subscription(channel)
-        until(lambda: subscribers(registry) == 1)
+        wait_until(lambda: subscribers(registry) == 1)
         sink.write([alert(1)])
         begun = time.monotonic()
         sink.close(5.0)
         assert time.monotonic() - begun < 4
-        until(subscription.ended)
+        wait_until(subscription.ended)
         assert subscription.alerts == [alert(1)]
+
+
+@pytest.mark.parametrize("method", ["get", "sub"])
+def test_our_own_source_reads_it_over_mutual_tls(tmp_path: Path, method: str) -> None:
+    """On TCP a client with a certificate reads, by either call, alerts equal to what was written."""
+    authority = Authority(tmp_path)
+    server, client = authority.make_server(), authority.make_client()
+    tls = TlsServer(server.cert_file, server.key_file, authority.cert_file)
+    sink = ServeGrpcSink(ServeGrpc("localhost:0", tls=tls), SelfMetrics(CollectorRegistry()))
+    sink.start()
+    target = FalcoTarget(sink.address, tls=TlsClient(authority.cert_file, client.cert_file, client.key_file))
+    metrics = SelfMetrics(CollectorRegistry())
+    kept = KeepingSink()
+    written = [alert(number) for number in range(300)]
+    source = FalcoGrpcSource(target, FalcoGrpc(method=method), metrics)
+    with running(source, kept):
+        wait_until(lambda: source.state == "up")
+        wait_until(sink.is_asked)
+        sink.write(written)
+        wait_until(lambda: len(kept.alerts) == len(written))
+    sink.close(1.0)
+    assert kept.alerts == written
+
+
+def test_a_client_without_certificate_is_refused(tmp_path: Path) -> None:
+    """Nobody reads alerts over TCP without a certificate of the authority."""
+    authority = Authority(tmp_path)
+    server = authority.make_server()
+    tls = TlsServer(server.cert_file, server.key_file, authority.cert_file)
+    sink = ServeGrpcSink(ServeGrpc("localhost:0", tls=tls), SelfMetrics(CollectorRegistry()))
+    sink.start()
+    credentials = grpc.ssl_channel_credentials(authority.cert_file.read_bytes())
+    with grpc.secure_channel(sink.address, credentials) as channel, pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary("/falco.version.service/version")(b"", timeout=10)
+    sink.close(1.0)
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
