@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check e2e chaos format proto proto-check docs docs-check lock clean help
+.PHONY: demo test check e2e chaos format proto proto-check docs docs-check lock size clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -57,6 +57,9 @@ docs: $(READY)  ## write the generated reference pages
 
 docs-check: $(READY)  ## fail when a generated page is stale
 	$(BIN)/python tools/reference_docs.py --check
+
+size:  ## what the container image installs, in MiB
+	PYTHON=$(PYTHON) tools/installed_size.sh
 
 clean:  ## remove what `make` made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
