@@ -1,0 +1,133 @@
+"""A dashboard: its head, its variables, and panels placed line by line.
+
+Owns uids, links between the dashboards and the grid. Refuses gaps: the panels
+of a line fill Grafana's 24 columns.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard, DashboardLink, Row
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, DashboardLinkType, GridPos
+
+COLUMNS = 24
+SCHEMA_VERSION = 39
+"""Grafana 10.4's: the oldest that the dashboards are for. Newer ones migrate it when it is loaded."""
+OVERVIEW = "falco-overview"
+REPORTS = "falco-alert-reports"
+REPORTS_VICTORIALOGS = "falco-alert-reports-vlogs"
+RULE = "falco-rule-detail"
+HEALTH = "falco-exporter-health"
+TITLES = {
+    OVERVIEW: "Falco overview",
+    REPORTS: "Falco alert reports",
+    REPORTS_VICTORIALOGS: "Falco alert reports (VictoriaLogs)",
+    RULE: "Falco rule detail",
+    HEALTH: "Falco exporter health",
+}
+_LINKED = {
+    OVERVIEW: ("Overview", "What is happening: events, rules, hosts, techniques"),
+    REPORTS: ("Alert reports", "Single alerts with the whole report (needs Loki)"),
+    RULE: ("Rule detail", "One rule: meaning, rate, where it fires, tuning"),
+    HEALTH: ("Exporter health", "Sources, delivery, drops, cost"),
+}
+
+
+class Board:
+    """A dashboard under construction."""
+
+    def __init__(self, uid: str, purpose: str, *, time_from: str = "now-6h") -> None:
+        self._uid = uid
+        self._y = 0
+        self._id = 0
+        self._builder = (
+            Dashboard(TITLES[uid])
+            .uid(uid)
+            .description(purpose)
+            .tags(["falco"])
+            .timezone("browser")
+            .time(time_from, "now")
+            .refresh("1m")
+            .tooltip(DashboardCursorSync.CROSSHAIR)
+            .editable()
+        )
+        for other, (title, tooltip) in _LINKED.items():
+            if other != uid:
+                self._builder.link(_dashboard_link(other, title, tooltip))
+
+    def variables(self, *variables: Any) -> Board:
+        """Add variables, in the order in which they are shown."""
+        for variable in variables:
+            self._builder.with_variable(variable)
+        return self
+
+    def line(self, height: int, *panels: tuple[Any, int]) -> Board:
+        """Add panels side by side, each with its width; the widths make 24.
+
+        Raises:
+            ValueError: the widths do not make 24.
+        """
+        if sum(width for _, width in panels) != COLUMNS:
+            raise ValueError(f"{self._uid}, y {self._y}: widths make {sum(w for _, w in panels)}, expected {COLUMNS}")
+        x = 0
+        for panel, width in panels:
+            self._place(panel, GridPos(h=height, w=width, x=x, y=self._y))
+            x += width
+        self._y += height
+        return self
+
+    def columns(self, *stacks: tuple[int, list[tuple[Any, int]]]) -> Board:
+        """Add stacks of panels side by side: a stack has a width and panels with heights; all are equally high.
+
+        Raises:
+            ValueError: widths do not make 24, or heights differ.
+        """
+        heights = {sum(height for _, height in panels) for _, panels in stacks}
+        if len(heights) != 1 or sum(width for width, _ in stacks) != COLUMNS:
+            raise ValueError(f"{self._uid}, y {self._y}: heights {heights} differ or widths do not make {COLUMNS}")
+        x = 0
+        for width, panels in stacks:
+            y = self._y
+            for panel, height in panels:
+                self._place(panel, GridPos(h=height, w=width, x=x, y=y))
+                y += height
+            x += width
+        self._y += heights.pop()
+        return self
+
+    def heading(self, title: str) -> Board:
+        """Add a row's heading; what follows belongs to it."""
+        self._id += 1
+        self._builder.with_row(Row(title).id(self._id).grid_pos(GridPos(h=1, w=COLUMNS, x=0, y=self._y)))
+        self._y += 1
+        return self
+
+    def _place(self, panel: Any, position: GridPos) -> None:
+        self._id += 1
+        self._builder.with_panel(panel.id(self._id).grid_pos(position))
+
+    def to_json(self) -> str:
+        """Return the dashboard as Grafana imports it."""
+        document: dict[str, Any] = json.loads(json.dumps(self._builder.build(), cls=JSONEncoder))
+        document["schemaVersion"] = SCHEMA_VERSION
+        document["version"] = 1
+        document.pop("id", None)
+        return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _dashboard_link(uid: str, title: str, tooltip: str) -> DashboardLink:
+    return (
+        DashboardLink(title)
+        .type(DashboardLinkType.LINK)
+        .icon("dashboard")
+        .tooltip(tooltip)
+        .url(f"/d/{uid}")
+        .include_vars(True)
+        .keep_time(True)
+        .target_blank(False)
+        .as_dropdown(False)
+        .tags([])
+    )

@@ -1,0 +1,264 @@
+"""Falco overview: what is happening, from Prometheus alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grafana_foundation_sdk.builders.dashboard import FieldColor
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, FieldColorModeId
+
+from dashboards.generator import promql, variables
+from dashboards.generator.board import OVERVIEW, REPORTS, RULE, Board
+from dashboards.generator.panels import columns, merged, number, rows, stacked_bars
+from dashboards.generator.style import (
+    BAD,
+    DOUBTFUL,
+    GOOD,
+    PLAIN,
+    SEVERE,
+    bar_column,
+    column,
+    link,
+    links,
+    priority_column,
+    priority_colors,
+    prop,
+    thresholds,
+)
+
+_RULE_FIELD = '${__data.fields["Rule"]:percentencode}'
+KEPT = "${priority:queryparam}&${source:queryparam}&${host:queryparam}&${namespace:queryparam}&${__url_time_range}"
+TO_RULE = link("What this rule means", f"/d/{RULE}?var-rule={_RULE_FIELD}&{KEPT}&${{datasource:queryparam}}")
+TO_REPORTS = link("Its alerts, each with the report (Loki)", f"/d/{REPORTS}?var-rule={_RULE_FIELD}&{KEPT}")
+TO_PAGES = link("Its recent report pages", f"${{reports_url}}/reports?rule={_RULE_FIELD}")
+RULE_LINKS = links(TO_RULE, TO_REPORTS, TO_PAGES)
+_MEMORY = "7d"
+"""How far back a rule counts as seen before: a week, so that weekly jobs are not new each week."""
+
+
+def overview() -> Board:
+    """Return the dashboard."""
+    board = Board(OVERVIEW, "What Falco sees: how much, how grave, which rules, where, and what to do first.")
+    board.variables(
+        variables.prometheus(),
+        variables.priority(),
+        variables.source(),
+        variables.host(),
+        variables.namespace(),
+        variables.reports_url(),
+    )
+    board.line(4, *[(panel, 4) for panel in _numbers()])
+    board.line(10, (_over_time(), 14), (_severe(), 10))
+    board.line(10, (_top_rules(), 12), (_top("Hosts", "hostname"), 6), (_top("Namespaces", "k8s_ns_name"), 6))
+    board.line(9, (_new_rules(), 12), (_loud_rules(), 12))
+    board.line(8, (_attack("tactic"), 8), (_attack("technique"), 8), (_sources(), 8))
+    board.line(18, (_rules(), 24))
+    return board
+
+
+def _numbers() -> list[Any]:
+    severe = promql.FILTER.replace('"$priority"', '"$priority", priority=~"' + SEVERE + '"')
+    fired = f"count(count by (rule) ({promql.events_in_range('rule')})) or vector(0)"
+    last = f"max(falco_rule_last_event_timestamp_seconds{{{promql.RULE_FILTER}}}) * 1000"
+    return [
+        number("Events", "Events of the chosen priorities, sources, hosts and namespaces in the time range.").with_target(
+            promql.at_end(f"sum({promql.events_in_range('rule')}) or vector(0)")
+        ),
+        number("Critical and above", "Of these, the events of priority Critical, Alert or Emergency.")
+        .thresholds(thresholds((None, GOOD), (1, BAD)))
+        .with_target(promql.at_end(f"sum({promql.events_in_range('rule', severe)}) or vector(0)")),
+        number("Rules that fired", "How many different rules these events come from.").with_target(promql.at_end(fired)),
+        number("Hosts", "How many hosts they come from.").with_target(
+            promql.at_end(f"count({promql.events_in_range('hostname')}) or vector(0)")
+        ),
+        number(
+            "Last event",
+            "How long ago the latest event of the chosen priorities and sources happened, on any host. "
+            "Long silence can mean that Falco does not run: see Exporter health.",
+            unit="dateTimeFromNow",
+            empty="No event yet",
+        ).with_target(promql.at_end(last)),
+        number(
+            "Sources connected",
+            "Share of the exporter's sources of alerts that are connected. Below 100 %: something is not watched; "
+            "Exporter health says which.",
+            unit="percentunit",
+            empty="No exporter in this Prometheus",
+        )
+        .thresholds(thresholds((None, BAD), (1, GOOD)))
+        .with_target(promql.at_end("avg(falco_exporter_source_up)")),
+    ]
+
+
+def _over_time() -> Any:
+    panel = stacked_bars(
+        "Events by priority",
+        "Events per bar, gravest priority at the bottom. Click a priority in the legend to see it alone.",
+        empty="No events of the chosen priorities, sources, hosts and namespaces in this time range",
+    )
+    for index, (name, properties) in enumerate(priority_colors()):
+        selector = promql.FILTER.replace('priority=~"$priority"', f'priority=~"$priority", priority="{name}"')
+        panel.with_target(promql.over_time(promql.events_per_step("priority", selector), "{{priority}}", chr(65 + index)))
+        panel.override_by_name(name, properties)
+    return panel
+
+
+def _severe() -> Any:
+    selector = f'priority=~"$priority", priority=~"{SEVERE}", source=~"$source"'
+    last = f"max by (rule, priority) (falco_rule_last_event_timestamp_seconds{{{selector}}}) * 1000"
+    panel = rows(
+        "Last events, critical and above",
+        "Rules of priority Critical, Alert and Emergency, the latest event first, whatever the time range. "
+        "Click a rule for its meaning or its reports.",
+        empty="No event of priority Critical or above since the exporter started",
+    )
+    return columns(
+        panel.with_target(promql.instant(last)),
+        {
+            "Value": ("Latest", column(width=130, unit="dateTimeFromNow")),
+            "priority": ("Priority", priority_column()),
+            "rule": ("Rule", [*column(wrap=True), RULE_LINKS]),
+        },
+        sort=("Latest", True),
+    )
+
+
+def _top_rules() -> Any:
+    panel = rows("Rules", "Rules by events in the time range. Click one for its meaning or its reports.", empty="No events")
+    panel.with_target(promql.instant(f"topk(25, {promql.events_in_range('rule, priority')})"))
+    return columns(
+        panel,
+        {
+            "rule": ("Rule", [*column(wrap=True), RULE_LINKS]),
+            "priority": ("Priority", priority_column()),
+            "Value": ("Events", bar_column(width=200)),
+        },
+        sort=("Events", True),
+    )
+
+
+def _top(title: str, label: str) -> Any:
+    variable = {"hostname": "host", "k8s_ns_name": "namespace"}[label]
+    others = {"hostname": "namespace", "k8s_ns_name": "host"}[label]
+    heading = title[:-1]
+    only = link(
+        "Show only this one",
+        f"/d/{OVERVIEW}?var-{variable}=${{__value.raw:percentencode}}&${{priority:queryparam}}&${{source:queryparam}}"
+        f"&${{{others}:queryparam}}&${{datasource:queryparam}}&${{__url_time_range}}",
+    )
+    selector = promql.FILTER + (', k8s_ns_name!=""' if label == "k8s_ns_name" else "")
+    panel = rows(
+        title,
+        f"{title} by events in the time range. Click one to see it alone."
+        + (" Events outside Kubernetes are not among them." if label == "k8s_ns_name" else ""),
+        empty="No events" if label == "hostname" else "No events with a Kubernetes namespace",
+    )
+    panel.with_target(promql.instant(f"topk(25, {promql.events_in_range(label, selector)})"))
+    return columns(
+        panel,
+        {label: (heading, [*column(wrap=True), links(only)]), "Value": ("Events", bar_column(width=120))},
+        sort=("Events", True),
+    )
+
+
+def _new_rules() -> Any:
+    seen = f"max by (rule, priority) (falco_rule_last_event_timestamp_seconds{{{promql.RULE_FILTER}}}) * 1000"
+    before = f"max by (rule, priority) (last_over_time(falco_rule_info[{_MEMORY}] offset $__range))"
+    panel = rows(
+        "Rules that are new",
+        "Rules with an event in the time range and none in the week before it. After the first start of the exporter "
+        "every rule is new. One that stays here deserves a look: something happens that did not happen before.",
+        empty="No rule that was not seen in the week before this time range",
+    )
+    panel.with_target(promql.instant(f"({seen} unless {before}) > ${{__from}}"))
+    return columns(
+        panel,
+        {
+            "rule": ("Rule", [*column(wrap=True), RULE_LINKS]),
+            "priority": ("Priority", priority_column()),
+            "Value": ("Latest", column(width=140, unit="dateTimeFromNow")),
+        },
+        sort=("Latest", True),
+    )
+
+
+def _loud_rules() -> Any:
+    now = promql.events_in_range("rule, priority", promql.RULE_FILTER, metric=promql.RULE_EVENTS)
+    before = promql.events_before_range("rule, priority")
+    ratio = f"(({now}) >= 10) / clamp_min(({before}) or 0 * ({now}), 1)"
+    panel = merged(
+        rows(
+            "Rules that became louder",
+            "Rules with at least 10 events in the time range and more than three times as many as in the same time "
+            "before it. Hosts and namespaces are not told apart here.",
+            empty="No rule has three times as many events as in the same time before",
+        )
+    )
+    panel.with_target(promql.instant(f"topk(15, {ratio} > 3)", "A"))
+    panel.with_target(promql.instant(f"({now}) and ({ratio} > 3)", "B"))
+    return columns(
+        panel,
+        {
+            "rule": ("Rule", [*column(wrap=True), RULE_LINKS]),
+            "priority": ("Priority", priority_column()),
+            "Value #B": ("Events", column(width=80, align="right")),
+            "Value #A": ("Times as many", [*column(width=130, align="right"), prop("unit", "suffix:×"), prop("decimals", 0)]),
+        },
+        sort=("Times as many", True),
+    )
+
+
+def _attack(kind: str) -> Any:
+    label = f"mitre_{kind}"
+    info = f'max by (rule, source, {label}) (falco_rule_info{{{label}!=""}})'
+    events = promql.events_in_range("rule, source")
+    first = f'label_replace(({events}) * on (rule, source) group_left ({label}) {info}, "{kind}", "$1", "{label}", "([^,]+).*")'
+    heading = kind.capitalize()
+    page = link("Read about it at MITRE", "https://attack.mitre.org/techniques/${__value.raw}")
+    panel = rows(
+        f"ATT&CK {kind}s",
+        f"Events by MITRE ATT&CK {kind}, the first one of each rule; a rule can stand for several. "
+        "Rules without one (your own, Falco's internal ones) are not among them.",
+        empty=f"No events of rules with an ATT&CK {kind}",
+    )
+    panel.with_target(promql.instant(f"sum by ({kind}) ({first})"))
+    shown = [links(page)] if kind == "technique" else []
+    return columns(panel, {kind: (heading, shown), "Value": ("Events", bar_column(width=160))}, sort=("Events", True))
+
+
+def _sources() -> Any:
+    panel = rows("Event sources", "Events by Falco's event source: system calls, Kubernetes audit, cloud plugins.", empty="No events")
+    panel.with_target(promql.instant(promql.events_in_range("source")))
+    return columns(panel, {"source": ("Source", []), "Value": ("Events", bar_column(width=160))}, sort=("Events", True))
+
+
+def _rules() -> Any:
+    info_labels = "rule, priority, summary, impact, mitigation, mitre_technique, runbook"
+    info = f"max by ({info_labels}) (falco_rule_info{{{promql.RULE_FILTER}}})"
+    panel = merged(
+        rows(
+            "What the rules mean, and the first step against them",
+            "Every rule that had an event in the time range: what happened in general, what may follow, what to do first. "
+            "Rules that the catalog does not have are without words here; their reports have advice all the same. "
+            "Click a rule for its details, its alerts or its report pages (these need web.external_url).",
+            empty="No rule had an event in this time range",
+        )
+    )
+    panel.with_target(promql.instant(promql.events_in_range("rule, priority"), "A"))
+    panel.with_target(promql.instant(f"{info} and on (rule, priority) ({promql.events_in_range('rule, priority')})", "B"))
+    return columns(
+        panel,
+        {
+            "rule": ("Rule", [*column(width=190, wrap=True), RULE_LINKS]),
+            "priority": ("Priority", priority_column()),
+            "Value #A": ("Events", column(width=75, align="right")),
+            "summary": ("What happened", column(wrap=True)),
+            "impact": ("What may follow", column(wrap=True)),
+            "mitigation": ("First step", column(wrap=True)),
+            "runbook": ("Read on", [*column(width=80), links(link("Open", "${__value.raw}")), prop("mappings", _OPEN)]),
+        },
+        sort=("Events", True),
+    )
+
+
+_OPEN = [{"type": "regex", "options": {"pattern": "https?://.*", "result": {"text": "open", "index": 0}}}]

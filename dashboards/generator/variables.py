@@ -1,0 +1,96 @@
+"""Variables of the dashboards. The same thing has the same name everywhere, so that links carry it along."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders.dashboard import (
+    CustomVariable,
+    DatasourceVariable,
+    QueryVariable,
+    TextBoxVariable,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    VariableHide,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
+)
+
+from dashboards.generator.panels import PROMETHEUS
+from dashboards.generator.style import PRIORITIES
+
+ALL_OPTION = VariableOption(text="All", value="$__all", selected=True)
+ALL = VariableOption(text=["All"], value=["$__all"], selected=True)
+SOURCES = ("syscall", "k8s_audit", "aws_cloudtrail", "gcp_auditlog", "github", "okta", "internal")
+
+
+def data_source(name: str, plugin: str, label: str) -> DatasourceVariable:
+    """A choice of data sources of one kind."""
+    return DatasourceVariable(name).label(label).type(plugin).multi(False).include_all(False)
+
+
+def priority() -> CustomVariable:
+    """Priorities by name, gravest first."""
+    names = [name for name, _ in PRIORITIES]
+    options = [ALL_OPTION, *[VariableOption(text=name, value=name, selected=False) for name in names]]
+    return (
+        CustomVariable("priority").label("Priority").values(", ".join(names)).multi(True).include_all(True)
+        .all_value(".*").current(ALL).options(options)
+    )
+
+
+def open_choice(name: str, label: str, description: str, values: tuple[str, ...] = ()) -> CustomVariable:
+    """A choice whose values the data source cannot list: All, what is known, what a link brings or somebody types."""
+    options = [ALL_OPTION, *[VariableOption(text=value, value=value, selected=False) for value in values]]
+    return (
+        CustomVariable(name).label(label).description(description).values(", ".join(values)).multi(True)
+        .include_all(True).all_value(".*").current(ALL).options(options)
+    )
+
+
+def label_values(name: str, label: str, query: str, *, many: bool = True, hide: bool = False) -> QueryVariable:
+    """Values of a label in Prometheus, those of the time range."""
+    variable = (
+        QueryVariable(name).label(label).datasource(PROMETHEUS).query(query)
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).sort(VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
+        .multi(many).include_all(many)
+    )
+    if many:
+        variable.all_value(".*").current(ALL)
+    return variable.hide(VariableHide.HIDE_VARIABLE) if hide else variable
+
+
+def text(name: str, label: str, description: str, default: str = "") -> TextBoxVariable:
+    """Free text."""
+    return TextBoxVariable(name).label(label).description(description).default_value(default)
+
+
+def hidden_text(name: str, description: str, default: str = "") -> TextBoxVariable:
+    """Text that only links set."""
+    return text(name, name, description, default).hide(VariableHide.HIDE_VARIABLE)
+
+
+def prometheus() -> DatasourceVariable:
+    """Where the exporter's metrics are."""
+    return data_source("datasource", "prometheus", "Prometheus")
+
+
+def source() -> QueryVariable:
+    """Event sources that had events."""
+    return label_values("source", "Source", "label_values(falco_events_total, source)")
+
+
+def host() -> QueryVariable:
+    """Hosts that had events."""
+    return label_values("host", "Host", "label_values(falco_events_total, hostname)")
+
+
+def namespace() -> QueryVariable:
+    """Kubernetes namespaces that had events; All has events without one too."""
+    return label_values("namespace", "Namespace", 'label_values(falco_events_total{k8s_ns_name!=""}, k8s_ns_name)')
+
+
+def reports_url() -> QueryVariable:
+    """The address of the report pages, as the exporter knows it (web.external_url)."""
+    query = 'label_values(falco_exporter_addresses_info{external_url!=""}, external_url)'
+    return label_values("reports_url", "Report pages", query, many=False, hide=True)
+
