@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check e2e chaos format proto proto-check docs docs-check lock size clean help
+.PHONY: demo test check e2e chaos stack format proto proto-check docs docs-check lock size clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -36,6 +36,9 @@ e2e: $(READY)  ## run the installed command against real programs
 
 chaos: $(READY)  ## try to break it; prints what was sent, counted, delivered and dropped
 	$(BIN)/python -m pytest -m chaos tests/chaos
+
+stack: $(READY)  ## Prometheus, Alertmanager, a collector, the exporter and a simulated Falco on this machine
+	$(BIN)/python tools/stack.py
 
 format: $(READY)  ## format and mend what can be mended by itself
 	$(BIN)/ruff format .

@@ -40,3 +40,12 @@ def find_collector() -> Path:
     if not built:
         missing("no OpenTelemetry Collector is built; build one with tests/e2e/collector/build.sh .cache/collector")
     return built[-1]
+
+
+def find_compose() -> Path:
+    """Return the Docker Compose that ``tests/e2e/compose/build.sh`` built: ``$COMPOSE``, or the one in ``.cache``."""
+    named = os.environ.get("COMPOSE")
+    built = [Path(named)] if named else sorted((_COLLECTORS.parent / "compose").glob("docker-compose-*"))
+    if not built:
+        missing("no Docker Compose is built; build it with tests/e2e/compose/build.sh .cache/compose")
+    return built[-1]

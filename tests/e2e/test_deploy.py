@@ -1,0 +1,111 @@
+"""What is under deploy/ is accepted by the programs that read it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.e2e.programs import find_collector, find_compose, program
+
+pytestmark = pytest.mark.e2e
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+BUILDABLE = ("clickhouse", "file", "loki", "victorialogs")
+"""Configurations whose exporters are in the collector that the tests build."""
+UNBUILDABLE = ("elasticsearch", "opensearch")
+"""Their exporters' modules are not to be had where CI builds: read as YAML alone, and their pipeline compared."""
+ENVIRONMENT = {
+    "LOKI_ENDPOINT": "http://127.0.0.1:3100/otlp",
+    "VICTORIALOGS_ENDPOINT": "http://127.0.0.1:9428",
+    "CLICKHOUSE_ENDPOINT": "tcp://127.0.0.1:9000",
+    "CLICKHOUSE_USER": "u",
+    "CLICKHOUSE_PASSWORD": "p",
+    "FALCO_RECORDS_FILE": "records.jsonl",
+}
+
+
+def test_every_collector_configuration_is_one_of_these() -> None:
+    """No configuration stands there unchecked."""
+    assert {path.stem for path in (DEPLOY / "collector").glob("*.yaml")} == {*BUILDABLE, *UNBUILDABLE}
+
+
+@pytest.mark.parametrize("name", BUILDABLE)
+def test_a_real_collector_loads_the_configuration(name: str, tmp_path: Path) -> None:
+    """Every key is one that the component knows."""
+    done = subprocess.run(
+        [find_collector(), "validate", "--config", DEPLOY / "collector" / f"{name}.yaml"],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env=os.environ | ENVIRONMENT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", UNBUILDABLE)
+def test_the_others_differ_in_their_exporter_alone(name: str) -> None:
+    """Receivers and processors are those that a real collector loads."""
+    ours = yaml.safe_load((DEPLOY / "collector" / f"{name}.yaml").read_text("utf-8"))
+    loaded = yaml.safe_load((DEPLOY / "collector" / "loki.yaml").read_text("utf-8"))
+    assert ours["receivers"] == loaded["receivers"]
+    assert ours["processors"] == loaded["processors"]
+    (pipeline,) = ours["service"]["pipelines"].values()
+    assert pipeline["exporters"] == list(ours["exporters"]) == [name]
+
+
+def test_compose_accepts_the_stack() -> None:
+    """`docker compose config` has no complaint, and every file that is mounted exists."""
+    file = DEPLOY / "compose" / "compose.yaml"
+    done = subprocess.run([find_compose(), "-f", file, "config"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for service in yaml.safe_load(done.stdout)["services"].values():
+        for volume in service.get("volumes", ()):
+            if volume["type"] == "bind" and str(ROOT) in volume["source"]:
+                assert Path(volume["source"]).exists(), volume["source"]
+
+
+def test_prometheus_accepts_its_configuration(tmp_path: Path) -> None:
+    """promtool checks it, with the rules where Compose mounts them."""
+    text = (DEPLOY / "compose" / "prometheus.yaml").read_text("utf-8")
+    file = tmp_path / "prometheus.yaml"
+    file.write_text(text.replace("/etc/prometheus/rules", str(ROOT / "dashboards" / "alerts")), encoding="utf-8")
+    done = subprocess.run([program("promtool"), "check", "config", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alertmanager_accepts_its_configuration() -> None:
+    """amtool checks it."""
+    file = DEPLOY / "compose" / "alertmanager.yaml"
+    done = subprocess.run([program("amtool"), "check-config", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        ("alertname=FalcoSevereEvent priority=Critical rule=R", "pager"),
+        ("alertname=FalcoUnusualRate priority=Warning rule=R", "team"),
+        ("alertname=FalcoUnusualRate priority=Notice rule=R", "nobody"),
+        ("alertname=FalcoExporterDown instance=i", "pager"),
+    ],
+)
+def test_alertmanager_routes_by_priority(labels: str, receiver: str) -> None:
+    """Grave events wake somebody, notices nobody."""
+    file = DEPLOY / "compose" / "alertmanager.yaml"
+    command = [program("amtool"), "config", "routes", "test", f"--config.file={file}", *labels.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == receiver
+
+
+def test_the_local_stack_has_data_within_a_minute() -> None:
+    """`make stack`: real Prometheus, Alertmanager and collector, and a critical alert fires."""
+    environment = os.environ | {"OTELCOL": str(find_collector())}
+    for name in ("prometheus", "prometheus-alertmanager"):
+        program(name)
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "stack.py", "--check"],
+        capture_output=True, text=True, check=False, env=environment, timeout=110,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
