@@ -12,13 +12,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from exporter.alert import Alert
-from exporter.app import App
-from exporter.config.model import Config, FalcoTarget, Web
-
 from benchmarks.processes import Program, free_port, start_falco
 from benchmarks.results import Result
 from benchmarks.sizes import Sizes
+from exporter.alert import Alert
+from exporter.app import App
+from exporter.config.model import Config, FalcoTarget, Web
 
 RATES = (20, 1_000, 10_000)
 

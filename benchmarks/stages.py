@@ -28,6 +28,8 @@ from exporter.catalog.describe import describe
 from exporter.config.model import FalcoTarget, Metrics, Otlp, Queue
 from exporter.pipeline import Pipeline
 from exporter.reporter import Reporter
+from exporter.simulator.alerts import stamp
+from exporter.simulator.scenarios import flood_messages
 from exporter.sinks.otel.budget import Budget
 from exporter.sinks.otel.encode import RecordEncoder
 from exporter.sinks.otel.envelope import Envelope, to_entry, to_resource
@@ -36,8 +38,6 @@ from exporter.sinks.otel.sink import to_client
 from exporter.sinks.prometheus import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
 from exporter.sinks.spool import Spool
-from exporter.simulator.alerts import stamp
-from exporter.simulator.scenarios import flood_messages
 from exporter.sources import decode
 from exporter.sources.falco_grpc import BATCH_ALERTS
 from exporter.sources.falco_grpc_channel import GetPoller, open_channel

@@ -15,15 +15,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 _NO_LOGIN = frozenset({"-1", "4294967295"})
-_ABSENT = frozenset({"", "<NA>"})
+ABSENT = frozenset({"", "<NA>"})
+"""What means "absent" in every output field."""
 _ABSENT_BY_FIELD: Mapping[str, frozenset[str]] = {
     "container.id": frozenset({"", "<NA>", "host"}),
     "container.name": frozenset({"", "<NA>", "host"}),
-    "user.loginuid": _ABSENT | _NO_LOGIN,
-    "user.loginname": _ABSENT,
-    "user.uid": _ABSENT | _NO_LOGIN,
-    "group.gid": _ABSENT | _NO_LOGIN,
+    "user.loginuid": ABSENT | _NO_LOGIN,
+    "user.loginname": ABSENT,
+    "user.uid": ABSENT | _NO_LOGIN,
+    "group.gid": ABSENT | _NO_LOGIN,
 }
+
+
+def absent_values(field: str) -> frozenset[str]:
+    """Return every value that means "absent" in this output field, as ``Alert.get`` understands it."""
+    return _ABSENT_BY_FIELD.get(field, ABSENT)
 
 
 class Priority(enum.IntEnum):
@@ -110,7 +116,7 @@ class Alert:
         value = self.raw_fields.get(field)
         if value is None or field == "evt.time":
             return self._derived(field)
-        return None if value in _ABSENT_BY_FIELD.get(field, _ABSENT) else value
+        return None if value in _ABSENT_BY_FIELD.get(field, ABSENT) else value
 
     @property
     def has_no_login(self) -> bool:

@@ -31,6 +31,8 @@ _UNSEEN = re.compile(
 """Letters, marks and symbols that show nothing, although Unicode does not class them as format characters."""
 _STRAY_MARKS = re.compile(rf"\A[{_MARKS}]+|[{_MARKS}]{{4,}}")
 """Marks that would land on what stands before the value, or pile up over the lines around it."""
+_BEYOND_ASCII = re.compile("[^ -~]")
+"""What may be hidden; most texts have little of it."""
 _SHELL_LIMIT_CHARACTERS = 4096
 _MARKDOWN_MEANING = re.compile(
     r"([\\`*\[\]<|~$^]|(?<![^\W_])_|_(?![^\W_])|&(?=#|\w+;)|\{(?=[{%#])|(?<=[A-Za-z]):(?=//))"
@@ -50,6 +52,10 @@ def _is_hidden(character: str) -> bool:
 
 def _has_hidden(value: str) -> bool:
     return not value.isprintable() or (not value.isascii() and _UNSEEN.search(value) is not None)
+
+
+def _shown(found: re.Match[str]) -> str:
+    return _escape_hidden(found[0]) if _is_hidden(found[0]) else found[0]
 
 
 def _escape_hidden(character: str) -> str:
@@ -76,7 +82,7 @@ def visible(value: str) -> str:
     shown = value
     if not value.isascii():
         shown = _STRAY_MARKS.sub(lambda marks: "".join(map(_escape_hidden, marks[0])), value)
-    return "".join([_escape_hidden(c) if _is_hidden(c) else c for c in shown]) if _has_hidden(shown) else shown
+    return _BEYOND_ASCII.sub(_shown, shown) if _has_hidden(shown) else shown
 
 
 def shortened(value: str, limit_characters: int) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from exporter.alert import Alert
+from exporter.alert import ABSENT, Alert, absent_values
 from exporter.sinks.otel.wire import AttributeKey
 
 OUTPUT_FIELDS_PREFIX = "falco.output_fields."
@@ -120,11 +120,6 @@ _SKIPPED = frozenset({"evt.time"})
 """The record's own timestamp has it, and one transport adds it to every alert."""
 
 
-def _string(name: str) -> Writer:
-    string = AttributeKey(name).string
-    return lambda _alert, value: string(value)
-
-
 def _integer(name: str) -> Writer:
     key = AttributeKey(name)
     return lambda _alert, value: key.integer(int(value)) if _is_integer(value) else None
@@ -192,12 +187,17 @@ def _target_name() -> Writer:
     return write
 
 
+_Step = tuple[frozenset[str], AttributeKey | None, Writer | None]
+"""Values that are left out; the attribute that the value gets as it is (None: the field is left out); who writes
+it otherwise, where the attribute is no text."""
+
+
 class FieldWriter:
     """Turn an alert's output fields into attributes; keeps what it has worked out about each set of fields."""
 
     def __init__(self) -> None:
-        self._named: dict[str, tuple[str, Writer]] = {
-            **{field: (name, _string(name)) for field, name in STRINGS.items()},
+        self._strings = {field: AttributeKey(name) for field, name in STRINGS.items()}
+        self._typed: dict[str, tuple[str, Writer]] = {
             **{field: (name, _integer(name)) for field, name in INTEGERS.items()},
             "fd.name": ("file.path", _file_path()),
             "fd.l4proto": ("network.transport", _transport()),
@@ -207,7 +207,7 @@ class FieldWriter:
             "ka.target.name": ("", _target_name()),
         }
         self._others: dict[str, AttributeKey] = {}
-        self._plans: dict[tuple[str, ...], list[tuple[str, Writer | None, AttributeKey]]] = {}
+        self._plans: dict[tuple[str, ...], list[_Step]] = {}
 
     def write(self, alert: Alert, into: list[bytes]) -> None:
         """Append the attributes of every field that is not absent, in the fields' order."""
@@ -216,28 +216,31 @@ class FieldWriter:
         plan = self._plans.get(names)
         if plan is None:
             plan = self._plan(names)
-        get, append = alert.get, into.append
-        for (field, writer, other), raw in zip(plan, fields.values(), strict=True):
-            if not raw or raw == "<NA>" or field in _SKIPPED:
+        append = into.append
+        for (absent, key, writer), raw in zip(plan, fields.values(), strict=True):
+            if raw in absent or key is None:
                 continue
-            if writer is None:
-                append(other.string(raw))
-            elif (value := get(field)) is not None:
-                append(writer(alert, value) or other.string(value))
+            append(key.string(raw) if writer is None else writer(alert, raw) or key.string(raw))
 
-    def _plan(self, fields: tuple[str, ...]) -> list[tuple[str, Writer | None, AttributeKey]]:
+    def _plan(self, fields: tuple[str, ...]) -> list[_Step]:
         """Say who writes each field; an attribute that two fields could give is the first one's."""
         taken: set[str] = set()
-        plan: list[tuple[str, Writer | None, AttributeKey]] = []
-        for field in fields:
-            name, writer = self._named.get(field, ("", None))
-            plan.append((field, None if name in taken else writer, self._other(field)))
-            if name:
-                taken.add(name)
+        plan = [self._step(field, taken) for field in fields]
         if len(self._plans) >= _KEPT_PLANS:
             self._plans.clear()
         self._plans[fields] = plan
         return plan
+
+    def _step(self, field: str, taken: set[str]) -> _Step:
+        if field in _SKIPPED:
+            return ABSENT, None, None
+        name, writer = self._typed.get(field, (STRINGS.get(field, ""), None))
+        known = field in self._typed or field in STRINGS
+        if not known or name in taken:
+            return ABSENT, self._other(field), None
+        if name:
+            taken.add(name)
+        return absent_values(field), self._strings[field] if field in self._strings else self._other(field), writer
 
     def _other(self, field: str) -> AttributeKey:
         if len(self._others) >= _KEPT_PLANS:
