@@ -1,0 +1,170 @@
+"""Falco rule detail: one rule, what it means, how often and where it fires, and how to tune it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dashboards.generator import promql, variables
+from dashboards.generator.board import RULE, Board
+from dashboards.generator.panels import LOKI, columns, log_lines, markdown, number, rows, stacked_bars
+from dashboards.generator.style import BAD, GOOD, bar_column, column, link, links, priority_column, priority_colors, thresholds
+
+_RULE = 'rule="$rule", hostname=~"$host", k8s_ns_name=~"$namespace"'
+_LOKI_RULE = '{service_name="falco"} | security_rule_name="$rule"'
+_QUIET = "This rule had no event in this time range"
+
+
+def rule_detail() -> Board:
+    """Return the dashboard."""
+    board = Board(RULE, "One rule: what it means, how often and where it fires, which values vary, how to tune it.")
+    board.variables(
+        variables.prometheus(),
+        variables.data_source("loki", "loki", "Loki"),
+        variables.label_values("rule", "Rule", "label_values(falco_rule_info, rule)", many=False),
+        variables.host(),
+        variables.namespace(),
+        variables.reports_url(),
+    )
+    board.line(4, *[(panel, 6) for panel in _numbers()])
+    board.line(7, (_meaning(), 24))
+    board.line(9, (_over_time(), 24))
+    board.line(9, (_where("Hosts", "hostname"), 8), (_where("Namespaces", "k8s_ns_name"), 8), (_varying(), 8))
+    board.line(5, (_tuning(), 24))
+    board.heading("From the log records (needs Loki)")
+    board.line(9, *[(_values(title, field), 8) for title, field in _FIELDS])
+    board.line(10, (_latest(), 24))
+    return board
+
+
+def _numbers() -> list[Any]:
+    last = 'max(falco_rule_last_event_timestamp_seconds{rule="$rule"}) * 1000'
+    before = f"sum(increase(falco_events_total{{{_RULE}}}[$__range] offset $__range))"
+    return [
+        number("Events", "Events of this rule on the chosen hosts and namespaces in the time range.").with_target(
+            promql.at_end(f"sum({promql.events_in_range('rule', _RULE)}) or vector(0)")
+        ),
+        number("In the same time before", "For comparison: events in a time as long, just before it.")
+        .decimals(0)
+        .with_target(promql.at_end(f"round({before}) or vector(0)")),
+        number(
+            "Last event", "How long ago the rule's latest event happened, on any host.", unit="dateTimeFromNow", empty="No event yet"
+        ).with_target(promql.at_end(last)),
+        number("Hosts", "How many hosts it fired on. One host: an incident; all of them at once: a rollout or a wrong rule.")
+        .thresholds(thresholds((None, GOOD), (1, BAD)))
+        .with_target(promql.at_end(f"count({promql.events_in_range('hostname', _RULE)}) or vector(0)")),
+    ]
+
+
+def _meaning() -> Any:
+    labels = "priority, source, maturity, mitre_tactic, mitre_technique, summary, impact, mitigation, runbook"
+    panel = rows(
+        "What it means, and the first step against it",
+        "From the exporter's catalog of advice: in general words, without any alert's values. The report of each alert has "
+        "them, with every command.",
+        empty="This rule had no event since the exporter started",
+    )
+    panel.with_target(promql.instant(f'max by ({labels}) (falco_rule_info{{rule="$rule"}})'))
+    return columns(
+        panel,
+        {
+            "priority": ("Priority", priority_column()),
+            "source": ("Source", column(width=110)),
+            "mitre_technique": ("ATT&CK", column(width=110, wrap=True)),
+            "summary": ("What happened", column(wrap=True)),
+            "impact": ("What may follow", column(wrap=True)),
+            "mitigation": ("First step", column(wrap=True)),
+            "runbook": ("Read on", [*column(width=150, wrap=True), links(link("Open", "${__value.raw}"))]),
+        },
+    )
+
+
+def _over_time() -> Any:
+    panel = stacked_bars("Events over time", "Events of this rule per bar, by priority.", empty=_QUIET)
+    panel.with_target(promql.over_time(promql.events_per_step("priority", _RULE), "{{priority}}"))
+    for name, properties in priority_colors():
+        panel.override_by_name(name, properties)
+    return panel
+
+
+def _where(title: str, label: str) -> Any:
+    selector = _RULE + (', k8s_ns_name!=""' if label == "k8s_ns_name" else "")
+    panel = rows(
+        title,
+        f"Events of this rule by {title.lower()[:-1]} in the time range.",
+        empty=_QUIET if label == "hostname" else "No events of this rule with a Kubernetes namespace",
+    )
+    panel.with_target(promql.instant(f"topk(25, {promql.events_in_range(label, selector)})"))
+    return columns(
+        panel, {label: (title[:-1], column(wrap=True)), "Value": ("Events", bar_column(width=140))}, sort=("Events", True)
+    )
+
+
+def _varying() -> Any:
+    """How many different values each label had: what varies tells a flood of one thing from many things."""
+    panel = rows(
+        "What varies",
+        "How many different values each label had in the time range. One host and one namespace with many events: one noisy "
+        "thing to tune; many of both: something is spreading, or the rule is too broad. Labels that you add with "
+        "metrics.extra_labels can be compared in the same way.",
+        empty=_QUIET,
+    )
+    counts = " or ".join(
+        f'label_replace(count({promql.events_in_range(label, _RULE)}), "label", "{title}", "", "")'
+        for label, title in (("hostname", "hosts"), ("k8s_ns_name", "namespaces (none counts as one)"))
+    )
+    panel.with_target(promql.instant(counts))
+    return columns(
+        panel, {"label": ("Label", column(wrap=True)), "Value": ("Different values", column(width=140, align="right"))}
+    )
+
+
+def _tuning() -> Any:
+    return markdown(
+        "### Expected here?\n"
+        "Each report of this rule has a section *Tune Falco* with an exception for exactly that alert, in Falco's current "
+        "syntax and for the hook that this rule has: "
+        "[its recent report pages](${reports_url}/reports?rule=${rule:percentencode}), or in a terminal\n"
+        "`falco-report-exporter catalog show \"${rule:raw}\"`. Put it into a file under `/etc/falco/rules.d/` (or the "
+        "chart's `customRules`), check it with `falco -V`, and keep it as narrow as it is."
+    )
+
+
+_FIELDS = (
+    ("Processes", "process_executable_name"),
+    ("Containers", "container_name"),
+    ("Users", "user_name"),
+)
+
+
+def _values(title: str, field: str) -> Any:
+    from grafana_foundation_sdk.builders.loki import Dataquery
+    from grafana_foundation_sdk.models.loki import LokiQueryType
+
+    panel = rows(
+        title,
+        f"Alerts of this rule by {title.lower()[:-1]} in the time range, from the log records.",
+        empty="No log records of this rule, or none with this field",
+        source=LOKI,
+    )
+    query = f'topk(15, sum by ({field}) (count_over_time({_LOKI_RULE} | {field}!="" [$__range])))'
+    panel.with_target(Dataquery().expr(query).query_type(LokiQueryType.INSTANT).ref_id("A").datasource(LOKI))
+    return columns(
+        panel,
+        {field: (title[:-1], column(wrap=True)), "Value #A": ("Alerts", bar_column(width=120))},
+        sort=("Alerts", True),
+    )
+
+
+def _latest() -> Any:
+    from grafana_foundation_sdk.builders.loki import Dataquery
+    from grafana_foundation_sdk.models.loki import LokiQueryType
+
+    panel = log_lines(
+        "Latest alerts",
+        "The latest alerts of this rule: time, host and Falco's own line. Open one for its attributes.",
+        empty="No log records of this rule in this time range",
+        source=LOKI,
+    )
+    panel.show_time(True)
+    query = Dataquery().expr(_LOKI_RULE).query_type(LokiQueryType.RANGE).max_lines(50).ref_id("A").datasource(LOKI)
+    return panel.with_target(query)
