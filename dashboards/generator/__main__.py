@@ -21,7 +21,9 @@ def stale(documents: Mapping[str, str]) -> list[str]:
             found.append(f"{name} is missing")
         elif path.read_text("utf-8") != text:
             found.append(f"{name} differs from what the code makes")
-    return found + [f"{path.name} is made by no code" for path in DIRECTORY.glob("*.json") if path.name not in documents]
+    return found + [
+        f"{path.name} is made by no code" for path in DIRECTORY.glob("*.json") if path.name not in documents
+    ]
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, ValueMap, ValueMappingResult
 
 from dashboards.generator import promql, variables
 from dashboards.generator.board import HEALTH, Board
@@ -13,6 +13,10 @@ from dashboards.generator.style import BAD, DOUBTFUL, GOOD, column, prop, thresh
 
 _OWN = 'job=~"$job", instance=~"$instance"'
 _NO_EXPORTER = "No exporter in this Prometheus"
+_A_SECOND = "suffix:/s"
+_YES_NO = [
+    ValueMap(options={"0": ValueMappingResult(text="no", index=0), "1": ValueMappingResult(text="yes", index=1)})
+]
 
 
 def health() -> Board:
@@ -21,11 +25,13 @@ def health() -> Board:
     board.variables(
         variables.prometheus(),
         variables.label_values("job", "Job", "label_values(falco_exporter_build_info, job)"),
-        variables.label_values("instance", "Exporter", 'label_values(falco_exporter_build_info{job=~"$job"}, instance)'),
+        variables.label_values(
+            "instance", "Exporter", 'label_values(falco_exporter_build_info{job=~"$job"}, instance)'
+        ),
     )
     board.line(4, *[(panel, 4) for panel in _numbers()])
     board.heading("Sources")
-    board.line(8, (_sources(), 14), (_connected(), 10))
+    board.line(8, (_sources(), 16), (_connected(), 8))
     board.line(8, (_received(), 12), (_delay(), 12))
     board.heading("Delivery of log records")
     board.line(8, (_delivered(), 12), (_waiting(), 12))
@@ -41,9 +47,9 @@ def _ask(metric: str) -> str:
 
 
 def _numbers() -> list[Any]:
-    lost = (
-        f"sum(increase({_ask('falco_exporter_log_records_dropped_total')}[$__range]))"
-        f" + sum(increase({_ask('falco_exporter_log_records_failed_total')}[$__range]))"
+    lost = " + ".join(
+        f"(sum(increase({_ask(f'falco_exporter_log_records_{kind}_total')}[$__range])) or vector(0))"
+        for kind in ("dropped", "failed")
     )
     return [
         number(
@@ -56,7 +62,7 @@ def _numbers() -> list[Any]:
         .thresholds(thresholds((None, BAD), (1, GOOD)))
         .with_target(
             promql.at_end(
-                f'avg(up{{{_OWN}}} and on (job, instance) last_over_time(falco_exporter_build_info{{{_OWN}}}[1d]))'
+                f"avg(up{{{_OWN}}} and on (job, instance) last_over_time(falco_exporter_build_info{{{_OWN}}}[1d]))"
             )
         ),
         number(
@@ -101,10 +107,11 @@ def _numbers() -> list[Any]:
         .with_target(promql.at_end(lost)),
         number(
             "Queue on disk",
-            "1 where waiting log records survive the end of the process. Red: no --queue.directory is set, or its disk is full "
+            "Whether waiting log records survive the end of the process. No: --queue.directory is not set, or its disk is full "
             "or read-only; the exporter's log says which.",
             empty="Log records are off",
         )
+        .mappings(_YES_NO)
         .thresholds(thresholds((None, DOUBTFUL), (1, GOOD)))
         .with_target(promql.at_end(f"min({_ask('falco_exporter_queue_durable')})")),
     ]
@@ -118,12 +125,11 @@ def _sources() -> Any:
         empty=_NO_EXPORTER,
     )
     panel.with_target(promql.instant(f"max by (instance, target) ({_ask('falco_exporter_source_up')})", "A"))
-    panel.with_target(
-        promql.instant(f"max by (instance, target, version) ({_ask('falco_version_info')})", "B")
-    )
+    panel.with_target(promql.instant(f"max by (instance, target, version) ({_ask('falco_version_info')})", "B"))
     panel.with_target(
         promql.instant(
-            f"round(sum by (instance, target) (increase({_ask('falco_exporter_source_reconnects_total')}[$__range])))", "C"
+            f"round(sum by (instance, target) (increase({_ask('falco_exporter_source_reconnects_total')}[$__range])))",
+            "C",
         )
     )
     panel.with_target(
@@ -139,15 +145,19 @@ def _sources() -> Any:
     return columns(
         panel,
         {
-            "instance": ("Exporter", column(width=150)),
+            "instance": ("Exporter", column(width=125)),
             "target": ("Source", column(wrap=True)),
             "Value #A": (
                 "State",
-                [prop("mappings", state), prop("custom.cellOptions", {"type": "color-text"}), prop("custom.width", 100)],
+                [
+                    prop("mappings", state),
+                    prop("custom.cellOptions", {"type": "color-text"}),
+                    prop("custom.width", 86),
+                ],
             ),
-            "version": ("Falco", column(width=80)),
-            "Value #C": ("Reconnects", column(width=100, align="right")),
-            "Value #D": ("Undecodable", column(width=110, align="right")),
+            "version": ("Falco", column(width=66)),
+            "Value #C": ("Reconnects", column(width=92, align="right")),
+            "Value #D": ("Undecodable", column(width=96, align="right")),
         },
         sort=("State", False),
     )
@@ -168,7 +178,7 @@ def _received() -> Any:
         "Alerts received",
         "Alerts a second, by source. Silence where there was a flow: look whether Falco runs, and whether a second gRPC client "
         "takes alerts away (Falco gives each alert to one client only).",
-        unit="cps",
+        unit=_A_SECOND,
         empty=_NO_EXPORTER,
     )
     rate = f"sum by (target) (rate({_ask('falco_exporter_alerts_received_total')}[$__rate_interval]))"
@@ -194,7 +204,7 @@ def _delivered() -> Any:
         "Log records delivered",
         "Log records a second that the collector accepted, and tries that it did not take and that are repeated. Tries without "
         "deliveries: the collector is away or refuses; /readyz says what it answered.",
-        unit="cps",
+        unit=_A_SECOND,
         empty="Log records are off: set --otlp.endpoint",
     )
     panel.with_target(
@@ -220,9 +230,13 @@ def _waiting() -> Any:
         unit="bytes",
         empty="Log records are off: set --otlp.endpoint",
     )
-    panel.with_target(promql.over_time(f"sum by (instance) ({_ask('falco_exporter_queue_bytes')})", "{{instance}}", "A"))
+    panel.with_target(
+        promql.over_time(f"sum by (instance) ({_ask('falco_exporter_queue_bytes')})", "{{instance}}", "A")
+    )
     panel.with_target(promql.over_time(f"max({_ask('falco_exporter_queue_limit_bytes')})", "limit", "B"))
-    panel.override_by_name("limit", [prop("color", {"mode": "fixed", "fixedColor": BAD}), prop("custom.fillOpacity", 0)])
+    panel.override_by_name(
+        "limit", [prop("color", {"mode": "fixed", "fixedColor": BAD}), prop("custom.fillOpacity", 0)]
+    )
     return panel
 
 
@@ -231,7 +245,7 @@ def _lost() -> Any:
         "Log records lost, by reason",
         "Per second. full: the queue reached its limit; age: older than queue.limit_age_seconds; damaged: the disk spoilt "
         "them; shutdown: in memory at the end; others: what the collector answered when it refused a batch for good.",
-        unit="cps",
+        unit=_A_SECOND,
         empty="No log record was lost in this time range",
     )
     panel.with_target(
@@ -308,10 +322,14 @@ def _series() -> Any:
         "metrics.series_limit, or drop a label that changes too often.",
         empty=_NO_EXPORTER,
     )
-    panel.with_target(promql.over_time(f"sum by (instance) ({_ask('falco_exporter_series')})", "series: {{instance}}", "A"))
+    panel.with_target(
+        promql.over_time(f"sum by (instance) ({_ask('falco_exporter_series')})", "series: {{instance}}", "A")
+    )
     panel.with_target(
         promql.over_time(
-            f"sum(increase({_ask('falco_exporter_series_overflow_total')}[$__rate_interval])) > 0", "overflowed events", "B"
+            f"sum(increase({_ask('falco_exporter_series_overflow_total')}[$__rate_interval])) > 0",
+            "overflowed events",
+            "B",
         )
     )
     panel.override_by_name("overflowed events", [prop("color", {"mode": "fixed", "fixedColor": BAD})])
@@ -323,7 +341,7 @@ def _refused() -> Any:
         "HTTP requests refused",
         "Per second, by listener and reason. unauthorized: a wrong password; backpressure: Falco posts faster than the "
         "collector takes; connection_limit, request_timeout, idle: slow or greedy peers.",
-        unit="cps",
+        unit=_A_SECOND,
         empty="No request was refused in this time range",
     )
     rate = f"sum by (listener, reason) (rate({_ask('falco_exporter_http_rejected_total')}[$__rate_interval])) > 0"

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from grafana_foundation_sdk.builders.dashboard import FieldColor
-from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, FieldColorModeId
-
 from dashboards.generator import promql, variables
 from dashboards.generator.board import OVERVIEW, REPORTS, RULE, Board
 from dashboards.generator.panels import columns, merged, number, rows, stacked_bars
 from dashboards.generator.style import (
     BAD,
-    DOUBTFUL,
     GOOD,
-    PLAIN,
     SEVERE,
     bar_column,
     column,
     link,
     links,
-    priority_column,
     priority_colors,
+    priority_column,
     prop,
     thresholds,
 )
@@ -61,13 +56,15 @@ def _numbers() -> list[Any]:
     fired = f"count(count by (rule) ({promql.events_in_range('rule')})) or vector(0)"
     last = f"max(falco_rule_last_event_timestamp_seconds{{{promql.RULE_FILTER}}}) * 1000"
     return [
-        number("Events", "Events of the chosen priorities, sources, hosts and namespaces in the time range.").with_target(
-            promql.at_end(f"sum({promql.events_in_range('rule')}) or vector(0)")
-        ),
+        number(
+            "Events", "Events of the chosen priorities, sources, hosts and namespaces in the time range."
+        ).with_target(promql.at_end(f"sum({promql.events_in_range('rule')}) or vector(0)")),
         number("Critical and above", "Of these, the events of priority Critical, Alert or Emergency.")
         .thresholds(thresholds((None, GOOD), (1, BAD)))
         .with_target(promql.at_end(f"sum({promql.events_in_range('rule', severe)}) or vector(0)")),
-        number("Rules that fired", "How many different rules these events come from.").with_target(promql.at_end(fired)),
+        number("Rules that fired", "How many different rules these events come from.").with_target(
+            promql.at_end(fired)
+        ),
         number("Hosts", "How many hosts they come from.").with_target(
             promql.at_end(f"count({promql.events_in_range('hostname')}) or vector(0)")
         ),
@@ -98,7 +95,9 @@ def _over_time() -> Any:
     )
     for index, (name, properties) in enumerate(priority_colors()):
         selector = promql.FILTER.replace('priority=~"$priority"', f'priority=~"$priority", priority="{name}"')
-        panel.with_target(promql.over_time(promql.events_per_step("priority", selector), "{{priority}}", chr(65 + index)))
+        panel.with_target(
+            promql.over_time(promql.events_per_step("priority", selector), "{{priority}}", chr(65 + index))
+        )
         panel.override_by_name(name, properties)
     return panel
 
@@ -124,7 +123,9 @@ def _severe() -> Any:
 
 
 def _top_rules() -> Any:
-    panel = rows("Rules", "Rules by events in the time range. Click one for its meaning or its reports.", empty="No events")
+    panel = rows(
+        "Rules", "Rules by events in the time range. Click one for its meaning or its reports.", empty="No events"
+    )
     panel.with_target(promql.instant(f"topk(25, {promql.events_in_range('rule, priority')})"))
     return columns(
         panel,
@@ -202,7 +203,10 @@ def _loud_rules() -> Any:
             "rule": ("Rule", [*column(wrap=True), RULE_LINKS]),
             "priority": ("Priority", priority_column()),
             "Value #B": ("Events", column(width=80, align="right")),
-            "Value #A": ("Times as many", [*column(width=130, align="right"), prop("unit", "suffix:×"), prop("decimals", 0)]),
+            "Value #A": (
+                "Times as many",
+                [*column(width=130, align="right"), prop("unit", "suffix:×"), prop("decimals", 0)],
+            ),
         },
         sort=("Times as many", True),
     )
@@ -227,7 +231,11 @@ def _attack(kind: str) -> Any:
 
 
 def _sources() -> Any:
-    panel = rows("Event sources", "Events by Falco's event source: system calls, Kubernetes audit, cloud plugins.", empty="No events")
+    panel = rows(
+        "Event sources",
+        "Events by Falco's event source: system calls, Kubernetes audit, cloud plugins.",
+        empty="No events",
+    )
     panel.with_target(promql.instant(promql.events_in_range("source")))
     return columns(panel, {"source": ("Source", []), "Value": ("Events", bar_column(width=160))}, sort=("Events", True))
 
@@ -245,7 +253,9 @@ def _rules() -> Any:
         )
     )
     panel.with_target(promql.instant(promql.events_in_range("rule, priority"), "A"))
-    panel.with_target(promql.instant(f"{info} and on (rule, priority) ({promql.events_in_range('rule, priority')})", "B"))
+    panel.with_target(
+        promql.instant(f"{info} and on (rule, priority) ({promql.events_in_range('rule, priority')})", "B")
+    )
     return columns(
         panel,
         {
@@ -255,10 +265,10 @@ def _rules() -> Any:
             "summary": ("What happened", column(wrap=True)),
             "impact": ("What may follow", column(wrap=True)),
             "mitigation": ("First step", column(wrap=True)),
-            "runbook": ("Read on", [*column(width=80), links(link("Open", "${__value.raw}")), prop("mappings", _OPEN)]),
+            "runbook": ("Read on", [*column(width=80), links(link("Open", "${__value.raw}")), prop("mappings", OPEN)]),
         },
         sort=("Events", True),
     )
 
 
-_OPEN = [{"type": "regex", "options": {"pattern": "https?://.*", "result": {"text": "open", "index": 0}}}]
+OPEN = [{"type": "regex", "options": {"pattern": "https?://.*", "result": {"text": "open", "index": 0}}}]

@@ -27,7 +27,12 @@ def _common(panel: Panel, title: str, description: str, source: DataSourceRef, e
 
 
 def time_series(
-    title: str, description: str, *, unit: str = "short", empty: str = "No data in this time range", source: DataSourceRef = PROMETHEUS
+    title: str,
+    description: str,
+    *,
+    unit: str = "short",
+    empty: str = "No data in this time range",
+    source: DataSourceRef = PROMETHEUS,
 ) -> timeseries.Panel:
     """Lines over time, legend below."""
     panel = timeseries.Panel().unit(unit).min(0).line_width(2).fill_opacity(8).show_points(kinds.VisibilityMode.NEVER)
@@ -73,7 +78,9 @@ def rows(
     return _common(panel, title, description, source, empty)
 
 
-def columns(panel: table.Panel, shown: dict[str, tuple[str, Properties]], *, sort: tuple[str, bool] | None = None) -> table.Panel:
+def columns(
+    panel: table.Panel, shown: dict[str, tuple[str, Properties]], *, sort: tuple[str, bool] | None = None
+) -> table.Panel:
     """Show these fields of the data, in this order, each with its heading and its looks; hide every other.
 
     Args:
@@ -81,7 +88,9 @@ def columns(panel: table.Panel, shown: dict[str, tuple[str, Properties]], *, sor
         shown: heading and properties by the field's name.
         sort: a heading, and whether its largest value comes first.
     """
-    panel.with_transformation(DataTransformerConfig(id_val="filterFieldsByName", options={"include": {"names": list(shown)}}))
+    panel.with_transformation(
+        DataTransformerConfig(id_val="filterFieldsByName", options={"include": {"names": list(shown)}})
+    )
     panel.with_transformation(
         DataTransformerConfig(
             id_val="organize",

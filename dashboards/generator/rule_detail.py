@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from grafana_foundation_sdk.builders.loki import Dataquery
+from grafana_foundation_sdk.models.loki import LokiQueryType
+
 from dashboards.generator import promql, variables
 from dashboards.generator.board import RULE, Board
+from dashboards.generator.overview import OPEN
 from dashboards.generator.panels import LOKI, columns, log_lines, markdown, number, rows, stacked_bars
-from dashboards.generator.style import BAD, GOOD, bar_column, column, link, links, priority_column, priority_colors, thresholds
+from dashboards.generator.style import bar_column, column, link, links, priority_colors, priority_column, prop
 
 _RULE = 'rule="$rule", hostname=~"$host", k8s_ns_name=~"$namespace"'
 _LOKI_RULE = '{service_name="falco"} | security_rule_name="$rule"'
@@ -26,10 +30,10 @@ def rule_detail() -> Board:
         variables.reports_url(),
     )
     board.line(4, *[(panel, 6) for panel in _numbers()])
-    board.line(7, (_meaning(), 24))
+    board.line(9, (_meaning(), 24))
     board.line(9, (_over_time(), 24))
     board.line(9, (_where("Hosts", "hostname"), 8), (_where("Namespaces", "k8s_ns_name"), 8), (_varying(), 8))
-    board.line(5, (_tuning(), 24))
+    board.line(4, (_tuning(), 24))
     board.heading("From the log records (needs Loki)")
     board.line(9, *[(_values(title, field), 8) for title, field in _FIELDS])
     board.line(10, (_latest(), 24))
@@ -47,11 +51,15 @@ def _numbers() -> list[Any]:
         .decimals(0)
         .with_target(promql.at_end(f"round({before}) or vector(0)")),
         number(
-            "Last event", "How long ago the rule's latest event happened, on any host.", unit="dateTimeFromNow", empty="No event yet"
+            "Last event",
+            "How long ago the rule's latest event happened, on any host.",
+            unit="dateTimeFromNow",
+            empty="No event yet",
         ).with_target(promql.at_end(last)),
-        number("Hosts", "How many hosts it fired on. One host: an incident; all of them at once: a rollout or a wrong rule.")
-        .thresholds(thresholds((None, GOOD), (1, BAD)))
-        .with_target(promql.at_end(f"count({promql.events_in_range('hostname', _RULE)}) or vector(0)")),
+        number(
+            "Hosts",
+            "How many hosts it fired on. One host: an incident; all of them at once: a rollout or a wrong rule.",
+        ).with_target(promql.at_end(f"count({promql.events_in_range('hostname', _RULE)}) or vector(0)")),
     ]
 
 
@@ -73,7 +81,7 @@ def _meaning() -> Any:
             "summary": ("What happened", column(wrap=True)),
             "impact": ("What may follow", column(wrap=True)),
             "mitigation": ("First step", column(wrap=True)),
-            "runbook": ("Read on", [*column(width=150, wrap=True), links(link("Open", "${__value.raw}"))]),
+            "runbook": ("Read on", [*column(width=80), links(link("Open", "${__value.raw}")), prop("mappings", OPEN)]),
         },
     )
 
@@ -95,7 +103,9 @@ def _where(title: str, label: str) -> Any:
     )
     panel.with_target(promql.instant(f"topk(25, {promql.events_in_range(label, selector)})"))
     return columns(
-        panel, {label: (title[:-1], column(wrap=True)), "Value": ("Events", bar_column(width=140))}, sort=("Events", True)
+        panel,
+        {label: (title[:-1], column(wrap=True)), "Value": ("Events", bar_column(width=140))},
+        sort=("Events", True),
     )
 
 
@@ -124,7 +134,7 @@ def _tuning() -> Any:
         "Each report of this rule has a section *Tune Falco* with an exception for exactly that alert, in Falco's current "
         "syntax and for the hook that this rule has: "
         "[its recent report pages](${reports_url}/reports?rule=${rule:percentencode}), or in a terminal\n"
-        "`falco-report-exporter catalog show \"${rule:raw}\"`. Put it into a file under `/etc/falco/rules.d/` (or the "
+        '`falco-report-exporter catalog show "${rule:raw}"`. Put it into a file under `/etc/falco/rules.d/` (or the '
         "chart's `customRules`), check it with `falco -V`, and keep it as narrow as it is."
     )
 
@@ -137,9 +147,6 @@ _FIELDS = (
 
 
 def _values(title: str, field: str) -> Any:
-    from grafana_foundation_sdk.builders.loki import Dataquery
-    from grafana_foundation_sdk.models.loki import LokiQueryType
-
     panel = rows(
         title,
         f"Alerts of this rule by {title.lower()[:-1]} in the time range, from the log records.",
@@ -156,9 +163,6 @@ def _values(title: str, field: str) -> Any:
 
 
 def _latest() -> Any:
-    from grafana_foundation_sdk.builders.loki import Dataquery
-    from grafana_foundation_sdk.models.loki import LokiQueryType
-
     panel = log_lines(
         "Latest alerts",
         "The latest alerts of this rule: time, host and Falco's own line. Open one for its attributes.",

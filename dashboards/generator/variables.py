@@ -33,8 +33,14 @@ def priority() -> CustomVariable:
     names = [name for name, _ in PRIORITIES]
     options = [ALL_OPTION, *[VariableOption(text=name, value=name, selected=False) for name in names]]
     return (
-        CustomVariable("priority").label("Priority").values(", ".join(names)).multi(True).include_all(True)
-        .all_value(".*").current(ALL).options(options)
+        CustomVariable("priority")
+        .label("Priority")
+        .values(", ".join(names))
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        .current(ALL)
+        .options(options)
     )
 
 
@@ -42,17 +48,29 @@ def open_choice(name: str, label: str, description: str, values: tuple[str, ...]
     """A choice whose values the data source cannot list: All, what is known, what a link brings or somebody types."""
     options = [ALL_OPTION, *[VariableOption(text=value, value=value, selected=False) for value in values]]
     return (
-        CustomVariable(name).label(label).description(description).values(", ".join(values)).multi(True)
-        .include_all(True).all_value(".*").current(ALL).options(options)
+        CustomVariable(name)
+        .label(label)
+        .description(description)
+        .values(", ".join(values))
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        .current(ALL)
+        .options(options)
     )
 
 
 def label_values(name: str, label: str, query: str, *, many: bool = True, hide: bool = False) -> QueryVariable:
     """Values of a label in Prometheus, those of the time range."""
     variable = (
-        QueryVariable(name).label(label).datasource(PROMETHEUS).query(query)
-        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).sort(VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
-        .multi(many).include_all(many)
+        QueryVariable(name)
+        .label(label)
+        .datasource(PROMETHEUS)
+        .query(query)
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
+        .multi(many)
+        .include_all(many)
     )
     if many:
         variable.all_value(".*").current(ALL)
@@ -93,4 +111,3 @@ def reports_url() -> QueryVariable:
     """The address of the report pages, as the exporter knows it (web.external_url)."""
     query = 'label_values(falco_exporter_addresses_info{external_url!=""}, external_url)'
     return label_values("reports_url", "Report pages", query, many=False, hide=True)
-
