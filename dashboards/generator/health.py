@@ -157,7 +157,7 @@ def _sources() -> Any:
             ),
             "version": ("Falco", column(width=66)),
             "Value #C": ("Reconnects", column(width=92, align="right")),
-            "Value #D": ("Undecodable", column(width=96, align="right")),
+            "Value #D": ("Undecodable", column(width=108, align="right")),
         },
         sort=("State", False),
     )
