@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check e2e chaos stack format proto proto-check docs docs-check lock size clean help
+.PHONY: demo test check e2e chaos stack format proto proto-check docs docs-check lock size dashboards dashboards-check stack clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -28,7 +28,7 @@ check: $(READY)  ## format, lint, types, import contracts, generated code, all t
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(MAKE) proto-check docs-check
+	$(MAKE) proto-check docs-check dashboards-check
 	$(BIN)/python -m pytest -m "not e2e"
 
 e2e: $(READY)  ## run the installed command against real programs
@@ -63,6 +63,15 @@ docs-check: $(READY)  ## fail when a generated page is stale
 
 size:  ## what the container image installs, in MiB
 	PYTHON=$(PYTHON) tools/installed_size.sh
+
+dashboards: $(READY)  ## write the dashboards' JSON from their code
+	$(BIN)/python -m dashboards.generator
+
+dashboards-check: $(READY)  ## fail when the dashboards' JSON differs from their code
+	$(BIN)/python -m dashboards.generator --check
+
+stack: $(READY)  ## run Prometheus, Alertmanager, a collector and the exporter on a simulated Falco, without containers
+	$(BIN)/python -m tools.stack
 
 clean:  ## remove what `make` made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

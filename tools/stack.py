@@ -1,184 +1,269 @@
-"""A whole stack on this machine, without containers: `make stack`.
+"""Run the whole stack on this machine, without containers: `make stack`.
 
-Real Prometheus with the alert rules, real Alertmanager, a real OpenTelemetry
-Collector that writes the log records to a file, the exporter, and a simulated
-Falco that sends alerts. Everything listens on loopback and lives in .cache/stack.
-With --check it ends with 0 once Prometheus has the alerts and the collector the records.
+A simulated Falco, the exporter, and whatever of Prometheus, Alertmanager and an
+OpenTelemetry Collector is installed, wired by the files in ``deploy/``; only
+addresses are replaced. Grafana and Loki are not started: they are in
+``deploy/compose``. Data goes to ``.cache/stack`` and is removed at the next
+start. Ctrl-C ends everything.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import yaml
+
+from exporter.simulator.alerts import SimulatedAlert
+from exporter.simulator.scenarios import demo_scenario
+from exporter.simulator.server import FalcoSimulator
+
 ROOT = Path(__file__).parents[1]
-HOME = ROOT / ".cache" / "stack"
-PORTS = {"exporter": 9376, "prometheus": 9090, "alertmanager": 9093, "collector gRPC": 4317, "collector HTTP": 4318}
-CHECK_SECONDS = 60.0
+EXPORTER = Path(sys.executable).with_name("falco-report-exporter")
+WAIT_SECONDS = 30.0
+STOP_SECONDS = 15.0
 
 
-def program(*names: str) -> Path:
-    """Return the first of these programs that is installed; exit saying what to do where none is."""
-    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/bin"))
-    for name in names:
-        if found := shutil.which(name, path=path):
-            return Path(found)
-    raise SystemExit(f"stack: {' or '.join(names)} is not installed; on Debian: apt-get install {names[0]}")
+@dataclass(frozen=True)
+class Ports:
+    """Where each program listens on 127.0.0.1."""
+
+    exporter: int
+    prometheus: int
+    alertmanager: int
+    otlp: int
 
 
-def collector() -> Path:
-    """Return an OpenTelemetry Collector: $OTELCOL, one that is installed, or one that was built."""
-    if named := os.environ.get("OTELCOL"):
-        return Path(named)
-    for name in ("otelcol-contrib", "otelcol"):
-        if found := shutil.which(name):
-            return Path(found)
-    built = sorted((ROOT / ".cache" / "collector").glob("otelcol-test-*"), key=lambda path: path.stat().st_mtime)
-    if not built:
-        raise SystemExit(
-            "stack: no OpenTelemetry Collector; name one with OTELCOL=…, or build one with Go: "
-            "tests/e2e/collector/build.sh .cache/collector"
+class Stack:
+    """The running programs."""
+
+    def __init__(self, directory: Path, ports: Ports, scrape_interval: str) -> None:
+        self.directory, self.ports, self.scrape_interval = directory, ports, scrape_interval
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.missing: list[str] = []
+
+    def start(self, falco_socket: Path) -> None:
+        """Start what is installed, receivers before senders. Raises RuntimeError where one does not come up."""
+        self._collector()
+        self._alertmanager()
+        self._prometheus()
+        arguments: list[str | Path] = [EXPORTER, "run", "--target", f"unix://{falco_socket}"]
+        arguments += ["--web.listen-address", f"127.0.0.1:{self.ports.exporter}"]
+        arguments += ["--web.external-url", f"http://127.0.0.1:{self.ports.exporter}"]
+        arguments += ["--queue.directory", self.directory / "queue"]
+        if "collector" in self.processes:
+            arguments += ["--otlp.endpoint", f"http://127.0.0.1:{self.ports.otlp}"]
+        self._run("exporter", *arguments)
+        self._await("exporter", f"http://127.0.0.1:{self.ports.exporter}/readyz")
+
+    def _run(self, name: str, *command: str | Path, environment: Mapping[str, str] | None = None) -> None:
+        with (self.directory / f"{name}.log").open("wb") as log:
+            self.processes[name] = subprocess.Popen(
+                list(map(str, command)), stdout=log, stderr=log, env={**os.environ, **(environment or {})}
+            )
+
+    def _await(self, name: str, url: str) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not answers(url):
+            if self.processes[name].poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{name} does not answer on {url}; its log: {self.directory / name}.log")
+            time.sleep(0.05)
+
+    def _program(self, *names: str) -> str | None:
+        found = next(filter(None, map(shutil.which, names)), None)
+        if found is None:
+            self.missing.append(names[0])
+        return found
+
+    def _collector(self) -> None:
+        binary = find_collector()
+        if binary is None:
+            self.missing.append("otelcol (or tests/e2e/collector/build.sh .cache/collector)")
+            return
+        text = (ROOT / "deploy/collector/file.yaml").read_text("utf-8").replace(":4317", f":{self.ports.otlp}")
+        text = text.replace('      http: {endpoint: "${env:OTLP_HOST:-0.0.0.0}:4318"}\n', "")
+        configuration = yaml.safe_load(text)
+        configuration["service"]["telemetry"] = {"metrics": {"level": "none"}}
+        records = {"OTLP_HOST": "127.0.0.1", "FALCO_RECORDS_FILE": str(self.directory / "records.jsonl")}
+        self._run("collector", binary, "--config", self._write("collector.yaml", configuration), environment=records)
+
+    def _alertmanager(self) -> None:
+        binary = self._program("prometheus-alertmanager", "alertmanager")
+        if binary is None:
+            return
+        configuration = ROOT / "deploy/compose/alertmanager.yml"
+        address = f"127.0.0.1:{self.ports.alertmanager}"
+        self._run(
+            "alertmanager",
+            binary,
+            f"--config.file={configuration}",
+            f"--storage.path={self.directory / 'alertmanager'}",
+            f"--web.listen-address={address}",
+            "--cluster.listen-address=",
         )
-    return built[-1]
+        self._await("alertmanager", f"http://{address}/-/ready")
 
+    def _prometheus(self) -> None:
+        binary = self._program("prometheus")
+        if binary is None:
+            return
+        text = (ROOT / "deploy/compose/prometheus.yml").read_text("utf-8")
+        for there, here in (
+            ("/etc/prometheus/rules/", f"{ROOT}/dashboards/alerts/"),
+            ("alertmanager:9093", f"127.0.0.1:{self.ports.alertmanager}"),
+            ("exporter:9376", f"127.0.0.1:{self.ports.exporter}"),
+            ("interval: 15s", f"interval: {self.scrape_interval}"),
+        ):
+            text = text.replace(there, here)
+        address = f"127.0.0.1:{self.ports.prometheus}"
+        self._run(
+            "prometheus",
+            binary,
+            f"--config.file={self._write('prometheus.yml', yaml.safe_load(text))}",
+            f"--storage.tsdb.path={self.directory / 'prometheus'}",
+            f"--web.listen-address={address}",
+            "--enable-feature=exemplar-storage",
+        )
+        self._await("prometheus", f"http://{address}/-/ready")
 
-def write_prometheus_configuration() -> Path:
-    """Write Prometheus' configuration: the exporter every 5 s, the alert rules, Alertmanager."""
-    file = HOME / "prometheus.yaml"
-    document = {
-        "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
-        "rule_files": [str(ROOT / "dashboards" / "alerts" / "falco.rules.yaml")],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [local("alertmanager")]}]}]},
-        "scrape_configs": [
-            {"job_name": "falco-report-exporter", "static_configs": [{"targets": [local("exporter")]}]},
-            {"job_name": "prometheus", "static_configs": [{"targets": [local("prometheus")]}]},
-        ],
-    }
-    file.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    return file
+    def _write(self, name: str, document: object) -> Path:
+        path = self.directory / name
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        return path
 
+    def ended(self) -> list[str]:
+        """Return the programs that ended by themselves."""
+        return [name for name, process in self.processes.items() if process.poll() is not None]
 
-def local(name: str) -> str:
-    """Return HOST:PORT of a part."""
-    return f"127.0.0.1:{PORTS[name]}"
-
-
-def commands() -> dict[str, tuple[list[str], dict[str, str]]]:
-    """Return each part's command and environment, in the order of starting."""
-    python = sys.executable
-    socket = HOME / "falco.sock"
-    exporter = [
-        str(Path(python).with_name("falco-report-exporter")), "run", "--target", f"unix://{socket}",
-        "--web.listen-address", local("exporter"), "--web.external-url", f"http://{local('exporter')}",
-        "--otlp.endpoint", f"http://{local('collector gRPC')}", "--otlp.protocol", "grpc",
-        "--queue.directory", str(HOME / "queue"),
-    ]  # fmt: skip
-    addresses = {
-        "OTLP_GRPC_ADDRESS": local("collector gRPC"),
-        "OTLP_HTTP_ADDRESS": local("collector HTTP"),
-        "FALCO_RECORDS_FILE": str(HOME / "records.jsonl"),
-    }
-    return {
-        "simulated Falco": (
-            [python, "-m", "exporter.simulator", "--address", f"unix://{socket}", "--scenario", "demo", "--rate", "1"],
-            {},
-        ),
-        "collector": ([str(collector()), "--config", str(ROOT / "deploy" / "collector" / "file.yaml")], addresses),
-        "exporter": (exporter, {}),
-        "alertmanager": (
-            [
-                str(program("prometheus-alertmanager", "alertmanager")),
-                f"--config.file={ROOT / 'deploy' / 'compose' / 'alertmanager.yaml'}",
-                f"--storage.path={HOME / 'alertmanager'}", f"--web.listen-address={local('alertmanager')}",
-                "--cluster.listen-address=",
-            ],
-            {},
-        ),
-        "prometheus": (
-            [
-                str(program("prometheus")), f"--config.file={write_prometheus_configuration()}",
-                f"--storage.tsdb.path={HOME / 'prometheus'}", f"--web.listen-address={local('prometheus')}",
-            ],
-            {},
-        ),
-    }  # fmt: skip
-
-
-def start(name: str, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start one part; its output goes to a file of its own."""
-    log = HOME / f"{name.replace(' ', '-')}.log"
-    with log.open("wb") as output:
-        return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | environment)
-
-
-def ask_prometheus(query: str) -> float:
-    """Return the one value of an instant query; 0 while there is none."""
-    url = f"http://{local('prometheus')}/api/v1/query?" + urllib.parse.urlencode({"query": query})
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            result = json.load(answer)["data"]["result"]
-    except (urllib.error.URLError, OSError, ValueError, KeyError):
-        return 0.0
-    return float(result[0]["value"][1]) if result else 0.0
-
-
-def has_data() -> bool:
-    """Whether alerts are in Prometheus, an alert rule fires, and records are with the collector."""
-    file = HOME / "records.jsonl"
-    return (
-        ask_prometheus("sum(falco_rule_events_total)") >= 35
-        and ask_prometheus('count(ALERTS{alertname="FalcoSevereEvent",alertstate="firing"})') > 0
-        and file.exists()
-        and file.stat().st_size > 0
-    )
-
-
-def run(*, check: bool) -> int:
-    """Start everything and wait: for a signal, for a part that ends, or with ``check`` for data."""
-    shutil.rmtree(HOME, ignore_errors=True)
-    HOME.mkdir(parents=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    running: dict[str, subprocess.Popen[bytes]] = {}
-    begun = time.monotonic()
-    try:
-        for name, (command, environment) in commands().items():
-            running[name] = start(name, command, environment)
-        print("Simulated Falco, exporter, collector, Prometheus and Alertmanager are starting; logs in .cache/stack.")
-        for name, path in (("exporter", "/reports"), ("prometheus", "/alerts"), ("alertmanager", "/")):
-            print(f"  {name:13} http://{local(name)}{path}")
-        print("  log records   .cache/stack/records.jsonl\nCtrl-C ends it.", flush=True)
-        while True:
-            time.sleep(0.5)
-            ended = [name for name, process in running.items() if process.poll() is not None]
-            if ended:
-                log = HOME / f"{ended[0].replace(' ', '-')}.log"
-                print(f"stack: {ended[0]} has ended; its log's last lines ({log}):", file=sys.stderr)
-                print("\n".join(log.read_text("utf-8", "replace").splitlines()[-10:]), file=sys.stderr)
-                return 1
-            if check and has_data():
-                print(f"Data in Prometheus, in Alertmanager's rules and with the collector after "
-                      f"{time.monotonic() - begun:.0f} s.")  # fmt: skip
-                return 0
-            if check and time.monotonic() - begun > CHECK_SECONDS:
-                print(f"stack: no data within {CHECK_SECONDS:.0f} s; see the logs in {HOME}", file=sys.stderr)
-                return 1
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        for process in reversed(running.values()):
+    def stop(self) -> None:
+        """End every program, senders first."""
+        for process in reversed(self.processes.values()):
             process.terminate()
-        for process in running.values():
-            process.wait(20)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def answers(url: str) -> bool:
+    """Say whether a GET is answered with success."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def find_collector() -> str | None:
+    """Return ``$OTELCOL``, one that is installed, or the newest that the tests' build script made."""
+    built = sorted((ROOT / ".cache/collector").glob("otelcol-test-*"), key=lambda path: path.stat().st_mtime)
+    installed = shutil.which("otelcol-contrib") or shutil.which("otelcol")
+    return os.environ.get("OTELCOL") or installed or (str(built[-1]) if built else None)
+
+
+def story(rate: float, seed: int) -> Iterator[tuple[float, SimulatedAlert]]:
+    """Yield pauses and alerts without end: common rules often, grave ones seldom, now and then a burst of one."""
+    choose = random.Random(seed)
+    alerts = list(demo_scenario(time.time_ns()))
+    weights = [
+        (1.0 if alert.priority <= 2 else 3.0 if alert.priority <= 4 else 8.0) * choose.random() ** 3 for alert in alerts
+    ]
+    while True:
+        (alert,) = choose.choices(alerts, weights)
+        yield choose.expovariate(rate), alert
+        if choose.random() < 0.01:
+            for _ in range(choose.randint(10, 40)):
+                yield choose.expovariate(rate * 8), alert
+
+
+def play(falco: FalcoSimulator, rate: float, ended: threading.Event) -> None:
+    """Emit the demo once, then the story; each alert has the time of the moment."""
+    now = time.time_ns()
+    falco.emit(
+        *[replace(alert, time_ns=min(alert.time_ns, now + number)) for number, alert in enumerate(demo_scenario(now))]
+    )
+    for pause, alert in story(rate, seed=7):
+        if ended.wait(pause):
+            return
+        falco.emit(replace(alert, time_ns=time.time_ns()))
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="make stack", description=__doc__)
+    parser.add_argument("--directory", type=Path, default=ROOT / ".cache/stack", help="data and logs")
+    parser.add_argument("--rate", type=float, default=0.5, help="alerts a second after the demo, about")
+    parser.add_argument("--scrape-interval", default="5s", help="Prometheus' scrape and evaluation interval")
+    parser.add_argument("--free-ports", action="store_true", help="ports that are free, rather than the usual ones")
+    return parser.parse_args()
+
+
+def say_where(stack: Stack) -> None:
+    """Print addresses."""
+    ports = stack.ports
+    lines = [f"exporter       http://127.0.0.1:{ports.exporter}/ (report pages: /reports)"]
+    if "prometheus" in stack.processes:
+        lines.append(f"Prometheus     http://127.0.0.1:{ports.prometheus}/ (alerts: /alerts)")
+    if "alertmanager" in stack.processes:
+        lines.append(f"Alertmanager   http://127.0.0.1:{ports.alertmanager}/")
+    if "collector" in stack.processes:
+        lines.append(f"log records    {stack.directory / 'records.jsonl'}")
+    print("\n  " + "\n  ".join(lines))
+    for name in stack.missing:
+        print(f"  not installed: {name}")
+    print("  Grafana and Loki: deploy/compose. Ctrl-C ends it.\n", flush=True)
+
+
+def main() -> int:
+    """Run until Ctrl-C or until a program ends; the exit status."""
+    arguments = parse_arguments()
+    directory: Path = arguments.directory.absolute()
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    ports = Ports(*[free_port() for _ in range(4)]) if arguments.free_ports else Ports(9376, 9090, 9093, 4317)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    stack = Stack(directory, ports, arguments.scrape_interval)
+    with FalcoSimulator(f"unix://{directory / 'falco.sock'}", json_output=True) as falco:
+        try:
+            stack.start(directory / "falco.sock")
+            say_where(stack)
+            player = threading.Thread(target=play, args=(falco, arguments.rate, ended), daemon=True)
+            player.start()
+            while not ended.wait(1.0):
+                if gone := stack.ended():
+                    print(f"ended by itself: {', '.join(gone)}; see the logs in {directory}", file=sys.stderr)
+                    return 1
+        except RuntimeError as exc:
+            print(exc, file=sys.stderr)
+            return 1
+        finally:
+            ended.set()
+            stack.stop()
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(run(check="--check" in sys.argv[1:]))
+    sys.exit(main())
