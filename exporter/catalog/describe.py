@@ -130,7 +130,7 @@ def in_general(prose: ProseTemplate, *, connection: bool = False) -> str:
     text = _LEFT_OVER.sub("", _PLACE.sub(_noun, text).replace("`", ""))
     text = re.sub(r"\b(?:a|an|the) (a|an|the|its|another) ", r"\1 ", " ".join(text.split()), flags=re.IGNORECASE)
     text = text[:1].upper() + text[1:]
-    return _cut(re.sub(r" ([.,;:])", r"\1", text))
+    return _cut(re.sub(r" ([.,;:])(?![\w./])", r"\1", text))
 
 
 def _label(match: re.Match[str]) -> str:

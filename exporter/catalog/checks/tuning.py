@@ -27,9 +27,22 @@ from exporter.catalog.template import Absent
 from exporter.escaping import Unembeddable
 
 _HEADERS = frozenset({"required_engine_version", "required_plugin_versions"})
-_RULE_KEYS = frozenset(
-    {"rule", "desc", "condition", "output", "priority", "source", "tags", "enabled", "exceptions", "override"}
+_REPLACEABLE = frozenset(
+    {
+        "desc",
+        "condition",
+        "output",
+        "priority",
+        "tags",
+        "enabled",
+        "exceptions",
+        "capture",
+        "capture_duration",
+        "warn_evttypes",
+        "skip-if-unknown-filter",
+    }
 )
+_RULE_KEYS = _REPLACEABLE | {"rule", "source", "override"}
 _APPENDABLE = frozenset({"desc", "condition", "output", "tags", "exceptions"})
 _DOUBLED = frozenset({"in", "pmatch", "intersects"})
 """Operators of an exception whose values are lists."""
@@ -54,7 +67,8 @@ def check_tuning(catalog: Catalog) -> Iterator[Finding]:
                 yield Finding(change.place, owned.owner, message)
     for entry in catalog.entries:
         for change in entry.tuning:
-            if change.place not in shared and change.format == "falco" and not places(change.content.text):
+            own_case = change.place not in shared and entry.source != "internal"
+            if own_case and change.format == "falco" and not places(change.content.text):
                 yield Finding(
                     change.place, entry.rule, "no placeholder: expected an exception for this alert's own case"
                 )
@@ -185,12 +199,14 @@ def _rule(item: Mapping[str, object], context: _Context, own: frozenset[str]) ->
             yield f"rule {name} is none of upstream's and, for a new one, lacks {', '.join(sorted(missing))}"
         yield from _condition(str(item.get("condition", "")), context, own, appended=False)
         return
-    if context.facts and name != context.facts.rule:
+    if context.facts and name != context.facts.rule and context.source != "internal":
         yield f"tunes {name}; expected {context.facts.rule}"
     if item.get("enabled") is False:
         yield "disables the rule; expected an exception for this case only"
-    yield from _override(item, _RULE_KEYS - {"rule", "override", "source"})
+    yield from _override(item, _REPLACEABLE)
     override = item.get("override")
+    if isinstance(override, dict) and (left := (item.keys() & _REPLACEABLE) - override.keys()):
+        yield f"rule {name}: {', '.join(sorted(left))} without an entry under `override`"
     for key, way in override.items() if isinstance(override, dict) else ():
         if way == "append" and key not in _APPENDABLE:
             yield f"rule {name}: {key} cannot be appended to; expected replace"

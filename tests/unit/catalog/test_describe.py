@@ -25,6 +25,7 @@ from tests.unit.catalog.builder import catalog_of
         ("A pod with images %{ka.req.pod.containers.image}.", "A pod with images."),
         ("A pod; images %{ka.req.pod.containers.image}.", "A pod."),
         ("A `literal` stays.", "A literal stays."),
+        ("A find for `.aws/credentials` or `../`.", "A find for .aws/credentials or ../."),
         ("Made by service account %{ka.user.name}.", "Made by a service account."),
         ("%{unknown.field} changed.", "A value changed."),
     ],

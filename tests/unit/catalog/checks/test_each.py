@@ -111,6 +111,17 @@ def test_a_sound_entry_passes_every_check(tmp_path: Path) -> None:
         ),
         (
             tuned(
+                "- rule: Clear Log Activities\n  capture: true\n  capture_duration: 9\n"
+                "  override: {capture: replace}\n# %{fd.name}\n"
+            ),
+            "capture_duration without an entry under `override`",
+        ),
+        (
+            tuned("- rule: Clear Log Activities\n  capture: true\n  override: {capture: append}\n# %{fd.name}\n"),
+            "capture cannot be appended to",
+        ),
+        (
+            tuned(
                 "- rule: Clear Log Activities\n  exceptions:\n    - name: a\n      fields: [proc.name, fd.num]\n"
                 "      comps: [=, startswith]\n      values: [[%{proc.name}, 1]]\n  override: {exceptions: append}\n"
             ),
@@ -205,6 +216,10 @@ def test_a_fault_is_found(tmp_path: Path, changes: dict[str, Any], expected: str
             "  override: {condition: append}\n"
         ),
         tuned("- list: log_files\n  items: [%{fd.name}]\n  override: {items: append}\n"),
+        tuned(
+            "- rule: Clear Log Activities\n  capture: true\n  capture_duration: 9\n"
+            "  override: {capture: replace, capture_duration: replace}\n# %{fd.name}\n"
+        ),
     ],
 )
 def test_what_is_right_is_let_pass(tmp_path: Path, changes: dict[str, Any]) -> None:
