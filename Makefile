@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check e2e chaos stack format proto proto-check docs docs-check lock size dashboards dashboards-check stack clean help
+.PHONY: demo test check e2e chaos bench bench-smoke stack format proto proto-check docs docs-check lock size dashboards dashboards-check clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -38,7 +38,13 @@ chaos: $(READY)  ## try to break it; prints what was sent, counted, delivered an
 	$(BIN)/python -m pytest -m chaos tests/chaos
 
 stack: $(READY)  ## Prometheus, Alertmanager, a collector, the exporter and a simulated Falco on this machine
-	$(BIN)/python tools/stack.py
+	$(BIN)/python -m tools.stack
+
+bench: $(READY)  ## measure it (about four minutes) and compare with the last results; to keep them: make bench STORE=--store
+	$(BIN)/python -m benchmarks $(STORE)
+
+bench-smoke: $(READY)  ## see that every measurement runs (half a minute); says nothing about speed
+	$(BIN)/python -m benchmarks --smoke
 
 format: $(READY)  ## format and mend what can be mended by itself
 	$(BIN)/ruff format .
@@ -69,9 +75,6 @@ dashboards: $(READY)  ## write the dashboards' JSON from their code
 
 dashboards-check: $(READY)  ## fail when the dashboards' JSON differs from their code
 	$(BIN)/python -m dashboards.generator --check
-
-stack: $(READY)  ## run Prometheus, Alertmanager, a collector and the exporter on a simulated Falco, without containers
-	$(BIN)/python -m tools.stack
 
 clean:  ## remove what `make` made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -3,6 +3,7 @@
 Reads one command a line from standard input and answers each with one JSON line:
 
 - ``backlog N``: queue N alerts at once;
+- ``unlike N``: the same, each with process ids of its own, so that no two alerts get the same advice;
 - ``hosts N``: queue one alert for each of N hosts;
 - ``rate N SECONDS``: emit N alerts a second for so long, each stamped when it is emitted;
 - ``drained``: wait until the queue is empty, and say when that was.
@@ -29,6 +30,22 @@ def of_host(message: bytes, name: str) -> bytes:
     """Give a message another ``hostname`` (field 7); in protobuf the last value of a field counts."""
     host = name.encode()
     return b"".join((message, b"\x3a", bytes((len(host),)), host))
+
+
+def of_process(message: bytes, number: int) -> bytes:
+    """Give a message other values of ``proc.pid`` and ``proc.ppid``, as each process has."""
+    entries = []
+    for key, value in ((b"proc.pid", b"%d" % (10_000 + number)), (b"proc.ppid", b"%d" % (9_000 + number))):
+        entry = b"\x0a" + bytes((len(key),)) + key + b"\x12" + bytes((len(value),)) + value
+        entries.append(b"\x32" + bytes((len(entry),)) + entry)
+    return message + b"".join(entries)
+
+
+def run_unlike(falco: FastFalco | FalcoSimulator, count: int) -> None:
+    """Queue ``count`` alerts, no two of the same processes."""
+    now_ns = time.time_ns()
+    messages = enumerate(islice(flood_messages(), count))
+    falco.emit_raw([stamp(of_process(message, number), now_ns + number) for number, message in messages])
 
 
 def run_backlog(falco: FastFalco | FalcoSimulator, count: int) -> None:
@@ -65,7 +82,7 @@ def answer(falco: FastFalco | FalcoSimulator, words: list[str]) -> dict[str, flo
         while falco.queued:
             time.sleep(LOOK_SECONDS)
     else:
-        {"backlog": run_backlog, "hosts": run_hosts}[words[0]](falco, int(words[1]))
+        {"backlog": run_backlog, "unlike": run_unlike, "hosts": run_hosts}[words[0]](falco, int(words[1]))
         emitted = int(words[1])
     return {"at": time.time(), "emitted": emitted, "queued": falco.queued}
 

@@ -90,7 +90,7 @@ class Exporter:
 
     def __init__(self, address: str, *arguments: str, pages: bool = False) -> None:
         self.port = free_port()
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self.spawned_at = time.monotonic()
         listen = f"127.0.0.1:{self.port}" if pages else f":{self.port}"
         self._process = subprocess.Popen(

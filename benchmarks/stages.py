@@ -12,12 +12,14 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from benchmarks.falco import of_process
 from benchmarks.processes import Program, start_falco, start_receiver
 from benchmarks.results import PER_ALERT, Result
 from benchmarks.sizes import FULL, SMOKE, Sizes
@@ -25,6 +27,7 @@ from exporter.alert import Alert, Priority
 from exporter.app import COLLECTION_THRESHOLD
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.catalog.describe import describe
+from exporter.cli import tune_memory
 from exporter.config.model import FalcoTarget, Metrics, Otlp, Queue
 from exporter.pipeline import Pipeline
 from exporter.reporter import Reporter
@@ -53,6 +56,11 @@ def cost(work: Callable[[], object], count: int, runs: int = RUNS) -> float:
         work()
         seconds.append(time.process_time() - begun)
     return statistics.median(seconds) / count * 1e6
+
+
+def consume(results: Iterable[object]) -> None:
+    """Make each result and let go of it, as the program does."""
+    deque(results, maxlen=0)
 
 
 def in_batches(items: Sequence[Alert], size: int) -> list[Sequence[Alert]]:
@@ -141,9 +149,19 @@ class Stages:
         settings = Otlp()
         budget = Budget(settings.record_limit_bytes, settings.attribute_limit, lambda: None)
         bare = RecordEncoder(budget, report_for=None)
-        yield "encode_bare", "encode, without advice", cost(lambda: [*map(bare.encode, self.alerts)], self.count)
+        yield "encode_bare", "encode, without advice", cost(lambda: consume(map(bare.encode, self.alerts)), self.count)
         full = RecordEncoder(budget, report_for=self.reporter.report_for)
-        yield "encode", "report and encode, with advice", cost(lambda: [*map(full.encode, self.alerts)], self.count)
+        yield (
+            "encode",
+            "report and encode, with advice",
+            cost(lambda: consume(map(full.encode, self.alerts)), self.count),
+        )
+        unlike = [decode.from_grpc(of_process(message, n)) for n, message in enumerate(self.messages)]
+        yield (
+            "encode_unlike",
+            "the same, no two alerts alike",
+            cost(lambda: consume(map(full.encode, unlike)), self.count),
+        )
         entries = [to_entry(full.encode(alert)) for alert in self.alerts]
         chunks = [b"".join(entries[n : n + BATCH_ALERTS]) for n in range(0, len(entries), BATCH_ALERTS)]
         yield "queue", "queue in memory, in and out", self._queue(chunks, Queue())
@@ -195,6 +213,7 @@ def measure_stages(sizes: Sizes, address: str) -> Iterator[Result]:
 
 def main() -> None:
     """Print every stage's cost as one JSON line."""
+    tune_memory()
     sizes = SMOKE if "--smoke" in sys.argv else FULL
     print(json.dumps({"stages": list(Stages(sizes, sys.argv[1]).measure())}), flush=True)
 
