@@ -10,6 +10,7 @@ start. Ctrl-C ends everything.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -20,10 +21,12 @@ import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -35,6 +38,7 @@ ROOT = Path(__file__).parents[1]
 EXPORTER = Path(sys.executable).with_name("falco-report-exporter")
 WAIT_SECONDS = 30.0
 STOP_SECONDS = 15.0
+CHECK_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ class Stack:
         binary = self._program("prometheus-alertmanager", "alertmanager")
         if binary is None:
             return
-        configuration = ROOT / "deploy/compose/alertmanager.yml"
+        configuration = ROOT / "deploy/compose/alertmanager.yaml"
         address = f"127.0.0.1:{self.ports.alertmanager}"
         self._run(
             "alertmanager",
@@ -120,10 +124,11 @@ class Stack:
         binary = self._program("prometheus")
         if binary is None:
             return
-        text = (ROOT / "deploy/compose/prometheus.yml").read_text("utf-8")
+        text = (ROOT / "deploy/compose/prometheus.yaml").read_text("utf-8")
         for there, here in (
             ("/etc/prometheus/rules/", f"{ROOT}/dashboards/alerts/"),
             ("alertmanager:9093", f"127.0.0.1:{self.ports.alertmanager}"),
+            ("localhost:9090", f"127.0.0.1:{self.ports.prometheus}"),
             ("exporter:9376", f"127.0.0.1:{self.ports.exporter}"),
             ("interval: 15s", f"interval: {self.scrape_interval}"),
         ):
@@ -157,6 +162,22 @@ class Stack:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def proof(self) -> str:
+        """Return what shows that the whole way works; empty until it does."""
+        query = urllib.parse.urlencode({"query": 'ALERTS{alertname="FalcoSevereEvent",alertstate="firing"}'})
+        firing = fetched(f"http://127.0.0.1:{self.ports.prometheus}/api/v1/query?{query}")["data"]["result"]
+        received = fetched(f"http://127.0.0.1:{self.ports.alertmanager}/api/v2/alerts")
+        records = (self.directory / "records.jsonl").read_text("utf-8").count('"log.record.uid"')
+        if not (firing and received and records):
+            return ""
+        return f"{len(firing)} alerts fire in Prometheus, Alertmanager has {len(received)}, {records} log records"
+
+
+def fetched(url: str) -> Any:
+    """Return the JSON that a GET brings."""
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return json.load(answer)
 
 
 def answers(url: str) -> bool:
@@ -215,6 +236,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--directory", type=Path, default=ROOT / ".cache/stack", help="data and logs")
     parser.add_argument("--rate", type=float, default=0.5, help="alerts a second after the demo, about")
     parser.add_argument("--scrape-interval", default="5s", help="Prometheus' scrape and evaluation interval")
+    parser.add_argument("--check", action="store_true", help="end with 0 once alerts and log records have arrived")
     parser.add_argument("--free-ports", action="store_true", help="ports that are free, rather than the usual ones")
     return parser.parse_args()
 
@@ -252,16 +274,30 @@ def main() -> int:
             say_where(stack)
             player = threading.Thread(target=play, args=(falco, arguments.rate, ended), daemon=True)
             player.start()
-            while not ended.wait(1.0):
-                if gone := stack.ended():
-                    print(f"ended by itself: {', '.join(gone)}; see the logs in {directory}", file=sys.stderr)
-                    return 1
+            return watch(stack, ended, check=arguments.check)
         except RuntimeError as exc:
             print(exc, file=sys.stderr)
             return 1
         finally:
             ended.set()
             stack.stop()
+
+
+def watch(stack: Stack, ended: threading.Event, *, check: bool) -> int:
+    """Wait for the end, or with ``check`` for the proof; the exit status. Raises RuntimeError where a program ends."""
+    if check and stack.missing:
+        raise RuntimeError(f"nothing to check: not installed: {', '.join(stack.missing)}")
+    deadline = time.monotonic() + CHECK_SECONDS
+    while not ended.wait(0.5):
+        if gone := stack.ended():
+            raise RuntimeError(f"ended by itself: {', '.join(gone)}; see the logs in {stack.directory}")
+        if check and (proof := stack.proof()):
+            print(proof)
+            return 0
+        if check and time.monotonic() > deadline:
+            raise RuntimeError(
+                f"no alerts or log records within {CHECK_SECONDS:.0f} s; see the logs in {stack.directory}"
+            )
     return 0
 
 
