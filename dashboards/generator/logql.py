@@ -19,6 +19,8 @@ CHOSEN = (
 )
 """What the variables of the dashboard of reports leave; the text filter first, because it needs no attributes."""
 HALF_HOUR_MS = 1_800_000
+_MOMENT = (("Date", "2006-01-02"), ("Time", "15:04:05.999999999 MST"))
+"""Go's way to write a format; in the time zone of Loki's host."""
 
 
 def name(attribute: str) -> str:
@@ -64,13 +66,24 @@ def report_format(
             have no numbers: a template's ``$i`` would look like a variable of Grafana.
     """
     parts = [_heading("Falco alert report")]
-    parts += [_if(attribute, f"{label:<16}{{{{ .{name(attribute)} }}}}\\n") for label, attribute in lines]
+    parts += [f'{label:<16}{{{{ date \\"{shape}\\" __timestamp__ }}}}\\n' for label, shape in _MOMENT]
+    parts += [_if(attribute, f"{label:<16}{_value(attribute)}\\n") for label, attribute in lines]
     parts.append(f"\\n{_heading('Alert details')}{{{{ __line__ }}}}\\n")
     parts += [_if(attribute, f"\\n{_heading(title)}{{{{ .{name(attribute)} }}}}\\n") for title, attribute in texts]
     for title, attribute in lists:
         items = f"{{{{ range fromJson .{name(attribute)} }}}}• {{{{ . }}}}\\n\\n{{{{ end }}}}"
         parts.append(_if(attribute, f"\\n{_heading(title)}{items}"))
     return f' | line_format "{"".join(parts)}"'
+
+
+def _value(attribute: str) -> str:
+    """An attribute's value; identifiers are a list, so one after the other."""
+    field = f".{name(attribute)}"
+    return (
+        f"{{{{ range fromJson {field} }}}}{{{{ . }}}} {{{{ end }}}}"
+        if attribute.endswith(".ids")
+        else f"{{{{ {field} }}}}"
+    )
 
 
 def _if(attribute: str, text: str) -> str:

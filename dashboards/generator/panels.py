@@ -14,7 +14,7 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef, DataTransform
 from grafana_foundation_sdk.models.logs import Options as _LogsOptions  # noqa: F401 - registers the panel's options
 from grafana_foundation_sdk.models.text import TextMode
 
-from dashboards.generator.style import PLAIN, Properties, thresholds
+from dashboards.generator.style import PLAIN, PRIORITIES, Properties, prop, thresholds
 
 Panel = TypeVar("Panel", bound=Any)
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="${datasource}")
@@ -103,11 +103,27 @@ def columns(
         )
     )
     for heading, properties in shown.values():
-        if properties:
-            panel.override_by_name(heading, properties)
+        panel.override_by_name(heading, [*properties, prop("noValue", "–")])
     if sort:
         panel.sort_by([common.TableSortByFieldState().display_name(sort[0]).desc(sort[1])])
     return panel
+
+
+def by_priority(panel: timeseries.Panel) -> timeseries.Panel:
+    """Order the series of one query by priority, as the log stores do not: one table, its columns put in order."""
+    order = ["Time", *[name for name, _ in PRIORITIES]]
+    panel.with_transformation(DataTransformerConfig(id_val="joinByField", options={"byField": "Time", "mode": "outer"}))
+    return panel.with_transformation(
+        DataTransformerConfig(
+            id_val="organize",
+            options={
+                "indexByName": {name: index for index, name in enumerate(order)},
+                "renameByName": {},
+                "excludeByName": {},
+                "includeByName": {},
+            },
+        )
+    )
 
 
 def merged(panel: table.Panel) -> table.Panel:

@@ -14,8 +14,8 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef, DataTransform
 
 from dashboards.generator import logql, logsql, variables
 from dashboards.generator.board import REPORTS, REPORTS_VICTORIALOGS, RULE, Board
-from dashboards.generator.panels import LOKI, columns, log_lines, rows, stacked_bars
-from dashboards.generator.style import column, link, links, priority_colors, priority_column, prop
+from dashboards.generator.panels import LOKI, by_priority, columns, log_lines, rows, stacked_bars
+from dashboards.generator.style import column, hidden, link, links, priority_colors, priority_column, prop
 
 HEADER = (
     ("Rule", "security_rule.name"),
@@ -195,7 +195,7 @@ def _over_time(backend: Backend) -> Any:
     ).with_target(backend.over_time())
     for name, properties in priority_colors():
         panel.override_by_name(name, properties)
-    return panel
+    return by_priority(panel)
 
 
 def _choose(backend: Backend, headings: dict[str, str], *, times: str = "${__url_time_range}") -> str:
@@ -233,7 +233,6 @@ def _alerts(backend: Backend) -> Any:
     rule = link(
         "What this rule means", f'/d/{RULE}?var-rule=${{__data.fields["Rule"]:percentencode}}&${{__url_time_range}}'
     )
-    hidden = [prop("custom.hidden", True)]
     panel = rows(
         "Alerts",
         f"The latest {ALERT_LIMIT} alerts of this choice. Click a rule to read its report below, or to see half an hour "
@@ -243,7 +242,7 @@ def _alerts(backend: Backend) -> Any:
     ).with_target(backend.alerts(TABLE))
     chooser = [near] if backend.variable == "loki" else []
     shown: dict[str, tuple[str, Any]] = {
-        "Time": ("Time", [*column(width=180), prop("unit", "dateTimeAsIso")]),
+        "Time": ("Time", [*column(width=165), prop("unit", "dateTimeAsIso")]),
         "falco.priority": ("Priority", priority_column()),
         "security_rule.name": ("Rule", [*column(width=250, wrap=True), links(here, *chooser, rule)]),
         "host.name": ("Host", column(width=130, wrap=True)),
@@ -252,11 +251,11 @@ def _alerts(backend: Backend) -> Any:
         "container.name": ("Container", column(width=130, wrap=True)),
         "user.name": ("User", column(width=90, wrap=True)),
         "process.command_line": ("Command", column(wrap=True)),
-        "log.record.uid": ("Id", hidden),
-        "container.id": ("Container id", hidden),
+        "log.record.uid": ("Id", hidden()),
+        "container.id": ("Container id", hidden()),
     }
     if backend.variable == "loki":
-        shown |= {"from_ms": ("from_ms", hidden), "to_ms": ("to_ms", hidden)}
+        shown |= {"from_ms": ("from_ms", hidden()), "to_ms": ("to_ms", hidden())}
     return _table(backend, panel, shown)
 
 
@@ -288,6 +287,6 @@ def _related(backend: Backend, what: str, attribute: str, variable: str) -> Any:
             "Time": ("Time", [*column(width=95), prop("unit", "time:HH:mm:ss")]),
             "falco.priority": ("Priority", priority_column()),
             "security_rule.name": ("Rule", [*column(wrap=True), links(here)]),
-            "log.record.uid": ("Id", [prop("custom.hidden", True)]),
+            "log.record.uid": ("Id", hidden()),
         },
     )

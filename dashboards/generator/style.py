@@ -73,6 +73,11 @@ def column(*, width: int | None = None, unit: str = "", wrap: bool = False, alig
     return found
 
 
+def hidden() -> Properties:
+    """A column that only links use; written twice, for Grafana to 11 and from 12 on."""
+    return [prop("custom.hidden", True), prop("custom.hideFrom", {"viz": True, "legend": False, "tooltip": False})]
+
+
 def bar_column(color: str = PLAIN, *, width: int | None = None) -> Properties:
     """A table's column of numbers drawn as bars from 0."""
     found: Properties = [
