@@ -1,0 +1,147 @@
+"""The dashboards' files: complete, importable, in step with their code, and their queries are of the grammar."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dashboards.generator.style import PRIORITIES
+from tests.e2e.dashboard_queries import DASHBOARDS, VICTORIALOGS, Query, documents, filled, panels, queries
+from tests.e2e.loki_standin import loki_name
+from tests.e2e.programs import program
+
+pytestmark = pytest.mark.e2e
+
+ROOT = DASHBOARDS.parent
+CORE = {"timeseries", "stat", "table", "logs", "text", "row", "bargauge"}
+LOKI_OWN = {"detected_level", "severity_text", "service_name", "from_ms", "to_ms"}
+"""Labels that Loki makes itself, and those that our queries make."""
+
+
+@pytest.fixture(scope="module")
+def parser(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the script that parses with Grafana's own grammar, its packages installed."""
+    there = tmp_path_factory.mktemp("logql") / "check"
+    shutil.copytree(Path(__file__).with_name("logql"), there)
+    done = subprocess.run([program("npm"), "ci"], check=False, capture_output=True, text=True, cwd=there)
+    assert done.returncode == 0, done.stderr
+    return there
+
+
+def attributes() -> set[str]:
+    """Every attribute that a record may have, by docs/log-records.md; fields' names are open."""
+    text = (ROOT / "docs" / "log-records.md").read_text("utf-8")
+    return set(re.findall(r"`([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+)`", text))
+
+
+def test_the_files_are_what_the_code_makes() -> None:
+    """JSON and code do not differ."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dashboards.generator", "--check"], check=False, capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", documents())
+def test_a_dashboard_explains_itself(name: str) -> None:
+    """It has a purpose; each panel has a title, a description, and words for when it is empty."""
+    document = documents()[name]
+    assert document["description"]
+    for panel in panels(document):
+        assert panel["title"], panel["id"]
+        assert len(panel["description"]) > 25, panel["title"]
+        assert panel["fieldConfig"]["defaults"]["noValue"], panel["title"]
+
+
+@pytest.mark.parametrize("name", documents())
+def test_a_dashboard_imports_as_it_is(name: str) -> None:
+    """Data sources are variables, panels are of Grafana's core, ids are unique, the model is Grafana 10.4's."""
+    document = documents()[name]
+    assert document["schemaVersion"] == 39
+    assert "__inputs" not in document
+    assert {panel["type"] for panel in document["panels"]} <= CORE
+    variables = {variable["name"]: variable for variable in document["templating"]["list"]}
+    for panel in panels(document):
+        variable = variables[panel["datasource"]["uid"].strip("${}")]
+        assert variable["type"] == "datasource"
+        assert variable["query"] == panel["datasource"]["type"]
+        if panel["datasource"]["type"] == VICTORIALOGS:
+            assert "victorialogs" in name
+    ids = [panel["id"] for panel in document["panels"]]
+    assert len(ids) == len(set(ids))
+
+
+def test_dashboards_link_to_each_other() -> None:
+    """Each links to every other, keeping variables and time range; only the VictoriaLogs variant is not linked to."""
+    uids = {document["uid"] for document in documents().values()}
+    assert len(uids) == len(documents())
+    for document in documents().values():
+        links = {link["url"].removeprefix("/d/"): link for link in document["links"]}
+        assert set(links) >= uids - {document["uid"], "falco-alert-reports-vlogs"}
+        assert all(link["keepTime"] and link["includeVars"] for link in links.values())
+        for uid in re.findall(r"/d/([\w-]+)", json.dumps(document)):
+            assert uid in uids
+
+
+def test_priorities_look_the_same_everywhere() -> None:
+    """Wherever a series or a word is a priority, it has that priority's colour; by name, never by number."""
+    colors = dict(PRIORITIES)
+    for document in documents().values():
+        for panel in panels(document):
+            for override in panel["fieldConfig"]["overrides"]:
+                found = [p["value"] for p in override["properties"] if p["id"] == "color"]
+                if override["matcher"]["options"] in colors and found:
+                    assert found == [{"mode": "fixed", "fixedColor": colors[override["matcher"]["options"]]}]
+                for mapping in (p["value"] for p in override["properties"] if p["id"] == "mappings"):
+                    words = mapping[0]["options"]
+                    if "Emergency" in words:
+                        assert {word: how["color"] for word, how in words.items()} == colors
+
+
+def test_every_query_is_of_the_grammar(parser: Path) -> None:
+    """LogQL by Grafana's own grammar, PromQL by Prometheus' own."""
+    asked = [query for query in queries() if query.language in {"logql", "promql"}]
+    documents_to_parse = [{"language": query.language, "expr": filled(query.expr)} for query in asked]
+    done = subprocess.run(
+        [program("node"), "check.mjs"],
+        input=json.dumps(documents_to_parse), check=True, capture_output=True, text=True, cwd=parser,
+    )  # fmt: skip
+    wrong = {str(query): error for query, error in zip(asked, json.loads(done.stdout), strict=True) if error}
+    assert asked
+    assert not wrong
+
+
+def test_the_grammar_refuses_what_is_wrong(parser: Path) -> None:
+    """The check can fail."""
+    done = subprocess.run(
+        [program("node"), "check.mjs"],
+        input='[{"language": "logql", "expr": "{a=\\"b\\"} | line_format"}]',
+        check=True, capture_output=True, text=True, cwd=parser,
+    )  # fmt: skip
+    assert json.loads(done.stdout)[0]
+
+
+@pytest.mark.parametrize("query", queries("logql"), ids=str)
+def test_logql_names_attributes_that_records_have(query: Query) -> None:
+    """Every label is an attribute under Loki's name, or one that Loki or the query makes."""
+    expr = filled(query.expr)
+    known = {loki_name(attribute) for attribute in attributes()} | LOKI_OWN
+    named = set(re.findall(r"\|\s*(\w+)\s*[=!]", expr)) | set(re.findall(r"\{\{[^}]*?\.([a-z]\w*)", expr))
+    named |= {name for names in re.findall(r"\| keep ([\w, ]+)", expr) for name in names.split(", ")}
+    named |= {name.strip() for names in re.findall(r"by \(([^)]*)\)", expr) for name in names.split(",")}
+    assert named - {"label_format", "line_format"} <= known
+
+
+@pytest.mark.parametrize("query", queries("logsql"), ids=str)
+def test_logsql_names_attributes_that_records_have(query: Query) -> None:
+    """VictoriaLogs keeps the attributes' own names."""
+    expr = query.expr
+    named = set(re.findall(r"(?<![\w.])([a-z][a-z0-9_]*(?:\.[a-z_]+)+)(?=[:,)|> ]|$)", expr))
+    assert named
+    assert named <= attributes() | {"service.name"}
