@@ -7,14 +7,14 @@ from typing import Any
 from grafana_foundation_sdk.builders.loki import Dataquery
 from grafana_foundation_sdk.models.loki import LokiQueryType
 
-from dashboards.generator import promql, variables
+from dashboards.generator import logql, promql, variables
 from dashboards.generator.board import RULE, Board
 from dashboards.generator.overview import OPEN
 from dashboards.generator.panels import LOKI, columns, log_lines, markdown, number, rows, stacked_bars
 from dashboards.generator.style import bar_column, column, link, links, priority_colors, priority_column, prop
 
 _RULE = 'rule="$rule", hostname=~"$host", k8s_ns_name=~"$namespace"'
-_LOKI_RULE = '{service_name="falco"} | security_rule_name="$rule"'
+_LOKI_RULE = '{service_name="$service"} | security_rule_name="$rule"'
 _QUIET = "This rule had no event in this time range"
 
 
@@ -28,6 +28,7 @@ def rule_detail() -> Board:
         variables.host(),
         variables.namespace(),
         variables.reports_url(),
+        variables.hidden_text("service", "The service.name of the exporter's records", "falco"),
     )
     board.line(4, *[(panel, 6) for panel in _numbers()])
     board.line(9, (_meaning(), 24))
@@ -35,8 +36,8 @@ def rule_detail() -> Board:
     board.line(9, (_where("Hosts", "hostname"), 8), (_where("Namespaces", "k8s_ns_name"), 8), (_varying(), 8))
     board.line(4, (_tuning(), 24))
     board.heading("From the log records (needs Loki)")
-    board.line(9, *[(_values(title, field), 8) for title, field in _FIELDS])
-    board.line(10, (_latest(), 24))
+    board.line(8, *[(_values(one, title, field), 6) for one, title, field in _FIELDS])
+    board.line(12, (_latest(), 12), (_exception(), 12))
     return board
 
 
@@ -140,16 +141,18 @@ def _tuning() -> Any:
 
 
 _FIELDS = (
-    ("Processes", "process_executable_name"),
-    ("Containers", "container_name"),
-    ("Users", "user_name"),
+    ("Process", "Processes", "process_executable_name"),
+    ("Container", "Containers", "container_name"),
+    ("User", "Users", "user_name"),
+    ("File", "Files", "file_path"),
 )
 
 
-def _values(title: str, field: str) -> Any:
+def _values(one: str, title: str, field: str) -> Any:
     panel = rows(
         title,
-        f"Alerts of this rule by {title.lower()[:-1]} in the time range, from the log records.",
+        f"Alerts of this rule by {one.lower()} in the time range, from the log records. One value with nearly all alerts is "
+        "a candidate for an exception; many different ones are not.",
         empty="No log records of this rule, or none with this field",
         source=LOKI,
     )
@@ -157,7 +160,7 @@ def _values(title: str, field: str) -> Any:
     panel.with_target(Dataquery().expr(query).query_type(LokiQueryType.INSTANT).ref_id("A").datasource(LOKI))
     return columns(
         panel,
-        {field: (title[:-1], column(wrap=True)), "Value #A": ("Alerts", bar_column(width=120))},
+        {field: (one, column(wrap=True)), "Value #A": ("Alerts", bar_column(width=110))},
         sort=("Alerts", True),
     )
 
@@ -170,5 +173,20 @@ def _latest() -> Any:
         source=LOKI,
     )
     panel.show_time(True)
-    query = Dataquery().expr(_LOKI_RULE).query_type(LokiQueryType.RANGE).max_lines(50).ref_id("A").datasource(LOKI)
-    return panel.with_target(query)
+    kept = logql.keep(["host_name", "severity_text", "detected_level", "log_record_uid", "falco_report_url"])
+    return panel.with_target(logql.query(f"{_LOKI_RULE}{kept}", lines=50))
+
+
+def _exception() -> Any:
+    panel = log_lines(
+        "Tuning, for the latest alert",
+        "What to write into Falco's rules if the latest alert was innocent: for exactly its values, in Falco's own syntax. "
+        "Read the alert first: an exception that fits an attack hides it.",
+        empty="The latest alert of this rule has no exception: its fields do not tell it apart well enough, "
+        "or log records are sent without advice (otlp.advice)",
+        source=LOKI,
+    )
+    text = "{{ range fromJson .falco_report_tuning }}{{ . }}\\n\\n{{ end }}"
+    kept = logql.keep(["severity_text", "detected_level"])
+    query = f'{_LOKI_RULE} | falco_report_tuning!="" | line_format "{text}"{kept}'
+    return panel.with_target(logql.query(query, lines=1))
