@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
@@ -21,12 +22,13 @@ from exporter.alert import Priority
 from exporter.catalog.catalog import load_catalog
 from exporter.catalog.describe import describe
 from exporter.catalog.index import read_rules_file
+from exporter.catalog.shipped import ShippedCatalog
 from exporter.config.model import Config
 from exporter.pipeline import Pipeline, Sink, Source
 from exporter.redaction import make_redaction
 from exporter.reporter import Reporter
 from exporter.selfmetrics import SelfMetrics
-from exporter.sinks.otel import OtelLogsSink, otlp_enabled, with_environment
+from exporter.sinks.otel.environment import otlp_enabled, with_environment
 from exporter.sinks.prometheus import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
 from exporter.sinks.serve_grpc import ServeGrpcSink
@@ -35,6 +37,9 @@ from exporter.sources.falco_http import FalcoHttpSource
 from exporter.sources.followed_file import default_state_file
 from exporter.sources.json_lines import JsonLinesSource
 from exporter.web import Content, StateRow, WebServer, may_show_reports
+
+if TYPE_CHECKING:
+    from exporter.sinks.otel.sink import OtelLogsSink
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +58,8 @@ class App:
         ProcessCollector(registry=self.registry)
         self.metrics = SelfMetrics(self.registry)
         self.metrics.set_addresses(config.web.external_url, config.web.grafana_url)
-        self.reporter = Reporter(load_catalog(config.catalog.directories))
+        directories = config.catalog.directories
+        self.reporter = Reporter(load_catalog(directories) if directories else ShippedCatalog())
         self.recent = RecentSink(config.web.recent_reports)
         self.log_records = self._log_records_sink()
         self.pipeline = Pipeline(self._sinks(), make_redaction(config.redaction))
@@ -77,6 +83,9 @@ class App:
     def _log_records_sink(self) -> OtelLogsSink | None:
         if not otlp_enabled(self.config.otlp, os.environ):
             return None
+        # Imported when wanted: OpenTelemetry's SDK costs a fifth of a start and some 10 MiB.
+        from exporter.sinks.otel.sink import OtelLogsSink
+
         settings = with_environment(self.config.otlp, os.environ)
         base = self.config.web.external_url.rstrip("/")
         return OtelLogsSink(

@@ -8,6 +8,7 @@ Refuses to render anything (see ``report.py``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
@@ -23,16 +24,29 @@ class Catalog:
     """Every entry, ready to be matched."""
 
     def __init__(self, entries: Iterable[Entry], procedures: Iterable[Procedure], rules: Iterable[RuleFacts]) -> None:
-        self._entries = {(entry.rule, entry.source): entry for entry in entries}
+        self._entries: dict[tuple[str, str], Entry] = {}
         self.rules = {facts.rule: facts for facts in rules}
         """Facts of the official rules, by name."""
         self._current = {name: facts.rule for facts in self.rules.values() for name in facts.former_names}
         self._by_name: dict[str, Entry] = {}
-        for entry in self._entries.values():
-            self._current |= dict.fromkeys(entry.former_names, entry.rule)
+        self._procedures = {procedure.name: procedure for procedure in procedures}
+        self._add(entries)
+
+    def _add(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._entries[entry.rule, entry.source] = entry
+            self._current.update(dict.fromkeys(entry.former_names, entry.rule))
             self._by_name[entry.rule] = entry
-        self.procedures: Mapping[str, Procedure] = {procedure.name: procedure for procedure in procedures}
-        self.composer = Composer(self.procedures)
+
+    @property
+    def procedures(self) -> Mapping[str, Procedure]:
+        """Steps that several entries share, by name."""
+        return self._procedures
+
+    @cached_property
+    def composer(self) -> Composer:
+        """What composes advice for rules without an entry."""
+        return Composer(self.procedures)
 
     @property
     def entries(self) -> tuple[Entry, ...]:

@@ -26,8 +26,10 @@ from prometheus_client import CollectorRegistry
 
 from exporter.config.model import Grouping, Otlp, Queue
 from exporter.selfmetrics import SelfMetrics
-from exporter.sinks.otel import OtelLogsSink, check_endpoint, with_environment
+from exporter.sinks.otel.environment import with_environment
+from exporter.sinks.otel.probe import check_endpoint
 from exporter.sinks.otel.sender import Pauses
+from exporter.sinks.otel.sink import OtelLogsSink
 from tests.integration.certificates import Authority
 from tests.integration.otlp import Receiver, Reply, eventually, free_port, grpc_receiver, http_receiver, records_of
 from tests.otel_records import ALERT, attributes_of, many, report_for, to_value
@@ -388,7 +390,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from exporter.config.model import Grouping, Otlp, Queue
 from exporter.selfmetrics import SelfMetrics
-from exporter.sinks.otel import OtelLogsSink
+from exporter.sinks.otel.sink import OtelLogsSink
 from tests.otel_records import many, report_for
 sink = OtelLogsSink(
     Otlp(endpoint=sys.argv[1], protocol=sys.argv[2]), Queue(directory=Path(sys.argv[3])), Grouping(),

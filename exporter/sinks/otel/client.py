@@ -24,7 +24,6 @@ from exporter.sinks.otel.answer import Answer, Verdict, from_http, from_response
 
 _log = logging.getLogger(__name__)
 
-GRPC, HTTP = "grpc", "http/protobuf"
 _SERVICE = logs_service_pb2.DESCRIPTOR.services_by_name["LogsService"].full_name
 # A code that no failing call has: one try a call, because the sender does the retrying.
 _NEVER_RETRIED = frozenset({grpc.StatusCode.OK})

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from exporter.config.model import Otlp
 from exporter.errors import ConfigError
-from exporter.sinks.otel.client import GRPC, HTTP
 
+GRPC, HTTP = "grpc", "http/protobuf"
 _PREFIX = "OTEL_EXPORTER_OTLP_"
 _DEFAULT_ENDPOINTS = {GRPC: "http://localhost:4317", HTTP: "http://localhost:4318"}
 _LOGS_PATH = "v1/logs"

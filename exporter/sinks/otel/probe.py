@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from exporter.config.model import Otlp
 from exporter.sinks.otel.answer import Answer, Verdict
-from exporter.sinks.otel.client import GRPC
+from exporter.sinks.otel.environment import GRPC
 from exporter.sinks.otel.sink import to_client
 
 _HEADERS = "set OTEL_EXPORTER_OTLP_HEADERS to what the receiver expects, e.g. authorization=Bearer%20TOKEN"

@@ -19,9 +19,10 @@ from exporter.report import Report
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.grouping import Grouper, Joined
 from exporter.sinks.otel.budget import Budget
-from exporter.sinks.otel.client import GRPC, GrpcClient, HttpClient, OtlpClient, quiet_sdk_loggers
+from exporter.sinks.otel.client import GrpcClient, HttpClient, OtlpClient, quiet_sdk_loggers
 from exporter.sinks.otel.encode import RecordEncoder
 from exporter.sinks.otel.envelope import Envelope, to_entry, to_resource
+from exporter.sinks.otel.environment import GRPC
 from exporter.sinks.otel.sender import BATCH_RECORDS, Pauses, Sender
 from exporter.sinks.refused import DIRECTORY_NAME, RefusedBatches
 from exporter.sinks.spool import Spool

@@ -8,8 +8,8 @@ import pytest
 
 from exporter.config.model import Otlp
 from exporter.errors import ConfigError
-from exporter.sinks.otel import otlp_enabled, with_environment
 from exporter.sinks.otel.envelope import to_resource
+from exporter.sinks.otel.environment import otlp_enabled, with_environment
 
 BASE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 LOGS = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"
