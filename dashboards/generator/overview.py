@@ -11,8 +11,10 @@ from dashboards.generator.style import (
     BAD,
     GOOD,
     SEVERE,
+    Properties,
     bar_column,
     column,
+    hidden,
     link,
     links,
     priority_colors,
@@ -114,7 +116,7 @@ def _severe() -> Any:
     return columns(
         panel.with_target(promql.instant(last)),
         {
-            "Value": ("Latest", column(width=130, unit="dateTimeFromNow")),
+            "Value": ("Latest", column(width=150, unit="dateTimeFromNow")),
             "priority": ("Priority", priority_column()),
             "rule": ("Rule", [*column(wrap=True), RULE_LINKS]),
         },
@@ -218,16 +220,22 @@ def _attack(kind: str) -> Any:
     events = promql.events_in_range("rule, source")
     first = f'label_replace(({events}) * on (rule, source) group_left ({label}) {info}, "{kind}", "$1", "{label}", "([^,]+).*")'
     heading = kind.capitalize()
-    page = link("Read about it at MITRE", "https://attack.mitre.org/techniques/${__value.raw}")
     panel = rows(
         f"ATT&CK {kind}s",
         f"Events by MITRE ATT&CK {kind}, the first one of each rule; a rule can stand for several. "
         "Rules without one (your own, Falco's internal ones) are not among them.",
         empty=f"No events of rules with an ATT&CK {kind}",
     )
-    panel.with_target(promql.instant(f"sum by ({kind}) ({first})"))
-    shown = [links(page)] if kind == "technique" else []
-    return columns(panel, {kind: (heading, shown), "Value": ("Events", bar_column(width=160))}, sort=("Events", True))
+    shown: dict[str, tuple[str, Properties]] = {kind: (heading, []), "Value": ("Events", bar_column(width=160))}
+    by = kind
+    if kind == "technique":  # T1059.004 is at /techniques/T1059/004
+        by = "technique, page"
+        first = f'label_replace({first}, "page", "$1", "technique", "(.*)")'
+        first = f'label_replace({first}, "page", "$1/$2", "technique", "(T[0-9]+)[.]([0-9]+)")'
+        page = link("Read about it at MITRE", "https://attack.mitre.org/techniques/${__data.fields.page}")
+        shown |= {kind: (heading, [links(page)]), "page": ("page", hidden())}
+    panel.with_target(promql.instant(f"sum by ({by}) ({first})"))
+    return columns(panel, shown, sort=("Events", True))
 
 
 def _sources() -> Any:

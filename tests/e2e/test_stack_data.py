@@ -100,7 +100,7 @@ def test_promql_names_what_the_exporter_has(query: Query) -> None:
         assert labels is not None, metric
         assert matchers <= labels | GIVEN_BY_PROMETHEUS, metric
     known = set.union(*documented.values()) | GIVEN_BY_PROMETHEUS
-    made = set(re.findall(r'label_replace\(.*?"(\w+)", "\$1"', query.expr)) | {"tactic", "technique"}
+    made = set(re.findall(r'label_replace\(.*?"(\w+)", "\$1"', query.expr)) | {"tactic", "technique", "page"}
     assert grouped_labels(query.expr) <= known | made
 
 
