@@ -12,7 +12,7 @@ from typing import Any
 
 from exporter.escaping import visible
 from exporter.report import Change, Command, Explanation, Prose, Reference, Report, to_plain
-from exporter.sinks.otel.wire import AttributeKey, to_item
+from exporter.sinks.otel.wire import AttributeKey, count_plain, to_item
 
 REPORT_PREFIX = "falco.report."
 _KEPT_RULES = 2_048
@@ -136,23 +136,30 @@ class AdviceWriter:
             _line_part("impact", lambda report: report.impact),
             *(_array_part(*array) for array in _ARRAYS),
         )
-        self._known: dict[str, list[tuple[Any, bytes]]] = {}
+        self._known: dict[str, list[tuple[Any, bytes, int]]] = {}
 
-    def write(self, report: Report, into: list[bytes]) -> None:
-        """Append the report's attributes, one entry per attribute; empty parts are left out."""
+    def write(self, report: Report, into: list[bytes]) -> int:
+        """Append the report's attributes, one entry per attribute; empty parts are left out.
+
+        Returns how many of the bytes are plain (``wire.count_plain``).
+        """
+        plain = 0
         known = self._known_of(report.alert.rule)
         into.append(self._composed[report.composed])
         for index, (source_of, encode) in enumerate(self._parts):
             source = source_of(report)
             if source:
                 if known[index][0] is not source:
-                    known[index] = (source, encode(source))
+                    encoded = encode(source)
+                    known[index] = (source, encoded, count_plain(encoded))
                 into.append(known[index][1])
+                plain += known[index][2]
+        return plain
 
-    def _known_of(self, rule: str) -> list[tuple[Any, bytes]]:
+    def _known_of(self, rule: str) -> list[tuple[Any, bytes, int]]:
         known = self._known.get(rule)
         if known is None:
             if len(self._known) >= _KEPT_RULES:
                 self._known.clear()
-            known = self._known[rule] = [(None, b"")] * len(self._parts)
+            known = self._known[rule] = [(None, b"", 0)] * len(self._parts)
         return known

@@ -18,11 +18,11 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from exporter.sinks.otel.advice import REPORT_PREFIX
 from exporter.sinks.otel.attributes import OUTPUT_FIELDS_PREFIX
+from exporter.sinks.otel.wire import count_plain
 
 TRUNCATED = REPORT_PREFIX + "truncated"
 TRUNCATED_ATTRIBUTES = REPORT_PREFIX + "truncated_attributes"
 
-_ESCAPES = bytes(set(range(0x20)) | set(b'<>&"\\\x7f'))
 _LONGEST_ESCAPE = 6
 _OWN_ATTRIBUTES = 2
 _OWN_BYTES = 2_048
@@ -60,9 +60,12 @@ class Budget:
     on_cut: Callable[[], None]
     """Called once for every record that was cut."""
 
-    def fit(self, record: bytes, attributes: int) -> bytes:
-        """Return the record, cut where it is above a limit. ``attributes`` is how many it has at most."""
-        if attributes <= self.attribute_limit and self._surely_fits(record):
+    def fit(self, record: bytes, attributes: int, *, plain_bytes: int = 0) -> bytes:
+        """Return the record, cut where it is above a limit. ``attributes`` is how many it has at most.
+
+        ``plain_bytes`` of the record are known to be plain (``wire.count_plain``), which spares looking at them.
+        """
+        if attributes <= self.attribute_limit and self._surely_fits(record, plain_bytes):
             return record
         message = LogRecord.FromString(record)
         if len(message.attributes) <= self.attribute_limit and _size(message) <= self.limit_bytes:
@@ -70,14 +73,14 @@ class Budget:
         self.on_cut()
         return self._cut(message)
 
-    def _surely_fits(self, record: bytes) -> bool:
+    def _surely_fits(self, record: bytes, plain: int) -> bool:
         size = len(record)
-        if size * _LONGEST_ESCAPE <= self.limit_bytes:
+        if plain + (size - plain) * _LONGEST_ESCAPE <= self.limit_bytes:
             return True
         if size > self.limit_bytes:
             return False
-        escaped = size - len(record.translate(None, _ESCAPES))
-        return size + escaped * (_LONGEST_ESCAPE - 1) <= self.limit_bytes
+        plain = count_plain(record)
+        return plain + (size - plain) * _LONGEST_ESCAPE <= self.limit_bytes
 
     def _cut(self, message: LogRecord) -> bytes:
         cut: dict[str, None] = {}

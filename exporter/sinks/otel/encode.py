@@ -87,12 +87,11 @@ class RecordEncoder:
         if group is not None:
             parts += _group_attributes(alert, group)
         self._fields.write(alert, parts)
-        if self._report_for is not None:
-            self._advice.write(self._report_for(alert), parts)
+        plain_bytes = 0 if self._report_for is None else self._advice.write(self._report_for(alert), parts)
         if self._report_address:
             parts.append(self._url.string(self._report_address + uid))
         parts.append(_body(alert.output))
-        return self._budget.fit(b"".join(parts), template.attributes + len(parts))
+        return self._budget.fit(b"".join(parts), template.attributes + len(parts), plain_bytes=plain_bytes)
 
     def _template(self, alert: Alert) -> _Template:
         key = (alert.rule, alert.priority, alert.source, alert.hostname)

@@ -65,6 +65,14 @@ def to_utf8(text: str) -> bytes:
         return valid_text(text).encode()
 
 
+_ESCAPED_IN_JSON = bytes(set(range(0x20)) | set(b'<>&"\\\x7f'))
+
+
+def count_plain(encoded: bytes) -> int:
+    """Return how many of the bytes stand for themselves in JSON text, whoever writes it (Go escapes ``<>&``)."""
+    return len(encoded.translate(None, _ESCAPED_IN_JSON))
+
+
 _ATTRIBUTE = tag(LogRecord, "attributes")
 _KEY = tag(KeyValue, "key")
 _VALUE = tag(KeyValue, "value")
