@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from grafana_foundation_sdk.models.common import LineInterpolation
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, ValueMap, ValueMappingResult
 
 from dashboards.generator import promql, variables
@@ -14,9 +15,7 @@ from dashboards.generator.style import BAD, DOUBTFUL, GOOD, column, prop, thresh
 _OWN = 'job=~"$job", instance=~"$instance"'
 _NO_EXPORTER = "No exporter in this Prometheus"
 _A_SECOND = "suffix:/s"
-_YES_NO = [
-    ValueMap(options={"0": ValueMappingResult(text="no", index=0), "1": ValueMappingResult(text="yes", index=1)})
-]
+_YES_NO = ValueMap(options={"0": ValueMappingResult(text="no", index=0), "1": ValueMappingResult(text="yes", index=1)})
 
 
 def health() -> Board:
@@ -111,7 +110,7 @@ def _numbers() -> list[Any]:
             "or read-only; the exporter's log says which.",
             empty="Log records are off",
         )
-        .mappings(_YES_NO)
+        .mappings([_YES_NO])
         .thresholds(thresholds((None, DOUBTFUL), (1, GOOD)))
         .with_target(promql.at_end(f"min({_ask('falco_exporter_queue_durable')})")),
     ]
@@ -169,7 +168,7 @@ def _connected() -> Any:
         "1 while a source is connected. Gaps at each restart of Falco are normal; long ones mean that nobody watches.",
         empty=_NO_EXPORTER,
     )
-    panel.max(1).decimals(0).line_interpolation("stepAfter")
+    panel.max(1).decimals(0).line_interpolation(LineInterpolation.STEP_AFTER)
     return panel.with_target(promql.over_time(f"max by (target) ({_ask('falco_exporter_source_up')})", "{{target}}"))
 
 
