@@ -64,7 +64,8 @@ class Stack:
         self._collector()
         self._alertmanager()
         self._prometheus()
-        arguments: list[str | Path] = [EXPORTER, "run", "--target", f"unix://{falco_socket}"]
+        targets = [{"address": f"unix://{falco_socket}", "name": "simulated"}]
+        arguments: list[str | Path] = [EXPORTER, "run", "--config", self._write("exporter.yaml", {"targets": targets})]
         arguments += ["--web.listen-address", f"127.0.0.1:{self.ports.exporter}"]
         arguments += ["--web.external-url", f"http://127.0.0.1:{self.ports.exporter}"]
         arguments += ["--queue.directory", self.directory / "queue"]
