@@ -25,9 +25,14 @@ def to_line(prose: Prose) -> str:
     return visible(to_plain(prose))
 
 
+def to_heading(title: Prose) -> str:
+    """Return a title as it stands before a colon: without the full stop that it has as a sentence."""
+    return to_line(title).removesuffix(".")
+
+
 def to_command_text(command: Command) -> str:
     """Return ``[phase, where] Title: command``, then what to look for, what breaks and how to undo it."""
-    lines = [f"[{command.phase}, {command.where}] {to_line(command.title)}: {command.run}"]
+    lines = [f"[{command.phase}, {command.where}] {to_heading(command.title)}: {command.run}"]
     if command.look:
         lines.append(f"Look for: {to_line(command.look)}")
     if command.breaks:
@@ -39,7 +44,7 @@ def to_command_text(command: Command) -> str:
 
 def to_change_text(change: Change) -> str:
     """Return ``Title: file (tool)``, the content, then how to check and load it."""
-    lines = [f"{to_line(change.title)}: {change.file} ({change.tool})", change.content.rstrip("\n")]
+    lines = [f"{to_heading(change.title)}: {change.file} ({change.tool})", change.content.rstrip("\n")]
     if change.check:
         lines.append(f"Check: {change.check}")
     if change.load:
