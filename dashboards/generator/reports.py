@@ -127,13 +127,13 @@ def victorialogs_reports() -> Board:
         return logsql.Dataquery(found, lines=ALERT_LIMIT)
 
     def related(attribute: str, variable: str, names: Sequence[str]) -> Any:
-        same = f'{stream} {attribute}:="${variable}" {attribute}:*'
+        same = f'{stream} {attribute}:="${{{variable}:raw}}" {attribute}:*'
         return logsql.Dataquery(
             f"{same}{logsql.keep(names)} | sort by (_time) desc limit {RELATED_LIMIT}", lines=RELATED_LIMIT
         )
 
     def report() -> Any:
-        chosen = f"{stream}{logsql.CHOSEN} log.record.uid:~`^$alert` | sort by (_time) desc limit 1"
+        chosen = f"{stream}{logsql.CHOSEN} log.record.uid:~`^${{alert:raw}}` | sort by (_time) desc limit 1"
         return logsql.Dataquery(f"{chosen}{logsql.report_format(HEADER, TEXTS, LISTS)}", lines=1)
 
     counted = f"{stream}{logsql.CHOSEN} | stats by (falco.priority) count() alerts"
