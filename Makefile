@@ -63,9 +63,11 @@ lock: $(READY)  ## pin every runtime dependency with hashes, for the container i
 
 docs: $(READY)  ## write the generated reference pages
 	$(BIN)/python tools/reference_docs.py
+	$(BIN)/python tools/catalog_docs.py docs
 
 docs-check: $(READY)  ## fail when a generated page is stale
 	$(BIN)/python tools/reference_docs.py --check
+	$(BIN)/python tools/catalog_docs.py --check docs
 
 size:  ## what the container image installs, in MiB
 	PYTHON=$(PYTHON) tools/installed_size.sh
