@@ -169,7 +169,8 @@ class Stack:
         query = urllib.parse.urlencode({"query": 'ALERTS{alertname="FalcoSevereEvent",alertstate="firing"}'})
         firing = fetched(f"http://127.0.0.1:{self.ports.prometheus}/api/v1/query?{query}")["data"]["result"]
         received = fetched(f"http://127.0.0.1:{self.ports.alertmanager}/api/v2/alerts")
-        records = (self.directory / "records.jsonl").read_text("utf-8").count('"log.record.uid"')
+        file = self.directory / "records.jsonl"
+        records = file.read_text("utf-8").count('"log.record.uid"') if file.exists() else 0
         if not (firing and received and records):
             return ""
         return f"{len(firing)} alerts fire in Prometheus, Alertmanager has {len(received)}, {records} log records"

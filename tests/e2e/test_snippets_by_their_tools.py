@@ -69,11 +69,13 @@ def logrotate(text: str, directory: Path) -> str:
 
 def systemd_analyze(text: str, directory: Path) -> str:
     """A drop-in is read as part of a unit; keys that systemd does not know are warnings, and faults here."""
-    path = directory / "example.service"
-    path.write_text(f"[Unit]\nDescription=x\n[Service]\nExecStart=/bin/true\n{text}\n", encoding="utf-8")
+    is_slice = "[Slice]" in text
+    path = directory / ("example.slice" if is_slice else "example.service")
+    unit = "[Unit]\nDescription=x\n" + ("" if is_slice else "[Service]\nExecStart=/bin/true\n")
+    path.write_text(f"{unit}{text}\n", encoding="utf-8")
     command = [program("systemd-analyze"), "verify", "--man=no", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    return "\n".join(line for line in done.stderr.split("\n") if str(path) in line or "example.service" in line)
+    return "\n".join(line for line in done.stderr.split("\n") if path.name in line)
 
 
 def hadolint(text: str, directory: Path) -> str:
