@@ -242,14 +242,14 @@ def _alerts(backend: Backend) -> Any:
     ).with_target(backend.alerts(TABLE))
     chooser = [near] if backend.variable == "loki" else []
     shown: dict[str, tuple[str, Any]] = {
-        "Time": ("Time", [*column(width=165), prop("unit", "dateTimeAsIso")]),
+        "Time": ("Time", [*column(width=160), prop("unit", "dateTimeAsIso")]),
         "falco.priority": ("Priority", priority_column()),
-        "security_rule.name": ("Rule", [*column(width=230, wrap=True), links(here, *chooser, rule)]),
-        "host.name": ("Host", column(width=115, wrap=True)),
-        "k8s.namespace.name": ("Namespace", column(width=95, wrap=True)),
-        "k8s.pod.name": ("Pod", column(width=110, wrap=True)),
-        "container.name": ("Container", column(width=110, wrap=True)),
-        "user.name": ("User", column(width=85, wrap=True)),
+        "security_rule.name": ("Rule", [*column(width=215, wrap=True), links(here, *chooser, rule)]),
+        "host.name": ("Host", column(width=105, wrap=True)),
+        "k8s.namespace.name": ("Namespace", column(width=92, wrap=True)),
+        "k8s.pod.name": ("Pod", column(width=160, wrap=True)),
+        "container.name": ("Container", column(width=100, wrap=True)),
+        "user.name": ("User", column(width=78, wrap=True)),
         "process.command_line": ("Command", column(wrap=True)),
         "log.record.uid": ("Id", hidden()),
         "container.id": ("Container id", hidden()),
