@@ -9,7 +9,7 @@ format (see ``render/``).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -52,6 +52,8 @@ class Report:
     commands: tuple[Command, ...]
     recommendations: tuple[Prose, ...]
     references: tuple[Reference, ...]
+    shared: Report | None = field(default=None, compare=False)
+    """The report whose advice this one shares, piece by piece; None where it was made for this alert."""
 
     @property
     def details(self) -> tuple[tuple[str, str], ...]:
@@ -75,6 +77,7 @@ class Report:
             self.commands,
             self.recommendations,
             self.references,
+            self.shared or self,
         )
 
 
@@ -121,13 +124,13 @@ def _details(alert: Alert) -> tuple[tuple[str, str], ...]:
     """Named facts first, in order of reading, then every other field under its own name."""
     named = [(-1, alert.hostname)] if alert.hostname else []
     others = []
-    for field in alert.raw_fields:
-        value = alert.get(field)
-        if value is None or field == "evt.time":
+    for name in alert.raw_fields:
+        value = alert.get(name)
+        if value is None or name == "evt.time":
             continue
-        rank = _RANKS.get(field)
+        rank = _RANKS.get(name)
         if rank is None:
-            others.append((field, value))
+            others.append((name, value))
         else:
             named.append((rank, value))
     if alert.has_no_login:

@@ -18,6 +18,8 @@ REPORT_PREFIX = "falco.report."
 _KEPT_RULES = 2_048
 _KEPT_ITEMS = 1_024
 _KEPT_ARRAYS = 128
+_KEPT_SHARED = 256
+"""Reports whose advice is kept encoded, some 8 KB each."""
 
 
 def to_line(prose: Prose) -> str:
@@ -142,12 +144,27 @@ class AdviceWriter:
             *(_array_part(*array) for array in _ARRAYS),
         )
         self._known: dict[str, list[tuple[Any, bytes, int]]] = {}
+        self._shared: dict[int, tuple[Report, list[bytes], int]] = {}
 
     def write(self, report: Report, into: list[bytes]) -> int:
         """Append the report's attributes, one entry per attribute; empty parts are left out.
 
         Returns how many of the bytes are plain (``wire.count_plain``).
         """
+        shared = report.shared
+        if shared is None:
+            return self._write_parts(report, into)
+        # The report is kept beside its bytes, so that its id is never another's.
+        kept = self._shared.get(id(shared))
+        if kept is None or kept[0] is not shared:
+            if len(self._shared) >= _KEPT_SHARED:
+                self._shared.clear()
+            encoded: list[bytes] = []
+            kept = self._shared[id(shared)] = (shared, encoded, self._write_parts(shared, encoded))
+        into += kept[1]
+        return kept[2]
+
+    def _write_parts(self, report: Report, into: list[bytes]) -> int:
         plain = 0
         known = self._known_of(report.alert.rule)
         into.append(self._composed[report.composed])

@@ -187,9 +187,13 @@ def _target_name() -> Writer:
     return write
 
 
-_Step = tuple[frozenset[str], AttributeKey | None, Writer | None]
+_Step = tuple[frozenset[str], AttributeKey | None, Writer | None, dict[str, bytes]]
 """Values that are left out; the attribute that the value gets as it is (None: the field is left out); who writes
-it otherwise, where the attribute is no text."""
+it otherwise, where the attribute is no text; recent values, encoded, where these depend on nothing else."""
+_KEPT_VALUES = 16
+_KEPT_VALUE_CHARACTERS = 128
+_KEPT_STEPS = 4_096
+"""Field by field, over all sets of fields: bounds what is kept although senders over HTTP make up names."""
 
 
 class FieldWriter:
@@ -208,6 +212,7 @@ class FieldWriter:
         }
         self._others: dict[str, AttributeKey] = {}
         self._plans: dict[tuple[str, ...], list[_Step]] = {}
+        self._steps = 0
 
     def write(self, alert: Alert, into: list[bytes]) -> None:
         """Append the attributes of every field that is not absent, in the fields' order."""
@@ -217,30 +222,43 @@ class FieldWriter:
         if plan is None:
             plan = self._plan(names)
         append = into.append
-        for (absent, key, writer), raw in zip(plan, fields.values(), strict=True):
-            if raw in absent or key is None:
+        for (absent, key, writer, recent), raw in zip(plan, fields.values(), strict=True):
+            encoded = recent.get(raw)
+            if encoded is not None:
+                append(encoded)
+            elif raw in absent or key is None:
                 continue
-            append(key.string(raw) if writer is None else writer(alert, raw) or key.string(raw))
+            elif writer is not None:
+                append(writer(alert, raw) or key.string(raw))
+            else:
+                encoded = key.string(raw)
+                append(encoded)
+                if len(raw) <= _KEPT_VALUE_CHARACTERS:
+                    if len(recent) >= _KEPT_VALUES:
+                        recent.clear()
+                    recent[raw] = encoded
 
     def _plan(self, fields: tuple[str, ...]) -> list[_Step]:
         """Say who writes each field; an attribute that two fields could give is the first one's."""
         taken: set[str] = set()
         plan = [self._step(field, taken) for field in fields]
-        if len(self._plans) >= _KEPT_PLANS:
+        self._steps += len(plan)
+        if len(self._plans) >= _KEPT_PLANS or self._steps > _KEPT_STEPS:
             self._plans.clear()
+            self._steps = len(plan)
         self._plans[fields] = plan
         return plan
 
     def _step(self, field: str, taken: set[str]) -> _Step:
         if field in _SKIPPED:
-            return ABSENT, None, None
+            return ABSENT, None, None, {}
         name, writer = self._typed.get(field, (STRINGS.get(field, ""), None))
         known = field in self._typed or field in STRINGS
         if not known or name in taken:
-            return ABSENT, self._other(field), None
+            return ABSENT, self._other(field), None, {}
         if name:
             taken.add(name)
-        return absent_values(field), self._strings[field] if field in self._strings else self._other(field), writer
+        return absent_values(field), self._strings[field] if field in self._strings else self._other(field), writer, {}
 
     def _other(self, field: str) -> AttributeKey:
         if len(self._others) >= _KEPT_PLANS:

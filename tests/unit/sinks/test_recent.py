@@ -115,6 +115,7 @@ def test_reading_while_writing_is_safe() -> None:
     writer = threading.Thread(target=lambda: [recent.write([make_alert(number)]) for number in range(2_000)])
     writer.start()
     while writer.is_alive():
-        assert numbers(recent) == sorted(numbers(recent, Filter(text="output")), reverse=True) or writer.is_alive()
+        found = numbers(recent, Filter(text="output"))
+        assert found == sorted(found, reverse=True)
     writer.join()
     assert len(recent) == 50
