@@ -59,6 +59,9 @@ class FalcoGrpc:
     method: str = setting("get", "how alerts are asked for", choices=("get", "sub"))
     poll_ceiling_seconds: float = setting(0.05, "longest pause between two polls of an idle Falco")
     reconnect_ceiling_seconds: float = setting(30.0, "longest pause between two tries to reach a Falco that is away")
+    window_bytes: int = setting(
+        4_096, "bytes of Falco's stream read ahead, which a kill -9 can lose; 16384 costs a third less CPU an alert"
+    )
     tls: TlsClient = field(default_factory=TlsClient)
     """For every target on TCP that has no files of its own."""
 

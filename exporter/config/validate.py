@@ -19,6 +19,7 @@ _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^:\s\[\]/]*):(\d{1,5})\Z")
 _POSITIVE = (
     "grpc.poll_ceiling_seconds",
     "grpc.reconnect_ceiling_seconds",
+    "grpc.window_bytes",
     "http.body_limit_bytes",
     "http.connection_limit",
     "http.read_timeout_seconds",

@@ -34,7 +34,7 @@ from exporter.sources.intake import ROOM_WAIT_SECONDS, Intake, hand_over
 
 logger = logging.getLogger(__name__)
 
-BATCH_ALERTS = 128
+BATCH_ALERTS = 32
 """Alerts handed over together: what a kill -9 loses here, against what one transaction of the queue costs."""
 BUSY_ALERTS = 32
 """A poll that brought as many is followed by the next at once; a smaller one by the shortest pause,
@@ -110,7 +110,7 @@ class FalcoGrpcSource:
         self._progress_at, self._silent = time.monotonic(), False
         channel: grpc.Channel | None = None
         try:
-            channel = open_channel(self._target)
+            channel = open_channel(self._target, window_bytes=self._settings.window_bytes)
             self._set_up(channel)
             self._poller = make_poller(self._settings.method, channel)
             self._stream(self._poller, handover, stop)

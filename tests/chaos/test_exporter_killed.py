@@ -16,8 +16,8 @@ from tests.e2e.processes import Collector, Exporter, exporter, wait_until
 
 KILLS = 10
 RATE = 4_000
-IN_FLIGHT_LIMIT = 300
-"""What one kill may lose: a batch in our hands (128), what the socket and HTTP/2's window hold (some tens)."""
+IN_FLIGHT_LIMIT = 100
+"""What one kill may lose: a batch in our hands (32), what the socket and HTTP/2's window hold (some tens)."""
 RESTARTS = 20
 ALERTS_A_RESTART = 250
 
