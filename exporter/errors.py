@@ -29,22 +29,4 @@ class DecodeError(ExporterError):
 
 
 class RetryableError(ExporterError):
-    """A peer could not be reached or asked for patience; the same call may go through later.
-
-    ``retry_after_seconds`` is the peer's own wish, or None.
-    """
-
-    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
-
-
-class PermanentError(ExporterError):
-    """A peer refused for good; sending the same again would be refused again.
-
-    ``reason`` is a short word of a closed set, fit for a metric label.
-    """
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+    """A peer could not be reached; the same call may go through later."""

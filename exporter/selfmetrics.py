@@ -29,12 +29,6 @@ class SelfMetrics:
         self._register_log_records()
         self._register_delivery()
         self._register_web()
-        self.sink_errors = Counter(
-            "falco_exporter_sink_errors_total",
-            "Batches that a sink could not take because of an error of its own.",
-            ["sink"],
-            registry=registry,
-        )
 
     def set_falco_version(self, target: str, version: str, engine_version: str) -> None:
         """Show one target's Falco version instead of the one shown before."""
