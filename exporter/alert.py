@@ -10,7 +10,8 @@ from __future__ import annotations
 import enum
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -67,6 +68,26 @@ TIME_LIMIT_NS = 2**63
 """No alert is of this time (in the year 2262) or later, so that ``time_ns`` fits every signed 64-bit field."""
 
 
+class LazyFields(Mapping[str, str]):
+    """Output fields of which ``get`` is cheap, and the rest once they are taken out of what they came in."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def taken_out(self) -> dict[str, str]:
+        """Every field in a dictionary, made with the first look; not to be changed."""
+
+    def __getitem__(self, name: str) -> str:
+        return self.taken_out[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.taken_out)
+
+    def __len__(self) -> int:
+        return len(self.taken_out)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Alert:
     """One Falco alert.
@@ -90,9 +111,11 @@ class Alert:
     raw_output: str
     """The output line as Falco wrote it; read ``output`` instead."""
     raw_fields: Mapping[str, str]
-    """The output fields as received, for ``get`` and ``items`` alone; read ``fields`` or ``get`` instead."""
+    """The output fields as received; read ``fields`` or ``get`` instead, or ``plain_fields`` where many are wanted."""
     tags: Sequence[str]
     """The rule's tags, sorted by Falco; empty when not given."""
+    received: bytes = b""
+    """The message that says all this, as it came (``sources.decode.from_received``); empty where it was changed."""
 
     @property
     def output(self) -> str:
@@ -101,9 +124,17 @@ class Alert:
         return self.raw_output if prefix is None else self.raw_output[prefix.end() :]
 
     @property
+    def plain_fields(self) -> dict[str, str]:
+        """The output fields as received, in a dictionary; not to be changed."""
+        fields = self.raw_fields
+        if isinstance(fields, dict):
+            return fields
+        return fields.taken_out if isinstance(fields, LazyFields) else dict(fields)
+
+    @property
     def fields(self) -> dict[str, str]:
         """Every output field except ``evt.time``, which ``time_ns`` carries (one transport always adds it)."""
-        fields = dict(self.raw_fields)
+        fields = dict(self.plain_fields)
         fields.pop("evt.time", None)
         return fields
 

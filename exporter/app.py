@@ -32,6 +32,7 @@ from exporter.sinks.otel.environment import otlp_enabled, with_environment
 from exporter.sinks.prometheus import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
 from exporter.sinks.serve_grpc import ServeGrpcSink
+from exporter.sources.decode import from_received
 from exporter.sources.falco_grpc import FalcoGrpcSource
 from exporter.sources.falco_http import FalcoHttpSource
 from exporter.sources.followed_file import default_state_file
@@ -84,6 +85,7 @@ class App:
         if not otlp_enabled(self.config.otlp, os.environ):
             return None
         # Imported when wanted: OpenTelemetry's SDK costs a fifth of a start and some 10 MiB.
+        from exporter.sinks.otel.encode import Reports
         from exporter.sinks.otel.sink import OtelLogsSink
 
         settings = with_environment(self.config.otlp, os.environ)
@@ -92,9 +94,9 @@ class App:
             settings,
             self.config.queue,
             self.config.grouping,
-            report_for=self.reporter.report_for,
+            reports=Reports(self.reporter.advice_for, f"{base}/reports/" if base else ""),
+            read_message=from_received,
             metrics=self.metrics,
-            report_address=f"{base}/reports/" if base else "",
         )
 
     def _sinks(self) -> list[Sink]:

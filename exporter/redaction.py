@@ -49,15 +49,16 @@ class _Redactor:
 
     def __call__(self, alert: Alert) -> Alert:
         """Return the alert with every named field and every match masked; the same alert where nothing was."""
-        secrets = {name: value for name, value in alert.raw_fields.items() if self._is_named(name)}
+        received = alert.plain_fields
+        secrets = {name: value for name, value in received.items() if self._is_named(name)}
         fields = {
             name: value if value in _ABSENT else MASK if name in secrets else self._masked(value)
-            for name, value in alert.raw_fields.items()
+            for name, value in received.items()
         }
         output = self._masked(_without(alert.output, secrets))
-        if output == alert.output and fields == alert.raw_fields:
+        if output == alert.output and fields == received:
             return alert
-        return replace(alert, raw_output=output, raw_fields=fields)
+        return replace(alert, raw_output=output, raw_fields=fields, received=b"")
 
     def _is_named(self, field: str) -> bool:
         """Naming ``proc.aname`` names ``proc.aname[2]`` too."""

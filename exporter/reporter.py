@@ -6,7 +6,7 @@ again: alerts come in bursts that differ in their time alone. Refuses to render.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.alert import Alert
 from exporter.catalog.attack import techniques_of
@@ -22,7 +22,7 @@ KEY_LIMIT_CHARACTERS = 1_024
 _HEADER = frozenset({"alert.rule", "alert.priority", "alert.source", "alert.hostname", "evt.hostname"})
 _ALONE = frozenset({"alert.uid", "evt.time"})
 
-Key = tuple[str | None, ...]
+Key = tuple[str | int | None, ...]
 
 
 @dataclass(slots=True)
@@ -45,13 +45,11 @@ class _Plan:
         """What two alerts have in common that get the same advice; None for advice that is not kept."""
         if self.of_alert:
             return None
-        values = [*map(alert.raw_fields.get, self.fields)]
+        values: list[str | int | None] = [*map(alert.plain_fields.get, self.fields)]
         if self.of_header:
-            values += (alert.rule, alert.priority.name, alert.source, alert.hostname)
+            values += (alert.rule, int(alert.priority), alert.source, alert.hostname)
         if self.of_second:
-            values.append(str(alert.time_ns // 1_000_000_000))
-        if sum([len(value) for value in values if value]) > KEY_LIMIT_CHARACTERS:
-            return None
+            values.append(alert.time_ns // 1_000_000_000)
         return tuple(values)
 
 
@@ -61,21 +59,41 @@ class Reporter:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._plans: dict[int, _Plan] = {}
+        self._matched: dict[tuple[str, str], _Plan] = {}
 
     def report_for(self, alert: Alert) -> Report:
         """Return the alert's report: its rule's own advice, or general advice composed from its facts."""
-        plan = self._plan_of(self.catalog.advice_for(alert))
+        report = self.advice_for(alert)
+        return report if report.alert is alert and not report.kept else report.for_alert(alert)
+
+    def advice_for(self, alert: Alert) -> Report:
+        """Return a report with the alert's advice; where it is ``kept``, it is another alert's that has the same."""
+        plan = self._plan_for(alert)
         key = plan.key(alert)
         if key is None:
             return make_report(alert, plan.entry, plan.context)
         report = plan.kept.get(key)
-        if report is not None:
-            return report.for_alert(alert)
-        report = make_report(alert, plan.entry, plan.context)
-        if len(plan.kept) >= REPORTS_KEPT:
-            plan.kept = {}
-        plan.kept[key] = report
+        if report is None:
+            report = make_report(alert, plan.entry, plan.context)
+            if sum([len(value) for value in key if isinstance(value, str)]) > KEY_LIMIT_CHARACTERS:
+                return report
+            report = replace(report, kept=True)
+            if len(plan.kept) >= REPORTS_KEPT:
+                plan.kept = {}
+            plan.kept[key] = report
         return report
+
+    def _plan_for(self, alert: Alert) -> _Plan:
+        names = (alert.rule, alert.source)
+        plan = self._matched.get(names)
+        if plan is None:
+            plan = self._plan_of(self.catalog.advice_for(alert))
+            # General advice depends on more of the alert than the two names.
+            if not plan.entry.composed:
+                if len(self._matched) >= PLANS_KEPT:
+                    self._matched = {}
+                self._matched[names] = plan
+        return plan
 
     def _plan_of(self, entry: Entry) -> _Plan:
         # The plan keeps its entry, so that the id is never another's.

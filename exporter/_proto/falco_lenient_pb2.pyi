@@ -115,3 +115,25 @@ class response(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___response: _TypeAlias = response  # noqa: Y015
+
+@_typing.final
+class entries(_message.Message):
+    """The same message again: its fields alone, each entry of the map as it came."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTPUT_FIELDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def output_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        output_fields: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["output_fields", b"output_fields"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___entries: _TypeAlias = entries  # noqa: Y015

@@ -71,7 +71,7 @@ class Filter:
 
     def _finds_text(self, alert: Alert) -> bool:
         wanted = self.text.casefold()
-        texts = itertools.chain((alert.rule, alert.raw_output, alert.hostname), alert.raw_fields.values())
+        texts = itertools.chain((alert.rule, alert.raw_output, alert.hostname), alert.plain_fields.values())
         return any(wanted in text.casefold() for text in texts)
 
 
@@ -112,7 +112,7 @@ class RecentSink:
                 self._keep(alert)
 
     def _keep(self, alert: Alert) -> None:
-        size = len(alert.raw_output) + sum(map(len, alert.raw_fields.values()))
+        size = len(alert.raw_output) + sum(map(len, alert.plain_fields.values()))
         self._sequence += 1
         self._entries.append(Entry(self._sequence, alert, size))
         self._size += size

@@ -18,9 +18,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Generic
 
 from exporter.config.model import Queue
-from exporter.sinks.spool_chunks import NOTHING, Batch, Chunk, Totals
+from exporter.sinks.spool_chunks import Batch, Chunk, P, Totals
 from exporter.sinks.spool_disk import LOCK_WAIT_SECONDS, ChunkDamagedError, DiskStore, SpoolError, salvage
 
 _log = logging.getLogger(__name__)
@@ -28,36 +29,40 @@ _log = logging.getLogger(__name__)
 MEMORY_LIMIT_BYTES = 64 * 1024 * 1024
 """Most bytes that wait in memory, whatever the limit on disk: the exporter runs beside what it watches."""
 DISK_RETRY_SECONDS = 10.0
-_KEPT_BYTES = 4 * 1024 * 1024
+_KEPT_BYTES = 12 * 1024 * 1024
 """What is on disk and stays in memory besides: with a collector that keeps up, nothing is ever read back."""
 
 
-class Spool:
+class Spool(Generic[P]):
     """A queue of chunks. Safe from any thread; one batch is in flight at a time.
 
-    ``on_drop`` is called with a reason and a number of records.
+    ``load`` makes a payload of its bytes and its number of records where it comes back from disk. ``on_drop`` is
+    called with a reason and a number of records.
     """
 
     def __init__(
         self,
         settings: Queue,
         *,
+        load: Callable[[bytes, int], P],
         on_drop: Callable[[str, int], None],
         memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._memory_limit_bytes = min(memory_limit_bytes, settings.limit_bytes)
+        self._load = load
         self._on_drop = on_drop
         self._clock = clock
         self._disk = DiskStore(settings.directory) if settings.directory is not None else None
         self._disk_works = self._disk_lost = False
         self._disk_retry_at = 0.0
-        self._waiting: deque[Chunk] = deque()
-        self._batch = NOTHING
+        self._waiting: deque[Chunk[P]] = deque()
+        self._batch: Batch[P] = Batch()
         self._undeleted: list[int] = []
         self._totals = Totals()
         self._changed = threading.Condition(threading.RLock())
+        self._awaited_records = 1
         self._closed = False
 
     @property
@@ -99,20 +104,24 @@ class Spool:
             return None
         return max(self._settings.limit_bytes - self._totals.size_bytes, 0)
 
-    def append(self, payload: bytes, records: int) -> None:
+    def append(self, payload: P, records: int) -> None:
         """Queue one chunk. On disk when this returns, where the disk works."""
         with self._changed:
             self._retry_disk()
-            self._make_room(len(payload))
+            stored = bytes(payload) if self._disk_works else None
+            self._make_room(len(payload) if stored is None else len(stored))
             chunk = Chunk(records, len(payload), self._clock(), payload)
-            self._to_disk(chunk)
+            self._to_disk(chunk, stored)
             self._waiting.append(chunk)
             self._totals.count([chunk])
-            self._changed.notify_all()
+            if self._ready_records() >= self._awaited_records:
+                self._changed.notify_all()
 
     def wait(self, timeout_seconds: float, *, records: int = 1) -> bool:
-        """Wait until so many records wait that are not in flight; say whether they do."""
+        """Wait until so many records wait that are not in flight; say whether they do. For one thread."""
         with self._changed:
+            # Not woken for less: each time costs as much as several alerts.
+            self._awaited_records = records
             return self._changed.wait_for(lambda: self._closed or self._ready_records() >= records, timeout_seconds)
 
     def wake(self) -> None:
@@ -121,21 +130,22 @@ class Spool:
             self._closed = True
             self._changed.notify_all()
 
-    def take(self, limit_records: int, limit_bytes: int) -> Batch | None:
-        """Return the oldest chunks up to the limits, at least one; None when nothing waits.
+    def take(self, limit_records: int, limit_bytes: int) -> list[P] | None:
+        """Return the payloads of the oldest chunks up to the limits, at least one; None when nothing waits.
 
+        ``limit_bytes`` is of payloads in memory, wherever they wait.
         They stay in the queue, in flight, until ``release`` or ``put_back``.
         """
         with self._changed:
             self._drop_aged()
-            chunks: list[Chunk] = []
-            payloads: list[bytes] = []
-            passed_over: list[Chunk] = []
+            chunks: list[Chunk[P]] = []
+            payloads: list[P | bytes] = []
+            passed_over: list[Chunk[P]] = []
             damaged: list[int] = []
             records = size = 0
             while self._waiting:
                 chunk = self._waiting[0]
-                if chunks and (records + chunk.records > limit_records or size + chunk.size_bytes > limit_bytes):
+                if chunks and (records + chunk.records > limit_records or size + chunk.payload_bytes > limit_bytes):
                     break
                 self._waiting.popleft()
                 try:
@@ -149,26 +159,27 @@ class Spool:
                 else:
                     chunks.append(chunk)
                     payloads.append(payload)
-                    records, size = records + chunk.records, size + chunk.size_bytes
+                    records, size = records + chunk.records, size + chunk.payload_bytes
             self._waiting.extendleft(reversed(passed_over))
             self._batch = Batch(tuple(chunks), tuple(payloads))
             self._delete(damaged)
-            return self._batch if chunks else None
+            batch = self._batch
+        # Not under the lock: what appends does not wait for it.
+        return [self._loaded(payload, chunk) for chunk, payload in batch] if chunks else None
 
     def release(self) -> None:
         """Remove what is in flight: it was delivered, or set aside."""
         with self._changed:
-            chunks, self._batch = self._batch.chunks, NOTHING
+            chunks, self._batch = self._batch.chunks, Batch()
             for chunk in chunks:
                 self._totals.uncount(chunk)
             self._delete([chunk.chunk_id for chunk in chunks if chunk.chunk_id])
-            self._changed.notify_all()
 
     def put_back(self) -> None:
         """Let what is in flight wait again, as the oldest."""
         with self._changed:
             self._waiting.extendleft(reversed(self._batch.chunks))
-            self._batch = NOTHING
+            self._batch = Batch()
 
     def tidy(self) -> None:
         """Do what has time: drop what is too old, try a failed disk again, give free space back."""
@@ -229,37 +240,42 @@ class Spool:
         while self._waiting and self._waiting[0].queued_at < horizon:
             self._drop_oldest(self._waiting.popleft(), "age")
 
-    def _drop_oldest(self, chunk: Chunk, reason: str) -> None:
+    def _drop_oldest(self, chunk: Chunk[P], reason: str) -> None:
         self._forget(chunk, reason)
         if chunk.chunk_id:
             self._delete([chunk.chunk_id])
 
-    def _forget(self, chunk: Chunk, reason: str) -> None:
+    def _forget(self, chunk: Chunk[P], reason: str) -> None:
         self._totals.uncount(chunk)
         self._on_drop(reason, chunk.records)
 
-    def _to_disk(self, chunk: Chunk) -> None:
-        """Put the chunk on disk, where it is not and the disk works."""
+    def _to_disk(self, chunk: Chunk[P], stored: bytes | None = None) -> None:
+        """Put the chunk on disk, where it is not and the disk works; ``stored`` spares making its form anew."""
         if self._disk is None or not self._disk_works or chunk.chunk_id or chunk.payload is None:
             return
+        stored = bytes(chunk.payload) if stored is None else stored
         try:
-            chunk.chunk_id = self._disk.insert(chunk.payload, chunk.records, chunk.queued_at)
+            chunk_id = self._disk.insert(stored, chunk.records, chunk.queued_at, payload_bytes=chunk.payload_bytes)
         except SpoolError as exc:
             self._lose_disk(exc)
             return
+        chunk.chunk_id, chunk.stored_bytes = chunk_id, len(stored)
         if self._disk_lost:
             self._disk_lost = False
             _log.info("the queue is on disk again")
-        if self._totals.kept_bytes + chunk.size_bytes > _KEPT_BYTES:
+        if self._totals.kept_bytes + chunk.payload_bytes > _KEPT_BYTES:
             chunk.payload = None
 
-    def _payload(self, chunk: Chunk) -> bytes:
-        """Return the chunk's bytes. Raises SpoolError where the disk is away, ChunkDamagedError where it lost them."""
+    def _payload(self, chunk: Chunk[P]) -> P | bytes:
+        """Return the chunk's payload. Raises SpoolError where the disk is away, ChunkDamagedError where it lost it."""
         if chunk.payload is not None:
             return chunk.payload
         if self._disk is None:
             raise SpoolError("the queue is closed")
         return self._disk.read(chunk.chunk_id)
+
+    def _loaded(self, payload: P | bytes, chunk: Chunk[P]) -> P:
+        return self._load(payload, chunk.records) if isinstance(payload, bytes) else payload
 
     def _delete(self, chunk_ids: list[int]) -> None:
         """Remove chunks from disk; what a failing disk keeps is removed later, and not sent again meanwhile."""
@@ -301,10 +317,12 @@ class Spool:
             self._start_anew(damaged)
             return
         known = {chunk.chunk_id for chunk in (*self._waiting, *self._batch.chunks)} | set(self._undeleted)
-        found = [Chunk(row.records, row.size_bytes, row.queued_at, None, row.chunk_id) for row in stored]
+        found: list[Chunk[P]] = [
+            Chunk(row.records, row.payload_bytes, row.queued_at, None, row.chunk_id, row.stored_bytes) for row in stored
+        ]
         self._adopt([chunk for chunk in found if chunk.chunk_id not in known])
 
-    def _adopt(self, chunks: list[Chunk]) -> None:
+    def _adopt(self, chunks: list[Chunk[P]]) -> None:
         self._waiting.extendleft(reversed(chunks))
         self._recount()
 
@@ -326,7 +344,7 @@ class Spool:
         self._undeleted.clear()
         for chunk in held:
             chunk.chunk_id = 0
-        for chunk, payload in zip(self._batch.chunks, self._batch.payloads, strict=True):
+        for chunk, payload in self._batch:
             chunk.payload = payload
         lost = [chunk for chunk in self._waiting if chunk.payload is None]
         self._waiting = deque(chunk for chunk in self._waiting if chunk.payload is not None)
@@ -340,11 +358,11 @@ class Spool:
 
     def _salvage(self, damaged: Path, settled: set[int]) -> int:
         """Queue again what a damaged file still gives, but for what we have; return how many records that is."""
-        saved: list[Chunk] = []
+        saved: list[Chunk[P]] = []
         in_memory = 0
         for row, payload in salvage(damaged):
             if row.chunk_id not in settled:
-                chunk = Chunk(row.records, row.size_bytes, row.queued_at, payload)
+                chunk: Chunk[P] = Chunk(row.records, row.payload_bytes, row.queued_at, payload)
                 self._to_disk(chunk)
                 saved.append(chunk)
                 in_memory += 0 if chunk.chunk_id else chunk.size_bytes

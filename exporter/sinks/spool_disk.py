@@ -57,6 +57,9 @@ CREATE TABLE IF NOT EXISTS chunk (
 """
 
 
+_LIST = "SELECT id, queued_at, records, bytes, length(payload) FROM chunk ORDER BY id"
+
+
 class SpoolError(ExporterError):
     """The queue's file cannot be used now; the text says why."""
 
@@ -77,7 +80,10 @@ class StoredChunk:
     queued_at: float
     """Seconds since 1970."""
     records: int
-    size_bytes: int
+    payload_bytes: int
+    """What it has in memory."""
+    stored_bytes: int
+    """What it has on disk."""
 
 
 class DiskStore:
@@ -127,12 +133,12 @@ class DiskStore:
         connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
         with contextlib.suppress(OSError):
             self.path.chmod(0o600)
-        rows = connection.execute("SELECT id, queued_at, records, bytes FROM chunk ORDER BY id").fetchall()
+        rows = connection.execute(_LIST).fetchall()
         return [_to_stored(row) for row in rows]
 
-    def insert(self, payload: bytes, records: int, queued_at: float) -> int:
+    def insert(self, stored: bytes, records: int, queued_at: float, *, payload_bytes: int) -> int:
         """Put one chunk on disk and return its id. Raises SpoolError; then nothing was written."""
-        row = (queued_at, records, len(payload), _checksum(payload, records), payload)
+        row = (queued_at, records, payload_bytes, _checksum(stored, records), stored)
         try:
             cursor = self._connected().execute(
                 "INSERT INTO chunk (queued_at, records, bytes, crc, payload) VALUES (?, ?, ?, ?, ?)", row
@@ -226,12 +232,14 @@ class DiskStore:
 
 
 def _to_stored(row: tuple[object, ...]) -> StoredChunk:
-    chunk_id, queued_at, records, size = row
+    chunk_id, queued_at, records, payload_bytes, stored_bytes = row
     if not (isinstance(chunk_id, int) and isinstance(queued_at, float)):
         raise sqlite3.DatabaseError("the queue's index holds what was never written")
-    if not (isinstance(records, int) and isinstance(size, int) and records > 0 and size >= 0):
+    if not (isinstance(records, int) and isinstance(payload_bytes, int) and records > 0 and payload_bytes >= 0):
         raise sqlite3.DatabaseError("the queue's index holds what was never written")
-    return StoredChunk(chunk_id, queued_at, records, size)
+    if not isinstance(stored_bytes, int):
+        raise sqlite3.DatabaseError("the queue's index holds what was never written")
+    return StoredChunk(chunk_id, queued_at, records, payload_bytes, stored_bytes)
 
 
 def salvage(path: Path) -> Iterator[tuple[StoredChunk, bytes]]:
@@ -243,14 +251,15 @@ def salvage(path: Path) -> Iterator[tuple[StoredChunk, bytes]]:
     for order in ("ASC", "DESC"):
         with contextlib.suppress(sqlite3.Error, OverflowError), contextlib.closing(sqlite3.connect(path)) as connection:
             for row in connection.execute(
-                f"SELECT id, queued_at, records, crc, payload FROM chunk ORDER BY id {order}"  # noqa: S608
+                f"SELECT id, queued_at, records, bytes, crc, payload FROM chunk ORDER BY id {order}"  # noqa: S608
             ):
-                chunk_id, queued_at, records, crc, payload = row
+                chunk_id, queued_at, records, payload_bytes, crc, payload = row
                 if chunk_id in seen:
                     break
                 if _is_whole(payload, records, crc):
                     seen.add(chunk_id)
-                    yield StoredChunk(chunk_id, float(queued_at), records, len(payload)), payload
+                    size = payload_bytes if isinstance(payload_bytes, int) else len(payload)
+                    yield StoredChunk(chunk_id, float(queued_at), records, max(size, 0), len(payload)), payload
 
 
 def _checksum(payload: bytes, records: int) -> int:

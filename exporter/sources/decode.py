@@ -13,8 +13,9 @@ from exporter._proto import falco_lenient_pb2, falco_outputs_pb2
 from exporter.alert import TIME_LIMIT_NS, Alert, Priority
 from exporter.errors import DecodeError
 from exporter.sources.decode_json import from_json, output_of_document
+from exporter.sources.received_fields import ReceivedFields
 
-__all__ = ["REASONS", "from_grpc", "from_json"]
+__all__ = ["REASONS", "from_grpc", "from_json", "from_received"]
 
 REASONS = ("malformed", "bad_rule", "bad_time", "bad_priority", "bad_member")
 """Every ``DecodeError.reason`` of this module; label values of the decode error counter."""
@@ -28,8 +29,7 @@ def from_grpc(raw: bytes) -> Alert:
 
     Text that is not UTF-8 is replaced by U+FFFD, enum values that the contract
     does not know become ``Priority.UNKNOWN`` or an empty source: such an alert
-    is not lost. ``raw_fields`` is protobuf's own map: read it by ``get`` and
-    ``items`` alone, ``[]`` would add the key.
+    is not lost.
 
     Raises DecodeError where the bytes are no such message, or one without rule or time.
     """
@@ -47,10 +47,16 @@ def from_grpc(raw: bytes) -> Alert:
             message.source or _deprecated_source(message.source_deprecated),
             message.hostname,
             output_of_document(output) if output.startswith("{") else output,
-            message.output_fields,
+            ReceivedFields(message.output_fields, raw),
             message.tags,
+            raw,
         )
     )
+
+
+def from_received(message: bytes) -> Alert:
+    """Return the alert of ``Alert.received``, whichever way it came. Raises DecodeError as it did then."""
+    return from_json(message) if message.startswith(b"{") else from_grpc(message)
 
 
 def _from_lenient(raw: bytes) -> Alert:
@@ -73,6 +79,7 @@ def _from_lenient(raw: bytes) -> Alert:
             output_of_document(output) if output.startswith("{") else output,
             {_text(field.key): _text(field.value) for field in message.output_fields},
             [_text(tag) for tag in message.tags],
+            raw,
         )
     )
 

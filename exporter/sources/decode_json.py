@@ -43,6 +43,7 @@ def from_json(text: bytes | str) -> Alert:
         _to_string(document, "output") or _to_string(document, "message"),
         _to_fields(document),
         _to_tags(document),
+        text.strip() if isinstance(text, bytes) else b"",
     )
 
 

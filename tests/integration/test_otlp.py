@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,17 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 from prometheus_client import CollectorRegistry
 
-from exporter.config.model import Grouping, Otlp, Queue
+from exporter.config.model import Grouping, Otlp, Queue, Redaction
+from exporter.redaction import make_redaction
 from exporter.selfmetrics import SelfMetrics
+from exporter.simulator.alerts import stamp
+from exporter.simulator.scenarios import flood_messages
+from exporter.sinks.otel.encode import Reports
 from exporter.sinks.otel.environment import with_environment
 from exporter.sinks.otel.probe import check_endpoint
 from exporter.sinks.otel.sender import Pauses
 from exporter.sinks.otel.sink import OtelLogsSink
+from exporter.sources.decode import from_grpc, from_json, from_received
 from tests.integration.certificates import Authority
 from tests.integration.otlp import Receiver, Reply, eventually, free_port, grpc_receiver, http_receiver, records_of
 from tests.otel_records import ALERT, attributes_of, many, report_for, to_value
@@ -64,7 +70,8 @@ def delivering(
         with_environment(Otlp(endpoint=endpoint, protocol=protocol), options.pop("environ", {})),
         Queue(directory=directory, **options.pop("queue", {})),
         Grouping(**options.pop("grouping", {})),
-        report_for=report_for,
+        reports=Reports(report_for),
+        read_message=from_received,
         metrics=SelfMetrics(registry),
     )
     sink.pauses = Pauses(0.02, 0.1, **options)
@@ -263,6 +270,37 @@ def test_what_was_not_delivered_is_delivered_after_a_restart(protocol: str, tmp_
     assert receiver.uids == [alert.uid for alert in many(5)]
 
 
+def test_the_disk_keeps_what_falco_sent_and_delivers_the_whole_record(protocol: str, tmp_path: Path) -> None:
+    """After a restart each record is, attribute by attribute, what it would have been without the disk."""
+    alerts = [from_grpc(stamp(message, 1_760_000_000_000_000_000)) for message in islice(flood_messages(), 40)]
+    with RECEIVERS[protocol](Receiver()) as direct, delivering(direct.endpoint, protocol) as (sink, _):
+        sink.write(alerts)
+        eventually(lambda: len(direct.accepted) == 40)
+    port, receiver = free_port(), Receiver()
+    with delivering(f"http://127.0.0.1:{port}", protocol, tmp_path, close_seconds=0.2) as (sink, metric):
+        sink.write(alerts)
+        assert metric("queue_bytes") < sum(record.ByteSize() for record in direct.accepted)
+        observed = time.time_ns()
+    assert b"Consider chattr" not in b"".join(path.read_bytes() for path in tmp_path.glob("queue.sqlite3*"))
+    with RECEIVERS[protocol](receiver, port=port), delivering(receiver.endpoint, protocol, tmp_path):
+        eventually(lambda: len(receiver.accepted) == 40)
+    assert [attributes_of(record) for record in receiver.accepted] == [
+        attributes_of(record) for record in direct.accepted
+    ]
+    assert all(record.observed_time_unix_nano < observed for record in receiver.accepted)
+
+
+def test_what_was_masked_is_not_on_disk_either(protocol: str, tmp_path: Path) -> None:
+    """The message that an alert came in, which the disk would keep, does not outlive its masking."""
+    redaction = make_redaction(Redaction(fields=("proc.cmdline",)))
+    assert redaction is not None
+    line = b'{"rule":"R","priority":"Debug","time":"2024-10-05T18:29:39Z","output_fields":{"proc.cmdline":"hunter2"}}'
+    with delivering(f"http://127.0.0.1:{free_port()}", protocol, tmp_path, close_seconds=0.2) as (sink, metric):
+        sink.write([redaction(from_json(line))])
+        assert metric("queue_records") == 1
+    assert b"hunter2" not in b"".join(path.read_bytes() for path in tmp_path.glob("queue.sqlite3*"))
+
+
 def test_a_slow_receiver_never_holds_up_whoever_writes(receiver: Receiver, protocol: str) -> None:
     """While one call takes a second, batches are taken at once, and there is room."""
     receiver.script.append(Reply(None, delay_seconds=1.0, accepts=True))
@@ -390,11 +428,13 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from exporter.config.model import Grouping, Otlp, Queue
 from exporter.selfmetrics import SelfMetrics
+from exporter.sinks.otel.encode import Reports
 from exporter.sinks.otel.sink import OtelLogsSink
+from exporter.sources.decode import from_received
 from tests.otel_records import many, report_for
 sink = OtelLogsSink(
     Otlp(endpoint=sys.argv[1], protocol=sys.argv[2]), Queue(directory=Path(sys.argv[3])), Grouping(),
-    report_for=report_for, metrics=SelfMetrics(CollectorRegistry()),
+    reports=Reports(report_for), read_message=from_received, metrics=SelfMetrics(CollectorRegistry()),
 )
 sink.start()
 for first in range(int(sys.argv[4]), 10**9, 5):

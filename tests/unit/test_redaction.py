@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from exporter.alert import Alert, Priority
@@ -44,6 +46,14 @@ def test_a_named_field_is_masked_wherever_it_stands() -> None:
         )
         == MASK
     )
+
+
+def test_the_message_that_an_alert_came_in_goes_with_what_it_told() -> None:
+    """Where anything was masked nothing keeps the original; where nothing was, the alert stays as it is."""
+    alert = replace(make_alert("cmd=secret", proc__cmdline="secret"), received=b"cmd=secret")
+    assert redact(alert, fields=("proc.cmdline",)).received == b""
+    assert redact(alert, patterns=("secret",)).received == b""
+    assert redact(alert, fields=("fd.name",)) is alert
 
 
 def test_a_short_value_is_masked_as_a_whole_word() -> None:

@@ -8,7 +8,7 @@ contents, which are rendered and quoted already, stay as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter.escaping import visible
 from exporter.report import Change, Command, Explanation, Prose, Reference, Report, to_plain
@@ -18,7 +18,7 @@ REPORT_PREFIX = "falco.report."
 _KEPT_RULES = 2_048
 _KEPT_ITEMS = 1_024
 _KEPT_ARRAYS = 128
-_KEPT_SHARED = 256
+_KEPT_REPORTS = 256
 """Reports whose advice is kept encoded, some 8 KB each."""
 
 
@@ -84,6 +84,18 @@ def to_rule_reference(references: Sequence[Reference]) -> str:
     return next((url for url in urls if url.startswith(_DOCUMENTATION)), urls[0] if urls else "")
 
 
+class Advice(NamedTuple):
+    """A report's attributes, encoded."""
+
+    encoded: bytes
+    attributes: int
+    plain_bytes: int
+    """How many of the bytes are plain (``wire.count_plain``)."""
+
+
+NO_ADVICE = Advice(b"", 0, 0)
+
+
 class _Kept(dict[Any, bytes]):
     """What was encoded, by what it was made of; bounded in number and size, because values come from attackers."""
 
@@ -144,39 +156,33 @@ class AdviceWriter:
             *(_array_part(*array) for array in _ARRAYS),
         )
         self._known: dict[str, list[tuple[Any, bytes, int]]] = {}
-        self._shared: dict[int, tuple[Report, list[bytes], int]] = {}
+        self._kept: dict[int, tuple[Report, Advice]] = {}
 
-    def write(self, report: Report, into: list[bytes]) -> int:
-        """Append the report's attributes, one entry per attribute; empty parts are left out.
-
-        Returns how many of the bytes are plain (``wire.count_plain``).
-        """
-        shared = report.shared
-        if shared is None:
-            return self._write_parts(report, into)
+    def write(self, report: Report) -> Advice:
+        """Return the report's attributes, one entry per attribute; empty parts are left out."""
+        if not report.kept:
+            return self._write_parts(report)
         # The report is kept beside its bytes, so that its id is never another's.
-        kept = self._shared.get(id(shared))
-        if kept is None or kept[0] is not shared:
-            if len(self._shared) >= _KEPT_SHARED:
-                self._shared.clear()
-            encoded: list[bytes] = []
-            kept = self._shared[id(shared)] = (shared, encoded, self._write_parts(shared, encoded))
-        into += kept[1]
-        return kept[2]
+        kept = self._kept.get(id(report))
+        if kept is None or kept[0] is not report:
+            if len(self._kept) >= _KEPT_REPORTS:
+                self._kept.clear()
+            kept = self._kept[id(report)] = (report, self._write_parts(report))
+        return kept[1]
 
-    def _write_parts(self, report: Report, into: list[bytes]) -> int:
+    def _write_parts(self, report: Report) -> Advice:
         plain = 0
         known = self._known_of(report.alert.rule)
-        into.append(self._composed[report.composed])
+        parts = [self._composed[report.composed]]
         for index, (source_of, encode) in enumerate(self._parts):
             source = source_of(report)
             if source:
                 if known[index][0] is not source:
                     encoded = encode(source)
                     known[index] = (source, encoded, count_plain(encoded))
-                into.append(known[index][1])
+                parts.append(known[index][1])
                 plain += known[index][2]
-        return plain
+        return Advice(b"".join(parts), len(parts), plain)
 
     def _known_of(self, rule: str) -> list[tuple[Any, bytes, int]]:
         known = self._known.get(rule)

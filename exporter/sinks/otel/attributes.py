@@ -9,6 +9,7 @@ under ``falco.output_fields.`` as it came. docs/log-records.md lists it all.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import getitem
 
 from exporter.alert import ABSENT, Alert, absent_values
 from exporter.sinks.otel.wire import AttributeKey
@@ -16,8 +17,10 @@ from exporter.sinks.otel.wire import AttributeKey
 OUTPUT_FIELDS_PREFIX = "falco.output_fields."
 _KEPT_PLANS = 4_096
 
-Writer = Callable[[Alert, str], bytes | None]
-"""Make an attribute of one field's value; None where the value has not the attribute's type or meaning."""
+ValueWriter = Callable[[str], bytes | None]
+"""Makes an attribute of one field's value; None where the value has not the attribute's type or meaning."""
+AlertWriter = Callable[[Alert, str], bytes | None]
+"""The same for an attribute that depends on more of the alert."""
 
 STRINGS: Mapping[str, str] = {
     "proc.exepath": "process.executable.path",
@@ -120,9 +123,9 @@ _SKIPPED = frozenset({"evt.time"})
 """The record's own timestamp has it, and one transport adds it to every alert."""
 
 
-def _integer(name: str) -> Writer:
+def _integer(name: str) -> ValueWriter:
     key = AttributeKey(name)
-    return lambda _alert, value: key.integer(int(value)) if _is_integer(value) else None
+    return lambda value: key.integer(int(value)) if _is_integer(value) else None
 
 
 def _is_integer(value: str) -> bool:
@@ -130,7 +133,7 @@ def _is_integer(value: str) -> bool:
     return digits.isascii() and digits.isdigit() and len(digits) < 19
 
 
-def _file_path() -> Writer:
+def _file_path() -> AlertWriter:
     """``fd.name`` is a path only where the descriptor is a file's: a connection's is ``ip:port->ip:port``."""
     path = AttributeKey("file.path")
 
@@ -143,19 +146,19 @@ def _file_path() -> Writer:
     return write
 
 
-def _interactive() -> Writer:
+def _interactive() -> ValueWriter:
     """``proc.tty`` is the controlling terminal's number, 0 without one; the number itself stays beside."""
     interactive, tty = AttributeKey("process.interactive"), AttributeKey(OUTPUT_FIELDS_PREFIX + "proc.tty")
     truths = {True: interactive.boolean(True), False: interactive.boolean(False)}
-    return lambda _alert, value: truths[int(value) > 0] + tty.string(value) if _is_integer(value) else None
+    return lambda value: truths[int(value) > 0] + tty.string(value) if _is_integer(value) else None
 
 
-def _image_tags() -> Writer:
+def _image_tags() -> ValueWriter:
     tags = AttributeKey("container.image.tags")
-    return lambda _alert, value: tags.strings((value,))
+    return lambda value: tags.strings((value,))
 
 
-def _image_digests() -> Writer:
+def _image_digests() -> AlertWriter:
     """Semantic conventions want ``repository@digest``; Falco's field has the digest alone."""
     digests = AttributeKey("container.image.repo_digests")
 
@@ -166,12 +169,12 @@ def _image_digests() -> Writer:
     return write
 
 
-def _transport() -> Writer:
+def _transport() -> ValueWriter:
     transport = AttributeKey("network.transport")
-    return lambda _alert, value: transport.string(value.lower())
+    return lambda value: transport.string(value.lower())
 
 
-def _target_name() -> Writer:
+def _target_name() -> AlertWriter:
     """A Kubernetes object's name also under its kind's own attribute, unless another field gives that one."""
     keys = {resource: AttributeKey(name) for resource, name in TARGET_NAMES.items()}
     own = AttributeKey(OUTPUT_FIELDS_PREFIX + "ka.target.name")
@@ -187,13 +190,62 @@ def _target_name() -> Writer:
     return write
 
 
-_Step = tuple[frozenset[str], AttributeKey | None, Writer | None, dict[str, bytes]]
-"""Values that are left out; the attribute that the value gets as it is (None: the field is left out); who writes
-it otherwise, where the attribute is no text; recent values, encoded, where these depend on nothing else."""
 _KEPT_VALUES = 16
 _KEPT_VALUE_CHARACTERS = 128
 _KEPT_STEPS = 4_096
 """Field by field, over all sets of fields: bounds what is kept although senders over HTTP make up names."""
+
+
+class _ValueStep(dict[str, bytes]):
+    """A field whose attribute depends on nothing but its value: recent values stay, encoded."""
+
+    __slots__ = ("_absent", "_key", "_write")
+
+    def __init__(self, absent: frozenset[str], key: AttributeKey, write: ValueWriter | None = None) -> None:
+        super().__init__()
+        self._absent = absent
+        self._key = key
+        self._write = write
+
+    def __missing__(self, raw: str) -> bytes:
+        if raw in self._absent:
+            return b""
+        encoded = (self._write and self._write(raw)) or self._key.string(raw)
+        if len(raw) <= _KEPT_VALUE_CHARACTERS:
+            if len(self) >= _KEPT_VALUES:
+                self.clear()
+            self[raw] = encoded
+        return encoded
+
+
+class _Now:
+    """The alert that is being written."""
+
+    __slots__ = ("alert",)
+    alert: Alert
+
+
+class _AlertStep(dict[str, bytes]):
+    """A field whose attribute depends on another one too; nothing stays."""
+
+    __slots__ = ("_absent", "_key", "_now", "_write")
+
+    def __init__(self, absent: frozenset[str], key: AttributeKey, write: AlertWriter, now: _Now) -> None:
+        super().__init__()
+        self._absent = absent
+        self._key = key
+        self._write = write
+        self._now = now
+
+    def __missing__(self, raw: str) -> bytes:
+        return b"" if raw in self._absent else self._write(self._now.alert, raw) or self._key.string(raw)
+
+
+class _SkippedStep(dict[str, bytes]):
+    """A field that is left out, whatever its value."""
+
+    def __missing__(self, _raw: str) -> bytes:
+        return b""
 
 
 class FieldWriter:
@@ -201,44 +253,33 @@ class FieldWriter:
 
     def __init__(self) -> None:
         self._strings = {field: AttributeKey(name) for field, name in STRINGS.items()}
-        self._typed: dict[str, tuple[str, Writer]] = {
+        self._typed: dict[str, tuple[str, ValueWriter]] = {
             **{field: (name, _integer(name)) for field, name in INTEGERS.items()},
-            "fd.name": ("file.path", _file_path()),
             "fd.l4proto": ("network.transport", _transport()),
             "proc.tty": ("process.interactive", _interactive()),
             "container.image.tag": ("container.image.tags", _image_tags()),
+        }
+        self._composed: dict[str, tuple[str, AlertWriter]] = {
+            "fd.name": ("file.path", _file_path()),
             "container.image.digest": ("container.image.repo_digests", _image_digests()),
             "ka.target.name": ("", _target_name()),
         }
         self._others: dict[str, AttributeKey] = {}
-        self._plans: dict[tuple[str, ...], list[_Step]] = {}
+        self._plans: dict[tuple[str, ...], list[dict[str, bytes]]] = {}
         self._steps = 0
+        self._now = _Now()
 
     def write(self, alert: Alert, into: list[bytes]) -> None:
-        """Append the attributes of every field that is not absent, in the fields' order."""
-        fields = alert.raw_fields
+        """Append the attributes of every field, in the fields' order; nothing for one that is absent."""
+        fields = alert.plain_fields
         names = tuple(fields)
         plan = self._plans.get(names)
         if plan is None:
             plan = self._plan(names)
-        append = into.append
-        for (absent, key, writer, recent), raw in zip(plan, fields.values(), strict=True):
-            encoded = recent.get(raw)
-            if encoded is not None:
-                append(encoded)
-            elif raw in absent or key is None:
-                continue
-            elif writer is not None:
-                append(writer(alert, raw) or key.string(raw))
-            else:
-                encoded = key.string(raw)
-                append(encoded)
-                if len(raw) <= _KEPT_VALUE_CHARACTERS:
-                    if len(recent) >= _KEPT_VALUES:
-                        recent.clear()
-                    recent[raw] = encoded
+        self._now.alert = alert
+        into += map(getitem, plan, fields.values())
 
-    def _plan(self, fields: tuple[str, ...]) -> list[_Step]:
+    def _plan(self, fields: tuple[str, ...]) -> list[dict[str, bytes]]:
         """Say who writes each field; an attribute that two fields could give is the first one's."""
         taken: set[str] = set()
         plan = [self._step(field, taken) for field in fields]
@@ -249,16 +290,27 @@ class FieldWriter:
         self._plans[fields] = plan
         return plan
 
-    def _step(self, field: str, taken: set[str]) -> _Step:
+    def _step(self, field: str, taken: set[str]) -> dict[str, bytes]:
         if field in _SKIPPED:
-            return ABSENT, None, None, {}
-        name, writer = self._typed.get(field, (STRINGS.get(field, ""), None))
-        known = field in self._typed or field in STRINGS
-        if not known or name in taken:
-            return ABSENT, self._other(field), None, {}
+            return _SkippedStep()
+        name = self._name_of(field)
+        if name is None or name in taken:
+            return _ValueStep(ABSENT, self._other(field))
         if name:
             taken.add(name)
-        return absent_values(field), self._strings[field] if field in self._strings else self._other(field), writer, {}
+        absent = absent_values(field)
+        if field in self._strings:
+            return _ValueStep(absent, self._strings[field])
+        if field in self._typed:
+            return _ValueStep(absent, self._other(field), self._typed[field][1])
+        return _AlertStep(absent, self._other(field), self._composed[field][1], self._now)
+
+    def _name_of(self, field: str) -> str | None:
+        """The attribute that the table gives a field; empty where the value decides, None where there is none."""
+        if field in STRINGS:
+            return STRINGS[field]
+        named = self._typed.get(field) or self._composed.get(field)
+        return named and named[0]
 
     def _other(self, field: str) -> AttributeKey:
         if len(self._others) >= _KEPT_PLANS:

@@ -18,6 +18,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from exporter.sinks.otel.advice import REPORT_PREFIX
 from exporter.sinks.otel.attributes import OUTPUT_FIELDS_PREFIX
+from exporter.sinks.otel.records import Encoded
 from exporter.sinks.otel.wire import count_plain
 
 TRUNCATED = REPORT_PREFIX + "truncated"
@@ -60,26 +61,26 @@ class Budget:
     on_cut: Callable[[], None]
     """Called once for every record that was cut."""
 
-    def fit(self, record: bytes, attributes: int, *, plain_bytes: int = 0) -> bytes:
+    def fit(self, record: Encoded, attributes: int, *, plain_bytes: int = 0) -> Encoded:
         """Return the record, cut where it is above a limit. ``attributes`` is how many it has at most.
 
         ``plain_bytes`` of the record are known to be plain (``wire.count_plain``), which spares looking at them.
         """
         if attributes <= self.attribute_limit and self._surely_fits(record, plain_bytes):
             return record
-        message = LogRecord.FromString(record)
+        message = LogRecord.FromString(record.joined)
         if len(message.attributes) <= self.attribute_limit and _size(message) <= self.limit_bytes:
             return record
         self.on_cut()
-        return self._cut(message)
+        return Encoded(self._cut(message), b"")
 
-    def _surely_fits(self, record: bytes, plain: int) -> bool:
-        size = len(record)
+    def _surely_fits(self, record: Encoded, plain: int) -> bool:
+        size = len(record.own) + len(record.advice)
         if plain + (size - plain) * _LONGEST_ESCAPE <= self.limit_bytes:
             return True
         if size > self.limit_bytes:
             return False
-        plain = count_plain(record)
+        plain = count_plain(record.joined)
         return plain + (size - plain) * _LONGEST_ESCAPE <= self.limit_bytes
 
     def _cut(self, message: LogRecord) -> bytes:

@@ -2,16 +2,14 @@
 
 Owns the record's own fields, what is constant per rule, and their order.
 Refuses sending and keeping. Output: ``opentelemetry.proto.logs.v1.LogRecord``,
-serialised; docs/log-records.md describes every attribute.
+serialised, in two pieces (``records.Encoded``); docs/log-records.md describes every attribute.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 
 from exporter.alert import Alert, Priority
@@ -19,9 +17,10 @@ from exporter.escaping import visible
 from exporter.report import Report
 from exporter.sinks.grouping import Group
 from exporter.sinks.otel import wire
-from exporter.sinks.otel.advice import AdviceWriter
+from exporter.sinks.otel.advice import NO_ADVICE, AdviceWriter
 from exporter.sinks.otel.attributes import CONSTANTS_BY_SOURCE, FieldWriter
 from exporter.sinks.otel.budget import Budget
+from exporter.sinks.otel.records import Encoded
 from exporter.sinks.otel.wire import AttributeKey
 
 EVENT_NAME = "falco.alert"
@@ -39,8 +38,8 @@ SEVERITIES: Mapping[Priority, int] = {
 """OpenTelemetry logs data model, appendix B, syslog's row for each of Falco's words."""
 
 _KEPT_TEMPLATES = 4_096
-_BODY = wire.tag(LogRecord, "body")
-_TEXT = wire.tag(AnyValue, "string_value")
+_TIMES = wire.Fixed64Fields(LogRecord, "time_unix_nano", "observed_time_unix_nano")
+_BODY_HEADS = wire.TextHeads(wire.tag(LogRecord, "body"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,46 +51,51 @@ class _Template:
     attributes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Where records get what they say besides the alert."""
+
+    advice_for: Callable[[Alert], Report] | None
+    """Gives a report with an alert's advice; None leaves the advice out."""
+    address: str = ""
+    """With the alert's uid behind it, a report's own address; empty where there is none."""
+
+
 class RecordEncoder:
-    """Encode alerts, one at a time.
+    """Encode alerts, one at a time."""
 
-    ``report_for`` gives an alert's report, or None leaves the advice out.
-    ``report_address``, where not empty, and the alert's uid make ``falco.report.url``.
-    """
-
-    def __init__(
-        self, budget: Budget, *, report_for: Callable[[Alert], Report] | None, report_address: str = ""
-    ) -> None:
+    def __init__(self, budget: Budget, reports: Reports) -> None:
         self._budget = budget
-        self._report_for = report_for
-        self._report_address = report_address
+        self._advice_for = reports.advice_for
+        self._report_address = reports.address
         self._fields = FieldWriter()
         self._advice = AdviceWriter()
         self._templates: dict[tuple[str, Priority, str, str], _Template] = {}
         self._uid = AttributeKey("log.record.uid")
         self._url = AttributeKey("falco.report.url")
 
-    def encode(self, alert: Alert, group: Group | None = None, *, observed_ns: int | None = None) -> bytes:
+    def encode(self, alert: Alert, group: Group | None = None, *, observed_ns: int) -> Encoded:
         """Return the alert's record; of a whole group where one is given, whose last alert it is.
 
-        ``observed_ns`` is when we saw it, nanoseconds since 1970 (default: now).
+        ``observed_ns`` is when we saw it, nanoseconds since 1970.
         """
         template = self._template(alert)
         uid = alert.uid
         parts = [
-            wire.fixed64(LogRecord, "time_unix_nano", alert.time_ns),
-            wire.fixed64(LogRecord, "observed_time_unix_nano", time.time_ns() if observed_ns is None else observed_ns),
+            _TIMES.encode(alert.time_ns, observed_ns),
             template.encoded,
             self._uid.string(uid),
         ]
         if group is not None:
             parts += _group_attributes(alert, group)
         self._fields.write(alert, parts)
-        plain_bytes = 0 if self._report_for is None else self._advice.write(self._report_for(alert), parts)
+        advice = NO_ADVICE if self._advice_for is None else self._advice.write(self._advice_for(alert))
         if self._report_address:
             parts.append(self._url.string(self._report_address + uid))
         parts.append(_body(alert.output))
-        return self._budget.fit(b"".join(parts), template.attributes + len(parts), plain_bytes=plain_bytes)
+        attributes = template.attributes + len(parts) + advice.attributes
+        record = Encoded(b"".join(parts), advice.encoded)
+        return self._budget.fit(record, attributes, plain_bytes=advice.plain_bytes)
 
     def _template(self, alert: Alert) -> _Template:
         key = (alert.rule, alert.priority, alert.source, alert.hostname)
@@ -136,5 +140,4 @@ def _group_attributes(alert: Alert, group: Group) -> list[bytes]:
 def _body(output: str) -> bytes:
     """The output text as a reader may safely see it: hidden characters show as escapes."""
     text = wire.to_utf8(visible(output))
-    any_value = _TEXT + wire.varint(len(text)) + text
-    return _BODY + wire.varint(len(any_value)) + any_value
+    return _BODY_HEADS[len(text)] + text

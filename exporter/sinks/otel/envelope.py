@@ -1,4 +1,4 @@
-"""Encoded records as an OTLP request: who sends them, and the joining and splitting of bytes.
+"""Encoded records as an OTLP request: who sends them.
 
 Owns the resource and the scope. Refuses to look into a record.
 """
@@ -6,25 +6,23 @@ Owns the resource and the scope. Refuses to look into a record.
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 from typing import Final
 
 from opentelemetry._logs import LogRecord
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs, ScopeLogs
+from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from exporter import __version__
 from exporter.sinks.otel import wire
+from exporter.sinks.otel.records import Records
 
 SCOPE_NAME: Final = "falco-report-exporter"
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
 DEFAULT_SERVICE_NAME: Final = "falco"
-
-_RECORD: Final = wire.tag(ScopeLogs, "log_records")
 
 
 def to_resource(service_name: str = "", *, host_name: str | None = None) -> Resource:
@@ -51,28 +49,6 @@ def to_scope() -> InstrumentationScope:
     return InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
 
 
-def to_entry(record: bytes) -> bytes:
-    """Return a serialised LogRecord as it stands in a request; entries are joined by joining their bytes."""
-    return b"".join((_RECORD, wire.varint(len(record)), record))
-
-
-def from_entries(entries: bytes) -> list[bytes]:
-    """Split joined entries into single ones."""
-    found = []
-    start = 0
-    while start < len(entries):
-        position, length, shift = start + len(_RECORD), 0, 0
-        while True:
-            byte = entries[position]
-            length |= (byte & 0x7F) << shift
-            position, shift = position + 1, shift + 7
-            if byte < 0x80:
-                break
-        found.append(entries[start : position + length])
-        start = position + length
-    return found
-
-
 class Envelope:
     """Makes requests of entries. What stands around them is made once, by the SDK's own encoder."""
 
@@ -85,13 +61,13 @@ class Envelope:
         del resource_logs.scope_logs[:]
         self._resource = resource_logs.SerializeToString()
 
-    def request(self, entries: Sequence[bytes]) -> bytes:
-        """Return a serialised ExportLogsServiceRequest with these entries.
+    def request(self, records: Records) -> bytes:
+        """Return a serialised ExportLogsServiceRequest with these records.
 
         Joined in one go: a batch has megabytes, and each concatenation would copy them.
         """
-        scope_size = len(self._scope) + sum(map(len, entries))
+        scope_size = len(self._scope) + len(records)
         scope_head = wire.tag(ResourceLogs, "scope_logs") + wire.varint(scope_size)
         resource_size = len(self._resource) + len(scope_head) + scope_size
         head = wire.tag(ExportLogsServiceRequest, "resource_logs") + wire.varint(resource_size)
-        return b"".join((head, self._resource, scope_head, self._scope, *entries))
+        return b"".join((head, self._resource, scope_head, self._scope, *records.pieces))

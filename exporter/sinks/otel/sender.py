@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.otel.answer import Answer, Verdict
 from exporter.sinks.otel.client import OtlpClient
-from exporter.sinks.otel.envelope import Envelope, from_entries
+from exporter.sinks.otel.envelope import Envelope
+from exporter.sinks.otel.records import Records, join
 from exporter.sinks.refused import RefusedBatches
 from exporter.sinks.spool import Spool
 
@@ -53,7 +54,7 @@ class Sender:
 
     def __init__(
         self,
-        spool: Spool,
+        spool: Spool[Records],
         client: OtlpClient,
         envelope: Envelope,
         *,
@@ -119,7 +120,7 @@ class Sender:
                     # What waits is on a disk that cannot be read just now.
                     self._aborted.wait(IDLE_SECONDS)
                     self._spool.tidy()
-                elif not self._deliver(_Piece(batch.payloads, batch.records)):
+                elif not self._deliver(join(batch)):
                     self._spool.put_back()
                     return
                 else:
@@ -130,26 +131,26 @@ class Sender:
             self._last_error = f"the sender has ended: {exc!r}"
             raise
 
-    def _deliver(self, batch: _Piece) -> bool:
+    def _deliver(self, batch: Records) -> bool:
         """Send the batch, in smaller pieces where it is too large; False where closing ended the tries."""
-        pieces = deque([batch])
+        pieces = deque([batch] if batch.count else [])
         while pieces:
             piece = pieces[0]
-            request = self._envelope.request(piece.entries)
-            answer = self._client.send(request, piece.records)
+            request = self._envelope.request(piece)
+            answer = self._client.send(request, piece.count)
             if answer.verdict is Verdict.RETRY:
                 if not self._pause(answer):
                     return False
                 continue
             pieces.popleft()
             if answer.verdict is Verdict.ACCEPTED:
-                self._accept(answer, piece.records)
-            elif answer.verdict is Verdict.TOO_LARGE and piece.records > 1:
-                pieces.extendleft(reversed(piece.halves()))
+                self._accept(answer, piece.count)
+            elif answer.verdict is Verdict.TOO_LARGE and piece.count > 1:
+                pieces.extendleft(reversed([*piece.halves()]))
                 self._limit_bytes = max(len(request) // 2, LEAST_BATCH_BYTES)
                 self._change_state("too large", f"batches of at most {self._limit_bytes} bytes from now on", answer)
             else:
-                self._refuse(answer, piece.records, request)
+                self._refuse(answer, piece.count, request)
         return True
 
     def _accept(self, answer: Answer, records: int) -> None:
@@ -194,17 +195,3 @@ class Sender:
         if state != self._state:
             self._state = state
             _log.warning("%s: the OTLP receiver answered %s %r", what, answer.reason, answer.message)
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """What goes into one request."""
-
-    entries: tuple[bytes, ...]
-    records: int
-
-    def halves(self) -> list[_Piece]:
-        """Split in two; there must be more than one record."""
-        singles = [single for entries in self.entries for single in from_entries(entries)]
-        middle = len(singles) // 2
-        return [_Piece(tuple(half), len(half)) for half in (singles[:middle], singles[middle:])]

@@ -11,19 +11,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.alert import Alert
 from exporter.config.model import Grouping, Otlp, Queue
-from exporter.report import Report
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.grouping import Grouper, Joined
 from exporter.sinks.otel.budget import Budget
 from exporter.sinks.otel.client import GrpcClient, HttpClient, OtlpClient, quiet_sdk_loggers
-from exporter.sinks.otel.encode import RecordEncoder
-from exporter.sinks.otel.envelope import Envelope, to_entry, to_resource
+from exporter.sinks.otel.encode import RecordEncoder, Reports
+from exporter.sinks.otel.envelope import Envelope, to_resource
 from exporter.sinks.otel.environment import GRPC
+from exporter.sinks.otel.records import Records
 from exporter.sinks.otel.sender import BATCH_RECORDS, Pauses, Sender
+from exporter.sinks.otel.stored import StoredRecords
 from exporter.sinks.refused import DIRECTORY_NAME, RefusedBatches
 from exporter.sinks.spool import Spool
 
@@ -54,8 +55,8 @@ def to_client(settings: Otlp) -> OtlpClient:
 class OtelLogsSink:
     """Deliver every alert as a log record. ``settings`` as ``with_environment`` returns them.
 
-    ``report_for`` gives an alert's report. ``report_address`` is what stands
-    before the uid in a report's own address, empty where there is none.
+    ``read_message`` gives the alert of a message that the queue kept
+    (``Alert.received``); it may raise ExporterError.
     """
 
     name = "otel_logs"
@@ -68,21 +69,21 @@ class OtelLogsSink:
         queue: Queue,
         grouping: Grouping,
         *,
-        report_for: Callable[[Alert], Report],
+        reports: Reports,
+        read_message: Callable[[bytes], Alert],
         metrics: SelfMetrics,
-        report_address: str = "",
     ) -> None:
         self._settings = settings
         self._queue = queue
         self._metrics = metrics
         self._grouper = Grouper(grouping) if grouping.window_seconds > 0 else None
         budget = Budget(settings.record_limit_bytes, settings.attribute_limit, metrics.log_records_truncated.inc)
-        self._encoder = RecordEncoder(
-            budget, report_for=report_for if settings.advice else None, report_address=report_address
+        self._encoder, reading_encoder = (
+            RecordEncoder(budget, reports if settings.advice else replace(reports, advice_for=None))
+            for _ in ("for this thread's alerts", "for the sender's, from the queue")
         )
-        self._spool = Spool(
-            queue, on_drop=lambda reason, records: metrics.log_records_dropped.labels(reason).inc(records)
-        )
+        stored = StoredRecords(reading_encoder, read_message, on_drop=self._count_dropped)
+        self._spool: Spool[Records] = Spool(queue, load=stored.read, on_drop=self._count_dropped)
         self._refused = RefusedBatches(queue.directory / DIRECTORY_NAME if queue.directory else None)
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -165,19 +166,24 @@ class OtelLogsSink:
         )
 
     def _append(self, joined: Iterable[Joined]) -> None:
-        entries: list[bytes] = []
-        size = 0
+        records = Records()
+        observed_ns = time.time_ns()
+        stored = self._queue.directory is not None
+        encode = self._encoder.encode
         for alert, group in joined:
-            entry = to_entry(self._encoder.encode(alert, group))
-            if entries and (len(entries) >= BATCH_RECORDS or size + len(entry) > CHUNK_BYTES):
-                self._spool.append(b"".join(entries), len(entries))
-                entries, size = [], 0
-            entries.append(entry)
-            size += len(entry)
+            # A joined record says more than its last alert's message; in memory nothing is encoded twice.
+            message = alert.received if stored and group is None else b""
+            records.add(encode(alert, group, observed_ns=observed_ns), observed_ns, message)
             if group is not None:
                 self._metrics.alerts_grouped.inc(group.count)
-        if entries:
-            self._spool.append(b"".join(entries), len(entries))
+            if records.count >= BATCH_RECORDS or len(records) > CHUNK_BYTES:
+                self._spool.append(records, records.count)
+                records = Records()
+        if records.count:
+            self._spool.append(records, records.count)
+
+    def _count_dropped(self, reason: str, records: int) -> None:
+        self._metrics.log_records_dropped.labels(reason).inc(records)
 
     def _close_groups(self, grouper: Grouper) -> None:
         """Send each group when its window ends, though no alert may come to tell the time."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from itertools import chain
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
@@ -36,6 +37,18 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
+def read_varint(encoded: bytes, position: int) -> tuple[int, int]:
+    """Return the varint at ``position`` and where it ends. Raises ValueError where it does not end."""
+    number = 0
+    for shift in range(0, 64, 7):
+        byte = encoded[position] if position < len(encoded) else 0x80
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, position
+    raise ValueError(f"expected a varint that ends before byte {position}, found none")
+
+
 def tag(message: type, field: str, wire_type: int = _DELIMITED) -> bytes:
     """Return what precedes a field on the wire."""
     number: int = message.DESCRIPTOR.fields_by_name[field].number  # type: ignore[attr-defined]
@@ -47,9 +60,19 @@ def delimited(message: type, field: str, payload: bytes) -> bytes:
     return tag(message, field) + varint(len(payload)) + payload
 
 
-def fixed64(message: type, field: str, number: int) -> bytes:
-    """Return one fixed64 field; a number that does not fit becomes the nearest that does."""
-    return tag(message, field, _FIXED64) + struct.pack("<Q", min(max(number, 0), _MAX_FIXED64))
+class Fixed64Fields:
+    """Several fixed64 fields of a message, one behind the other."""
+
+    def __init__(self, message: type, *fields: str) -> None:
+        self._tags = [tag(message, field, _FIXED64) for field in fields]
+        self._layout = struct.Struct("<" + "".join(f"{len(field_tag)}sQ" for field_tag in self._tags))
+
+    def encode(self, *numbers: int) -> bytes:
+        """Return the fields; a number that does not fit becomes the nearest that does."""
+        try:
+            return self._layout.pack(*chain.from_iterable(zip(self._tags, numbers, strict=True)))
+        except struct.error:
+            return self.encode(*[min(max(number, 0), _MAX_FIXED64) for number in numbers])
 
 
 def integer(message: type, field: str, number: int) -> bytes:
@@ -81,18 +104,24 @@ _ARRAY = tag(AnyValue, "array_value")
 _ITEM = tag(ArrayValue, "values")
 
 
-class _ItemHeads(dict[int, bytes]):
-    """The bytes before a string in an array, by the string's length."""
+class TextHeads(dict[int, bytes]):
+    """The bytes before a string that is an AnyValue's, by the string's length; ``tag`` is of the AnyValue."""
+
+    __slots__ = ("_tag",)
+
+    def __init__(self, tag: bytes) -> None:
+        super().__init__()
+        self._tag = tag
 
     def __missing__(self, length: int) -> bytes:
         string_head = _STRING + varint(length)
-        head = _ITEM + varint(len(string_head) + length) + string_head
+        head = self._tag + varint(len(string_head) + length) + string_head
         if length < _KEPT_HEADS:
             self[length] = head
         return head
 
 
-_ITEM_HEADS = _ItemHeads()
+_ITEM_HEADS = TextHeads(_ITEM)
 
 
 def to_item(text: str) -> bytes:

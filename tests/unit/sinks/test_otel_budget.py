@@ -14,7 +14,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from exporter.alert import Alert
 from exporter.report import Report
 from exporter.sinks.otel.budget import Budget
-from exporter.sinks.otel.encode import RecordEncoder
+from exporter.sinks.otel.encode import RecordEncoder, Reports
 from tests.otel_records import ALERT, attributes_of, report_for, text
 
 
@@ -24,7 +24,7 @@ def cut(
     """The attributes of a record with these fields, and how many records were counted as cut."""
     counted: list[int] = []
     budget = Budget(limit_bytes, attribute_limit, lambda: counted.append(1))
-    encoded = RecordEncoder(budget, report_for=reports).encode(replace(ALERT, raw_fields=fields))
+    encoded = RecordEncoder(budget, Reports(reports)).encode(replace(ALERT, raw_fields=fields), observed_ns=1).joined
     assert loki_size(LogRecord.FromString(encoded)) <= limit_bytes
     return attributes_of(LogRecord.FromString(encoded)), len(counted)
 

@@ -10,7 +10,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from exporter.sinks.grouping import Group
 from exporter.sinks.otel.attributes import CONSTANTS_BY_SOURCE, INTEGERS, OUTPUT_FIELDS_PREFIX, STRINGS, TARGET_NAMES
 from exporter.sinks.otel.budget import TRUNCATED, TRUNCATED_ATTRIBUTES, Budget
-from exporter.sinks.otel.encode import RecordEncoder
+from exporter.sinks.otel.encode import RecordEncoder, Reports
 from tests.otel_records import ALERT, attributes_of, report_for
 
 PAGE = (Path(__file__).parents[3] / "docs" / "log-records.md").read_text()
@@ -20,8 +20,8 @@ def possible_attributes() -> set[str]:
     """What the tables can give, and what a record with everything in it has."""
     group = Group(0.0)
     group.add(ALERT)
-    encoder = RecordEncoder(Budget(10**6, 10**3, lambda: None), report_for=report_for, report_address="https://x/")
-    record = LogRecord.FromString(encoder.encode(ALERT, group))
+    encoder = RecordEncoder(Budget(10**6, 10**3, lambda: None), Reports(report_for, "https://x/"))
+    record = LogRecord.FromString(encoder.encode(ALERT, group, observed_ns=1).joined)
     names = {name for name in attributes_of(record) if not name.startswith(OUTPUT_FIELDS_PREFIX)}
     names |= {*STRINGS.values(), *INTEGERS.values(), *TARGET_NAMES.values(), TRUNCATED, TRUNCATED_ATTRIBUTES}
     return names | {name for constants in CONSTANTS_BY_SOURCE.values() for name, _ in constants}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,22 +17,36 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.sdk._logs import ReadableLogRecord
 
 from exporter.alert import Alert, Priority
+from exporter.report import Report
 from exporter.sinks.otel.budget import Budget
-from exporter.sinks.otel.encode import RecordEncoder
-from exporter.sinks.otel.envelope import Envelope, from_entries, to_entry, to_resource, to_scope
+from exporter.sinks.otel.encode import RecordEncoder, Reports
+from exporter.sinks.otel.envelope import Envelope, to_resource, to_scope
+from exporter.sinks.otel.records import Encoded, Records
 from tests.hostile import hostile_alerts
 from tests.otel_records import ALERT, attributes_of, report_for, text
 
 OBSERVED_NS = 1_728_152_979_999_999_999
 
 
-def encoder(*, limit_bytes: int = 48_000, attribute_limit: int = 100, **options: Any) -> RecordEncoder:
-    options.setdefault("report_for", report_for)
-    return RecordEncoder(Budget(limit_bytes, attribute_limit, lambda: None), **options)
+def encoder(
+    *,
+    limit_bytes: int = 48_000,
+    attribute_limit: int = 100,
+    advice_for: Callable[[Alert], Report] | None = report_for,
+    address: str = "",
+) -> RecordEncoder:
+    return RecordEncoder(Budget(limit_bytes, attribute_limit, lambda: None), Reports(advice_for, address))
 
 
 def record_of(alert: Alert, **options: Any) -> LogRecord:
-    return LogRecord.FromString(encoder(**options).encode(alert, observed_ns=OBSERVED_NS))
+    return LogRecord.FromString(encoder(**options).encode(alert, observed_ns=OBSERVED_NS).joined)
+
+
+def records_of(*records: Encoded) -> Records:
+    joined = Records()
+    for record in records:
+        joined.add(record)
+    return joined
 
 
 def fields(**values: str) -> Alert:
@@ -40,7 +55,7 @@ def fields(**values: str) -> Alert:
 
 def test_every_attribute_has_its_name_its_value_and_its_type() -> None:
     """The whole record of one alert with a report, field by field."""
-    record = record_of(ALERT, report_address="https://falco.example/reports/")
+    record = record_of(ALERT, address="https://falco.example/reports/")
     assert record.time_unix_nano == ALERT.time_ns
     assert record.observed_time_unix_nano == OBSERVED_NS
     assert (record.severity_number, record.severity_text) == (13, "Warning")
@@ -132,8 +147,8 @@ alerts = st.builds(
 def test_records_are_the_same_as_through_the_sdks_encoder(alert: Alert) -> None:
     """Whatever an alert holds, the request equals what opentelemetry-sdk makes of the same content."""
     encoded = encoder(limit_bytes=10**7, attribute_limit=10**4).encode(alert, observed_ns=OBSERVED_NS)
-    request = Envelope(to_resource(host_name="h")).request([to_entry(encoded)])
-    assert ExportLogsServiceRequest.FromString(request) == through_the_sdk(LogRecord.FromString(encoded))
+    request = Envelope(to_resource(host_name="h")).request(records_of(encoded))
+    assert ExportLogsServiceRequest.FromString(request) == through_the_sdk(LogRecord.FromString(encoded.joined))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +198,7 @@ def test_severity_follows_the_data_models_appendix(priority: Priority, number: i
 )
 def test_fields_become_semantic_conventions_where_they_mean_them(alert: Alert, expected: dict[str, Any]) -> None:
     """A field has its convention's attribute and type, or stays under falco.output_fields as it came."""
-    attributes = attributes_of(record_of(alert, report_for=None))
+    attributes = attributes_of(record_of(alert, advice_for=None))
     assert {key: attributes.get(key) for key in expected} == expected
     named = {"security_rule.name", "security_rule.category", "falco.priority", "falco.source", "falco.tags"}
     extra = attributes.keys() - expected.keys() - named - {"host.name", "log.record.uid"}
@@ -194,14 +209,14 @@ def test_fields_become_semantic_conventions_where_they_mean_them(alert: Alert, e
 def test_absent_fields_have_no_attribute(value: str) -> None:
     """What Falco could not tell is left out, mapped or not, as is "host" for a container."""
     alert = fields(proc__name=value, custom=value, container__id="host", user__uid="-1")
-    keys = attributes_of(record_of(alert, report_for=None)).keys()
+    keys = attributes_of(record_of(alert, advice_for=None)).keys()
     assert not [key for key in keys if key.startswith(("process.", "falco.output_fields.", "container.", "user."))]
 
 
 @pytest.mark.parametrize("alert", hostile_alerts())
 def test_hostile_alerts_make_valid_records_within_the_limits(alert: Alert) -> None:
     """Whatever an attacker puts everywhere: UTF-8 is valid, the limits hold, no control character is in the body."""
-    encoded = encoder().encode(alert)
+    encoded = encoder().encode(alert, observed_ns=OBSERVED_NS).joined
     record = LogRecord.FromString(encoded)
     attributes_of(record)
     assert len(encoded) <= 48_000
@@ -220,15 +235,9 @@ def test_prose_shows_hidden_characters_and_field_values_stay_exact() -> None:
 
 def test_what_a_rule_keeps_is_encoded_anew_when_it_changes() -> None:
     """A part that is another object than before, a tag or a host that changed, shows in the next record."""
-    encode = encoder(report_for=lambda alert: replace(report_for(alert), summary=text(alert.hostname))).encode
+    encode = encoder(advice_for=lambda alert: replace(report_for(alert), summary=text(alert.hostname))).encode
     first, second = (replace(ALERT, hostname=name, tags=(name,)) for name in ("a", "b"))
-    read = [attributes_of(LogRecord.FromString(encode(alert))) for alert in (first, second, first)]
+    encoded = [encode(alert, observed_ns=OBSERVED_NS).joined for alert in (first, second, first)]
+    read = [attributes_of(LogRecord.FromString(record)) for record in encoded]
     assert [attributes["falco.report.summary"] for attributes in read] == ["a", "b", "a"]
     assert [attributes["falco.tags"] for attributes in read] == [["a"], ["b"], ["a"]]
-
-
-@given(records=st.lists(st.binary(max_size=300), max_size=20))
-def test_joined_entries_split_again(records: list[bytes]) -> None:
-    """A chunk can be halved at the bounds of its records."""
-    entries = [to_entry(record) for record in records]
-    assert from_entries(b"".join(entries)) == entries

@@ -41,8 +41,9 @@ class Bench:
         self.drops: Counter[str] = Counter()
         self.clock = clock or Clock()
         options = {"limit_bytes": LIMIT_BYTES, "limit_age_seconds": 1e9, **settings}
-        self.spool = Spool(
+        self.spool: Spool[bytes] = Spool(
             Queue(directory=directory, **options),  # type: ignore[arg-type]
+            load=lambda stored, _records: stored,
             on_drop=lambda reason, records: self.drops.update({reason: records}),
             memory_limit_bytes=memory_bytes,
             clock=self.clock,
@@ -53,7 +54,7 @@ class Bench:
         """Everything that waits, taken and released."""
         found: list[bytes] = []
         while batch := self.spool.take(10, 10_000):
-            found += batch.payloads
+            found += batch
             self.spool.release()
         return found
 
@@ -73,9 +74,7 @@ def test_chunks_come_out_in_order_and_leave_on_release(directory: Path | None) -
     for payload in payloads(5):
         bench.spool.append(payload, 2)
     assert (bench.spool.records, bench.spool.size_bytes) == (10, 500)
-    first = bench.spool.take(4, 10_000)
-    assert first is not None
-    assert (first.payloads, first.records) == (tuple(payloads(2)), 4)
+    assert bench.spool.take(4, 10_000) == payloads(2)
     bench.spool.release()
     assert bench.drain() == payloads(5)[2:]
     assert (bench.spool.records, bench.spool.size_bytes, bench.spool.oldest_queued_at) == (0, 0, 0.0)
@@ -177,7 +176,7 @@ import os, signal, sys
 from pathlib import Path
 from exporter.config.model import Queue
 from exporter.sinks.spool import Spool
-spool = Spool(Queue(directory=Path(sys.argv[1])), on_drop=lambda *drop: None)
+spool = Spool(Queue(directory=Path(sys.argv[1])), load=lambda stored, _: stored, on_drop=lambda *drop: None)
 spool.open()
 index = 0
 while True:
@@ -298,7 +297,12 @@ from exporter.config.model import Queue
 from exporter.sinks.spool import Spool
 drops = Counter()
 now = [0.0]
-spool = Spool(Queue(directory=Path(sys.argv[1])), on_drop=lambda r, n: drops.update({r: n}), clock=lambda: now[0])
+spool = Spool(
+    Queue(directory=Path(sys.argv[1])),
+    load=lambda stored, _: stored,
+    on_drop=lambda reason, records: drops.update({reason: records}),
+    clock=lambda: now[0],
+)
 spool.open()
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
@@ -312,7 +316,7 @@ spool.append(b"%06d" % 300, 1)
 durable.append(spool.durable)
 found = []
 while batch := spool.take(10, 10**6):
-    found += [int(payload[:6]) for payload in batch.payloads]
+    found += [int(payload[:6]) for payload in batch]
     spool.release()
 left = spool.records
 spool.close()

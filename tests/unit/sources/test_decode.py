@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from exporter._proto import falco_lenient_pb2, falco_outputs_pb2
 from exporter.alert import Alert, Priority
 from exporter.errors import DecodeError
-from exporter.sources.decode import REASONS, from_grpc, from_json
+from exporter.sources.decode import REASONS, from_grpc, from_json, from_received
 from tests.captures import read_json_lines, read_messages
 
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -31,6 +31,14 @@ def test_every_captured_message_is_the_alert_that_falco_wrote_as_json() -> None:
     assert from_messages == from_lines
     assert [alert.uid for alert in from_messages] == [alert.uid for alert in from_lines]
     assert [alert.get("evt.time") for alert in from_messages] == [alert.get("evt.time") for alert in from_lines]
+
+
+def test_a_received_message_gives_its_alert_again() -> None:
+    """What an alert came in is all that is needed to have it back, by either way, blanks around JSON or not."""
+    alerts = [from_grpc(raw) for raw in (*read_messages("responses.bin"), lenient(output=b"\xff"))]
+    alerts += [from_json(b" \n" + line.encode() + b"\r\n") for line in read_json_lines()]
+    assert [from_received(alert.received) for alert in alerts] == alerts
+    assert from_json('{"rule": "A", "priority": "Debug", "time": "2024-10-05T18:29:39Z"}').received == b""
 
 
 def test_every_captured_text_message_has_its_parts() -> None:
