@@ -3,7 +3,8 @@
 Reads one command a line from standard input and answers each with one JSON line:
 
 - ``backlog N``: queue N alerts at once;
-- ``unlike N``: the same, each with process ids of its own, so that no two alerts get the same advice;
+- ``unlike N``: the same, each with process ids of its own;
+- ``strange N``: the same, each with process ids, a command line and a file of its own, no two alike in advice;
 - ``hosts N``: queue one alert for each of N hosts;
 - ``rate N SECONDS``: emit N alerts a second for so long, each stamped when it is emitted;
 - ``drained``: wait until the queue is empty, and say when that was.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 from exporter.simulator.alerts import stamp
@@ -34,24 +35,37 @@ def of_host(message: bytes, name: str) -> bytes:
 
 def of_process(message: bytes, number: int) -> bytes:
     """Give a message other values of ``proc.pid`` and ``proc.ppid``, as each process has."""
+    return with_fields(message, {b"proc.pid": b"%d" % (10_000 + number), b"proc.ppid": b"%d" % (9_000 + number)})
+
+
+def of_command(message: bytes, number: int) -> bytes:
+    """Give a message another command line and another file besides."""
+    fields = {b"proc.cmdline": b"curl -sSf http://192.0.2.7/%d" % number, b"fd.name": b"/tmp/.cache/%d" % number}
+    return with_fields(of_process(message, number), fields)
+
+
+def with_fields(message: bytes, fields: Mapping[bytes, bytes]) -> bytes:
+    """Give a message other values of some fields."""
     entries = []
-    for key, value in ((b"proc.pid", b"%d" % (10_000 + number)), (b"proc.ppid", b"%d" % (9_000 + number))):
+    for key, value in fields.items():
         entry = b"\x0a" + bytes((len(key),)) + key + b"\x12" + bytes((len(value),)) + value
         entries.append(b"\x32" + bytes((len(entry),)) + entry)
     return message + b"".join(entries)
 
 
-def run_unlike(falco: FastFalco | FalcoSimulator, count: int) -> None:
-    """Queue ``count`` alerts, no two of the same processes."""
-    now_ns = time.time_ns()
-    messages = enumerate(islice(flood_messages(), count))
-    falco.emit_raw([stamp(of_process(message, number), now_ns + number) for number, message in messages])
+CHANGES: Mapping[str, Callable[[bytes, int], bytes]] = {
+    "backlog": lambda message, _: message,
+    "unlike": of_process,
+    "strange": of_command,
+}
+"""What each command that queues a number of alerts does to the flood's messages."""
 
 
-def run_backlog(falco: FastFalco | FalcoSimulator, count: int) -> None:
+def run_backlog(falco: FastFalco | FalcoSimulator, count: int, change: Callable[[bytes, int], bytes]) -> None:
     """Queue ``count`` alerts."""
     now_ns = time.time_ns()
-    falco.emit_raw([stamp(message, now_ns + number) for number, message in enumerate(islice(flood_messages(), count))])
+    messages = enumerate(islice(flood_messages(), count))
+    falco.emit_raw([stamp(change(message, number), now_ns + number) for number, message in messages])
 
 
 def run_hosts(falco: FastFalco | FalcoSimulator, count: int) -> None:
@@ -82,8 +96,11 @@ def answer(falco: FastFalco | FalcoSimulator, words: list[str]) -> dict[str, flo
         while falco.queued:
             time.sleep(LOOK_SECONDS)
     else:
-        {"backlog": run_backlog, "unlike": run_unlike, "hosts": run_hosts}[words[0]](falco, int(words[1]))
         emitted = int(words[1])
+        if words[0] == "hosts":
+            run_hosts(falco, emitted)
+        else:
+            run_backlog(falco, emitted, CHANGES[words[0]])
     return {"at": time.time(), "emitted": emitted, "queued": falco.queued}
 
 

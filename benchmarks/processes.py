@@ -85,20 +85,23 @@ def start_receiver() -> Program:
     return Program([sys.executable, "-m", "benchmarks.receiver"])
 
 
-WINDOW = ("--grpc.window-bytes", "16384")
+WIDE_WINDOW = ("--grpc.window-bytes", "16384")
 """For throughput; the default, 4096, is for the least loss at a kill -9 (docs/performance.md)."""
 
 
 class Exporter:
-    """The installed command with ``run``. ``pages``: on the loopback, where reports are kept and shown."""
+    """The installed command with ``run``.
 
-    def __init__(self, address: str, *arguments: str, pages: bool = False) -> None:
+    ``pages``: on the loopback, where reports are kept and shown. ``window``: options for the HTTP/2 window.
+    """
+
+    def __init__(self, address: str, *arguments: str, pages: bool = False, window: Sequence[str] = WIDE_WINDOW) -> None:
         self.port = free_port()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self.spawned_at = time.monotonic()
         listen = f"127.0.0.1:{self.port}" if pages else f":{self.port}"
         self._process = subprocess.Popen(
-            [str(COMMAND), "run", "--target", address, "--web.listen-address", listen, *WINDOW, *arguments],
+            [str(COMMAND), "run", "--target", address, "--web.listen-address", listen, *window, *arguments],
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from benchmarks.falco import of_process
-from benchmarks.processes import Program, start_falco, start_receiver
+from benchmarks.falco import of_command, of_process
+from benchmarks.processes import WIDE_WINDOW, Program, start_falco, start_receiver
 from benchmarks.results import PER_ALERT, Result
 from benchmarks.sizes import FULL, SMOKE, Sizes
 from exporter.alert import Alert, Priority
@@ -111,7 +111,7 @@ class Stages:
 
     def _receive(self, take: Callable[[bytes], object]) -> float:
         with start_falco(self.address) as falco:
-            channel = open_channel(FalcoTarget(self.address))
+            channel = open_channel(FalcoTarget(self.address), window_bytes=int(WIDE_WINDOW[1]))
             poller = GetPoller(channel)
             seconds = []
             for _ in range(RUNS):
@@ -152,7 +152,9 @@ class Stages:
         yield "encode_bare", "take fields out, encode, without advice", self._encode(bare, self.messages)
         yield "encode", "take fields out, report and encode, with advice", self._encode(full, self.messages)
         unlike = [of_process(message, n) for n, message in enumerate(self.messages)]
-        yield "encode_unlike", "the same, no two alerts alike", self._encode(full, unlike)
+        yield "encode_unlike", "the same, no two process ids alike", self._encode(full, unlike)
+        strange = [of_command(message, n) for n, message in enumerate(self.messages)]
+        yield "encode_strange", "the same, no two command lines and files alike", self._encode(full, strange)
         chunks = [self._records(full, batch) for batch in self.batches]
         size, stored_size = sum(map(len, chunks)) / self.count, sum(len(bytes(chunk)) for chunk in chunks) / self.count
         yield "queue", "queue in memory, in and out", self._queue(chunks, Queue())
@@ -219,7 +221,9 @@ class Stages:
 def measure_stages(sizes: Sizes, address: str) -> Iterator[Result]:
     """Measure every stage in a fresh process."""
     smoke = ["--smoke"] if sizes == SMOKE else []
-    with Program([sys.executable, "-m", "benchmarks.stages", address, *smoke]) as program:
+    # grpc reads it at its import; the command sets it for itself (exporter/cli.py).
+    tuned = ["env", "GRPC_EXPERIMENTS=-event_engine_client"]
+    with Program([*tuned, sys.executable, "-m", "benchmarks.stages", address, *smoke]) as program:
         for key, what, value in program.first["stages"]:
             yield Result(f"stage.{key}", f"stage: {what}", value, PER_ALERT)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.processes import TICKS, Exporter, Program, cpu_seconds, start_falco, start_receiver
 from benchmarks.results import PER_ALERT, Result
@@ -58,8 +59,9 @@ def measure_yardstick(sizes: Sizes, address: str) -> Iterator[Result]:
 
 def measure_way(sizes: Sizes, address: str) -> Iterator[Result]:
     """CPU and alerts a second of the installed command."""
-    yield from _metrics_only(sizes, address, pages=False)
-    yield from _metrics_only(sizes, address, pages=True)
+    yield from _metrics_only(sizes, address, "metrics", "metrics only", budget=20)
+    yield from _metrics_only(sizes, address, "metrics_default", "metrics only, default window", window=())
+    yield from _metrics_only(sizes, address, "pages", "metrics and report pages", pages=True)
     with start_receiver() as receiver, tempfile.TemporaryDirectory() as directory:
         endpoint = f"http://127.0.0.1:{receiver.first['port']}"
         options = ("--otlp.endpoint", endpoint)
@@ -67,23 +69,26 @@ def measure_way(sizes: Sizes, address: str) -> Iterator[Result]:
         for case in (
             Case("otlp_bare", "without advice", (*options, "--no-otlp.advice")),
             Case("otlp", "with advice", options, budget=60),
-            Case("otlp_unlike", "with advice, no two alerts alike", options, command="unlike"),
+            Case("otlp_unlike", "with advice, no two process ids alike", options, command="unlike"),
+            Case("otlp_strange", "with advice, no two command lines and files alike", options, command="strange"),
             Case("otlp_disk", "with advice, queue on disk", on_disk, budget=60),
         ):
             yield from _with_otlp(sizes, address, case)
 
 
-def _metrics_only(sizes: Sizes, address: str, *, pages: bool) -> Iterator[Result]:
+def _metrics_only(
+    sizes: Sizes, address: str, key: str, what: str, *, budget: float | None = None, **options: Any
+) -> Iterator[Result]:
+    """``options`` are the exporter's (``processes.py``)."""
+
     def once() -> tuple[float, ...]:
-        with start_falco(address) as falco, Exporter(address, pages=pages) as exporter:
+        with start_falco(address) as falco, Exporter(address, **options) as exporter:
             exporter.await_status("/readyz")
             return drain(falco, exporter, sizes.alerts, metric=RECEIVED)
 
     cpu, rate = median_of(sizes.runs, once)
-    key = "way.pages" if pages else "way.metrics"
-    what = "metrics and report pages" if pages else "metrics only"
-    yield Result(f"{key}.cpu", f"exporter, {what}", cpu, PER_ALERT, None if pages else 20)
-    yield Result(f"{key}.rate", f"exporter, {what}, from a backlog", rate, "alerts/s")
+    yield Result(f"way.{key}.cpu", f"exporter, {what}", cpu, PER_ALERT, budget)
+    yield Result(f"way.{key}.rate", f"exporter, {what}, from a backlog", rate, "alerts/s")
 
 
 def _with_otlp(sizes: Sizes, address: str, case: Case) -> Iterator[Result]:

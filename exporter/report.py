@@ -14,8 +14,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from exporter.alert import Alert
-from exporter.catalog.advice import Change, Command, Explanation, Prose, Reference, Span, Technique, to_plain
-from exporter.catalog.model import Entry, rendered_changes, rendered_commands
+from exporter.catalog.advice import Advice, Change, Command, Explanation, Prose, Reference, Span, Technique, to_plain
+from exporter.catalog.model import Entry
+from exporter.catalog.template import Lookup
+
+Renderer = Callable[[Lookup], Advice]
 
 __all__ = [
     "Change",
@@ -124,43 +127,48 @@ def _details(alert: Alert) -> tuple[tuple[str, str], ...]:
     return (*[(_LABELS[rank], value) for rank, value in named], *others)
 
 
-def make_report(alert: Alert, entry: Entry, context: RuleContext) -> Report:
-    """Return the report of one alert: the entry's advice with the alert's values in place. Pure."""
-    lookup = _Values(alert).__getitem__
+def make_report(
+    alert: Alert, entry: Entry, context: RuleContext, *, render: Renderer | None = None, kept: bool = False
+) -> Report:
+    """Return the report of one alert: the entry's advice with the alert's values in place.
+
+    ``render`` stands in for the entry's own where it is quicker (``catalog.remembered``).
+    """
+    advice = (render or entry.render)(_Values(alert).__getitem__)
     return Report(
         alert=alert,
         composed=entry.composed,
         maturity=context.maturity,
         ruleset=entry.ruleset,
         techniques=context.techniques,
-        summary=entry.summary.render(lookup),
-        impact=entry.impact.render(lookup),
-        innocent=tuple([innocent.render(lookup) for innocent in entry.innocent]),
-        changes=rendered_changes(entry.changes, lookup),
-        tuning=rendered_changes(entry.tuning, lookup),
-        commands=rendered_commands(entry.commands, lookup),
-        recommendations=tuple(
-            [item.text.render(lookup) for item in entry.recommendations if item.condition.holds(lookup)]
-        ),
+        summary=advice.summary,
+        impact=advice.impact,
+        innocent=advice.innocent,
+        changes=advice.changes,
+        tuning=advice.tuning,
+        commands=advice.commands,
+        recommendations=advice.recommendations,
         references=entry.references,
+        kept=kept,
     )
 
 
 class _Values(dict[str, str | None]):
     """Fields of the alert, and ``alert.…`` for what every alert has, each looked up once."""
 
-    __slots__ = ("_alert",)
+    __slots__ = ("_alert", "_fields")
 
     def __init__(self, alert: Alert) -> None:
         super().__init__()
         self._alert = alert
+        self._fields = alert.plain_fields
 
     def __missing__(self, field: str) -> str | None:
         if field.startswith("alert."):
             reader = _ALERT_FIELDS.get(field)
             value = (reader(self._alert) or None) if reader else None
         else:
-            value = self._alert.get(field)
+            value = self._alert.get(field) if field in self._fields or field.startswith("evt.") else None
         self[field] = value
         return value
 

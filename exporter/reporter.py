@@ -6,19 +6,18 @@ again: alerts come in bursts that differ in their time alone. Refuses to render.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from exporter.alert import Alert
 from exporter.catalog.attack import techniques_of
 from exporter.catalog.catalog import Catalog
 from exporter.catalog.model import Entry
+from exporter.catalog.remembered import KEY_LIMIT_CHARACTERS, RememberedEntry
 from exporter.report import Report, RuleContext, make_report
 
-PLANS_KEPT = 512
+PLANS_KEPT = 128
 REPORTS_KEPT = 8
 """Reports kept a rule. They are some 20 KB each, and every value in them may be an attacker's."""
-KEY_LIMIT_CHARACTERS = 1_024
-"""Longer values are not kept."""
 _HEADER = frozenset({"alert.rule", "alert.priority", "alert.source", "alert.hostname", "evt.hostname"})
 _ALONE = frozenset({"alert.uid", "evt.time"})
 
@@ -30,6 +29,7 @@ class _Plan:
     """What is known of one entry before an alert comes."""
 
     entry: Entry
+    remembered: RememberedEntry
     context: RuleContext
     fields: tuple[str, ...]
     """Output fields that the advice depends on."""
@@ -52,6 +52,10 @@ class _Plan:
             values.append(alert.time_ns // 1_000_000_000)
         return tuple(values)
 
+    def report(self, alert: Alert, *, kept: bool = False) -> Report:
+        """Make the alert's report."""
+        return make_report(alert, self.entry, self.context, render=self.remembered.render, kept=kept)
+
 
 class Reporter:
     """Makes reports. Safe from any thread: what is kept is only ever replaced whole."""
@@ -71,13 +75,12 @@ class Reporter:
         plan = self._plan_for(alert)
         key = plan.key(alert)
         if key is None:
-            return make_report(alert, plan.entry, plan.context)
+            return plan.report(alert)
         report = plan.kept.get(key)
         if report is None:
-            report = make_report(alert, plan.entry, plan.context)
             if sum([len(value) for value in key if isinstance(value, str)]) > KEY_LIMIT_CHARACTERS:
-                return report
-            report = replace(report, kept=True)
+                return plan.report(alert)
+            report = plan.report(alert, kept=True)
             if len(plan.kept) >= REPORTS_KEPT:
                 plan.kept = {}
             plan.kept[key] = report
@@ -112,4 +115,4 @@ class Reporter:
         of_second = {name for name in used if name.startswith("alert.")} - _HEADER - _ALONE
         of_alert = used & _ALONE
         fields = tuple(sorted(used - of_header - of_second - of_alert | used & {"evt.hostname"}))
-        return _Plan(entry, context, fields, bool(of_header), bool(of_second), bool(of_alert))
+        return _Plan(entry, RememberedEntry(entry), context, fields, bool(of_header), bool(of_second), bool(of_alert))

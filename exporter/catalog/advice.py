@@ -78,6 +78,18 @@ class Explanation(NamedTuple):
     """Whether this alert's own fields bear it out."""
 
 
+class Advice(NamedTuple):
+    """What an entry says of one alert."""
+
+    summary: Prose
+    impact: Prose
+    innocent: tuple[Explanation, ...]
+    changes: tuple[Change, ...]
+    tuning: tuple[Change, ...]
+    commands: tuple[Command, ...]
+    recommendations: tuple[Prose, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A link."""

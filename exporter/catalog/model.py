@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-from exporter.catalog.advice import Change, Command, Explanation, Reference
+from exporter.catalog.advice import Advice, Change, Command, Explanation, Prose, Reference
 from exporter.catalog.template import Absent, CommandTemplate, ContentTemplate, Lookup, ProseTemplate
 from exporter.errors import CatalogError
 from exporter.escaping import Unembeddable
@@ -87,6 +88,20 @@ _OPERATORS: Mapping[str, Callable[[str, tuple[str, ...]], bool]] = {
 }
 
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Step(Protocol[T_co]):
+    """What an author wrote for one place of a report."""
+
+    def fields_used(self) -> frozenset[str]:
+        """Return every field that ``render`` looks at."""
+
+    def render(self, lookup: Lookup) -> T_co | None:
+        """Return it with the alert's values; None where it does not fit this alert."""
+
+
 @dataclass(frozen=True, slots=True)
 class CommandStep:
     """A command that an entry or procedure offers."""
@@ -101,6 +116,11 @@ class CommandStep:
     condition: Condition
     place: str = ""
     """``FILE:LINE`` of the step, for messages."""
+
+    def fields_used(self) -> frozenset[str]:
+        """Return every field that the command depends on."""
+        prose = self.title.fields | self.look.fields | self.breaks.fields
+        return prose | self.run.fields | self.undo.fields | self.condition.fields_used()
 
     def render(self, lookup: Lookup) -> Command | None:
         """Return the command with the alert's values; None where it does not fit this alert."""
@@ -131,6 +151,10 @@ class ChangeStep:
     place: str = ""
     """``FILE:LINE`` of the step, for messages."""
 
+    def fields_used(self) -> frozenset[str]:
+        """Return every field that the change depends on."""
+        return self.title.fields | self.note.fields | self.content.fields | self.condition.fields_used()
+
     def render(self, lookup: Lookup) -> Change | None:
         """Return the change with the alert's values; None where it does not fit this alert."""
         if not self.condition.holds(lookup):
@@ -152,6 +176,14 @@ class Recommendation:
     place: str = ""
     """``FILE:LINE`` of the step, for messages."""
 
+    def fields_used(self) -> frozenset[str]:
+        """Return every field that the recommendation depends on."""
+        return self.text.fields | self.condition.fields_used()
+
+    def render(self, lookup: Lookup) -> Prose | None:
+        """Return the recommendation with the alert's values; None where it does not fit this alert."""
+        return self.text.render(lookup) if self.condition.holds(lookup) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Innocent:
@@ -161,6 +193,10 @@ class Innocent:
     signs: tuple[Sign, ...]
     place: str = ""
     """``FILE:LINE`` of the step, for messages."""
+
+    def fields_used(self) -> frozenset[str]:
+        """Return every field that the explanation depends on."""
+        return self.text.fields.union(sign.field for sign in self.signs)
 
     def render(self, lookup: Lookup) -> Explanation:
         """Return the explanation; it fits when it has signs and all of them hold."""
@@ -196,28 +232,28 @@ class Entry:
 
     def fields_used(self) -> frozenset[str]:
         """Return every field that the advice depends on: two alerts equal in these get the same."""
-        prose = [self.summary, self.impact]
-        used: set[str] = set()
-        for command in self.commands:
-            prose += [command.title, command.look, command.breaks]
-            used |= command.run.fields | command.undo.fields | command.condition.fields_used()
-        for change in (*self.changes, *self.tuning):
-            prose += [change.title, change.note]
-            used |= change.content.fields | change.condition.fields_used()
-        for recommendation in self.recommendations:
-            prose.append(recommendation.text)
-            used |= recommendation.condition.fields_used()
-        for innocent in self.innocent:
-            prose.append(innocent.text)
-            used.update(sign.field for sign in innocent.signs)
-        return frozenset(used).union(*(text.fields for text in prose))
+        steps: tuple[Step[object], ...] = (
+            *self.innocent,
+            *self.commands,
+            *self.changes,
+            *self.tuning,
+            *self.recommendations,
+        )
+        return self.summary.fields.union(self.impact.fields, *(step.fields_used() for step in steps))
+
+    def render(self, lookup: Lookup) -> Advice:
+        """Return the advice with the alert's values."""
+        return Advice(
+            self.summary.render(lookup),
+            self.impact.render(lookup),
+            _rendered(self.innocent, lookup),
+            _rendered(self.changes, lookup),
+            _rendered(self.tuning, lookup),
+            _rendered(self.commands, lookup),
+            _rendered(self.recommendations, lookup),
+        )
 
 
-def rendered_commands(steps: Iterable[CommandStep], lookup: Lookup) -> tuple[Command, ...]:
-    """Return the commands that fit the alert."""
-    return tuple([command for step in steps if (command := step.render(lookup)) is not None])
-
-
-def rendered_changes(steps: Iterable[ChangeStep], lookup: Lookup) -> tuple[Change, ...]:
-    """Return the changes that fit the alert."""
-    return tuple([change for step in steps if (change := step.render(lookup)) is not None])
+def _rendered(steps: Iterable[Step[T]], lookup: Lookup) -> tuple[T, ...]:
+    """Return what fits the alert."""
+    return tuple([rendered for step in steps if (rendered := step.render(lookup)) is not None])

@@ -8,7 +8,9 @@ import pytest
 
 from exporter.alert import Alert
 from exporter.catalog.catalog import Catalog, load_catalog
-from exporter.reporter import KEY_LIMIT_CHARACTERS, REPORTS_KEPT, Reporter
+from exporter.catalog.remembered import KEY_LIMIT_CHARACTERS
+from exporter.report import Report, RuleContext, make_report
+from exporter.reporter import REPORTS_KEPT, Reporter
 from exporter.simulator.scenarios import demo_scenario
 from exporter.sources.decode import from_grpc
 
@@ -18,6 +20,10 @@ ALERTS = [from_grpc(alert.to_message()) for alert in demo_scenario(1_760_000_000
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
     return load_catalog()
+
+
+def context_of(report: Report) -> RuleContext:
+    return RuleContext(report.maturity, report.techniques)
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.rule)
@@ -30,8 +36,10 @@ def test_a_kept_report_is_the_one_that_would_be_made(catalog: Catalog, alert: Al
         variants.append(replace(alert, raw_fields=dict(alert.raw_fields) | {name: "<NA>"}))
     keeping = Reporter(catalog)
     for variant in [*variants, *reversed(variants)]:
-        assert keeping.report_for(variant) == Reporter(catalog).report_for(variant)
-        assert keeping.report_for(variant).alert is variant
+        report = keeping.report_for(variant)
+        assert report == make_report(variant, catalog.advice_for(variant), context_of(report))
+        assert report.alert is variant
+        assert replace(keeping.advice_for(variant), alert=variant) == report
 
 
 def test_a_burst_is_given_the_same_pieces(catalog: Catalog) -> None:

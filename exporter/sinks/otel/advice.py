@@ -16,9 +16,9 @@ from exporter.sinks.otel.wire import AttributeKey, count_plain, to_item
 
 REPORT_PREFIX = "falco.report."
 _KEPT_RULES = 2_048
-_KEPT_ITEMS = 1_024
-_KEPT_ARRAYS = 128
-_KEPT_REPORTS = 256
+_KEPT_ITEMS = 512
+_KEPT_ITEM_BYTES = 4_096
+_KEPT_REPORTS = 64
 """Reports whose advice is kept encoded, some 8 KB each."""
 
 
@@ -96,34 +96,34 @@ class Advice(NamedTuple):
 NO_ADVICE = Advice(b"", 0, 0)
 
 
-class _Kept(dict[Any, bytes]):
-    """What was encoded, by what it was made of; bounded in number and size, because values come from attackers."""
+class _Items(dict[int, tuple[Any, bytes]]):
+    """Entries of an array, encoded, by the very object that each is: the catalog gives the same one again.
 
-    def __init__(self, encode: Callable[[Any], bytes], *, entries: int, entry_bytes: int) -> None:
+    Bounded in number and size, because values come from attackers.
+    """
+
+    def __init__(self, to_text: Callable[[Any], str]) -> None:
         super().__init__()
-        self._encode = encode
-        self._entries = entries
-        self._entry_bytes = entry_bytes
+        self._to_text = to_text
 
-    def __missing__(self, source: Any) -> bytes:
-        encoded = self._encode(source)
-        if len(encoded) <= self._entry_bytes:
-            if len(self) >= self._entries:
+    def encode(self, entry: Any) -> bytes:
+        # The entry is kept beside its bytes, so that its id is never another's.
+        known = self.get(id(entry))
+        if known is not None and known[0] is entry:
+            return known[1]
+        encoded = to_item(self._to_text(entry))
+        if len(encoded) <= _KEPT_ITEM_BYTES:
+            if len(self) >= _KEPT_ITEMS:
                 self.clear()
-            self[source] = encoded
+            self[id(entry)] = (entry, encoded)
         return encoded
 
 
 def _array_part(name: str, source: Callable[[Report], Sequence[Any]], to_text: Callable[[Any], str]) -> _Part:
     key = AttributeKey(REPORT_PREFIX + name)
-    items = _Kept(lambda item: to_item(to_text(item)), entries=_KEPT_ITEMS, entry_bytes=4_096)
+    encode = _Items(to_text).encode
     # Two tactics of one technique name it twice; one mention is enough.
-    arrays = _Kept(
-        lambda parts: key.array(dict.fromkeys([items[part] for part in parts])),
-        entries=_KEPT_ARRAYS,
-        entry_bytes=16_384,
-    )
-    return source, arrays.__getitem__
+    return source, lambda entries: key.array(dict.fromkeys(map(encode, entries)))
 
 
 def _line_part(name: str, source: Callable[[Report], Prose]) -> _Part:
