@@ -120,18 +120,6 @@ def web_address(url: str) -> str | None:
     return html(url) if _WEB_ADDRESS.match(url) else None
 
 
-def markdown_text(value: str) -> str:
-    """Return the value as Markdown text that shows literally (CommonMark, section 2.4: backslash escapes).
-
-    Not for what an alert says: trackers turn ``@name`` and ``#1`` into
-    mentions after Markdown is done. ``markdown_name`` and ``markdown_code``
-    are for that.
-    """
-    escaped = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(value))
-    escaped = re.sub(r"(?i)\b(www)(\\\.)", r"\1&#46;", escaped)
-    return re.sub(r"\A +| +\Z", lambda spaces: "&#32;" * len(spaces[0]), escaped)
-
-
 def markdown_prose(text: str, *, starts_line: bool = True) -> str:
     """Return an author's words as Markdown that shows them literally and still reads well unrendered.
 
@@ -161,11 +149,6 @@ def markdown_code(value: str) -> str:
     fence = "`" * (longest + 1)
     padding = " " if longest or shown[:1] in {" ", ""} or shown[-1:] == " " else ""
     return f"{fence}{padding}{shown}{padding}{fence}"
-
-
-def markdown_cell_code(value: str) -> str:
-    """Return the value as a code span in a table's cell, where a bar needs a backslash (GFM, section 4.10)."""
-    return markdown_code(value).replace("|", "\\|")
 
 
 def markdown_address(url: str) -> str:

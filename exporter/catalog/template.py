@@ -285,8 +285,3 @@ def _bounded(value: str) -> str:
     if len(value) > _CONTENT_LIMIT_CHARACTERS:
         raise escaping.Unembeddable(f"the value has {len(value)} characters, too many for a file to copy")
     return value
-
-
-def lookup_in(values: Mapping[str, str]) -> Lookup:
-    """Return a lookup over plain values, for tests and previews."""
-    return values.get

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import shutil
@@ -134,19 +133,6 @@ def inline(markdown: str) -> list[tuple[str, str]]:
     return [(token.type, token.content) for token in tokens[1].children or ()]
 
 
-@given(HOSTILE)
-@example("- a")
-@example("1. a")
-def test_markdown_text_shows_literally(value: str) -> None:
-    """A value as Markdown text is text alone, and reads as it is shown."""
-    shown = escaping.visible(value)
-    if not shown.strip():
-        return
-    found = inline(escaping.markdown_text(value))
-    assert {kind for kind, _ in found} <= {"text", "text_special"}
-    assert "".join(content for _, content in found) == escaping.visible(shown)
-
-
 @given(PUNCTUATION)
 @example("1. a")
 @example("- a")
@@ -187,17 +173,6 @@ def test_markdown_name_keeps_a_rules_name_readable() -> None:
         assert escaping.markdown_name(name) == name
     for name in ("@admins", "fix #1", "GH-1", "evil.example", "https://x", "a  b"):
         assert escaping.markdown_name(name).startswith("`")
-
-
-@given(HOSTILE)
-def test_markdown_cell_is_one_cell(value: str) -> None:
-    """A value in a table's cell stays in the cell."""
-    tokens = MARKDOWN.parse(f"|a|b|\n|-|-|\n|{escaping.markdown_cell_code(value)}|c|\n")
-    cells = [token for before, token in itertools.pairwise(tokens) if before.type == "td_open"]
-    assert len(cells) == 2
-    code = [child for child in cells[0].children or () if child.type == "code_inline"]
-    shown = escaping.visible(value)
-    assert code[0].content.replace("\\|", "|") == shown.replace("\\|", "|") or not shown.strip(" ")
 
 
 @given(st.lists(HOSTILE, max_size=4))

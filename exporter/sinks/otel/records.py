@@ -93,10 +93,10 @@ class Records:
     def halves(self) -> Iterator[Records]:
         """Split in two; there must be more than one record."""
         middle = self.count // 2
-        for part in (slice(0, middle), slice(middle, None)):
+        for first, last in ((0, middle), (middle, self.count)):
             half = Records()
-            half._messages = self._messages[part]
-            half.pieces = self.pieces[slice(*(bound and bound * _PIECES for bound in (part.start, part.stop)))]
+            half._messages = self._messages[first:last]
+            half.pieces = self.pieces[first * _PIECES : last * _PIECES]
             half._size = sum(map(len, half.pieces))
             yield half
 

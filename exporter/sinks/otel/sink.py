@@ -78,11 +78,10 @@ class OtelLogsSink:
         self._metrics = metrics
         self._grouper = Grouper(grouping) if grouping.window_seconds > 0 else None
         budget = Budget(settings.record_limit_bytes, settings.attribute_limit, metrics.log_records_truncated.inc)
-        self._encoder, reading_encoder = (
-            RecordEncoder(budget, reports if settings.advice else replace(reports, advice_for=None))
-            for _ in ("for this thread's alerts", "for the sender's, from the queue")
-        )
-        stored = StoredRecords(reading_encoder, read_message, on_drop=self._count_dropped)
+        reports = reports if settings.advice else replace(reports, advice_for=None)
+        self._encoder = RecordEncoder(budget, reports)
+        # One of its own: the sender's thread reads while others write.
+        stored = StoredRecords(RecordEncoder(budget, reports), read_message, on_drop=self._count_dropped)
         self._spool: Spool[Records] = Spool(queue, load=stored.read, on_drop=self._count_dropped)
         self._refused = RefusedBatches(queue.directory / DIRECTORY_NAME if queue.directory else None)
         self._lock = threading.Lock()

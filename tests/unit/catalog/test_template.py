@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.catalog.advice import Span, to_plain
-from exporter.catalog.template import Absent, CommandTemplate, ContentTemplate, ProseTemplate, lookup_in
+from exporter.catalog.template import Absent, CommandTemplate, ContentTemplate, ProseTemplate
 from exporter.errors import CatalogError
 from exporter.escaping import Unembeddable
 from tests.hostile import hostile_values
@@ -32,7 +32,7 @@ def test_prose_keeps_values_apart_from_words() -> None:
     """A value is a span of its own, never read for notation again."""
     prose = ProseTemplate("%{proc.name} ran `id`[[ in %{container.name}]].")
     value = "[[ %{proc.name} `x` ]]"
-    assert prose.render(lookup_in({"proc.name": value})) == (
+    assert prose.render({"proc.name": value}.get) == (
         Span("value", value),
         Span("text", " ran "),
         Span("code", "id"),
@@ -43,8 +43,8 @@ def test_prose_keeps_values_apart_from_words() -> None:
 def test_prose_says_what_is_absent() -> None:
     """Outside the optional brackets an absent field is named; inside them the piece is left out."""
     prose = ProseTemplate("%{a} and %{b.c|d}[[, also %{e}]]")
-    assert to_plain(prose.render(lookup_in({"a": "1"}))) == "1 and (no b.c)"
-    assert to_plain(prose.render(lookup_in({"a": "1", "d": "2", "e": "3"}))) == "1 and 2, also 3"
+    assert to_plain(prose.render({"a": "1"}.get)) == "1 and (no b.c)"
+    assert to_plain(prose.render({"a": "1", "d": "2", "e": "3"}.get)) == "1 and 2, also 3"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_command_refuses_a_place_that_evaluates(text: str) -> None:
 def test_command_without_places_is_left_to_its_author() -> None:
     """Without a value there is nothing to guard: any bash goes."""
     text = "for i in `seq $((1+2))`; do cat <<EOF\n\"$i'\nEOF\ndone"
-    assert CommandTemplate(text).render(lookup_in({})) == text
+    assert CommandTemplate(text).render({}.get) == text
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,8 @@ def test_command_with_a_value_that_looks_like_an_option_is_not_shown(text: str) 
     """A value with a leading dash does not become an option."""
     template = CommandTemplate(text)
     with pytest.raises(Unembeddable):
-        template.render(lookup_in({"v": "-rf"}))
-    template.render(lookup_in({"v": "x-rf"}))
+        template.render({"v": "-rf"}.get)
+    template.render({"v": "x-rf"}.get)
 
 
 @pytest.mark.parametrize(
@@ -185,16 +185,16 @@ def test_command_with_a_value_that_looks_like_an_option_is_not_shown(text: str) 
 )
 def test_command_with_a_guarded_value_is_shown(text: str) -> None:
     """After -- or behind the author's own text a leading dash does no harm."""
-    assert CommandTemplate(text).render(lookup_in({"v": "-rf"})).endswith("-rf")
+    assert CommandTemplate(text).render({"v": "-rf"}.get).endswith("-rf")
 
 
 def test_command_needs_its_fields() -> None:
     """A command whose field is absent says so; the first present alternative is taken."""
     template = CommandTemplate("stat -- %{a|b[2]}")
     assert template.fields == {"a", "b[2]"}
-    assert template.render(lookup_in({"b[2]": "x y"})) == "stat -- 'x y'"
+    assert template.render({"b[2]": "x y"}.get) == "stat -- 'x y'"
     with pytest.raises(Absent):
-        template.render(lookup_in({}))
+        template.render({}.get)
 
 
 @given(HOSTILE)
@@ -202,7 +202,7 @@ def test_command_needs_its_fields() -> None:
 def test_contents_load_to_the_value(value: str) -> None:
     """A file's content with a value in it reads back as that value, in every format that quotes."""
     expected = value.encode("utf-8", "replace").decode()
-    lookup = lookup_in({"v": value})
+    lookup = {"v": value}.get
     assert json.loads(ContentTemplate('{"a": [%{v}]}', "json").render(lookup)) == {"a": [expected]}
     assert yaml.safe_load(ContentTemplate("# don't\na:\n  - %{v}", "yaml").render(lookup)) == {"a": [expected]}
     assert tomllib.loads(ContentTemplate("a = %{v}", "toml").render(lookup)) == {"a": expected}
@@ -231,7 +231,7 @@ def test_contents_without_quoting_take_plain_words_alone(value: str) -> None:
     """A format without quoting never gets a value that could be read as more than a word."""
     template = ContentTemplate("-w %{v} -p wa", "audit")
     try:
-        line = template.render(lookup_in({"v": value}))
+        line = template.render({"v": value}.get)
     except Unembeddable:
         return
     assert len(line.split()) == 4
@@ -242,6 +242,6 @@ def test_contents_without_quoting_take_plain_words_alone(value: str) -> None:
 def test_contents_refuse_what_is_too_long_to_copy(file_format: str) -> None:
     """A value of more than 4,096 characters is in no file's content."""
     template = ContentTemplate("%{v}", file_format)
-    template.render(lookup_in({"v": "x" * 4096}))
+    template.render({"v": "x" * 4096}.get)
     with pytest.raises(Unembeddable):
-        template.render(lookup_in({"v": "x" * 4097}))
+        template.render({"v": "x" * 4097}.get)
