@@ -15,7 +15,6 @@ from exporter.alert import ABSENT, Alert, absent_values
 from exporter.sinks.otel.wire import AttributeKey
 
 OUTPUT_FIELDS_PREFIX = "falco.output_fields."
-_KEPT_PLANS = 4_096
 
 ValueWriter = Callable[[str], bytes | None]
 """Makes an attribute of one field's value; None where the value has not the attribute's type or meaning."""
@@ -190,10 +189,11 @@ def _target_name() -> AlertWriter:
     return write
 
 
-_KEPT_VALUES = 16
+_KEPT_VALUES = 64
 _KEPT_VALUE_CHARACTERS = 128
-_KEPT_STEPS = 4_096
-"""Field by field, over all sets of fields: bounds what is kept although senders over HTTP make up names."""
+_KEPT_FIELDS = 512
+_KEPT_PLANNED_FIELDS = 4_096
+"""Over all sets of fields. All of these bound what is kept although senders over HTTP make up names and values."""
 
 
 class _ValueStep(dict[str, bytes]):
@@ -208,9 +208,7 @@ class _ValueStep(dict[str, bytes]):
         self._write = write
 
     def __missing__(self, raw: str) -> bytes:
-        if raw in self._absent:
-            return b""
-        encoded = (self._write and self._write(raw)) or self._key.string(raw)
+        encoded = b"" if raw in self._absent else (self._write and self._write(raw)) or self._key.string(raw)
         if len(raw) <= _KEPT_VALUE_CHARACTERS:
             if len(self) >= _KEPT_VALUES:
                 self.clear()
@@ -252,7 +250,6 @@ class FieldWriter:
     """Turn an alert's output fields into attributes; keeps what it has worked out about each set of fields."""
 
     def __init__(self) -> None:
-        self._strings = {field: AttributeKey(name) for field, name in STRINGS.items()}
         self._typed: dict[str, tuple[str, ValueWriter]] = {
             **{field: (name, _integer(name)) for field, name in INTEGERS.items()},
             "fd.l4proto": ("network.transport", _transport()),
@@ -264,9 +261,9 @@ class FieldWriter:
             "container.image.digest": ("container.image.repo_digests", _image_digests()),
             "ka.target.name": ("", _target_name()),
         }
-        self._others: dict[str, AttributeKey] = {}
+        self._steps: dict[tuple[str, bool], dict[str, bytes]] = {}
         self._plans: dict[tuple[str, ...], list[dict[str, bytes]]] = {}
-        self._steps = 0
+        self._planned = 0
         self._now = _Now()
 
     def write(self, alert: Alert, into: list[bytes]) -> None:
@@ -282,28 +279,40 @@ class FieldWriter:
     def _plan(self, fields: tuple[str, ...]) -> list[dict[str, bytes]]:
         """Say who writes each field; an attribute that two fields could give is the first one's."""
         taken: set[str] = set()
-        plan = [self._step(field, taken) for field in fields]
-        self._steps += len(plan)
-        if len(self._plans) >= _KEPT_PLANS or self._steps > _KEPT_STEPS:
+        plan = []
+        for field in fields:
+            name = self._name_of(field)
+            plan.append(self._step(field, named=name is not None and name not in taken))
+            if name:
+                taken.add(name)
+        self._planned += len(plan)
+        if self._planned > _KEPT_PLANNED_FIELDS:
             self._plans.clear()
-            self._steps = len(plan)
+            self._planned = len(plan)
         self._plans[fields] = plan
         return plan
 
-    def _step(self, field: str, taken: set[str]) -> dict[str, bytes]:
+    def _step(self, field: str, *, named: bool) -> dict[str, bytes]:
+        """The field's step, the same in every set of fields."""
+        step = self._steps.get((field, named))
+        if step is None:
+            if len(self._steps) >= _KEPT_FIELDS:
+                self._steps.clear()
+            step = self._steps[field, named] = self._make_step(field, named=named)
+        return step
+
+    def _make_step(self, field: str, *, named: bool) -> dict[str, bytes]:
         if field in _SKIPPED:
             return _SkippedStep()
-        name = self._name_of(field)
-        if name is None or name in taken:
-            return _ValueStep(ABSENT, self._other(field))
-        if name:
-            taken.add(name)
+        other = AttributeKey(OUTPUT_FIELDS_PREFIX + field)
+        if not named:
+            return _ValueStep(ABSENT, other)
         absent = absent_values(field)
-        if field in self._strings:
-            return _ValueStep(absent, self._strings[field])
+        if field in STRINGS:
+            return _ValueStep(absent, AttributeKey(STRINGS[field]))
         if field in self._typed:
-            return _ValueStep(absent, self._other(field), self._typed[field][1])
-        return _AlertStep(absent, self._other(field), self._composed[field][1], self._now)
+            return _ValueStep(absent, other, self._typed[field][1])
+        return _AlertStep(absent, other, self._composed[field][1], self._now)
 
     def _name_of(self, field: str) -> str | None:
         """The attribute that the table gives a field; empty where the value decides, None where there is none."""
@@ -311,8 +320,3 @@ class FieldWriter:
             return STRINGS[field]
         named = self._typed.get(field) or self._composed.get(field)
         return named and named[0]
-
-    def _other(self, field: str) -> AttributeKey:
-        if len(self._others) >= _KEPT_PLANS:
-            self._others.clear()
-        return self._others.setdefault(field, AttributeKey(OUTPUT_FIELDS_PREFIX + field))
