@@ -128,8 +128,9 @@ def _integer(name: str) -> ValueWriter:
 
 
 def _is_integer(value: str) -> bool:
-    digits = value[1:] if value.startswith("-") else value
-    return digits.isascii() and digits.isdigit() and len(digits) < 19
+    """Whether it is a decimal number of at most 18 digits, with a sign or without."""
+    digits = value.removeprefix("-")
+    return digits.isdigit() and digits.isascii() and len(digits) < 19
 
 
 def _file_path() -> AlertWriter:

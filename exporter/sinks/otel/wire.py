@@ -29,6 +29,8 @@ def varint(number: int) -> bytes:
     """Return a non-negative integer below 2**64 as a base-128 varint."""
     if number < 0x80:
         return bytes((number,))
+    if number < 0x4000:
+        return bytes((number & 0x7F | 0x80, number >> 7))
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -100,6 +102,7 @@ _ATTRIBUTE = tag(LogRecord, "attributes")
 _KEY = tag(KeyValue, "key")
 _VALUE = tag(KeyValue, "value")
 _STRING = tag(AnyValue, "string_value")
+_INTEGER = tag(AnyValue, "int_value", _VARINT)
 _ARRAY = tag(AnyValue, "array_value")
 _ITEM = tag(ArrayValue, "values")
 
@@ -136,12 +139,13 @@ class AttributeKey(dict[int, bytes]):
     Those bytes are the same for each value of a length, so they are made once.
     """
 
-    __slots__ = ("_key",)
+    __slots__ = ("_integer_heads", "_key")
 
     def __init__(self, name: str) -> None:
         super().__init__()
         key = to_utf8(name)
         self._key = _KEY + varint(len(key)) + key
+        self._integer_heads: dict[int, bytes] = {}
 
     def __missing__(self, length: int) -> bytes:
         string_head = _STRING + varint(length)
@@ -161,7 +165,11 @@ class AttributeKey(dict[int, bytes]):
 
     def integer(self, number: int) -> bytes:
         """Return the attribute with an int value (-2**63 up to 2**63 - 1)."""
-        return self._with(integer(AnyValue, "int_value", number))
+        encoded = varint(number & _MAX_FIXED64)
+        head = self._integer_heads.get(len(encoded))
+        if head is None:
+            head = self._integer_heads[len(encoded)] = self._with(_INTEGER + encoded)[: -len(encoded)]
+        return head + encoded
 
     def boolean(self, truth: bool) -> bytes:
         """Return the attribute with a bool value."""

@@ -205,6 +205,14 @@ def test_fields_become_semantic_conventions_where_they_mean_them(alert: Alert, e
     assert extra <= {"falco.output_fields.fd.type"}
 
 
+def test_numbers_keep_their_value_whatever_their_length() -> None:
+    """Small, large and negative numbers, one encoder for all: each is an int of just that value."""
+    numbers = [0, 1, 127, 128, 16_383, 16_384, 2**21, 2**31, 10**18 - 1, -1, -(10**17)]
+    encode = encoder(advice_for=None).encode
+    encoded = [encode(fields(proc__pid=str(number)), observed_ns=OBSERVED_NS).joined for number in (*numbers, *numbers)]
+    assert [attributes_of(LogRecord.FromString(record))["process.pid"] for record in encoded] == numbers * 2
+
+
 @pytest.mark.parametrize("value", ["", "<NA>"])
 def test_absent_fields_have_no_attribute(value: str) -> None:
     """What Falco could not tell is left out, mapped or not, as is "host" for a container."""
