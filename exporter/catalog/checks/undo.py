@@ -16,8 +16,12 @@ from exporter.catalog.checks.finding import Finding
 from exporter.catalog.checks.walk import commands
 
 _WRITTEN = re.compile(r"(?<![<>&=\-\d])>(?![=>&])\s*(\"[^\"\n]+\"|[^\s;&|()<>\"']+)(?P<after>[^\n]*(?:\\\n[^\n]*)*)")
-_MOVED = re.compile(r"\bmv (?:-\S+ )*\"?(?P<aside>[^\s\"]+)\.new\"? (\"?(?P=aside)\"?)(?P<after>[^\n]*(?:\\\n[^\n]*)*)")
-_IS_THERE, _IS_MISSING = r"\[ -[sef] [^\]]+ \]", r"\[ ! -[sef] [^\]]+ \]"
+_MOVED = re.compile(
+    r"\bmv (?:-\S+ )*\"?(?P<aside>[^\s\"]+)\.new\"? (\"?(?P=aside)\"?)(?=[\s;}]|\Z)(?P<after>[^\n]*(?:\\\n[^\n]*)*)"
+)
+_IS_THERE, _IS_MISSING = r"\[\[? -[sef] [^\]]+ \]\]?", r"\[\[? ! -[sef] [^\]]+ \]\]?"
+_ASKS_FIRST = re.compile(r"\bjq -\w*e")
+"""Ends with an error where the state is not the one to be saved, as after the step's own doing."""
 _GOES_ON_WHERE_SAVED = re.compile(rf"{_IS_THERE} &&|{_IS_MISSING} \|\||if {_IS_THERE}")
 
 
@@ -32,7 +36,8 @@ def check_undo(catalog: Catalog) -> Iterator[Finding]:
 def unsafe_saving(run: str, undo: str) -> Iterator[str]:
     """Yield what is wrong with how ``run`` saves what ``undo`` reads.
 
-    A file that is written aside and then moved into place is well saved where
+    Well saved is what is saved where it is not there yet, or after ``jq -e`` has
+    found the state that is to be changed. A file that is written aside and then moved into place is well saved where
     the step deletes the thing: of one that is gone nothing is read a second time.
     """
     deletes = re.search(r"\b(?:delete|rm|-r)\b", run) is not None
@@ -41,7 +46,7 @@ def unsafe_saving(run: str, undo: str) -> Iterator[str]:
         file = (written["aside"] if written.re is _MOVED else written[1]).strip('"')
         if not _reads(undo, file):
             continue
-        if not _saves_once(run, file):
+        if not _saves_once(run, file) and not _ASKS_FIRST.search(run, 0, written.start()):
             yield (
                 f"a second run overwrites {file!r}, which the undo reads; save it only where it is not there: "
                 f'[ -s "{file}" ] || COMMAND > "{file}"; or, of what is then deleted: COMMAND > "{file}.new" && '
@@ -58,5 +63,5 @@ def _reads(undo: str, file: str) -> bool:
 
 
 def _saves_once(run: str, file: str) -> bool:
-    there = rf"\[ -[sef] \"?{re.escape(file)}\"? \] \|\|"
+    there = rf"\[\[? -[sef] \"?{re.escape(file)}\"? \]\]? \|\|"
     return re.search(rf"{there}|if {_IS_MISSING}; then", run) is not None

@@ -11,6 +11,13 @@ GOOD = (
     ("[ -s a.json ] ||\n  get > a.json\n[ ! -s a.json ] || change", "put a.json"),
     ('if [ ! -s "$f" ]; then\n  get > "$f"\nfi\n[ ! -s "$f" ] || change', 'put "$f"'),
     ('get > "$f.new" && mv "$f.new" "$f" && kubectl delete thing', 'kubectl create -f "$f"'),
+    ('[[ -s $f ]] || get > "$f"\n[[ -s $f ]] && change', 'put "$f"'),
+    ('user=$(get | jq -e .active) &&\n  printf %s "$user" > a.json && change', "put a.json"),
+    ('get > "$f.new" && jq -e .open "$f.new" && mv -f "$f.new" "$f" && patch', 'put "$f"'),
+    (
+        '[ -e "$d/a.json" ] || { get > "$d/a.new" && mv "$d/a.new" "$d/a.json"; }\n[ ! -e "$d/a.json" ] || x',
+        '< "$d/a.json"',
+    ),
     ("get > /dev/null && change", "put back"),
     ("printf x > /etc/x.d/90.conf\nreload", "rm /etc/x.d/90.conf\nreload"),
     ('find | while read -r f; do echo > "$f"; done', 'while read -r f v; do echo "$v" > "$f"; done < list'),
