@@ -58,8 +58,8 @@ def unsafe_saving(run: str, undo: str) -> Iterator[str]:
 
 def _reads(undo: str, file: str) -> bool:
     """Whether the undo looks into the file, and does more than write or remove it."""
-    name = re.escape(file)
-    return re.search(name, re.sub(rf"(?:>\s*|\brm (?:-\S+ )*(?:-- )?)\"?{name}\"?(?![\w./-])", "", undo)) is not None
+    name = rf"{re.escape(file)}(?!\w)"
+    return re.search(name, re.sub(rf"(?:>\s*|\brm (?:-\S+ )*(?:-- )?)\"?{name}", "", undo)) is not None
 
 
 def _saves_once(run: str, file: str) -> bool:

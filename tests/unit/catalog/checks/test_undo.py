@@ -21,6 +21,7 @@ GOOD = (
     ("get > /dev/null && change", "put back"),
     ("printf x > /etc/x.d/90.conf\nreload", "rm /etc/x.d/90.conf\nreload"),
     ('find | while read -r f; do echo > "$f"; done', 'while read -r f v; do echo "$v" > "$f"; done < list'),
+    ('find | while read -r a; do echo > "$a"; done', 'while read -r a agent; do echo "$agent" > "$a"; done < list'),
     ("jq '.a >= .b' and 2> errors && change", "put = errors.txt"),
 )
 
