@@ -20,8 +20,8 @@ _MOVED = re.compile(
     r"\bmv (?:-\S+ )*\"?(?P<aside>[^\s\"]+)\.new\"? (\"?(?P=aside)\"?)(?=[\s;}]|\Z)(?P<after>[^\n]*(?:\\\n[^\n]*)*)"
 )
 _IS_THERE, _IS_MISSING = r"\[\[? -[sef] [^\]]+ \]\]?", r"\[\[? ! -[sef] [^\]]+ \]\]?"
-_ASKS_FIRST = re.compile(r"\bjq -\w*e")
-"""Ends with an error where the state is not the one to be saved, as after the step's own doing."""
+_ASKS_FIRST = re.compile(r"\bjq -\w*e|\bif \[ -[ugkL] ")
+"""Goes no further where the state is not the one to be saved, as after the step's own doing."""
 _GOES_ON_WHERE_SAVED = re.compile(rf"{_IS_THERE} &&|{_IS_MISSING} \|\||if {_IS_THERE}")
 
 
@@ -36,8 +36,8 @@ def check_undo(catalog: Catalog) -> Iterator[Finding]:
 def unsafe_saving(run: str, undo: str) -> Iterator[str]:
     """Yield what is wrong with how ``run`` saves what ``undo`` reads.
 
-    Well saved is what is saved where it is not there yet, or after ``jq -e`` has
-    found the state that is to be changed. A file that is written aside and then moved into place is well saved where
+    Well saved is what is saved where it is not there yet, in a file named by the
+    time, or after ``jq -e`` or ``if`` has found the state that is to be changed. A file that is written aside and then moved into place is well saved where
     the step deletes the thing: of one that is gone nothing is read a second time.
     """
     deletes = re.search(r"\b(?:delete|rm|-r)\b", run) is not None
@@ -63,5 +63,7 @@ def _reads(undo: str, file: str) -> bool:
 
 
 def _saves_once(run: str, file: str) -> bool:
+    if file.startswith("$") and re.search(rf"(?:^|\s){re.escape(file[1:])}=\S*\$\(date ", run):
+        return True  # A file of its own for each run.
     there = rf"\[\[? -[sef] \"?{re.escape(file)}\"? \]\]? \|\|"
     return re.search(rf"{there}|if {_IS_MISSING}; then", run) is not None

@@ -18,6 +18,8 @@ GOOD = (
         '[ -e "$d/a.json" ] || { get > "$d/a.new" && mv "$d/a.new" "$d/a.json"; }\n[ ! -e "$d/a.json" ] || x',
         '< "$d/a.json"',
     ),
+    ("if [ -u /bin/x ]; then stat > /root/m && chmod u-s /bin/x; fi", "chmod $(cat /root/m) /bin/x"),
+    ('f=a-"$sa"-$(date -u +%H%M%S).json\nget > "$f" && test -s "$f" && delete', 'for f in a-*.json; do put "$f"; done'),
     ("get > /dev/null && change", "put back"),
     ("printf x > /etc/x.d/90.conf\nreload", "rm /etc/x.d/90.conf\nreload"),
     ('find | while read -r f; do echo > "$f"; done', 'while read -r f v; do echo "$v" > "$f"; done < list'),
