@@ -37,7 +37,8 @@ def unsafe_saving(run: str, undo: str) -> Iterator[str]:
     """Yield what is wrong with how ``run`` saves what ``undo`` reads.
 
     Well saved is what is saved where it is not there yet, in a file named by the
-    time, or after ``jq -e`` or ``if`` has found the state that is to be changed. A file that is written aside and then moved into place is well saved where
+    time, or after ``jq -e`` or ``if`` has found the state that is to be changed.
+    A file that is written aside and then moved into place is well saved where
     the step deletes the thing: of one that is gone nothing is read a second time.
     """
     deletes = re.search(r"\b(?:delete|rm|-r)\b", run) is not None
