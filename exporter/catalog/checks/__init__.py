@@ -1,7 +1,7 @@
 """Checks of the catalog's quality: what a person would look for, done by a program.
 
 Owns judging advice: field use, length, wording, commands, snippets, Falco
-tuning, ATT&CK ids, links. The schema is the loader's. Each check is one
+tuning, undo, ATT&CK ids, links. The schema is the loader's. Each check is one
 module with one function from a catalog to findings; none knows another.
 """
 
@@ -20,6 +20,7 @@ from exporter.catalog.checks.shell import check_shell
 from exporter.catalog.checks.snippets import check_snippets
 from exporter.catalog.checks.tools import check_tools
 from exporter.catalog.checks.tuning import check_tuning
+from exporter.catalog.checks.undo import check_undo
 from exporter.catalog.checks.wording import check_wording
 
 __all__ = ["CHECKS", "Finding", "check_catalog"]
@@ -35,6 +36,7 @@ CHECKS = (
     check_snippets,
     check_tools,
     check_tuning,
+    check_undo,
 )
 
 
