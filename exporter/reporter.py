@@ -58,7 +58,7 @@ class _Plan:
 
 
 class Reporter:
-    """Makes reports. Safe from any thread: what is kept is only ever replaced whole."""
+    """Makes reports. Safe from any thread: what is kept is only ever added to or replaced whole."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog

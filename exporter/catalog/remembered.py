@@ -95,7 +95,6 @@ class RememberedEntry:
     """Gives the advice that ``entry.render`` gives, sooner. Safe from any thread: what is kept is replaced whole."""
 
     def __init__(self, entry: Entry) -> None:
-        self.entry = entry
         self._summary = _RememberedAll([_Prose(entry.summary)])
         self._impact = _RememberedAll([_Prose(entry.impact)])
         self._innocent = _RememberedAll(entry.innocent)

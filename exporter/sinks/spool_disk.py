@@ -235,9 +235,9 @@ def _to_stored(row: tuple[object, ...]) -> StoredChunk:
     chunk_id, queued_at, records, payload_bytes, stored_bytes = row
     if not (isinstance(chunk_id, int) and isinstance(queued_at, float)):
         raise sqlite3.DatabaseError("the queue's index holds what was never written")
-    if not (isinstance(records, int) and isinstance(payload_bytes, int) and records > 0 and payload_bytes >= 0):
+    if not (isinstance(records, int) and isinstance(payload_bytes, int) and isinstance(stored_bytes, int)):
         raise sqlite3.DatabaseError("the queue's index holds what was never written")
-    if not isinstance(stored_bytes, int):
+    if records <= 0 or payload_bytes < 0:
         raise sqlite3.DatabaseError("the queue's index holds what was never written")
     return StoredChunk(chunk_id, queued_at, records, payload_bytes, stored_bytes)
 
