@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
+from benchmarks.fast_falco import FastFalco
 from exporter.simulator.alerts import stamp
-from exporter.simulator.fast import FastFalco
 from exporter.simulator.scenarios import flood_messages
 from exporter.simulator.server import FalcoSimulator
 

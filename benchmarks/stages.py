@@ -32,15 +32,15 @@ from exporter.pipeline import Pipeline
 from exporter.reporter import Reporter
 from exporter.simulator.alerts import stamp
 from exporter.simulator.scenarios import flood_messages
-from exporter.sinks.otel.budget import Budget
-from exporter.sinks.otel.encode import RecordEncoder, Reports
-from exporter.sinks.otel.envelope import Envelope, to_resource
-from exporter.sinks.otel.records import Records, join
-from exporter.sinks.otel.sender import BATCH_RECORDS
+from exporter.sinks.otel.encode.budget import Budget
+from exporter.sinks.otel.encode.record import RecordEncoder, Reports
+from exporter.sinks.otel.queue.records import Records, join
+from exporter.sinks.otel.queue.spool import Spool
+from exporter.sinks.otel.send.envelope import Envelope, to_resource
+from exporter.sinks.otel.send.sender import BATCH_RECORDS
 from exporter.sinks.otel.sink import to_client
-from exporter.sinks.prometheus import KnownRule, PrometheusSink
+from exporter.sinks.prometheus.sink import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
-from exporter.sinks.spool import Spool
 from exporter.sources import decode
 from exporter.sources.falco_grpc import BATCH_ALERTS
 from exporter.sources.falco_grpc_channel import GetPoller, open_channel

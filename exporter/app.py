@@ -28,8 +28,8 @@ from exporter.pipeline import Pipeline, Sink, Source
 from exporter.redaction import make_redaction
 from exporter.reporter import Reporter
 from exporter.selfmetrics import SelfMetrics
-from exporter.sinks.otel.environment import otlp_enabled, with_environment
-from exporter.sinks.prometheus import KnownRule, PrometheusSink
+from exporter.sinks.otel.send.environment import otlp_enabled, with_environment
+from exporter.sinks.prometheus.sink import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
 from exporter.sinks.serve_grpc import ServeGrpcSink
 from exporter.sources.decode import from_received
@@ -85,7 +85,7 @@ class App:
         if not otlp_enabled(self.config.otlp, os.environ):
             return None
         # Imported when wanted: OpenTelemetry's SDK costs a fifth of a start and some 10 MiB.
-        from exporter.sinks.otel.encode import Reports
+        from exporter.sinks.otel.encode.record import Reports
         from exporter.sinks.otel.sink import OtelLogsSink
 
         settings = with_environment(self.config.otlp, os.environ)

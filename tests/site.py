@@ -15,7 +15,7 @@ from exporter.config.model import Metrics, Web
 from exporter.escaping import Unembeddable, shell_word
 from exporter.report import Command, Report, Span
 from exporter.selfmetrics import SelfMetrics
-from exporter.sinks.prometheus import KnownRule, PrometheusSink
+from exporter.sinks.prometheus.sink import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
 from exporter.web import Content, StateRow, WebServer
 

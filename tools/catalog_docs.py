@@ -17,10 +17,10 @@ from pathlib import Path
 from exporter.alert import Alert, Priority
 from exporter.catalog.attack import attack_table
 from exporter.catalog.catalog import Catalog, load_catalog
-from exporter.catalog.checks.samples import plain
 from exporter.catalog.describe import describe
 from exporter.catalog.index import CONTAINER_FIELDS, RuleFacts
 from exporter.catalog.model import Entry
+from exporter.lint.samples import plain
 from exporter.render import to_markdown
 from exporter.reporter import Reporter
 from exporter.simulator.scenarios import demo_scenario, internal_alerts

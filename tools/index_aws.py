@@ -1,6 +1,6 @@
 """Write which operations and options the AWS CLI has for the services that advice speaks of.
 
-`python tools/index_aws.py > exporter/catalog/checks/data/aws.json`; needs botocore, whose service models the CLI's
+`python tools/index_aws.py > exporter/lint/data/aws.json`; needs botocore, whose service models the CLI's
 commands are made from. Options are those of the operation's input; the CLI's global options are not in the table.
 """
 

@@ -1,6 +1,6 @@
 """Write which commands gcloud has, from a checkout of the Google Cloud SDK.
 
-`python tools/index_gcloud.py SDK > exporter/catalog/checks/data/gcloud.json`. The SDK's commands are files below
+`python tools/index_gcloud.py SDK > exporter/lint/data/gcloud.json`. The SDK's commands are files below
 `lib/surface`; options are asked from the SDK itself, for the commands that the catalog uses.
 """
 
@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 from exporter.catalog.catalog import load_catalog
-from exporter.catalog.checks.shell import scripts
-from exporter.catalog.checks.tools import gcloud_path
-from exporter.catalog.checks.words import simple_commands
+from exporter.lint.shell import scripts
+from exporter.lint.tools import gcloud_path
+from exporter.lint.words import simple_commands
 
 _OPTION = re.compile(r"--([a-z][a-z0-9-]*)")
 GROUPS = frozenset(

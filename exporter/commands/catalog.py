@@ -9,13 +9,13 @@ from pathlib import Path
 
 from exporter.alert import Alert, Priority
 from exporter.catalog.catalog import Catalog, load_catalog
-from exporter.catalog.checks import CHECKS, check_catalog
-from exporter.catalog.checks.samples import plain
 from exporter.catalog.index import CONTAINER_FIELDS, RuleFacts, read_rules_file
 from exporter.commands.report import writer
 from exporter.commands.terminal import Style
 from exporter.errors import CatalogError
 from exporter.escaping import visible
+from exporter.lint import CHECKS, check_catalog
+from exporter.lint.samples import plain
 from exporter.reporter import Reporter
 
 _EXAMPLE_TIME_NS = 1_728_152_979_273_467_556

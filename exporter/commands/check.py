@@ -9,8 +9,8 @@ from exporter.app import App
 from exporter.commands.terminal import Style
 from exporter.config.model import Config
 from exporter.escaping import terminal
-from exporter.sinks.otel.environment import otlp_enabled, with_environment
-from exporter.sinks.otel.probe import check_endpoint
+from exporter.sinks.otel.send.environment import otlp_enabled, with_environment
+from exporter.sinks.otel.send.probe import check_endpoint
 from exporter.sources.falco_grpc_errors import diagnose
 
 

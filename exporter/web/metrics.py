@@ -14,8 +14,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import gzip_accepted
 
+from exporter.sinks.prometheus.exposition import choose_exposition
 from exporter.web.content import SITE
-from exporter.web.exposition import choose_exposition
 
 GZIP_LEVEL = 3
 """Twice as fast as 6 for an answer a tenth larger."""

@@ -145,7 +145,7 @@ class Simulator(Process):
         log = directory / "simulator.log"
         before = log.read_text("utf-8").count("serving on") if log.exists() else 0
         super().__init__(
-            [sys.executable, "-m", "exporter.simulator", "--address", f"unix://{socket_path}", *arguments], log
+            [sys.executable, "-m", "benchmarks.simulated_falco", "--address", f"unix://{socket_path}", *arguments], log
         )
         wait_until(lambda: self.output.count("serving on") > before, "the simulated Falco serves", 60)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from exporter.catalog.catalog import load_catalog
-from exporter.catalog.checks.snippets import rendered_contents
-from exporter.catalog.checks.walk import changes
 from exporter.catalog.model import ChangeStep
+from exporter.lint.snippets import rendered_contents
+from exporter.lint.walk import changes
 from tests.e2e.programs import program
 
 pytestmark = pytest.mark.e2e

@@ -286,7 +286,7 @@ def test_an_idle_source_costs_little(directory: Path) -> None:
 
 def start_process(address: str) -> subprocess.Popen[str]:
     """Start a simulated Falco as a process of its own, with one alert queued."""
-    command = [sys.executable, "-m", "exporter.simulator", "--address", address, "--scenario", "reference"]
+    command = [sys.executable, "-m", "benchmarks.simulated_falco", "--address", address, "--scenario", "reference"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     with process.stdout as output:

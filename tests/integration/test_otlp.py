@@ -30,10 +30,10 @@ from exporter.redaction import make_redaction
 from exporter.selfmetrics import SelfMetrics
 from exporter.simulator.alerts import stamp
 from exporter.simulator.scenarios import flood_messages
-from exporter.sinks.otel.encode import Reports
-from exporter.sinks.otel.environment import with_environment
-from exporter.sinks.otel.probe import check_endpoint
-from exporter.sinks.otel.sender import Pauses
+from exporter.sinks.otel.encode.record import Reports
+from exporter.sinks.otel.send.environment import with_environment
+from exporter.sinks.otel.send.probe import check_endpoint
+from exporter.sinks.otel.send.sender import Pauses
 from exporter.sinks.otel.sink import OtelLogsSink
 from exporter.sources.decode import from_grpc, from_json, from_received
 from tests.integration.certificates import Authority
@@ -428,7 +428,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from exporter.config.model import Grouping, Otlp, Queue
 from exporter.selfmetrics import SelfMetrics
-from exporter.sinks.otel.encode import Reports
+from exporter.sinks.otel.encode.record import Reports
 from exporter.sinks.otel.sink import OtelLogsSink
 from exporter.sources.decode import from_received
 from tests.otel_records import many, report_for

@@ -16,17 +16,17 @@ from dataclasses import dataclass, replace
 from exporter.alert import Alert
 from exporter.config.model import Grouping, Otlp, Queue
 from exporter.selfmetrics import SelfMetrics
-from exporter.sinks.grouping import Grouper, Joined
-from exporter.sinks.otel.budget import Budget
-from exporter.sinks.otel.client import GrpcClient, HttpClient, OtlpClient, quiet_sdk_loggers
-from exporter.sinks.otel.encode import RecordEncoder, Reports
-from exporter.sinks.otel.envelope import Envelope, to_resource
-from exporter.sinks.otel.environment import GRPC
-from exporter.sinks.otel.records import Records
-from exporter.sinks.otel.sender import BATCH_RECORDS, Pauses, Sender
-from exporter.sinks.otel.stored import StoredRecords
-from exporter.sinks.refused import DIRECTORY_NAME, RefusedBatches
-from exporter.sinks.spool import Spool
+from exporter.sinks.otel.encode.budget import Budget
+from exporter.sinks.otel.encode.record import RecordEncoder, Reports
+from exporter.sinks.otel.queue.grouping import Grouper, Joined
+from exporter.sinks.otel.queue.records import Records
+from exporter.sinks.otel.queue.refused import DIRECTORY_NAME, RefusedBatches
+from exporter.sinks.otel.queue.spool import Spool
+from exporter.sinks.otel.queue.stored import StoredRecords
+from exporter.sinks.otel.send.client import GrpcClient, HttpClient, OtlpClient, quiet_sdk_loggers
+from exporter.sinks.otel.send.envelope import Envelope, to_resource
+from exporter.sinks.otel.send.environment import GRPC
+from exporter.sinks.otel.send.sender import BATCH_RECORDS, Pauses, Sender
 
 CHUNK_BYTES = 1024 * 1024
 _UNLIMITED = 1_000_000

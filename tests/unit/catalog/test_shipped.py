@@ -8,13 +8,13 @@ import pytest
 import yaml
 
 from exporter.catalog.catalog import Catalog, load_catalog
-from exporter.catalog.checks import check_catalog
-from exporter.catalog.checks.links import check_links
-from exporter.catalog.checks.samples import ALERT_VALUES
-from exporter.catalog.checks.shell import check_shell
-from exporter.catalog.checks.snippets import check_snippets, rendered_contents
-from exporter.catalog.checks.tools import check_tools
-from exporter.catalog.checks.walk import changes
+from exporter.lint import check_catalog
+from exporter.lint.links import check_links
+from exporter.lint.samples import ALERT_VALUES
+from exporter.lint.shell import check_shell
+from exporter.lint.snippets import check_snippets, rendered_contents
+from exporter.lint.tools import check_tools
+from exporter.lint.walk import changes
 from exporter.report import ALERT_FIELDS
 
 KINDS = {

@@ -1,0 +1,82 @@
+"""Field use: an entry names only fields that its rule's alerts can carry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from exporter.catalog.catalog import Catalog
+from exporter.catalog.index import RuleFacts
+from exporter.catalog.model import CommandStep, Entry, Recommendation
+from exporter.catalog.template import ProseTemplate
+from exporter.lint.finding import Finding
+from exporter.lint.samples import ALERT_VALUES
+from exporter.lint.walk import Step, all_steps, prose_of, shared_places
+
+_PLACE = re.compile(r"%\{([^}]*)\}")
+
+
+def places(text: str) -> list[tuple[str, ...]]:
+    """Return for each placeholder of a template the fields that can fill it."""
+    return [tuple(match.split("|")) for match in _PLACE.findall(text)]
+
+
+def check_fields(catalog: Catalog) -> Iterator[Finding]:
+    """Yield placeholders, ``needs`` and signs that name a field which the rule's output never gives."""
+    shared = shared_places(catalog)
+    for entry in catalog.entries:
+        facts = catalog.facts(entry.rule)
+        if facts is not None:
+            yield from _check_entry(entry, facts, shared)
+
+
+def _check_entry(entry: Entry, facts: RuleFacts, shared: frozenset[str]) -> Iterator[Finding]:
+    available = facts.available_fields | ALERT_VALUES.keys()
+    for text in (entry.summary, entry.impact):
+        yield from _complain(entry, entry.place, _unknown(text.text, available))
+    for innocent in entry.innocent:
+        signs = {sign.field for sign in innocent.signs} - available
+        yield from _complain(entry, innocent.place, _unknown(innocent.text.text, available) | signs)
+    for step in all_steps(entry):
+        if step.place not in shared:
+            needs = step.condition.fields - available
+            unknown = set[str]().union(*(_unknown(text, available) for text in _texts(step)))
+            yield from _complain(entry, step.place, unknown | needs)
+        elif missing := _never_shown(step, available):
+            yield Finding(
+                entry.place,
+                entry.rule,
+                f"the shared step at {step.place} never shows: it needs {', '.join(sorted(missing))}, "
+                "which this rule's output does not give; leave the procedure out",
+            )
+
+
+def _complain(entry: Entry, place: str, unknown: set[str]) -> Iterator[Finding]:
+    for field in sorted(unknown):
+        yield Finding(
+            place,
+            entry.rule,
+            f"{field}: this rule's output does not give the field; take one of index.json's `fields` for the rule",
+        )
+
+
+def _unknown(text: str, available: frozenset[str]) -> set[str]:
+    return {field for place in places(text) for field in place} - available
+
+
+def _never_shown(step: Step, available: frozenset[str]) -> set[str]:
+    """A shared step may offer alternatives; each placeholder of its command or content needs one that can be there."""
+    texts = () if isinstance(step, Recommendation) else _strict(step)
+    missing = {"|".join(place) for text in texts for place in places(text) if not set(place) & available}
+    return missing | set(step.condition.fields - available)
+
+
+def _strict(step: Step) -> tuple[str, ...]:
+    if isinstance(step, CommandStep):
+        return (step.run.text, step.undo.text)
+    return () if isinstance(step, Recommendation) else (step.content.text,)
+
+
+def _texts(step: Step) -> tuple[str, ...]:
+    prose: tuple[ProseTemplate, ...] = prose_of(step)
+    return (*_strict(step), *(template.text for template in prose))

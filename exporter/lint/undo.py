@@ -1,0 +1,70 @@
+"""What a step keeps for its undo: not overwritten by a second run, and there before anything changes.
+
+Owns the files that a contain step writes and its undo reads. People paste a
+step twice, and in a flood the next alert brings the same step again: a second
+run that saves what the first one left, or nothing, makes the undo restore just
+that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from exporter.catalog.catalog import Catalog
+from exporter.lint.finding import Finding
+from exporter.lint.walk import commands
+
+_WRITTEN = re.compile(r"(?<![<>&=\-\d])>(?![=>&])\s*(\"[^\"\n]+\"|[^\s;&|()<>\"']+)(?P<after>[^\n]*(?:\\\n[^\n]*)*)")
+_MOVED = re.compile(
+    r"\bmv (?:-\S+ )*\"?(?P<aside>[^\s\"]+)\.new\"? (\"?(?P=aside)\"?)(?=[\s;}]|\Z)(?P<after>[^\n]*(?:\\\n[^\n]*)*)"
+)
+_IS_THERE, _IS_MISSING = r"\[\[? -[sef] [^\]]+ \]\]?", r"\[\[? ! -[sef] [^\]]+ \]\]?"
+_ASKS_FIRST = re.compile(r"\bjq -\w*e|\bif \[ -[ugkL] ")
+"""Goes no further where the state is not the one to be saved, as after the step's own doing."""
+_GOES_ON_WHERE_SAVED = re.compile(rf"{_IS_THERE} &&|{_IS_MISSING} \|\||if {_IS_THERE}")
+
+
+def check_undo(catalog: Catalog) -> Iterator[Finding]:
+    """Yield contain steps whose saved state a second run would overwrite, or that act although nothing was saved."""
+    for owned, step in commands(catalog):
+        if step.phase == "contain" and step.undo.text:
+            for message in unsafe_saving(step.run.text, step.undo.text):
+                yield Finding(step.place, owned.owner, message)
+
+
+def unsafe_saving(run: str, undo: str) -> Iterator[str]:
+    """Yield what is wrong with how ``run`` saves what ``undo`` reads.
+
+    Well saved is what is saved where it is not there yet, in a file named by the
+    time, or after ``jq -e`` or ``if`` has found the state that is to be changed.
+    A file that is written aside and then moved into place is well saved where
+    the step deletes the thing: of one that is gone nothing is read a second time.
+    """
+    deletes = re.search(r"\b(?:delete|rm|-r)\b", run) is not None
+    moved = [] if deletes else list(_MOVED.finditer(run))
+    for written in (*_WRITTEN.finditer(run), *moved):
+        file = (written["aside"] if written.re is _MOVED else written[1]).strip('"')
+        if not _reads(undo, file):
+            continue
+        if not _saves_once(run, file) and not _ASKS_FIRST.search(run, 0, written.start()):
+            yield (
+                f"a second run overwrites {file!r}, which the undo reads; save it only where it is not there: "
+                f'[ -s "{file}" ] || COMMAND > "{file}"; or, of what is then deleted: COMMAND > "{file}.new" && '
+                f'mv "{file}.new" "{file}" && …'
+            )
+        if "&&" not in written["after"] and not _GOES_ON_WHERE_SAVED.search(run, written.start()):
+            yield f'the step acts although {file!r} may not have been saved; go on only where it is: [ -s "{file}" ] &&'
+
+
+def _reads(undo: str, file: str) -> bool:
+    """Whether the undo looks into the file, and does more than write or remove it."""
+    name = rf"{re.escape(file)}(?!\w)"
+    return re.search(name, re.sub(rf"(?:>\s*|\brm (?:-\S+ )*(?:-- )?)\"?{name}", "", undo)) is not None
+
+
+def _saves_once(run: str, file: str) -> bool:
+    if file.startswith("$") and re.search(rf"(?:^|\s){re.escape(file[1:])}=\S*\$\(date ", run):
+        return True  # A file of its own for each run.
+    there = rf"\[\[? -[sef] \"?{re.escape(file)}\"? \]\]? \|\|"
+    return re.search(rf"{there}|if {_IS_MISSING}; then", run) is not None

@@ -1,0 +1,1 @@
+"""An alert as the bytes of an OpenTelemetry log record."""

@@ -1,0 +1,193 @@
+"""A report's advice as OpenTelemetry attributes under ``falco.report.``.
+
+Owns the names and the text of each entry. Refuses to know what the advice
+is. Prose becomes plain lines without hidden characters; commands and file
+contents, which are rendered and quoted already, stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from exporter.escaping import visible
+from exporter.report import Change, Command, Explanation, Prose, Reference, Report, to_plain
+from exporter.sinks.otel.encode.wire import AttributeKey, count_plain, to_item
+
+REPORT_PREFIX = "falco.report."
+_KEPT_RULES = 2_048
+_KEPT_ITEMS = 512
+_KEPT_ITEM_BYTES = 4_096
+_KEPT_REPORTS = 64
+"""Reports whose advice is kept encoded, some 8 KB each."""
+
+
+def to_line(prose: Prose) -> str:
+    """Return prose as one line; control characters and invisible ones in its values show as escapes."""
+    return visible(to_plain(prose))
+
+
+def to_heading(title: Prose) -> str:
+    """Return a title as it stands before a colon: without the full stop that it has as a sentence."""
+    return to_line(title).removesuffix(".")
+
+
+def to_command_text(command: Command) -> str:
+    """Return ``[phase, where] Title: command``, then what to look for, what breaks and how to undo it."""
+    lines = [f"[{command.phase}, {command.where}] {to_heading(command.title)}: {command.run}"]
+    if command.look:
+        lines.append(f"Look for: {to_line(command.look)}")
+    if command.breaks:
+        lines.append(f"Breaks: {to_line(command.breaks)}")
+    if command.undo:
+        lines.append(f"Undo: {command.undo}")
+    return "\n".join(lines)
+
+
+def to_change_text(change: Change) -> str:
+    """Return ``Title: file (tool)``, the content, then how to check and load it."""
+    lines = [f"{to_heading(change.title)}: {change.file} ({change.tool})", change.content.rstrip("\n")]
+    if change.check:
+        lines.append(f"Check: {change.check}")
+    if change.load:
+        lines.append(f"Load: {change.load}")
+    if change.note:
+        lines.append(f"Note: {to_line(change.note)}")
+    return "\n".join(lines)
+
+
+def _to_explanation_text(explanation: Explanation) -> str:
+    return ("[fits this alert] " if explanation.fits else "") + to_line(explanation.text)
+
+
+_Part = tuple[Callable[[Report], Any], Callable[[Any], bytes]]
+"""What of a report an attribute is made of, and how."""
+
+_ARRAYS: tuple[tuple[str, Callable[[Report], Sequence[Any]], Callable[[Any], str]], ...] = (
+    ("attack.technique.ids", lambda report: report.techniques, lambda technique: technique.technique_id),
+    ("attack.technique.names", lambda report: report.techniques, lambda technique: technique.technique),
+    ("attack.tactic.ids", lambda report: report.techniques, lambda technique: technique.tactic_id),
+    ("attack.tactic.names", lambda report: report.techniques, lambda technique: technique.tactic),
+    ("mitigation.commands", lambda report: report.commands, to_command_text),
+    ("mitigation.configuration", lambda report: report.changes, to_change_text),
+    ("mitigation.recommendations", lambda report: report.recommendations, to_line),
+    ("innocent", lambda report: report.innocent, _to_explanation_text),
+    ("tuning", lambda report: report.tuning, to_change_text),
+    ("references", lambda report: report.references, lambda link: f"{link.title} <{link.url}>"),
+)
+_DOCUMENTATION = ("https://falco.org/", "https://github.com/falcosecurity/")
+
+
+def to_rule_reference(references: Sequence[Reference]) -> str:
+    """Return the address that documents the rule: Falco's own where there is one, else the first."""
+    urls = [reference.url for reference in references]
+    return next((url for url in urls if url.startswith(_DOCUMENTATION)), urls[0] if urls else "")
+
+
+class Advice(NamedTuple):
+    """A report's attributes, encoded."""
+
+    encoded: bytes
+    attributes: int
+    plain_bytes: int
+    """How many of the bytes are plain (``wire.count_plain``)."""
+
+
+NO_ADVICE = Advice(b"", 0, 0)
+
+
+class _Items(dict[int, tuple[Any, bytes]]):
+    """Entries of an array, encoded, by the very object that each is: the catalog gives the same one again.
+
+    Bounded in number and size, because values come from attackers.
+    """
+
+    def __init__(self, to_text: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._to_text = to_text
+
+    def encode(self, entry: Any) -> bytes:
+        # The entry is kept beside its bytes, so that its id is never another's.
+        known = self.get(id(entry))
+        if known is not None and known[0] is entry:
+            return known[1]
+        encoded = to_item(self._to_text(entry))
+        if len(encoded) <= _KEPT_ITEM_BYTES:
+            if len(self) >= _KEPT_ITEMS:
+                self.clear()
+            self[id(entry)] = (entry, encoded)
+        return encoded
+
+
+def _array_part(name: str, source: Callable[[Report], Sequence[Any]], to_text: Callable[[Any], str]) -> _Part:
+    key = AttributeKey(REPORT_PREFIX + name)
+    encode = _Items(to_text).encode
+    # Two tactics of one technique name it twice; one mention is enough.
+    return source, lambda entries: key.array(dict.fromkeys(map(encode, entries)))
+
+
+def _line_part(name: str, source: Callable[[Report], Prose]) -> _Part:
+    key = AttributeKey(REPORT_PREFIX + name)
+    return source, lambda prose: key.string(to_line(prose))
+
+
+def _word_part(name: str, source: Callable[[Report], Any], to_word: Callable[[Any], str] = str) -> _Part:
+    key = AttributeKey(name)
+    return source, lambda value: key.string(to_word(value))
+
+
+class AdviceWriter:
+    """Turn reports into attributes.
+
+    Parts that are the very same object in one report of a rule and the next
+    (the catalog keeps what has no placeholder) are encoded once; so are parts
+    and entries that are equal to a recent one, which is the rule in a burst.
+    """
+
+    def __init__(self) -> None:
+        composed = AttributeKey(REPORT_PREFIX + "composed")
+        self._composed = {truth: composed.boolean(truth) for truth in (False, True)}
+        self._parts = (
+            _word_part("security_rule.ruleset.name", lambda report: report.ruleset),
+            _word_part("security_rule.reference", lambda report: report.references, to_rule_reference),
+            _word_part("falco.rule.maturity", lambda report: report.maturity),
+            _line_part("summary", lambda report: report.summary),
+            _line_part("impact", lambda report: report.impact),
+            *(_array_part(*array) for array in _ARRAYS),
+        )
+        self._known: dict[str, list[tuple[Any, bytes, int]]] = {}
+        self._kept: dict[int, tuple[Report, Advice]] = {}
+
+    def write(self, report: Report) -> Advice:
+        """Return the report's attributes, one entry per attribute; empty parts are left out."""
+        if not report.kept:
+            return self._write_parts(report)
+        # The report is kept beside its bytes, so that its id is never another's.
+        kept = self._kept.get(id(report))
+        if kept is None or kept[0] is not report:
+            if len(self._kept) >= _KEPT_REPORTS:
+                self._kept.clear()
+            kept = self._kept[id(report)] = (report, self._write_parts(report))
+        return kept[1]
+
+    def _write_parts(self, report: Report) -> Advice:
+        plain = 0
+        known = self._known_of(report.alert.rule)
+        parts = [self._composed[report.composed]]
+        for index, (source_of, encode) in enumerate(self._parts):
+            source = source_of(report)
+            if source:
+                if known[index][0] is not source:
+                    encoded = encode(source)
+                    known[index] = (source, encoded, count_plain(encoded))
+                parts.append(known[index][1])
+                plain += known[index][2]
+        return Advice(b"".join(parts), len(parts), plain)
+
+    def _known_of(self, rule: str) -> list[tuple[Any, bytes, int]]:
+        known = self._known.get(rule)
+        if known is None:
+            if len(self._known) >= _KEPT_RULES:
+                self._known.clear()
+            known = self._known[rule] = [(None, b"", 0)] * len(self._parts)
+        return known

@@ -1,0 +1,323 @@
+"""Falco's output fields as OpenTelemetry attributes.
+
+Owns the table from field to semantic convention (version 1.44) and the
+types. Refuses the rest of the record (see ``encode.py``). A field that the
+table does not name, or whose value does not have the attribute's type, goes
+under ``falco.output_fields.`` as it came. docs/log-records.md lists it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import getitem
+
+from exporter.alert import ABSENT, Alert, absent_values
+from exporter.sinks.otel.encode.wire import AttributeKey
+
+OUTPUT_FIELDS_PREFIX = "falco.output_fields."
+
+ValueWriter = Callable[[str], bytes | None]
+"""Makes an attribute of one field's value; None where the value has not the attribute's type or meaning."""
+AlertWriter = Callable[[Alert, str], bytes | None]
+"""The same for an attribute that depends on more of the alert."""
+
+STRINGS: Mapping[str, str] = {
+    "proc.exepath": "process.executable.path",
+    "proc.name": "process.executable.name",
+    "proc.cmdline": "process.command_line",
+    "proc.cwd": "process.working_directory",
+    "user.name": "user.name",
+    "user.uid": "user.id",
+    "container.id": "container.id",
+    "container.name": "container.name",
+    "container.image.repository": "container.image.name",
+    "container.image.id": "container.image.id",
+    "container.type": "container.runtime.name",
+    "k8s.ns.name": "k8s.namespace.name",
+    "k8s.pod.name": "k8s.pod.name",
+    "k8s.pod.uid": "k8s.pod.uid",
+    "k8s.pod.ip": "k8s.pod.ip",
+    "k8s.deployment.name": "k8s.deployment.name",
+    "k8s.rs.name": "k8s.replicaset.name",
+    "ka.cluster.name": "k8s.cluster.name",
+    "ka.target.namespace": "k8s.namespace.name",
+    "ka.target.pod.name": "k8s.pod.name",
+    "ka.user.name": "user.name",
+    "ka.useragent": "user_agent.original",
+    "ka.uri": "url.original",
+    "fd.directory": "file.directory",
+    "fd.filename": "file.name",
+    "fd.lip": "network.local.address",
+    "fd.rip": "network.peer.address",
+    "fd.cip": "client.address",
+    "fd.sip": "server.address",
+    "ct.region": "cloud.region",
+    "ct.user": "user.name",
+    "ct.user.principalid": "user.id",
+    "ct.user.accountid": "cloud.account.id",
+    "ct.srcip": "client.address",
+    "ct.useragent": "user_agent.original",
+    "ct.error": "error.type",
+    "ct.errormessage": "error.message",
+    "ct.requestid": "aws.request_id",
+    "s3.bucket": "aws.s3.bucket",
+    "s3.key": "aws.s3.key",
+    "gcp.user": "user.email",
+    "gcp.callerIP": "client.address",
+    "gcp.userAgent": "user_agent.original",
+    "gcp.projectId": "cloud.account.id",
+    "gcp.location": "cloud.region",
+    "okta.actor.name": "user.name",
+    "okta.actor.id": "user.id",
+    "okta.actor.alternateid": "user.email",
+    "okta.client.ip": "client.address",
+    "okta.client.geo.city": "geo.locality.name",
+    "okta.client.geo.postalcode": "geo.postal_code",
+    "okta.useragent.raw": "user_agent.original",
+    "github.user": "user.name",
+    "github.owner": "vcs.owner.name",
+    "github.repo.name": "vcs.repository.name",
+    "github.repo.url": "vcs.repository.url.full",
+}
+"""Field to attribute, text to text."""
+
+INTEGERS: Mapping[str, str] = {
+    "proc.pid": "process.pid",
+    "proc.ppid": "process.parent_pid",
+    "proc.vpid": "process.vpid",
+    "proc.sid": "process.session_leader.pid",
+    "thread.tid": "thread.id",
+    "fd.lport": "network.local.port",
+    "fd.rport": "network.peer.port",
+    "fd.cport": "client.port",
+    "fd.sport": "server.port",
+    "ka.response.code": "http.response.status_code",
+}
+"""Field to attribute, decimal number to int."""
+
+TARGET_NAMES: Mapping[str, str] = {
+    "namespaces": "k8s.namespace.name",
+    "pods": "k8s.pod.name",
+    "deployments": "k8s.deployment.name",
+    "replicasets": "k8s.replicaset.name",
+    "statefulsets": "k8s.statefulset.name",
+    "daemonsets": "k8s.daemonset.name",
+    "jobs": "k8s.job.name",
+    "cronjobs": "k8s.cronjob.name",
+    "services": "k8s.service.name",
+    "nodes": "k8s.node.name",
+    "persistentvolumes": "k8s.persistentvolume.name",
+    "persistentvolumeclaims": "k8s.persistentvolumeclaim.name",
+}
+"""Kubernetes resource (``ka.target.resource``) to the attribute that ``ka.target.name`` gives besides."""
+
+CONSTANTS_BY_SOURCE: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "aws_cloudtrail": (("cloud.provider", "aws"),),
+    "gcp_auditlog": (("cloud.provider", "gcp"),),
+    "github": (("vcs.provider.name", "github"),),
+}
+"""What an event source says by itself."""
+
+_SKIPPED = frozenset({"evt.time"})
+"""The record's own timestamp has it, and one transport adds it to every alert."""
+
+
+def _integer(name: str) -> ValueWriter:
+    key = AttributeKey(name)
+    return lambda value: key.integer(int(value)) if _is_integer(value) else None
+
+
+def _is_integer(value: str) -> bool:
+    """Whether it is a decimal number of at most 18 digits, with a sign or without."""
+    digits = value.removeprefix("-")
+    return digits.isdigit() and digits.isascii() and len(digits) < 19
+
+
+def _file_path() -> AlertWriter:
+    """``fd.name`` is a path only where the descriptor is a file's: a connection's is ``ip:port->ip:port``."""
+    path = AttributeKey("file.path")
+
+    def write(alert: Alert, value: str) -> bytes | None:
+        kind = alert.get("fd.type")
+        if value.startswith("/") and kind in {None, "file", "directory"}:
+            return path.string(value)
+        return None
+
+    return write
+
+
+def _interactive() -> ValueWriter:
+    """``proc.tty`` is the controlling terminal's number, 0 without one; the number itself stays beside."""
+    interactive, tty = AttributeKey("process.interactive"), AttributeKey(OUTPUT_FIELDS_PREFIX + "proc.tty")
+    truths = {True: interactive.boolean(True), False: interactive.boolean(False)}
+    return lambda value: truths[int(value) > 0] + tty.string(value) if _is_integer(value) else None
+
+
+def _image_tags() -> ValueWriter:
+    tags = AttributeKey("container.image.tags")
+    return lambda value: tags.strings((value,))
+
+
+def _image_digests() -> AlertWriter:
+    """Semantic conventions want ``repository@digest``; Falco's field has the digest alone."""
+    digests = AttributeKey("container.image.repo_digests")
+
+    def write(alert: Alert, value: str) -> bytes:
+        repository = alert.get("container.image.repository")
+        return digests.strings((f"{repository}@{value}" if repository and "@" not in value else value,))
+
+    return write
+
+
+def _transport() -> ValueWriter:
+    transport = AttributeKey("network.transport")
+    return lambda value: transport.string(value.lower())
+
+
+def _target_name() -> AlertWriter:
+    """A Kubernetes object's name also under its kind's own attribute, unless another field gives that one."""
+    keys = {resource: AttributeKey(name) for resource, name in TARGET_NAMES.items()}
+    own = AttributeKey(OUTPUT_FIELDS_PREFIX + "ka.target.name")
+
+    def write(alert: Alert, value: str) -> bytes:
+        resource = alert.get("ka.target.resource") or ""
+        key = keys.get(resource)
+        said = (resource == "namespaces" and alert.get("ka.target.namespace")) or (
+            resource == "pods" and alert.get("ka.target.pod.name")
+        )
+        return own.string(value) if key is None or said else key.string(value) + own.string(value)
+
+    return write
+
+
+_KEPT_VALUES = 64
+_KEPT_VALUE_CHARACTERS = 128
+_KEPT_FIELDS = 512
+_KEPT_PLANNED_FIELDS = 4_096
+"""Over all sets of fields. All of these bound what is kept although senders over HTTP make up names and values."""
+
+
+class _ValueStep(dict[str, bytes]):
+    """A field whose attribute depends on nothing but its value: recent values stay, encoded."""
+
+    __slots__ = ("_absent", "_key", "_write")
+
+    def __init__(self, absent: frozenset[str], key: AttributeKey, write: ValueWriter | None = None) -> None:
+        super().__init__()
+        self._absent = absent
+        self._key = key
+        self._write = write
+
+    def __missing__(self, raw: str) -> bytes:
+        encoded = b"" if raw in self._absent else (self._write and self._write(raw)) or self._key.string(raw)
+        if len(raw) <= _KEPT_VALUE_CHARACTERS:
+            if len(self) >= _KEPT_VALUES:
+                self.clear()
+            self[raw] = encoded
+        return encoded
+
+
+class _Now:
+    """The alert that is being written."""
+
+    __slots__ = ("alert",)
+    alert: Alert
+
+
+class _AlertStep(dict[str, bytes]):
+    """A field whose attribute depends on another one too; nothing stays."""
+
+    __slots__ = ("_absent", "_key", "_now", "_write")
+
+    def __init__(self, absent: frozenset[str], key: AttributeKey, write: AlertWriter, now: _Now) -> None:
+        super().__init__()
+        self._absent = absent
+        self._key = key
+        self._write = write
+        self._now = now
+
+    def __missing__(self, raw: str) -> bytes:
+        return b"" if raw in self._absent else self._write(self._now.alert, raw) or self._key.string(raw)
+
+
+class _SkippedStep(dict[str, bytes]):
+    """A field that is left out, whatever its value."""
+
+    def __missing__(self, _raw: str) -> bytes:
+        return b""
+
+
+class FieldWriter:
+    """Turn an alert's output fields into attributes; keeps what it has worked out about each set of fields."""
+
+    def __init__(self) -> None:
+        self._typed: dict[str, tuple[str, ValueWriter]] = {
+            **{field: (name, _integer(name)) for field, name in INTEGERS.items()},
+            "fd.l4proto": ("network.transport", _transport()),
+            "proc.tty": ("process.interactive", _interactive()),
+            "container.image.tag": ("container.image.tags", _image_tags()),
+        }
+        self._composed: dict[str, tuple[str, AlertWriter]] = {
+            "fd.name": ("file.path", _file_path()),
+            "container.image.digest": ("container.image.repo_digests", _image_digests()),
+            "ka.target.name": ("", _target_name()),
+        }
+        self._steps: dict[tuple[str, bool], dict[str, bytes]] = {}
+        self._plans: dict[tuple[str, ...], list[dict[str, bytes]]] = {}
+        self._planned = 0
+        self._now = _Now()
+
+    def write(self, alert: Alert, into: list[bytes]) -> None:
+        """Append the attributes of every field, in the fields' order; nothing for one that is absent."""
+        fields = alert.plain_fields
+        names = tuple(fields)
+        plan = self._plans.get(names)
+        if plan is None:
+            plan = self._plan(names)
+        self._now.alert = alert
+        into += map(getitem, plan, fields.values())
+
+    def _plan(self, fields: tuple[str, ...]) -> list[dict[str, bytes]]:
+        """Say who writes each field; an attribute that two fields could give is the first one's."""
+        taken: set[str] = set()
+        plan = []
+        for field in fields:
+            name = self._name_of(field)
+            plan.append(self._step(field, named=name is not None and name not in taken))
+            if name:
+                taken.add(name)
+        self._planned += len(plan)
+        if self._planned > _KEPT_PLANNED_FIELDS:
+            self._plans.clear()
+            self._planned = len(plan)
+        self._plans[fields] = plan
+        return plan
+
+    def _step(self, field: str, *, named: bool) -> dict[str, bytes]:
+        """The field's step, the same in every set of fields."""
+        step = self._steps.get((field, named))
+        if step is None:
+            if len(self._steps) >= _KEPT_FIELDS:
+                self._steps.clear()
+            step = self._steps[field, named] = self._make_step(field, named=named)
+        return step
+
+    def _make_step(self, field: str, *, named: bool) -> dict[str, bytes]:
+        if field in _SKIPPED:
+            return _SkippedStep()
+        other = AttributeKey(OUTPUT_FIELDS_PREFIX + field)
+        if not named:
+            return _ValueStep(ABSENT, other)
+        absent = absent_values(field)
+        if field in STRINGS:
+            return _ValueStep(absent, AttributeKey(STRINGS[field]))
+        if field in self._typed:
+            return _ValueStep(absent, other, self._typed[field][1])
+        return _AlertStep(absent, other, self._composed[field][1], self._now)
+
+    def _name_of(self, field: str) -> str | None:
+        """The attribute that the table gives a field; empty where the value decides, None where there is none."""
+        if field in STRINGS:
+            return STRINGS[field]
+        named = self._typed.get(field) or self._composed.get(field)
+        return named and named[0]

@@ -1,0 +1,143 @@
+"""An alert as the bytes of an OpenTelemetry LogRecord.
+
+Owns the record's own fields, what is constant per rule, and their order.
+Refuses sending and keeping. Output: ``opentelemetry.proto.logs.v1.LogRecord``,
+serialised, in two pieces (``records.Encoded``); docs/log-records.md describes every attribute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
+
+from exporter.alert import Alert, Priority
+from exporter.escaping import visible
+from exporter.report import Report
+from exporter.sinks.otel.encode import wire
+from exporter.sinks.otel.encode.advice import NO_ADVICE, AdviceWriter
+from exporter.sinks.otel.encode.attributes import CONSTANTS_BY_SOURCE, FieldWriter
+from exporter.sinks.otel.encode.budget import Budget
+from exporter.sinks.otel.encode.wire import AttributeKey
+from exporter.sinks.otel.queue.grouping import Group
+from exporter.sinks.otel.queue.records import Encoded
+
+EVENT_NAME = "falco.alert"
+SEVERITIES: Mapping[Priority, int] = {
+    Priority.EMERGENCY: SeverityNumber.SEVERITY_NUMBER_FATAL,
+    Priority.ALERT: SeverityNumber.SEVERITY_NUMBER_ERROR3,
+    Priority.CRITICAL: SeverityNumber.SEVERITY_NUMBER_ERROR2,
+    Priority.ERROR: SeverityNumber.SEVERITY_NUMBER_ERROR,
+    Priority.WARNING: SeverityNumber.SEVERITY_NUMBER_WARN,
+    Priority.NOTICE: SeverityNumber.SEVERITY_NUMBER_INFO2,
+    Priority.INFORMATIONAL: SeverityNumber.SEVERITY_NUMBER_INFO,
+    Priority.DEBUG: SeverityNumber.SEVERITY_NUMBER_DEBUG,
+    Priority.UNKNOWN: SeverityNumber.SEVERITY_NUMBER_UNSPECIFIED,
+}
+"""OpenTelemetry logs data model, appendix B, syslog's row for each of Falco's words."""
+
+_KEPT_TEMPLATES = 4_096
+_TIMES = wire.Fixed64Fields(LogRecord, "time_unix_nano", "observed_time_unix_nano")
+_BODY_HEADS = wire.TextHeads(wire.tag(LogRecord, "body"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """What every record of one rule on one host begins with."""
+
+    tags: Sequence[str]
+    encoded: bytes
+    attributes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Where records get what they say besides the alert."""
+
+    advice_for: Callable[[Alert], Report] | None
+    """Gives a report with an alert's advice; None leaves the advice out."""
+    address: str = ""
+    """With the alert's uid behind it, a report's own address; empty where there is none."""
+
+
+class RecordEncoder:
+    """Encode alerts, one at a time."""
+
+    def __init__(self, budget: Budget, reports: Reports) -> None:
+        self._budget = budget
+        self._advice_for = reports.advice_for
+        self._report_address = reports.address
+        self._fields = FieldWriter()
+        self._advice = AdviceWriter()
+        self._templates: dict[tuple[str, Priority, str, str], _Template] = {}
+        self._uid = AttributeKey("log.record.uid")
+        self._url = AttributeKey("falco.report.url")
+
+    def encode(self, alert: Alert, group: Group | None = None, *, observed_ns: int) -> Encoded:
+        """Return the alert's record; of a whole group where one is given, whose last alert it is.
+
+        ``observed_ns`` is when we saw it, nanoseconds since 1970.
+        """
+        template = self._template(alert)
+        uid = alert.uid
+        parts = [
+            _TIMES.encode(alert.time_ns, observed_ns),
+            template.encoded,
+            self._uid.string(uid),
+        ]
+        if group is not None:
+            parts += _group_attributes(alert, group)
+        self._fields.write(alert, parts)
+        advice = NO_ADVICE if self._advice_for is None else self._advice.write(self._advice_for(alert))
+        if self._report_address:
+            parts.append(self._url.string(self._report_address + uid))
+        parts.append(_body(alert.output))
+        attributes = template.attributes + len(parts) + advice.attributes
+        record = Encoded(b"".join(parts), advice.encoded)
+        return self._budget.fit(record, attributes, plain_bytes=advice.plain_bytes)
+
+    def _template(self, alert: Alert) -> _Template:
+        key = (alert.rule, alert.priority, alert.source, alert.hostname)
+        template = self._templates.get(key)
+        if template is None or template.tags != alert.tags:
+            if len(self._templates) >= _KEPT_TEMPLATES:
+                self._templates.clear()
+            template = self._templates[key] = _to_template(alert)
+        return template
+
+
+def _to_template(alert: Alert) -> _Template:
+    constants = [("security_rule.name", alert.rule), ("falco.priority", alert.priority.label)]
+    constants += [("falco.source", alert.source), ("host.name", alert.hostname)]
+    constants.append(("security_rule.category", category_of(alert.tags)))
+    constants += CONSTANTS_BY_SOURCE.get(alert.source, ())
+    parts = [AttributeKey(name).string(value) for name, value in constants if value]
+    if alert.tags:
+        parts.append(AttributeKey("falco.tags").strings(alert.tags))
+    severity = SEVERITIES[alert.priority]
+    head = (
+        wire.integer(LogRecord, "severity_number", severity)
+        + wire.delimited(LogRecord, "severity_text", alert.priority.label.encode())
+        + wire.delimited(LogRecord, "event_name", EVENT_NAME.encode())
+    )
+    return _Template(alert.tags, head + b"".join(parts), len(parts))
+
+
+def category_of(tags: Sequence[str]) -> str:
+    """Return the rule's first ATT&CK tactic as its tag words it, e.g. ``defense_evasion``; empty without one."""
+    return next((tag.removeprefix("mitre_") for tag in tags if tag.startswith("mitre_")), "")
+
+
+def _group_attributes(alert: Alert, group: Group) -> list[bytes]:
+    return [
+        AttributeKey("falco.group.count").integer(group.count),
+        AttributeKey("falco.group.first_time").string(replace(alert, time_ns=group.first_time_ns).time_text),
+        AttributeKey("falco.group.last_time").string(replace(alert, time_ns=group.last_time_ns).time_text),
+    ]
+
+
+def _body(output: str) -> bytes:
+    """The output text as a reader may safely see it: hidden characters show as escapes."""
+    text = wire.to_utf8(visible(output))
+    return _BODY_HEADS[len(text)] + text

@@ -1,0 +1,1 @@
+"""Where encoded records wait, in memory and on disk, until a collector has them."""

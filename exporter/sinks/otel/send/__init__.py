@@ -1,0 +1,1 @@
+"""OTLP over gRPC and HTTP: sending, and what the answer means."""

@@ -1,0 +1,197 @@
+"""Delivery: from the queue to the collector, until the collector has it.
+
+Owns the one thread that sends, the pauses between tries, and what becomes of
+each answer. Refuses to drop: a batch leaves the queue when it was accepted,
+or refused for good, in which case it is set aside and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from exporter.selfmetrics import SelfMetrics
+from exporter.sinks.otel.queue.records import Records, join
+from exporter.sinks.otel.queue.refused import RefusedBatches
+from exporter.sinks.otel.queue.spool import Spool
+from exporter.sinks.otel.send.answer import Answer, Verdict
+from exporter.sinks.otel.send.client import OtlpClient
+from exporter.sinks.otel.send.envelope import Envelope
+
+_log = logging.getLogger(__name__)
+
+BATCH_RECORDS = 512
+BATCH_BYTES = 3 * 1024 * 1024
+"""A gRPC server takes 4 MiB by default, and most collectors leave it so."""
+LEAST_BATCH_BYTES = 64 * 1024
+IDLE_SECONDS = 1.0
+LINGER_SECONDS = 0.2
+"""How long a few records wait for more, so that a call carries more than one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """The pauses between two tries: doubled each time up to the ceiling, each a fifth longer or shorter by chance."""
+
+    first_seconds: float = 0.5
+    ceiling_seconds: float = 10.0
+    asked_ceiling_seconds: float = 600.0
+    """The longest pause that a receiver can ask for."""
+
+    def after(self, failures: int, asked_seconds: float | None) -> float:
+        """Return the pause after so many failures in a row, at least what the receiver asked for."""
+        pause: float = min(self.first_seconds * 2.0 ** min(failures - 1, 16), self.ceiling_seconds)
+        pause *= random.uniform(0.8, 1.2)  # noqa: S311 (spreads load, hides nothing)
+        return max(pause, min(asked_seconds or 0.0, self.asked_ceiling_seconds))
+
+
+class Sender:
+    """Send what the spool holds. ``start`` once, ``close`` at the end."""
+
+    def __init__(
+        self,
+        spool: Spool[Records],
+        client: OtlpClient,
+        envelope: Envelope,
+        *,
+        refused: RefusedBatches,
+        metrics: SelfMetrics,
+        pauses: Pauses,
+    ) -> None:
+        self._spool = spool
+        self._client = client
+        self._envelope = envelope
+        self._refused = refused
+        self._metrics = metrics
+        self._pauses = pauses
+        self._limit_bytes = BATCH_BYTES
+        self._failures = 0
+        self._state = ""
+        self._failing_since: float | None = None
+        self._last_error = ""
+        self._closing = threading.Event()
+        self._aborted = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="otlp-sender", daemon=True)
+        self.error: BaseException | None = None
+        """What ended the thread, where that was no orderly end."""
+
+    @property
+    def failing_since(self) -> float | None:
+        """Since when nothing could be delivered, seconds since 1970; None while delivery works."""
+        return self._failing_since
+
+    @property
+    def last_error(self) -> str:
+        """What the latest failure said; empty while delivery works."""
+        return self._last_error
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def close(self, deadline_seconds: float) -> None:
+        """Send what is left until the deadline, then stop. Twice is safe."""
+        self._closing.set()
+        self._spool.wake()
+        if self._thread.is_alive():
+            self._thread.join(deadline_seconds)
+        self._aborted.set()
+        self._client.close()
+        if self._thread.is_alive():
+            # A call that cannot be ended from outside (HTTP) goes on in its own time; what it
+            # delivers is delivered again after the next start, with the same log.record.uid.
+            self._thread.join(1.0)
+
+    def _run(self) -> None:
+        try:
+            while not self._aborted.is_set():
+                if not self._spool.wait(IDLE_SECONDS):
+                    self._spool.tidy()
+                    continue
+                self._spool.wait(LINGER_SECONDS, records=BATCH_RECORDS)
+                batch = self._spool.take(BATCH_RECORDS, self._limit_bytes)
+                if batch is None:
+                    if self._closing.is_set():
+                        return
+                    # What waits is on a disk that cannot be read just now.
+                    self._aborted.wait(IDLE_SECONDS)
+                    self._spool.tidy()
+                elif not self._deliver(join(batch)):
+                    self._spool.put_back()
+                    return
+                else:
+                    self._spool.release()
+        except BaseException as exc:
+            self.error = exc
+            self._failing_since = self._failing_since or time.time()
+            self._last_error = f"the sender has ended: {exc!r}"
+            raise
+
+    def _deliver(self, batch: Records) -> bool:
+        """Send the batch, in smaller pieces where it is too large; False where closing ended the tries."""
+        pieces = deque([batch] if batch.count else [])
+        while pieces:
+            piece = pieces[0]
+            request = self._envelope.request(piece)
+            answer = self._client.send(request, piece.count)
+            if answer.verdict is Verdict.RETRY:
+                if not self._pause(answer):
+                    return False
+                continue
+            pieces.popleft()
+            if answer.verdict is Verdict.ACCEPTED:
+                self._accept(answer, piece.count)
+            elif answer.verdict is Verdict.TOO_LARGE and piece.count > 1:
+                pieces.extendleft(reversed([*piece.halves()]))
+                self._limit_bytes = max(len(request) // 2, LEAST_BATCH_BYTES)
+                self._change_state("too large", f"batches of at most {self._limit_bytes} bytes from now on", answer)
+            else:
+                self._refuse(answer, piece.count, request)
+        return True
+
+    def _accept(self, answer: Answer, records: int) -> None:
+        rejected = min(answer.rejected, records)
+        self._metrics.log_records_exported.inc(records - rejected)
+        if rejected:
+            self._metrics.log_records_failed.labels("rejected").inc(rejected)
+            self._change_state("rejected", f"the receiver took a batch but for {rejected} of {records} records", answer)
+        elif self._state:
+            _log.info("log records are delivered again")
+            self._state = ""
+        self._failures = 0
+        self._failing_since = None
+        self._last_error = ""
+
+    def _refuse(self, answer: Answer, records: int, request: bytes) -> None:
+        """Set the batch aside; go slower the more are refused in a row, so that little of the queue is burnt."""
+        self._metrics.log_records_failed.labels(answer.reason).inc(records)
+        path = self._refused.keep(request)
+        self._fail(f"a batch of {records} records was refused for good", answer, kept=str(path or "not kept"))
+        if self._failures > 1:
+            self._aborted.wait(self._pauses.after(self._failures - 1, None))
+
+    def _pause(self, answer: Answer) -> bool:
+        """Wait for the next try; False where there shall be none."""
+        self._metrics.export_retries.labels(answer.reason).inc()
+        self._fail(f"{self._spool.records} log records wait for delivery, trying again", answer)
+        if self._closing.is_set() and self._spool.durable:
+            # The disk keeps them for the next start: no need to use up the time to stop.
+            return False
+        pause = self._pauses.after(self._failures, answer.retry_after_seconds)
+        return not self._aborted.wait(pause)
+
+    def _fail(self, what: str, answer: Answer, *, kept: str = "") -> None:
+        self._failures += 1
+        self._failing_since = self._failing_since or time.time()
+        self._last_error = f"{answer.reason}: {answer.message}"
+        self._change_state(answer.reason, what + (f" (set aside: {kept})" if kept else ""), answer)
+
+    def _change_state(self, state: str, what: str, answer: Answer) -> None:
+        """Log the first of a kind; metrics have the rest."""
+        if state != self._state:
+            self._state = state
+            _log.warning("%s: the OTLP receiver answered %s %r", what, answer.reason, answer.message)

@@ -1,0 +1,1 @@
+"""Prometheus: counting alerts by rule and priority, and writing what is scraped."""

@@ -1,0 +1,65 @@
+"""The exposition of a registry: prometheus_client's, with the large families written here.
+
+Owns the transfer from metrics to bytes. Ten thousand series cost
+prometheus_client a tenth of a second; series that know their labels' text
+(``Labels``) cost a tenth of that. The bytes are the same, by a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from exporter.sinks.prometheus.series import Labels
+
+_END = b"# EOF\n"
+
+
+def choose_exposition(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """Return what encodes a registry for an ``Accept`` header, and the content type."""
+    encode, content_type = choose_encoder(accept)
+    is_openmetrics = content_type.startswith("application/openmetrics-text")
+    renames = "escaping=dots" in content_type or "escaping=values" in content_type
+
+    def exposition(registry: CollectorRegistry) -> bytes:
+        split = _Split(registry, keeps_all=renames)
+        text = encode(split)
+        large = "".join(_lines(split.large, is_openmetrics=is_openmetrics)).encode()
+        return text.removesuffix(_END) + large + _END if is_openmetrics else text + large
+
+    return exposition, content_type
+
+
+class _Split(Collector):
+    """A registry's metrics without ``_created`` samples and without the large families, which it puts aside."""
+
+    def __init__(self, registry: CollectorRegistry, *, keeps_all: bool) -> None:
+        self.large: list[Metric] = []
+        self._registry = registry
+        self._keeps_all = keeps_all
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what is left to prometheus_client."""
+        for metric in self._registry.collect():
+            if not self._keeps_all and metric.samples and isinstance(metric.samples[0].labels, Labels):
+                self.large.append(metric)
+                continue
+            created = f"{metric.name}_created"
+            if any(sample.name == created for sample in metric.samples):
+                metric.samples = [sample for sample in metric.samples if sample.name != created]
+            yield metric
+
+
+def _lines(metrics: list[Metric], *, is_openmetrics: bool) -> Iterator[str]:
+    for metric in metrics:
+        name, kind = metric.name, metric.type
+        if not is_openmetrics:
+            name += "_total" if kind == "counter" else ""
+            kind = "untyped" if kind == "unknown" else kind
+        yield f"# HELP {name} {metric.documentation}\n# TYPE {name} {kind}\n"
+        for sample in metric.samples:
+            yield f"{sample.name}{sample.labels.text} {floatToGoString(sample.value)}\n"  # type: ignore[attr-defined, no-untyped-call]

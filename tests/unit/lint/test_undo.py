@@ -1,0 +1,51 @@
+"""What a step saves for its undo is there, and stays as the first run found it."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.lint.undo import unsafe_saving
+
+GOOD = (
+    ('[ -s "$f" ] || get > "$f"\n[ -s "$f" ] && change', 'put "$f"'),
+    ("[ -s a.json ] ||\n  get > a.json\n[ ! -s a.json ] || change", "put a.json"),
+    ('if [ ! -s "$f" ]; then\n  get > "$f"\nfi\n[ ! -s "$f" ] || change', 'put "$f"'),
+    ('get > "$f.new" && mv "$f.new" "$f" && kubectl delete thing', 'kubectl create -f "$f"'),
+    ('[[ -s $f ]] || get > "$f"\n[[ -s $f ]] && change', 'put "$f"'),
+    ('user=$(get | jq -e .active) &&\n  printf %s "$user" > a.json && change', "put a.json"),
+    ('get > "$f.new" && jq -e .open "$f.new" && mv -f "$f.new" "$f" && patch', 'put "$f"'),
+    (
+        '[ -e "$d/a.json" ] || { get > "$d/a.new" && mv "$d/a.new" "$d/a.json"; }\n[ ! -e "$d/a.json" ] || x',
+        '< "$d/a.json"',
+    ),
+    ("if [ -u /bin/x ]; then stat > /root/m && chmod u-s /bin/x; fi", "chmod $(cat /root/m) /bin/x"),
+    ('f=a-"$sa"-$(date -u +%H%M%S).json\nget > "$f" && test -s "$f" && delete', 'for f in a-*.json; do put "$f"; done'),
+    ("get > /dev/null && change", "put back"),
+    ("printf x > /etc/x.d/90.conf\nreload", "rm /etc/x.d/90.conf\nreload"),
+    ('find | while read -r f; do echo > "$f"; done', 'while read -r f v; do echo "$v" > "$f"; done < list'),
+    ('find | while read -r a; do echo > "$a"; done', 'while read -r a agent; do echo "$agent" > "$a"; done < list'),
+    ("jq '.a >= .b' and 2> errors && change", "put = errors.txt"),
+)
+
+
+@pytest.mark.parametrize(("run", "undo"), GOOD)
+def test_well_saved_state_is_left_alone(run: str, undo: str) -> None:
+    """Saved once, or anew of a thing that is then deleted; files that the undo removes are no saved state."""
+    assert list(unsafe_saving(run, undo)) == []
+
+
+@pytest.mark.parametrize(
+    ("run", "undo", "expected"),
+    [
+        ('get > "$f" &&\n  change', 'put "$f"', ["a second run overwrites '$f'"]),
+        ("get > a.json && kubectl delete x", "kubectl create -f a.json", ["a second run overwrites 'a.json'"]),
+        ('get > "$f.new" && mv -f "$f.new" "$f" && patch', 'put "$f"', ["a second run overwrites '$f'"]),
+        ("[ -s a.json ] || get > a.json\nchange", "put a.json", ["the step acts although 'a.json'"]),
+        ("get > a.json\nchange", "put a.json", ["a second run overwrites 'a.json'", "the step acts although 'a.json'"]),
+    ],
+)
+def test_state_that_a_second_run_would_spoil_is_found(run: str, undo: str, expected: list[str]) -> None:
+    """Overwritten by what the first run left, or by nothing; or missing while the step goes on."""
+    found = list(unsafe_saving(run, undo))
+    assert len(found) == len(expected)
+    assert all(message.startswith(beginning) for message, beginning in zip(found, expected, strict=True))

@@ -1,0 +1,29 @@
+"""What a piece of bash runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.lint.words import simple_commands
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a b | c 'd e'; f && g", [["a", "b"], ["c", "d e"], ["f"], ["g"]]),
+        ('x=1 y="$(inner arg)" outer "$x"', [["inner", "arg"], ["outer", "$x"]]),
+        ("if [ -n x ]; then a; else b; fi", [["[", "-n", "x", "]"], ["a"], ["b"]]),
+        ("cat <<'END' | run -f -\nnot a command; x\nEND\nlast", [["cat"], ["run", "-f", "-"], ["last"]]),
+        ("a > out 2>&1 < in b", [["a", "b"]]),
+        ("a &>/dev/null # comment; b", [["a"]]),
+        ("diff <(sort a) <(sort b)", [["sort", "a"], ["sort", "b"], ["diff"]]),
+        ("a \\\n  --b", [["a", "--b"]]),
+        ("case $x in (a|b) one ;; *) two ;; esac", [["case", "$x", "in"], ["one"], ["two"]]),
+        ("echo \"a $(b 'c') d\" `e`", [["b", "c"], ["e"], ["echo", "a $(b 'c') d", "`e`"]]),
+        ("(cd /x && a)", [["cd", "/x"], ["a"]]),
+        ("a ${b%%/*} $'x\\ty'", [["a", "${b%%/*}", "x\\ty"]]),
+    ],
+)
+def test_finds_every_simple_command(text: str, expected: list[list[str]]) -> None:
+    """Pipelines, substitutions, loops and here-documents are looked into; nothing else is taken for a command."""
+    assert simple_commands(text) == expected

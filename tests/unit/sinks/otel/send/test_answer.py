@@ -1,0 +1,88 @@
+"""Answers of receivers, by the OTLP specification's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from google.rpc.status_pb2 import Status
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.sinks.otel.send.answer import Verdict, from_http
+from exporter.sinks.otel.send.sender import Pauses
+
+PROTOBUF = {"content-type": "application/x-protobuf"}
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        *((status, Verdict.ACCEPTED) for status in (200, 202, 204)),
+        *((status, Verdict.RETRY) for status in (429, 502, 503, 504)),
+        *((status, Verdict.REFUSED) for status in (301, 400, 401, 403, 404, 500, 501)),
+        (413, Verdict.TOO_LARGE),
+    ],
+)
+def test_http_statuses_mean_what_the_specification_says(status: int, verdict: Verdict) -> None:
+    """2xx is a success; 429, 502, 503 and 504 may be tried again; 413 in smaller pieces; all else never again."""
+    assert from_http(status, {}, b"").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("write", "least", "most"),
+    [
+        (lambda: "7", 7.0, 7.0),
+        (lambda: "1.5", 1.5, 1.5),
+        (lambda: format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True), 20.0, 61.0),
+        (lambda: format_datetime(datetime.now(UTC) - timedelta(seconds=60), usegmt=True), 0.0, 0.0),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(write: Callable[[], str], least: float, most: float) -> None:
+    """Both forms of RFC 9110."""
+    seconds = from_http(503, {"retry-after": write()}, b"").retry_after_seconds
+    assert seconds is not None
+    assert least <= seconds <= most
+
+
+@pytest.mark.parametrize("value", ["", "soon", "nan", "inf", "1e999", "-5", "Tue, 99 Foo"])
+def test_a_retry_after_that_says_nothing_is_ignored(value: str) -> None:
+    """Nonsense neither raises nor makes us wait."""
+    assert not from_http(503, {"retry-after": value}, b"").retry_after_seconds
+
+
+def test_partial_success_is_read_in_both_encodings() -> None:
+    """Protobuf and JSON bodies of a 200."""
+    json_body = b'{"partialSuccess": {"rejectedLogRecords": "3", "errorMessage": "x"}, "future": 1}'
+    assert from_http(200, {"content-type": "application/json"}, json_body).rejected == 3
+    assert from_http(200, PROTOBUF, b"\x0a\x02\x08\x03").rejected == 3
+
+
+def test_a_failures_text_is_read_in_both_forms() -> None:
+    """google.rpc.Status in protobuf, or plain text."""
+    assert from_http(400, PROTOBUF, Status(message="bad record").SerializeToString()).message == "bad record"
+    assert from_http(400, {"content-type": "text/plain"}, b" bad record \n").message == "bad record"
+
+
+@given(
+    status=st.integers(100, 999),
+    kind=st.sampled_from(["application/json", "application/x-protobuf", "text/plain", ""]),
+    retry_after=st.text(max_size=20),
+    body=st.binary(max_size=2_000),
+)
+def test_no_answer_raises_or_makes_a_new_label(status: int, kind: str, retry_after: str, body: bytes) -> None:
+    """A hostile receiver gets a verdict, a reason out of a closed set, and a short message."""
+    answer = from_http(status, {"content-type": kind, "retry-after": retry_after}, body)
+    assert answer.rejected >= 0
+    assert len(answer.message) <= 300
+    assert len(answer.reason) <= 8
+
+
+@given(failures=st.integers(1, 10_000), asked=st.none() | st.floats(0, 1e9))
+def test_pauses_grow_to_a_ceiling_and_obey_the_receiver(failures: int, asked: float | None) -> None:
+    """Never zero, never above the ceiling by ourselves, never less than asked up to ten minutes."""
+    pause = Pauses().after(failures, asked)
+    assert 0.4 <= pause <= max(12.0, min(asked or 0.0, 600.0))
+    assert pause >= min(asked or 0.0, 600.0)
