@@ -11,22 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from exporter.prose import Prose, Span, to_plain
 
-class Span(NamedTuple):
-    """A piece of prose."""
-
-    kind: str
-    """``text``: the author's words; ``code``: the author's literal; ``value``: taken from the alert, hostile."""
-    text: str
-    """Not escaped for anything."""
-
-
-Prose = tuple[Span, ...]
-
-
-def to_plain(prose: Prose) -> str:
-    """Return prose as one plain line, code and values as they are: not escaped for any target."""
-    return "".join([span.text for span in prose])
+__all__ = [
+    "Advice", "Change", "Command", "Explanation", "Prose", "Reference", "Span", "Technique", "to_plain",
+]  # fmt: skip
 
 
 class Command(NamedTuple):

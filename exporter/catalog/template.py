@@ -26,134 +26,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from exporter import escaping
-from exporter.catalog.advice import Prose, Span
 from exporter.catalog.shell_places import PLACE, PROGRAM, TEXT, check_places
 from exporter.errors import CatalogError
+from exporter.prose import Absent, Lookup, Place, ProseTemplate, nothing, split_places
+
+__all__ = ["Absent", "CommandTemplate", "ContentTemplate", "LanguageWord", "Lookup", "Place", "ProseTemplate"]
 
 _CONTENT_LIMIT_CHARACTERS = 4096
-Lookup = Callable[[str], str | None]
-"""From a field's name to its value, None where it is absent."""
-
-_FIELD = r"[a-z][A-Za-z0-9_.]*(?:\[[^\[\]{}|]*\])?"
-_PLACE = re.compile(r"%\{(" + _FIELD + r"(?:\|" + _FIELD + r")*)\}")
-_BROKEN_PLACE = re.compile(r"%\{[^}]*\}?")
 _LANGUAGE = re.compile(r"%\[([a-z]+):((?:%\{[^}]*\}|\[(?:%\{[^}]*\}|[^\[\]])*\]|[^\[\]])*)\]")
-
-
-def _nothing(_: str) -> None:
-    return None
-
-
-class Absent(Exception):  # noqa: N818 - not an error: the template does not fit this alert
-    """A field that the template needs is absent from this alert."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A place for a value: the first of these fields that is present."""
-
-    fields: tuple[str, ...]
-    alone: bool = False
-    """In a command: starts a word, so that a value with a leading dash could be taken for an option."""
-
-    def find(self, lookup: Lookup) -> str | None:
-        """Return the value, None where it is absent."""
-        for field in self.fields:
-            value = lookup(field)
-            if value is not None:
-                return value
-        return None
-
-    def value(self, lookup: Lookup) -> str:
-        """Return the value. Raises Absent."""
-        value = self.find(lookup)
-        if value is None:
-            raise Absent(self.fields[0])
-        return value
-
-
-def _split(text: str) -> list[str | Place]:
-    parts: list[str | Place] = []
-    end = 0
-    for match in _PLACE.finditer(text):
-        parts += [text[end : match.start()], Place(tuple(match[1].split("|")))]
-        end = match.end()
-    parts.append(text[end:])
-    for part in parts:
-        if isinstance(part, str) and (broken := _BROKEN_PLACE.search(part)):
-            raise CatalogError(f"{broken[0]!r} is no placeholder; expected %{{field}} or %{{field|other.field}}")
-    return [part for part in parts if part != ""]
 
 
 def _fields(parts: list[str | Place]) -> frozenset[str]:
     return frozenset(field for part in parts if isinstance(part, Place) for field in part.fields)
-
-
-class ProseTemplate:
-    """Prose with values; renders to spans, whose escaping is the renderer's."""
-
-    def __init__(self, text: str) -> None:
-        self.text = " ".join(text.split())
-        self._pieces = tuple((optional, tuple(_prose_parts(piece))) for optional, piece in _optional(self.text))
-        self.fields = frozenset(
-            field for _, parts in self._pieces for part in parts if isinstance(part, Place) for field in part.fields
-        )
-        self._constant: Prose | None = None
-        self._constant = None if self.fields else self.render(_nothing)
-
-    @property
-    def length(self) -> int:
-        """Characters of the author's own words, placeholders left out."""
-        return sum(len(part.text) for _, parts in self._pieces for part in parts if isinstance(part, Span))
-
-    def render(self, lookup: Lookup) -> Prose:
-        """Return the spans; absent fields outside ``[[…]]`` read ``(no FIELD)``."""
-        if self._constant is not None:
-            return self._constant
-        spans: list[Span] = []
-        for optional, parts in self._pieces:
-            piece = []
-            for part in parts:
-                if isinstance(part, Span):
-                    piece.append(part)
-                elif (value := part.find(lookup)) is not None:
-                    piece.append(Span("value", value))
-                elif optional:
-                    break
-                else:
-                    piece.append(Span("text", f"(no {part.fields[0]})"))
-            else:
-                spans += piece
-        return tuple(spans)
-
-
-def _optional(text: str) -> list[tuple[bool, str]]:
-    pieces: list[tuple[bool, str]] = []
-    for index, piece in enumerate(re.split(r"(\[\[|\]\])", text)):
-        if piece in {"[[", "]]"}:
-            if (piece == "[[") != (index % 4 == 1):
-                raise CatalogError("[[ and ]] do not pair; expected [[text with %{field}]], not nested")
-        elif piece:
-            pieces.append((index % 4 == 2, piece))
-    if text.count("[[") != text.count("]]"):
-        raise CatalogError("[[ without ]]; expected [[text with %{field}]]")
-    return pieces
-
-
-def _prose_parts(text: str) -> list[Span | Place]:
-    parts: list[Span | Place] = []
-    for part in _split(text):
-        if isinstance(part, Place):
-            parts.append(part)
-            continue
-        for index, piece in enumerate(part.split("`")):
-            if piece:
-                parts.append(Span("code" if index % 2 else "text", piece))
-        if part.count("`") % 2:
-            raise CatalogError(
-                f"a backtick without its pair near {part.strip()[:40]!r}; placeholders need no backticks"
-            )
-    return parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +69,7 @@ class CommandTemplate:
         self.fields = frozenset().union(
             *(_fields(list(part.parts) if isinstance(part, LanguageWord) else [part]) for part in places)
         )
-        self._constant = None if self.fields else self._render(_nothing)
+        self._constant = None if self.fields else self._render(nothing)
 
     def render(self, lookup: Lookup) -> str:
         """Return the command. Raises Absent, and Unembeddable where a value would change its meaning."""
@@ -210,17 +94,17 @@ def _command_parts(text: str) -> list[str | Place | LanguageWord]:
     for match in _LANGUAGE.finditer(text):
         if match[1] not in escaping.LANGUAGES and match[1] != "text":
             raise CatalogError(f"%[{match[1]}:…] is no language; expected text or {', '.join(escaping.LANGUAGES)}")
-        parts += _split(text[end : match.start()])
+        parts += split_places(text[end : match.start()])
         parts.append(_language_word(match[1], match[2]))
         end = match.end()
-    parts += _split(text[end:])
+    parts += split_places(text[end:])
     if any(isinstance(part, str) and re.search(r"%\[[a-z]+:", part) for part in parts):
         raise CatalogError("%[…: is not closed; expected %[LANGUAGE:text], brackets inside it in pairs")
     return parts
 
 
 def _language_word(language: str, text: str) -> LanguageWord:
-    parts = _split(text)
+    parts = split_places(text)
     if not parts:
         raise CatalogError(f"%[{language}:] is empty")
     if language == "sh":
@@ -268,7 +152,7 @@ class ContentTemplate:
 
     def __init__(self, text: str, file_format: str) -> None:
         self.text = text.rstrip("\n")
-        self._parts = tuple(_split(self.text))
+        self._parts = tuple(split_places(self.text))
         self._escape: Callable[[str], str] = escaping.FORMATS.get(file_format, escaping.plain_word)
         self.fields = _fields(list(self._parts))
         if file_format in _QUOTING:

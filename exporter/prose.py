@@ -1,0 +1,154 @@
+"""Prose: an author's sentence with places for an alert's values.
+
+Owns spans, which keep the author's words apart from an alert's values until a
+renderer escapes both, and the sentences that make them (their notation is in
+``catalog/template.py``). Refuses commands and file contents.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from exporter.errors import CatalogError
+
+
+class Span(NamedTuple):
+    """A piece of prose."""
+
+    kind: str
+    """``text``: the author's words; ``code``: the author's literal; ``value``: taken from the alert, hostile."""
+    text: str
+    """Not escaped for anything."""
+
+
+Prose = tuple[Span, ...]
+
+
+def to_plain(prose: Prose) -> str:
+    """Return prose as one plain line, code and values as they are: not escaped for any target."""
+    return "".join([span.text for span in prose])
+
+
+Lookup = Callable[[str], str | None]
+"""From a field's name to its value, None where it is absent."""
+
+_FIELD = r"[a-z][A-Za-z0-9_.]*(?:\[[^\[\]{}|]*\])?"
+_PLACE = re.compile(r"%\{(" + _FIELD + r"(?:\|" + _FIELD + r")*)\}")
+_BROKEN_PLACE = re.compile(r"%\{[^}]*\}?")
+
+
+def nothing(_: str) -> None:
+    """Look up a field of no alert."""
+    return
+
+
+class Absent(Exception):  # noqa: N818 - not an error: the template does not fit this alert
+    """A field that the template needs is absent from this alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place for a value: the first of these fields that is present."""
+
+    fields: tuple[str, ...]
+    alone: bool = False
+    """In a command: starts a word, so that a value with a leading dash could be taken for an option."""
+
+    def find(self, lookup: Lookup) -> str | None:
+        """Return the value, None where it is absent."""
+        for field in self.fields:
+            value = lookup(field)
+            if value is not None:
+                return value
+        return None
+
+    def value(self, lookup: Lookup) -> str:
+        """Return the value. Raises Absent."""
+        value = self.find(lookup)
+        if value is None:
+            raise Absent(self.fields[0])
+        return value
+
+
+def split_places(text: str) -> list[str | Place]:
+    """Return the author's words and the places among them, in order. Raises CatalogError for a broken place."""
+    parts: list[str | Place] = []
+    end = 0
+    for match in _PLACE.finditer(text):
+        parts += [text[end : match.start()], Place(tuple(match[1].split("|")))]
+        end = match.end()
+    parts.append(text[end:])
+    for part in parts:
+        if isinstance(part, str) and (broken := _BROKEN_PLACE.search(part)):
+            raise CatalogError(f"{broken[0]!r} is no placeholder; expected %{{field}} or %{{field|other.field}}")
+    return [part for part in parts if part != ""]
+
+
+class ProseTemplate:
+    """Prose with values; renders to spans, whose escaping is the renderer's."""
+
+    def __init__(self, text: str) -> None:
+        self.text = " ".join(text.split())
+        self._pieces = tuple((optional, tuple(_prose_parts(piece))) for optional, piece in _optional(self.text))
+        self.fields = frozenset(
+            field for _, parts in self._pieces for part in parts if isinstance(part, Place) for field in part.fields
+        )
+        self._constant: Prose | None = None
+        self._constant = None if self.fields else self.render(nothing)
+
+    @property
+    def length(self) -> int:
+        """Characters of the author's own words, placeholders left out."""
+        return sum(len(part.text) for _, parts in self._pieces for part in parts if isinstance(part, Span))
+
+    def render(self, lookup: Lookup) -> Prose:
+        """Return the spans; absent fields outside ``[[…]]`` read ``(no FIELD)``."""
+        if self._constant is not None:
+            return self._constant
+        spans: list[Span] = []
+        for optional, parts in self._pieces:
+            piece = []
+            for part in parts:
+                if isinstance(part, Span):
+                    piece.append(part)
+                elif (value := part.find(lookup)) is not None:
+                    piece.append(Span("value", value))
+                elif optional:
+                    break
+                else:
+                    piece.append(Span("text", f"(no {part.fields[0]})"))
+            else:
+                spans += piece
+        return tuple(spans)
+
+
+def _optional(text: str) -> list[tuple[bool, str]]:
+    pieces: list[tuple[bool, str]] = []
+    for index, piece in enumerate(re.split(r"(\[\[|\]\])", text)):
+        if piece in {"[[", "]]"}:
+            if (piece == "[[") != (index % 4 == 1):
+                raise CatalogError("[[ and ]] do not pair; expected [[text with %{field}]], not nested")
+        elif piece:
+            pieces.append((index % 4 == 2, piece))
+    if text.count("[[") != text.count("]]"):
+        raise CatalogError("[[ without ]]; expected [[text with %{field}]]")
+    return pieces
+
+
+def _prose_parts(text: str) -> list[Span | Place]:
+    parts: list[Span | Place] = []
+    for part in split_places(text):
+        if isinstance(part, Place):
+            parts.append(part)
+            continue
+        for index, piece in enumerate(part.split("`")):
+            if piece:
+                parts.append(Span("code" if index % 2 else "text", piece))
+        if part.count("`") % 2:
+            raise CatalogError(
+                f"a backtick without its pair near {part.strip()[:40]!r}; placeholders need no backticks"
+            )
+    return parts
