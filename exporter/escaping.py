@@ -261,6 +261,21 @@ def falco_string(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+_FALCO_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
+
+
+def falco_literal(value: str) -> str:
+    """Return the value as a quoted text of a Falco condition, quotes included; not yet fit for YAML.
+
+    Only escapes that every Falco knows (libs, ``filter/escaping.cpp``).
+    Raises ``Unembeddable`` for what Falco has no notation for: NUL, and a
+    backslash at the end, which it takes for the quote's escape.
+    """
+    if "\0" in value or value.endswith("\\"):
+        raise Unembeddable("a Falco condition has no notation for NUL or a backslash at the end")
+    return '"' + "".join([_FALCO_ESCAPES.get(character, character) for character in value]) + '"'
+
+
 def plain_word(value: str) -> str:
     """Return the value unchanged for formats without quoting (audit rules, nftables, sudoers, INI, units).
 

@@ -1,0 +1,110 @@
+"""Falco's patterns: ``glob`` and ``iglob`` (fnmatch(3)), ``regex`` (RE2), ``pmatch`` (path prefixes).
+
+Owns their translation into functions. No pattern makes matching take more
+than a time in proportion to the value's length and the pattern's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from exporter.falco.tokens import ConditionError
+
+_CLASS = re.compile(r"\[:(\w+):\]")
+_CLASSES = {
+    "alnum": "a-zA-Z0-9", "alpha": "a-zA-Z", "blank": " \\t", "cntrl": "\\x00-\\x1f\\x7f", "digit": "0-9",
+    "graph": "!-~", "lower": "a-z", "print": " -~", "punct": "!-/:-@\\[-`{-~", "space": "\\s", "upper": "A-Z",
+    "xdigit": "0-9A-Fa-f",
+}  # fmt: skip
+
+
+def glob(pattern: str, *, ignore_case: bool = False) -> Callable[[str], bool]:
+    """Return whether a whole value matches fnmatch(3)'s pattern: ``*``, ``?``, ``[…]`` and backslashes."""
+    pieces: list[str] = []
+    stars = [0]
+    at = 0
+    while at < len(pattern):
+        character = pattern[at]
+        at += 1
+        if character == "*":
+            stars.append(len(pieces))
+        elif character == "?":
+            pieces.append(".")
+        elif character == "[" and (end := _closing(pattern, at)):
+            pieces.append(_bracket(pattern[at:end]))
+            at = end + 1
+        elif character == "\\" and at < len(pattern):
+            pieces.append(re.escape(pattern[at]))
+            at += 1
+        else:
+            pieces.append(re.escape(character))
+    fixed = ["".join(pieces[start:end]) for start, end in zip(stars, [*stars[1:], len(pieces)], strict=True)]
+    # What stands between two stars is taken at its first place for good: no value makes this slow.
+    expression = fixed[0] + "".join(f"(?>.*?{part})" for part in fixed[1:-1] if part)
+    if len(fixed) > 1:
+        expression += f".*{fixed[-1]}"
+    flags = re.DOTALL | (re.IGNORECASE | re.ASCII if ignore_case else re.NOFLAG)
+    compiled = _compiled(expression, flags, pattern)
+    return lambda value: compiled.fullmatch(value) is not None
+
+
+def _closing(pattern: str, at: int) -> int:
+    """Return where the bracket that opened just before ``at`` closes, 0 where it does not."""
+    start = at + (pattern[at : at + 1] in {"!", "^"})
+    end = start + (pattern[start : start + 1] == "]")
+    while end < len(pattern) and pattern[end] != "]":
+        named = _CLASS.match(pattern, end)
+        end = named.end() if named else end + 1 + (pattern[end] == "\\")
+    return end if end < len(pattern) else 0
+
+
+def _bracket(body: str) -> str:
+    negated = body[:1] in {"!", "^"}
+    body = body[1:] if negated else body
+    parts: list[str] = []
+    at = 0
+    while at < len(body):
+        named = _CLASS.match(body, at)
+        if named:
+            parts.append(_CLASSES.get(named[1], ""))
+            at = named.end()
+        elif body[at] == "-" and 0 < at < len(body) - 1:
+            parts.append("-")
+            at += 1
+        else:
+            at += body[at] == "\\"
+            parts.append(re.escape(body[at : at + 1]))
+            at += 1
+    return f"[{'^' if negated else ''}{''.join(parts)}]"
+
+
+def regex(pattern: str) -> Callable[[str], bool]:
+    """Return whether a whole value matches the regular expression (RE2's syntax, as far as Python reads the same)."""
+    compiled = _compiled(pattern, re.NOFLAG, pattern)
+    return lambda value: compiled.fullmatch(value) is not None
+
+
+def _compiled(expression: str, flags: re.RegexFlag, pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(expression, flags)
+    except (re.error, RecursionError, OverflowError) as exc:
+        raise ConditionError(f"{pattern!r} cannot be read as a pattern: {exc}") from exc
+
+
+def path_prefix(paths: Sequence[str]) -> Callable[[str], bool]:
+    """Return whether a path lies at or below one of these; each of their components may be a glob pattern."""
+    prefixes = [[glob(component) for component in _components(path)] for path in paths]
+
+    def matches(value: str) -> bool:
+        components = _components(value)
+        return any(
+            len(prefix) <= len(components) and all(map(lambda fits, part: fits(part), prefix, components))
+            for prefix in prefixes
+        )
+
+    return matches
+
+
+def _components(path: str) -> list[str]:
+    return [component for component in path.split("/") if component]
