@@ -1,71 +1,85 @@
-"""The report: one alert with what it may mean and what to do about it.
+"""The report: one alert, and what is to be said of it.
 
-Owns the report's shape. Everything in it is plain data: prose as spans whose
-values still wait for their escaping, commands and file contents already
-rendered with values quoted for shell or format. Refuses to know any output
-format (see ``render/``).
+Owns the report's title and facts. Everything in it is plain data: prose as
+spans whose values still wait for their escaping, commands and file contents
+already rendered with values quoted for shell or format. Refuses to know any
+output format (see ``render/``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from exporter.alert import Alert
-from exporter.catalog.advice import Advice, Change, Command, Explanation, Prose, Reference, Span, Technique, to_plain
+from exporter.catalog.advice import (
+    Advice,
+    Change,
+    Command,
+    Judgement,
+    Matched,
+    Prose,
+    Reference,
+    Span,
+    Technique,
+    to_plain,
+)
 from exporter.catalog.model import Entry
 from exporter.catalog.template import Lookup
-
-Renderer = Callable[[Lookup], Advice]
+from exporter.catalog.uid import UID_SENTINEL, with_uid
 
 __all__ = [
+    "Advice",
     "Change",
     "Command",
-    "Explanation",
+    "Judgement",
+    "Matched",
     "Prose",
     "Reference",
     "Report",
     "RuleContext",
     "Span",
     "Technique",
+    "make_advice",
     "make_report",
     "to_plain",
 ]
 
+Renderer = Callable[[Lookup, str, tuple[Technique, ...]], Advice]
+
+_VERDICTS: Mapping[str, str] = {
+    "attack": "LIKELY ATTACK, escalate now",
+    "benign": "LIKELY BENIGN, confirm, then close",
+    "test": "LOOKS LIKE A TEST, confirm, then close",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything a reader needs of one alert."""
+    """Everything a reader needs of one alert. The advice names this alert's uid, whoever's it was when it was made."""
 
     alert: Alert
-    composed: bool
-    """True where no entry was written for this rule: the advice is general and says so."""
-    maturity: str
-    """Upstream's word for the rule: stable, incubating, sandbox, deprecated; empty when it has none."""
-    ruleset: str
-    """The upstream rules file; empty when the rule is of none."""
-    techniques: tuple[Technique, ...]
-    summary: Prose
-    impact: Prose
-    innocent: tuple[Explanation, ...]
-    changes: tuple[Change, ...]
-    tuning: tuple[Change, ...]
-    commands: tuple[Command, ...]
-    recommendations: tuple[Prose, ...]
-    references: tuple[Reference, ...]
-    kept: bool = field(default=False, compare=False)
-    """Whether the reporter gives this very report again, for other alerts too."""
+    advice: Advice
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "advice", with_uid(self.advice, self.alert.uid))
+
+    @property
+    def verdict_words(self) -> str:
+        """The verdict and what to do about it, e.g. ``LIKELY ATTACK, escalate now``."""
+        return _VERDICTS.get(self.advice.judgement.verdict) or f"UNDECIDED, {self.advice.ask}"
+
+    @property
+    def title(self) -> Prose:
+        """The verdict, what to do, what happened and where."""
+        return (Span("text", f"{self.verdict_words}: "), *self.advice.what)
 
     @property
     def details(self) -> tuple[tuple[str, str], ...]:
         """The alert's own facts: label and value, in order of reading."""
         return _details(self.alert)
-
-    def for_alert(self, alert: Alert) -> Report:
-        """Return the same advice for another alert, one that would have been given just that."""
-        return replace(self, alert=alert, kept=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,30 +141,22 @@ def _details(alert: Alert) -> tuple[tuple[str, str], ...]:
     return (*[(_LABELS[rank], value) for rank, value in named], *others)
 
 
-def make_report(
-    alert: Alert, entry: Entry, context: RuleContext, *, render: Renderer | None = None, kept: bool = False
-) -> Report:
-    """Return the report of one alert: the entry's advice with the alert's values in place.
+def make_report(alert: Alert, entry: Entry, context: RuleContext) -> Report:
+    """Return the report of one alert: the entry's advice with the alert's values in place."""
+    return Report(alert, make_advice(alert, entry, context))
+
+
+def make_advice(alert: Alert, entry: Entry, context: RuleContext, *, render: Renderer | None = None) -> Advice:
+    """Return the entry's advice with the alert's values in place, its uid excepted.
 
     ``render`` stands in for the entry's own where it is quicker (``catalog.remembered``).
     """
-    advice = (render or entry.render)(_Values(alert).__getitem__)
-    return Report(
-        alert=alert,
-        composed=entry.composed,
-        maturity=context.maturity,
-        ruleset=entry.ruleset,
-        techniques=context.techniques,
-        summary=advice.summary,
-        impact=advice.impact,
-        innocent=advice.innocent,
-        changes=advice.changes,
-        tuning=advice.tuning,
-        commands=advice.commands,
-        recommendations=advice.recommendations,
-        references=entry.references,
-        kept=kept,
-    )
+    return (render or entry.render)(lookup_of(alert), context.maturity, context.techniques)
+
+
+def lookup_of(alert: Alert) -> Lookup:
+    """Return what gives a field of the alert, or ``alert.…`` for what every alert has; None where it is absent."""
+    return _Values(alert).__getitem__
 
 
 class _Values(dict[str, str | None]):
@@ -198,7 +204,7 @@ _ALERT_FIELDS: Mapping[str, Callable[[Alert], str]] = {
     "alert.rule": lambda alert: alert.rule,
     "alert.priority": lambda alert: alert.priority.label,
     "alert.source": lambda alert: alert.source,
-    "alert.uid": lambda alert: alert.uid,
+    "alert.uid": lambda alert: UID_SENTINEL,
 }
 ALERT_FIELDS = frozenset(_ALERT_FIELDS)
 """Placeholders that every alert can fill."""

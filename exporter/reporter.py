@@ -9,17 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from exporter.alert import Alert
+from exporter.catalog.advice import Advice
 from exporter.catalog.attack import techniques_of
 from exporter.catalog.catalog import Catalog
 from exporter.catalog.model import Entry
 from exporter.catalog.remembered import KEY_LIMIT_CHARACTERS, RememberedEntry
-from exporter.report import Report, RuleContext, make_report
+from exporter.report import Report, RuleContext, make_advice
 
 PLANS_KEPT = 128
-REPORTS_KEPT = 8
-"""Reports kept a rule. They are some 20 KB each, and every value in them may be an attacker's."""
+ADVICE_KEPT = 8
+"""Advice kept per rule. It is some 20 KB each, and every value in it may be an attacker's."""
 _HEADER = frozenset({"alert.rule", "alert.priority", "alert.source", "alert.hostname", "evt.hostname"})
-_ALONE = frozenset({"alert.uid", "evt.time"})
+_ALONE = frozenset({"evt.time"})
+_NOT_OF_KEY = frozenset({"alert.uid"})
+"""Put in at the last moment (``catalog.uid``)."""
 
 Key = tuple[str | int | None, ...]
 
@@ -39,7 +42,7 @@ class _Plan:
     """Whether it also depends on the alert's time, to the second."""
     of_alert: bool
     """Whether it depends on more, so that no two alerts share it."""
-    kept: dict[Key, Report] = field(default_factory=dict)
+    kept: dict[Key, Advice] = field(default_factory=dict)
 
     def key(self, alert: Alert) -> Key | None:
         """What two alerts have in common that get the same advice; None for advice that is not kept."""
@@ -52,9 +55,9 @@ class _Plan:
             values.append(alert.time_ns // 1_000_000_000)
         return tuple(values)
 
-    def report(self, alert: Alert, *, kept: bool = False) -> Report:
-        """Make the alert's report."""
-        return make_report(alert, self.entry, self.context, render=self.remembered.render, kept=kept)
+    def advice(self, alert: Alert) -> Advice:
+        """Make the alert's advice."""
+        return make_advice(alert, self.entry, self.context, render=self.remembered.render)
 
 
 class Reporter:
@@ -67,24 +70,25 @@ class Reporter:
 
     def report_for(self, alert: Alert) -> Report:
         """Return the alert's report: its rule's own advice, or general advice composed from its facts."""
-        report = self.advice_for(alert)
-        return report if report.alert is alert and not report.kept else report.for_alert(alert)
+        return Report(alert, self.advice_for(alert))
 
-    def advice_for(self, alert: Alert) -> Report:
-        """Return a report with the alert's advice; where it is ``kept``, it is another alert's that has the same."""
+    def advice_for(self, alert: Alert) -> Advice:
+        """Return the alert's advice, the very same object for alerts that get the same.
+
+        It holds ``UID_SENTINEL`` where ``names_uid``; ``Report`` puts the uid in.
+        """
         plan = self._plan_for(alert)
         key = plan.key(alert)
         if key is None:
-            return plan.report(alert)
-        report = plan.kept.get(key)
-        if report is None:
-            if sum([len(value) for value in key if isinstance(value, str)]) > KEY_LIMIT_CHARACTERS:
-                return plan.report(alert)
-            report = plan.report(alert, kept=True)
-            if len(plan.kept) >= REPORTS_KEPT:
-                plan.kept = {}
-            plan.kept[key] = report
-        return report
+            return plan.advice(alert)
+        advice = plan.kept.get(key)
+        if advice is None:
+            advice = plan.advice(alert)
+            if sum([len(value) for value in key if isinstance(value, str)]) <= KEY_LIMIT_CHARACTERS:
+                if len(plan.kept) >= ADVICE_KEPT:
+                    plan.kept = {}
+                plan.kept[key] = advice
+        return advice
 
     def _plan_for(self, alert: Alert) -> _Plan:
         names = (alert.rule, alert.source)
@@ -110,7 +114,7 @@ class Reporter:
     def _make_plan(self, entry: Entry) -> _Plan:
         facts = None if entry.composed else self.catalog.facts(entry.rule)
         context = RuleContext(facts.maturity if facts else "", techniques_of(entry.techniques))
-        used = entry.fields_used()
+        used = entry.fields_used() - _NOT_OF_KEY
         of_header = used & _HEADER
         of_second = {name for name in used if name.startswith("alert.")} - _HEADER - _ALONE
         of_alert = used & _ALONE

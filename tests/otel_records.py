@@ -9,7 +9,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from exporter.alert import Alert, Priority
-from exporter.report import Change, Command, Explanation, Reference, Report, Span, Technique
+from exporter.report import Advice, Change, Command, Judgement, Matched, Reference, Span, Technique
 
 ALERT = Alert(
     time_ns=1_728_152_979_273_467_556,
@@ -45,32 +45,43 @@ def text(*words: str) -> tuple[Span, ...]:
     return tuple(Span("value" if index % 2 else "text", word) for index, word in enumerate(words))
 
 
-def report_for(alert: Alert) -> Report:
-    """A report with something in every part, with the alert's file name as a value."""
+def advice_for(alert: Alert) -> Advice:
+    """Advice with something in every part, with the alert's file name as a value."""
     file = alert.get("fd.name") or "a file"
-    return Report(
-        alert=alert,
+    change = Change(text("Send logs away"), "rsyslog", "/etc/rsyslog.d/90.conf", "text", "a\nb\n", "c -N1", "", ())
+    tuning = Change(text("Allow it"), "falco", "/etc/falco/rules.d/x.yaml", "yaml", "- macro: x\n", "", "", ())
+    return Advice(
         composed=False,
         maturity="stable",
         ruleset="falco_rules.yaml",
         techniques=(Technique("T1070.002", "Clear Linux or Mac System Logs", "TA0005", "Defense Evasion"),),
+        judgement=Judgement("attack", "succeeded", (Matched("attack", "strong", False, text("not rotated: ", file)),)),
+        what=text("log emptied"),
+        ask="ask who did it",
         summary=text("The file ", file, " was emptied."),
-        impact=text("Emptied logs hide what came before."),
-        innocent=(Explanation(text("It is a test."), fits=True), Explanation(text("logrotate"), fits=False)),
-        changes=(
-            Change(text("Send logs away"), "rsyslog", "/etc/rsyslog.d/90.conf", "text", "a\nb\n", "c -N1", "", ()),
-        ),
-        tuning=(Change(text("Allow it"), "falco", "/etc/falco/rules.d/x.yaml", "yaml", "- macro: x\n", "", "", ()),),
+        benign=(text("It is a test."), text("logrotate")),
+        unknown=(text("who did it"),),
+        close_if=text("the owner confirms it."),
+        escalate_if=text("nobody does."),
         commands=(
-            Command(text("Look at it"), "investigate", "host", "stat -- /var/log/syslog", text("size 0"), (), ""),
-            Command(text("Stop it"), "contain", "container", "docker pause 3ad", (), text("the service"), "docker x"),
+            _command("Look at it", "look", "host", "stat -- /var/log/syslog")._replace(shows=text("size 0")),
+            _command("Stop it", "contain", "node", "docker pause 3ad")._replace(
+                breaks=text("the service"), undo="docker x"
+            ),
         ),
+        impact=text("Emptied logs hide what came before."),
+        changes=(change,),
         recommendations=(text("Consider chattr +a."),),
+        tuning=(tuning,),
         references=(
             Reference("ATT&CK", "https://attack.mitre.org/techniques/T1070/002/"),
             Reference("The rule", "https://falco.org/docs/reference/rules/default-rules/"),
         ),
     )
+
+
+def _command(title: str, phase: str, where: str, run: str) -> Command:
+    return Command(text(title), phase, where, "sh", run, (), (), (), "", (), "")
 
 
 def to_value(value: AnyValue) -> Any:

@@ -11,9 +11,10 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from exporter.alert import Alert, Priority
+from exporter.catalog.advice import UNDECIDED
 from exporter.config.model import Metrics, Web
 from exporter.escaping import Unembeddable, shell_word
-from exporter.report import Command, Report, Span
+from exporter.report import Advice, Command, Report, Span
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.prometheus.sink import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
@@ -47,31 +48,31 @@ def make_report(alert: Alert) -> Report:
     file = alert.get("fd.name") or ""
     commands: tuple[Command, ...] = ()
     with contextlib.suppress(Unembeddable):  # no command line can hold the value: no command
-        commands = (
-            Command(
-                title=(Span("text", "Look at "), Span("value", file)),
-                phase="investigate",
-                where="host",
-                run=f"ls -l -- {shell_word(file)}",
-                look=(Span("text", "the owner"),),
-                breaks=(),
-                undo="",
-            ),
-        )
+        run = f"ls -l -- {shell_word(file)}"
+        title = (Span("text", "Look at "), Span("value", file))
+        commands = (Command(title, "look", "host", "sh", run, (Span("text", "the owner"),), (), (), "", (), ""),)
     return Report(
-        alert=alert,
-        composed=False,
-        maturity="stable",
-        ruleset="falco_rules.yaml",
-        techniques=(),
-        summary=(Span("text", "A file was emptied: "), Span("value", file)),
-        impact=(Span("text", "Traces may be gone."),),
-        innocent=(),
-        changes=(),
-        tuning=(),
-        commands=commands,
-        recommendations=(),
-        references=(),
+        alert,
+        Advice(
+            composed=False,
+            maturity="stable",
+            ruleset="falco_rules.yaml",
+            techniques=(),
+            judgement=UNDECIDED,
+            what=(Span("text", "emptied "), Span("value", file)),
+            ask="ask who did it",
+            summary=(Span("text", "A file was emptied: "), Span("value", file)),
+            benign=(),
+            unknown=(),
+            close_if=(Span("text", "its owner confirms it."),),
+            escalate_if=(Span("text", "nobody does."),),
+            commands=commands,
+            impact=(Span("text", "Traces may be gone."),),
+            changes=(),
+            recommendations=(),
+            tuning=(),
+            references=(),
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Advice as a reader gets it: prose, commands, changes, with one alert's values in place.
+"""Advice as a reader gets it: verdict, prose, steps and changes, with one alert's values in place.
 
 Owns the pieces that a report is made of. Prose is spans whose values still
 wait for a renderer's escaping; commands and file contents have their values
@@ -19,22 +19,36 @@ __all__ = [
 
 
 class Command(NamedTuple):
-    """One command line to run."""
+    """One step: a block to paste into a shell, and how to read its answer."""
 
     title: Prose
-    """What it does, an imperative."""
+    """What it does: an imperative or a question."""
     phase: str
-    """``investigate`` (reads only) or ``contain`` (changes state)."""
+    """One of ``PHASES``."""
     where: str
-    """``host``, ``container``, ``cluster`` or ``cloud``."""
+    """One of ``WHERE``."""
+    shell: str
+    """``sh`` (POSIX) or ``bash``."""
     run: str
-    """The command, values quoted; may be of several lines."""
-    look: Prose
+    """The block, values quoted; may be of several lines."""
+    shows: Prose
     """What to look for in its answer; empty where nothing is."""
+    empty: Prose
+    """What an empty answer or an error means; empty where it cannot be empty."""
     breaks: Prose
-    """What it breaks; empty for a command that only reads."""
+    """What it breaks; empty for a step that only reads."""
     undo: str
-    """The command that undoes it; empty where there is none."""
+    """The block that undoes it; empty where there is none."""
+    rights: Prose
+    """What the credentials must allow; empty on a host, where it is root."""
+    unproven: str
+    """Why nobody could run it; empty where it was run."""
+
+
+PHASES = ("look", "keep", "contain", "verify", "recover")
+"""What a step is for, in the order of a report; the first two and ``verify`` change nothing that is not their own."""
+WHERE = ("host", "node", "cluster", "cloud")
+"""Where a step runs: the alert's host, a container's node, wherever kubectl is, wherever the provider's client is."""
 
 
 class Change(NamedTuple):
@@ -58,27 +72,6 @@ class Change(NamedTuple):
     """A cost or a limit; may be empty."""
 
 
-class Explanation(NamedTuple):
-    """One innocent explanation."""
-
-    text: Prose
-    """What it is and what tells it apart."""
-    fits: bool
-    """Whether this alert's own fields bear it out."""
-
-
-class Advice(NamedTuple):
-    """What an entry says of one alert."""
-
-    summary: Prose
-    impact: Prose
-    innocent: tuple[Explanation, ...]
-    changes: tuple[Change, ...]
-    tuning: tuple[Change, ...]
-    commands: tuple[Command, ...]
-    recommendations: tuple[Prose, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A link."""
@@ -95,3 +88,69 @@ class Technique:
     technique: str
     tactic_id: str
     tactic: str
+
+
+class Matched(NamedTuple):
+    """One sign that the alert bears out."""
+
+    side: str
+    """What it speaks for: ``attack``, ``benign``, ``test``; ``nothing`` for what is often misread."""
+    weight: str
+    """``strong`` or ``weak``."""
+    forgeable: bool
+    """Whether an intruder could have chosen the value."""
+    text: Prose
+
+
+class Judgement(NamedTuple):
+    """What the signs of one alert come to."""
+
+    verdict: str
+    """``attack``, ``undecided``, ``benign`` or ``test``."""
+    outcome: str
+    """``succeeded``, ``refused`` or ``unknown``."""
+    signs: tuple[Matched, ...]
+
+
+UNDECIDED = Judgement("undecided", "unknown", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Everything that is said of an alert besides what Falco said; alike for alerts that differ in nothing it uses.
+
+    Where a text names the alert's uid it holds ``template.UID_SENTINEL``
+    instead, so that it can be given again; ``with_uid`` puts the uid in.
+    """
+
+    composed: bool
+    """True where no entry was written for this rule: the advice is general and says so."""
+    maturity: str
+    """Upstream's word for the rule: stable, incubating, sandbox, deprecated; empty when it has none."""
+    ruleset: str
+    """The upstream rules file; empty when the rule is of none."""
+    techniques: tuple[Technique, ...]
+    judgement: Judgement
+    """What the signs say: the verdict, the outcome, and every sign that matched."""
+    what: Prose
+    """What happened and where, for the title: a noun phrase of at most nine words."""
+    ask: str
+    """What the title says to do where the verdict is undecided."""
+    summary: Prose
+    """One sentence with the alert's values."""
+    benign: tuple[Prose, ...]
+    """Benign explanations that no sign can tell."""
+    unknown: tuple[Prose, ...]
+    """What the alert cannot say, at most two."""
+    close_if: Prose
+    """The check after which this may be closed; one that an intruder cannot fake."""
+    escalate_if: Prose
+    commands: tuple[Command, ...]
+    """The steps in the order in which they are taken."""
+    impact: Prose
+    changes: tuple[Change, ...]
+    recommendations: tuple[Prose, ...]
+    tuning: tuple[Change, ...]
+    references: tuple[Reference, ...]
+    names_uid: bool = False
+    """Whether ``template.UID_SENTINEL`` is in any text."""

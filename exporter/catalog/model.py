@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
-from exporter.catalog.advice import Advice, Change, Command, Explanation, Prose, Reference
+from exporter.catalog.advice import UNDECIDED, Advice, Change, Command, Prose, Reference, Span, Technique
 from exporter.catalog.template import Absent, CommandTemplate, ContentTemplate, Lookup, ProseTemplate
 from exporter.errors import CatalogError
 from exporter.escaping import Unembeddable
@@ -131,8 +131,10 @@ class CommandStep:
         except (Absent, Unembeddable):
             return None
         title, look, breaks = self.title.render(lookup), self.look.render(lookup), self.breaks.render(lookup)
+        phase = "look" if self.phase == "investigate" else self.phase
+        where = "node" if self.where == "container" else self.where
         # By position, which costs half of what keywords do.
-        return Command(title, self.phase, self.where, run, look, breaks, undo)
+        return Command(title, phase, where, "bash", run, look, (), breaks, undo, (), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +200,9 @@ class Innocent:
         """Return every field that the explanation depends on."""
         return self.text.fields.union(sign.field for sign in self.signs)
 
-    def render(self, lookup: Lookup) -> Explanation:
-        """Return the explanation; it fits when it has signs and all of them hold."""
-        fits = bool(self.signs) and all(sign.holds(lookup) for sign in self.signs)
-        return Explanation(self.text.render(lookup), fits)
+    def render(self, lookup: Lookup) -> Prose:
+        """Return the explanation."""
+        return self.text.render(lookup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,17 +242,58 @@ class Entry:
         )
         return self.summary.fields.union(self.impact.fields, *(step.fields_used() for step in steps))
 
-    def render(self, lookup: Lookup) -> Advice:
+    def render(self, lookup: Lookup, maturity: str, techniques: tuple[Technique, ...]) -> Advice:
         """Return the advice with the alert's values."""
-        return Advice(
-            self.summary.render(lookup),
-            self.impact.render(lookup),
-            _rendered(self.innocent, lookup),
-            _rendered(self.changes, lookup),
-            _rendered(self.tuning, lookup),
-            _rendered(self.commands, lookup),
-            _rendered(self.recommendations, lookup),
+        return to_advice(
+            self,
+            (maturity, techniques),
+            Rendered(
+                self.summary.render(lookup),
+                self.impact.render(lookup),
+                _rendered(self.innocent, lookup),
+                _rendered(self.changes, lookup),
+                _rendered(self.tuning, lookup),
+                _rendered(self.commands, lookup),
+                _rendered(self.recommendations, lookup),
+            ),
         )
+
+
+class Rendered(NamedTuple):
+    """The parts of an entry with one alert's values."""
+
+    summary: Prose
+    impact: Prose
+    benign: tuple[Prose, ...]
+    changes: tuple[Change, ...]
+    tuning: tuple[Change, ...]
+    commands: tuple[Command, ...]
+    recommendations: tuple[Prose, ...]
+
+
+def to_advice(entry: Entry, context: tuple[str, tuple[Technique, ...]], parts: Rendered) -> Advice:
+    """Return the advice that an entry's parts make."""
+    return Advice(
+        composed=entry.composed,
+        maturity=context[0],
+        ruleset=entry.ruleset,
+        techniques=context[1],
+        judgement=UNDECIDED,
+        what=(Span("text", entry.rule),),
+        ask="ask who did it",
+        summary=parts.summary,
+        benign=parts.benign,
+        unknown=(),
+        close_if=(Span("text", "the responsible person confirms it over another channel."),),
+        escalate_if=(Span("text", "nobody does, or the same host or account raises another alert."),),
+        commands=parts.commands,
+        impact=parts.impact,
+        changes=parts.changes,
+        recommendations=parts.recommendations,
+        tuning=parts.tuning,
+        references=entry.references,
+        names_uid="alert.uid" in entry.fields_used(),
+    )
 
 
 def _rendered(steps: Iterable[Step[T]], lookup: Lookup) -> tuple[T, ...]:

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from operator import is_
 from typing import Generic, TypeVar
 
-from exporter.catalog.advice import Advice, Prose
-from exporter.catalog.model import Entry, Step
+from exporter.catalog.advice import Advice, Prose, Technique
+from exporter.catalog.model import Entry, Rendered, Step, to_advice
 from exporter.catalog.template import Lookup, ProseTemplate
 
 VALUES_KEPT = 4
@@ -95,6 +95,7 @@ class RememberedEntry:
     """Gives the advice that ``entry.render`` gives, sooner. Safe from any thread: what is kept is replaced whole."""
 
     def __init__(self, entry: Entry) -> None:
+        self._entry = entry
         self._summary = _RememberedAll([_Prose(entry.summary)])
         self._impact = _RememberedAll([_Prose(entry.impact)])
         self._innocent = _RememberedAll(entry.innocent)
@@ -103,14 +104,18 @@ class RememberedEntry:
         self._commands = _RememberedAll(entry.commands)
         self._recommendations = _RememberedAll(entry.recommendations)
 
-    def render(self, lookup: Lookup) -> Advice:
+    def render(self, lookup: Lookup, maturity: str, techniques: tuple[Technique, ...]) -> Advice:
         """Return the advice with the alert's values."""
-        return Advice(
-            self._summary.render(lookup)[0],
-            self._impact.render(lookup)[0],
-            self._innocent.render(lookup),
-            self._changes.render(lookup),
-            self._tuning.render(lookup),
-            self._commands.render(lookup),
-            self._recommendations.render(lookup),
+        return to_advice(
+            self._entry,
+            (maturity, techniques),
+            Rendered(
+                self._summary.render(lookup)[0],
+                self._impact.render(lookup)[0],
+                self._innocent.render(lookup),
+                self._changes.render(lookup),
+                self._tuning.render(lookup),
+                self._commands.render(lookup),
+                self._recommendations.render(lookup),
+            ),
         )

@@ -37,13 +37,13 @@ def to_html(report: Report) -> str:
     pieces = [
         f'<article class="report priority-{priority}" id="{anchor}">\n<header>\n<h1>{parts.TITLE}</h1>\n',
         _header(report),
-        f'<p class="general">{parts.GENERAL_NOTE}</p>\n' if report.composed else "",
+        f'<p class="general">{parts.GENERAL_NOTE}</p>\n' if report.advice.composed else "",
         "</header>\n",
         _section(anchor, "details", parts.DETAILS, _details(report)),
-        _section(anchor, "summary", parts.SUMMARY, [_paragraph(report.summary)]),
+        _section(anchor, "summary", parts.SUMMARY, [_paragraph(report.advice.summary)]),
         _section(anchor, "impact", parts.IMPACT, _impact(report)),
         _section(anchor, "mitigation", parts.MITIGATION, _mitigation(report)),
-        _section(anchor, "references", parts.REFERENCES, _references(report)) if report.references else "",
+        _section(anchor, "references", parts.REFERENCES, _references(report)) if report.advice.references else "",
         f'<footer>Report <code class="uid">{report.alert.uid}</code></footer>\n</article>\n',
     ]
     return "".join(pieces)
@@ -95,33 +95,32 @@ def _details(report: Report) -> Iterator[str]:
 
 
 def _impact(report: Report) -> Iterator[str]:
-    yield _paragraph(report.impact)
-    if report.techniques:
-        names = "; ".join([html(parts.technique_name(each)) for each in report.techniques])
+    yield _paragraph(report.advice.impact)
+    if report.advice.techniques:
+        names = "; ".join([html(parts.technique_name(each)) for each in report.advice.techniques])
         yield f'<p class="attack">ATT&amp;CK: {names}.</p>\n'
-    if report.innocent:
-        yield f'<p>{parts.INNOCENT}:</p>\n<ul class="innocent">\n'
-        for each in report.innocent:
-            fits = f' <strong class="fits">{parts.FITS}</strong>' if each.fits else ""
-            yield f"<li>{_prose(each.text)}{fits}</li>\n"
+    if report.advice.benign:
+        yield f'<p>{parts.BENIGN}:</p>\n<ul class="benign">\n'
+        for each in report.advice.benign:
+            yield f"<li>{_prose(each)}</li>\n"
         yield "</ul>\n"
 
 
 def _mitigation(report: Report) -> Iterator[str]:
-    if report.changes or report.tuning:
+    if report.advice.changes or report.advice.tuning:
         yield f"<h3>{parts.CHANGES}</h3>\n"
-    yield from _list("changes", [_change(change) for change in report.changes])
-    if report.tuning:
+    yield from _list("changes", [_change(change) for change in report.advice.changes])
+    if report.advice.tuning:
         yield f"<h4>{parts.TUNING}</h4>\n<p>{parts.TUNING_NOTE}</p>\n"
-        yield from _list("tuning", [_change(change) for change in report.tuning])
-    if report.commands:
+        yield from _list("tuning", [_change(change) for change in report.advice.tuning])
+    if report.advice.commands:
         yield f"<h3>{parts.COMMANDS}</h3>\n"
     for title, remark, commands in parts.commands_by_phase(report):
         yield f"<h4>{title} <small>({remark})</small></h4>\n"
         yield from _list(f"commands {commands[0].phase}", [_command(command) for command in commands])
-    if report.recommendations:
+    if report.advice.recommendations:
         yield f"<h3>{parts.RECOMMENDATIONS}</h3>\n"
-        yield from _list("recommendations", [_paragraph(each) for each in report.recommendations])
+        yield from _list("recommendations", [_paragraph(each) for each in report.advice.recommendations])
 
 
 def _list(name: str, items: list[str]) -> Iterator[str]:
@@ -155,14 +154,18 @@ def _command(command: Command) -> str:
     return (
         f'<p class="title">{_prose(command.title)} <span class="where">{place}</span></p>\n'
         + _block(command.run, "command")
-        + _paragraph(command.look, "Look for", "look")
+        + _paragraph(command.shows, "Look for", "look")
         + _paragraph(command.breaks, "Breaks", "breaks")
         + (f'<p class="undo"><b>Undo:</b></p>\n{_block(command.undo, "command")}' if command.undo else "")
     )
 
 
 def _references(report: Report) -> Iterator[str]:
-    yield "<ul>\n" + "".join([f"<li>{_reference(reference)}</li>\n" for reference in report.references]) + "</ul>\n"
+    yield (
+        "<ul>\n"
+        + "".join([f"<li>{_reference(reference)}</li>\n" for reference in report.advice.references])
+        + "</ul>\n"
+    )
 
 
 def _reference(reference: Reference) -> str:

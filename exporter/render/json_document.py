@@ -12,7 +12,7 @@ from typing import Any
 from exporter.escaping import valid_text
 from exporter.report import Change, Command, Prose, Report, Span
 
-SCHEMA = 1
+SCHEMA = 2
 _MARKUP = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\x7f": "\\u007f"})
 """Inert in a page's script element and on a terminal; inside strings alone, where JSON can hold these."""
 
@@ -37,9 +37,9 @@ def to_document(report: Report) -> dict[str, Any]:
         "output": alert.output,
         "tags": list(alert.tags),
         "fields": alert.fields,
-        "advice": "general" if report.composed else "written",
-        "maturity": report.maturity,
-        "ruleset": report.ruleset,
+        "advice": "general" if report.advice.composed else "written",
+        "maturity": report.advice.maturity,
+        "ruleset": report.advice.ruleset,
         "attack": [
             {
                 "technique_id": each.technique_id,
@@ -47,19 +47,19 @@ def to_document(report: Report) -> dict[str, Any]:
                 "tactic_id": each.tactic_id,
                 "tactic": each.tactic,
             }
-            for each in report.techniques
+            for each in report.advice.techniques
         ],
         "details": [{"label": label, "value": value} for label, value in report.details],
-        "summary": _prose(report.summary),
-        "impact": _prose(report.impact),
-        "innocent": [{"text": _prose(each.text), "fits": each.fits} for each in report.innocent],
+        "summary": _prose(report.advice.summary),
+        "impact": _prose(report.advice.impact),
+        "benign": [_prose(each) for each in report.advice.benign],
         "mitigation": {
-            "configuration": [_change(each) for each in report.changes],
-            "tuning": [_change(each) for each in report.tuning],
-            "commands": [_command(each) for each in report.commands],
-            "recommendations": [_prose(each) for each in report.recommendations],
+            "configuration": [_change(each) for each in report.advice.changes],
+            "tuning": [_change(each) for each in report.advice.tuning],
+            "commands": [_command(each) for each in report.advice.commands],
+            "recommendations": [_prose(each) for each in report.advice.recommendations],
         },
-        "references": [{"title": each.title, "url": each.url} for each in report.references],
+        "references": [{"title": each.title, "url": each.url} for each in report.advice.references],
     }
 
 
@@ -90,9 +90,13 @@ def _command(command: Command) -> dict[str, Any]:
         "phase": command.phase,
         "where": command.where,
         "run": command.run,
-        "look": _prose(command.look),
+        "shell": command.shell,
+        "shows": _prose(command.shows),
+        "empty": _prose(command.empty),
         "breaks": _prose(command.breaks),
         "undo": command.undo,
+        "rights": _prose(command.rights),
+        "unproven": command.unproven,
     }
 
 

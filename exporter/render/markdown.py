@@ -26,11 +26,11 @@ def to_markdown(report: Report) -> str:
     blocks = [
         f"# {parts.TITLE}",
         "  \n".join([_header_line(label, value) for label, value in parts.header(report)]),
-        *([f"*{markdown_prose(parts.GENERAL_NOTE)}*"] if report.composed else []),
+        *([f"*{markdown_prose(parts.GENERAL_NOTE)}*"] if report.advice.composed else []),
         f"## {parts.DETAILS}",
         *_details(report),
         f"## {parts.SUMMARY}",
-        _prose(report.summary),
+        _prose(report.advice.summary),
         f"## {parts.IMPACT}",
         *_impact(report),
         *_mitigation(report),
@@ -62,33 +62,31 @@ def _details(report: Report) -> Iterator[str]:
 
 
 def _impact(report: Report) -> Iterator[str]:
-    yield _prose(report.impact)
-    if report.techniques:
-        names = "; ".join([markdown_prose(parts.technique_name(each)) for each in report.techniques])
+    yield _prose(report.advice.impact)
+    if report.advice.techniques:
+        names = "; ".join([markdown_prose(parts.technique_name(each)) for each in report.advice.techniques])
         yield f"ATT\\&CK: {names}."
-    if report.innocent:
-        yield f"{parts.INNOCENT}:"
-        yield "\n".join(
-            [f"*   {_prose(each.text)}" + (f" **({parts.FITS})**" if each.fits else "") for each in report.innocent]
-        )
+    if report.advice.benign:
+        yield f"{parts.BENIGN}:"
+        yield "\n".join([f"*   {_prose(each)}" for each in report.advice.benign])
 
 
 def _mitigation(report: Report) -> Iterator[str]:
     yield f"## {parts.MITIGATION}"
-    if report.changes or report.tuning:
+    if report.advice.changes or report.advice.tuning:
         yield f"### {parts.CHANGES}"
-        yield from _numbered([_change(change) for change in report.changes])
-    if report.tuning:
+        yield from _numbered([_change(change) for change in report.advice.changes])
+    if report.advice.tuning:
         yield f"**{parts.TUNING}.** {parts.TUNING_NOTE}"
-        yield from _numbered([_change(change) for change in report.tuning])
-    if report.commands:
+        yield from _numbered([_change(change) for change in report.advice.tuning])
+    if report.advice.commands:
         yield f"### {parts.COMMANDS}"
     for title, remark, commands in parts.commands_by_phase(report):
         yield f"**{title}** ({remark}):"
         yield from _numbered([_command(command) for command in commands])
-    if report.recommendations:
+    if report.advice.recommendations:
         yield f"### {parts.RECOMMENDATIONS}"
-        yield "\n".join([f"{number}.  {_prose(each)}" for number, each in enumerate(report.recommendations, 1)])
+        yield "\n".join([f"{number}.  {_prose(each)}" for number, each in enumerate(report.advice.recommendations, 1)])
 
 
 def _numbered(items: list[list[str]]) -> Iterator[str]:
@@ -122,16 +120,16 @@ def _command(command: Command) -> list[str]:
     return [
         f"**{_prose(command.title)}** ({markdown_prose(parts.PLACES.get(command.where, command.where))})",
         markdown_block(command.run, "sh"),
-        f"Look for: {_prose(command.look)}" if command.look else "",
+        f"Look for: {_prose(command.shows)}" if command.shows else "",
         f"Breaks: {_prose(command.breaks)}" if command.breaks else "",
         *(["Undo:", markdown_block(command.undo, "sh")] if command.undo else []),
     ]
 
 
 def _references(report: Report) -> Iterator[str]:
-    if report.references:
+    if report.advice.references:
         yield f"## {parts.REFERENCES}"
-        yield "\n".join([f"*   {_reference(reference)}" for reference in report.references])
+        yield "\n".join([f"*   {_reference(reference)}" for reference in report.advice.references])
 
 
 def _reference(reference: Reference) -> str:

@@ -18,18 +18,21 @@ MITIGATION, CHANGES, COMMANDS = "Mitigation Strategies", "Configuration Changes"
 RECOMMENDATIONS, REFERENCES = "Additional Recommendations", "References"
 TUNING = "Tuning Falco"
 TUNING_NOTE = "Only once you are sure that this is innocent: the next alert like it will not come."
-INNOCENT, FITS = "More likely innocent when", "fits this alert"
+BENIGN = "Benign explanations"
 GENERAL_NOTE = (
     "General advice: nobody has written an entry for this rule. What follows is composed from the alert's own "
     "ATT&CK tags, source and fields."
 )
 PHASES = {
-    "investigate": ("Look first", "these only read"),
+    "look": ("Look first", "these only read"),
+    "keep": ("Keep the evidence", "these write only below the evidence directory"),
     "contain": ("Contain", "these change state: read what each breaks before you run it"),
+    "verify": ("Verify", "these only read"),
+    "recover": ("Recover", "these change state: read what each breaks before you run it"),
 }
 PLACES = {
     "host": "on the host",
-    "container": "on the container's node",
+    "node": "on the container's node",
     "cluster": "in the cluster",
     "cloud": "at the cloud provider",
 }
@@ -91,7 +94,7 @@ def technique_name(technique: Technique) -> str:
 def commands_by_phase(report: Report) -> Iterator[tuple[str, str, list[Command]]]:
     """Yield (title, remark, commands) for each phase that has commands, reading before changing."""
     for phase, (title, remark) in PHASES.items():
-        if commands := [command for command in report.commands if command.phase == phase]:
+        if commands := [command for command in report.advice.commands if command.phase == phase]:
             yield title, remark, commands
 
 

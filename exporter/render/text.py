@@ -30,11 +30,11 @@ def to_text(report: Report, *, width: int = 100, color: bool = False) -> str:
     page = _Page(max(width, 40), color=color)
     page.title(parts.TITLE)
     page.facts(parts.header(report))
-    if report.composed:
+    if report.advice.composed:
         page.paragraph(parts.GENERAL_NOTE)
     _details(page, report)
     page.heading(parts.SUMMARY)
-    page.paragraph(_prose(report.summary))
+    page.paragraph(_prose(report.advice.summary))
     _impact(page, report)
     page.heading(parts.MITIGATION)
     _changes(page, report)
@@ -128,24 +128,24 @@ def _details(page: _Page, report: Report) -> None:
 
 def _impact(page: _Page, report: Report) -> None:
     page.heading(parts.IMPACT)
-    page.paragraph(_prose(report.impact))
-    if report.techniques:
-        page.paragraph(terminal("ATT&CK: " + "; ".join(map(parts.technique_name, report.techniques))), rest="  ")
-    if report.innocent:
-        page.paragraph(f"{parts.INNOCENT}:")
-    for each in report.innocent:
-        page.item(_prose(each.text) + (f" [{parts.FITS}]" if each.fits else ""), marker="+" if each.fits else "-")
+    page.paragraph(_prose(report.advice.impact))
+    if report.advice.techniques:
+        page.paragraph(terminal("ATT&CK: " + "; ".join(map(parts.technique_name, report.advice.techniques))), rest="  ")
+    if report.advice.benign:
+        page.paragraph(f"{parts.BENIGN}:")
+    for each in report.advice.benign:
+        page.item(_prose(each), marker="-")
 
 
 def _changes(page: _Page, report: Report) -> None:
-    if report.changes or report.tuning:
+    if report.advice.changes or report.advice.tuning:
         page.subheading(parts.CHANGES)
-    for number, change in enumerate(report.changes, 1):
+    for number, change in enumerate(report.advice.changes, 1):
         _change(page, number, change)
-    if report.tuning:
+    if report.advice.tuning:
         page.subheading(parts.TUNING)
         page.paragraph(parts.TUNING_NOTE)
-    for number, change in enumerate(report.tuning, 1):
+    for number, change in enumerate(report.advice.tuning, 1):
         _change(page, number, change)
 
 
@@ -161,7 +161,7 @@ def _change(page: _Page, number: int, change: Change) -> None:
 
 
 def _commands(page: _Page, report: Report) -> None:
-    if report.commands:
+    if report.advice.commands:
         page.subheading(parts.COMMANDS)
     for title, remark, commands in parts.commands_by_phase(report):
         page.paragraph(f"{title} ({remark}):")
@@ -173,8 +173,8 @@ def _command(page: _Page, number: int, command: Command) -> None:
     place = parts.PLACES.get(command.where, terminal(command.where))
     page.step(number, f"{_prose(command.title)} ({place})")
     page.block(command.run)
-    if command.look:
-        page.note("Look for", _prose(command.look))
+    if command.shows:
+        page.note("Look for", _prose(command.shows))
     if command.breaks:
         page.note("Breaks", _prose(command.breaks))
     if command.undo:
@@ -183,12 +183,12 @@ def _command(page: _Page, number: int, command: Command) -> None:
 
 
 def _recommendations(page: _Page, report: Report) -> None:
-    if report.recommendations:
+    if report.advice.recommendations:
         page.subheading(parts.RECOMMENDATIONS)
         page.close_list()
-    for number, each in enumerate(report.recommendations, 1):
+    for number, each in enumerate(report.advice.recommendations, 1):
         page.item(_prose(each), marker=f"{number:>2}.")
-    if report.references:
+    if report.advice.references:
         page.heading(parts.REFERENCES)
-    for reference in report.references:
+    for reference in report.advice.references:
         page.item(f"{terminal(reference.title)}: {terminal(reference.url)}", marker="-")

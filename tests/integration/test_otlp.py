@@ -38,7 +38,7 @@ from exporter.sinks.otel.sink import OtelLogsSink
 from exporter.sources.decode import from_grpc, from_json, from_received
 from tests.integration.certificates import Authority
 from tests.integration.otlp import Receiver, Reply, eventually, free_port, grpc_receiver, http_receiver, records_of
-from tests.otel_records import ALERT, attributes_of, many, report_for, to_value
+from tests.otel_records import ALERT, advice_for, attributes_of, many, to_value
 
 RECEIVERS: dict[str, Callable[..., AbstractContextManager[Receiver]]] = {
     "grpc": grpc_receiver,
@@ -70,7 +70,7 @@ def delivering(
         with_environment(Otlp(endpoint=endpoint, protocol=protocol), options.pop("environ", {})),
         Queue(directory=directory, **options.pop("queue", {})),
         Grouping(**options.pop("grouping", {})),
-        reports=Reports(report_for),
+        reports=Reports(advice_for),
         read_message=from_received,
         metrics=SelfMetrics(registry),
     )
@@ -431,10 +431,10 @@ from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.otel.encode.record import Reports
 from exporter.sinks.otel.sink import OtelLogsSink
 from exporter.sources.decode import from_received
-from tests.otel_records import many, report_for
+from tests.otel_records import many, advice_for
 sink = OtelLogsSink(
     Otlp(endpoint=sys.argv[1], protocol=sys.argv[2]), Queue(directory=Path(sys.argv[3])), Grouping(),
-    reports=Reports(report_for), read_message=from_received, metrics=SelfMetrics(CollectorRegistry()),
+    reports=Reports(advice_for), read_message=from_received, metrics=SelfMetrics(CollectorRegistry()),
 )
 sink.start()
 for first in range(int(sys.argv[4]), 10**9, 5):

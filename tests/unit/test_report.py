@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.catalog.advice import to_plain
+from exporter.catalog.advice import Command, Span, to_plain
 from exporter.catalog.model import Sign
+from exporter.catalog.uid import UID_SENTINEL
 from exporter.errors import CatalogError
-from exporter.report import make_report
+from exporter.report import Report, make_report
 from tests.reference import CONTEXT, FILE, fixture_entry, reference_alert, reference_report
 
 
@@ -35,7 +36,7 @@ def test_details_are_the_same_whatever_the_transport() -> None:
 
 def test_commands_look_ten_minutes_around_the_alert() -> None:
     """``alert.since`` and ``alert.until`` stand ten minutes either side, in UTC."""
-    journal = reference_report().commands[1].run
+    journal = reference_report().advice.commands[1].run
     assert journal.startswith("journalctl --since '2024-10-05 18:19:39 UTC' --until '2024-10-05 18:39:39 UTC'")
 
 
@@ -44,17 +45,23 @@ def test_steps_for_a_container_are_left_out_without_one() -> None:
     alert = reference_alert()
     fields = dict(alert.raw_fields) | {"container.id": "host", "container.name": "host"}
     report = make_report(replace(alert, raw_fields=fields), fixture_entry(), CONTEXT)
-    assert [command.phase for command in report.commands] == ["investigate", "investigate"]
-    assert "container" not in to_plain(report.summary)
-    assert report.commands[0].run == f"stat -- {FILE}"
+    assert [command.phase for command in report.advice.commands] == ["look", "look"]
+    assert "container" not in to_plain(report.advice.summary)
+    assert report.advice.commands[0].run == f"stat -- {FILE}"
 
 
-def test_an_explanation_fits_only_when_every_sign_holds() -> None:
-    """The test tool's explanation fits its own alert, and no other file's."""
-    assert [each.fits for each in reference_report().innocent] == [True, False]
+def test_the_uid_is_put_in_for_each_alert() -> None:
+    """Advice that another alert shares names this alert's uid once it is in a report, wherever it stands."""
     alert = reference_alert()
-    elsewhere = replace(alert, raw_fields=dict(alert.raw_fields) | {"fd.name": "/var/log/syslog"})
-    assert not any(each.fits for each in make_report(elsewhere, fixture_entry(), CONTEXT).innocent)
+    named = (Span("text", "in "), Span("value", UID_SENTINEL))
+    run, undo = f"d={UID_SENTINEL}", f"rm {UID_SENTINEL}"
+    command = Command(named, "keep", "host", "sh", run, named, named, named, undo, (), "")
+    shared = replace(reference_report().advice, summary=named, commands=(command,), names_uid=True)
+    for each in (alert, replace(alert, time_ns=7)):
+        report = Report(each, shared)
+        assert report.advice.commands[0].run == f"d={each.uid}"
+        assert each.uid in to_plain(report.advice.summary)
+        assert UID_SENTINEL not in repr(report.advice)
 
 
 @pytest.mark.parametrize(

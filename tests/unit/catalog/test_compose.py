@@ -64,9 +64,9 @@ def test_techniques_come_from_tags(tags: list[str], expected: tuple[tuple[str, s
 def test_says_that_it_is_general(catalog: Catalog) -> None:
     """The report is marked as composed and says so in its summary."""
     made = report(catalog, alert({"proc.name": "nc", "fd.name": "/etc/shadow"}))
-    assert made.composed
-    assert "Nobody has written advice for this rule" in to_plain(made.summary)
-    assert "/etc/shadow" in to_plain(made.summary)
+    assert made.advice.composed
+    assert "Nobody has written advice for this rule" in to_plain(made.advice.summary)
+    assert "/etc/shadow" in to_plain(made.advice.summary)
 
 
 @pytest.mark.parametrize(
@@ -84,36 +84,36 @@ def test_says_that_it_is_general(catalog: Catalog) -> None:
     ],
 )
 def test_every_kind_of_alert_gets_whole_advice(catalog: Catalog, fields: dict[str, str]) -> None:
-    """Each has a summary without gaps, an impact, an innocent explanation, something to look at and a reference."""
+    """Each has a summary without gaps, an impact, an benign explanation, something to look at and a reference."""
     made = report(catalog, alert(fields, source="ours"))
-    assert "(no " not in to_plain(made.summary)
-    assert to_plain(made.impact)
-    assert made.innocent
-    assert made.references
-    assert any(command.phase == "investigate" for command in made.commands)
-    assert len([command for command in made.commands if command.phase == "investigate"]) <= 5
-    assert len([command for command in made.commands if command.phase == "contain"]) <= 3
+    assert "(no " not in to_plain(made.advice.summary)
+    assert to_plain(made.advice.impact)
+    assert made.advice.benign
+    assert made.advice.references
+    assert any(command.phase == "look" for command in made.advice.commands)
+    assert len([command for command in made.advice.commands if command.phase == "look"]) <= 5
+    assert len([command for command in made.advice.commands if command.phase == "contain"]) <= 3
 
 
 def test_container_steps_only_for_containers(catalog: Catalog) -> None:
     """A host's alert has no container step and the other way round."""
     on_host = report(catalog, alert({"proc.name": "nc", "proc.pname": "sh"}))
     inside = report(catalog, alert(CONTAINER | {"proc.name": "nc", "proc.cmdline": "nc -l"}))
-    assert not any("crictl" in command.run for command in on_host.commands)
-    assert any("crictl" in command.run for command in inside.commands)
-    assert any("pgrep" in command.run for command in on_host.commands)
+    assert not any("crictl" in command.run for command in on_host.advice.commands)
+    assert any("crictl" in command.run for command in inside.advice.commands)
+    assert any("pgrep" in command.run for command in on_host.advice.commands)
 
 
 def test_the_impact_is_that_of_the_tactic(catalog: Catalog) -> None:
     """Tags decide what it may mean."""
     stolen = report(catalog, alert({"proc.name": "cat"}, tags=("mitre_credential_access", "T1552")))
-    assert "taken as known" in to_plain(stolen.impact)
-    assert "name no ATT&CK tactic" in to_plain(report(catalog, alert({"proc.name": "cat"})).impact)
+    assert "taken as known" in to_plain(stolen.advice.impact)
+    assert "name no ATT&CK tactic" in to_plain(report(catalog, alert({"proc.name": "cat"})).advice.impact)
 
 
 def test_tuning_is_for_this_case(catalog: Catalog) -> None:
     """The exception names the rule and this alert's values, quoted."""
-    (change,) = report(catalog, alert({"proc.name": 'n"c', "fd.name": "/etc/shadow"}, rule="Our rule")).tuning
+    (change,) = report(catalog, alert({"proc.name": 'n"c', "fd.name": "/etc/shadow"}, rule="Our rule")).advice.tuning
     assert '- rule: "Our rule"' in change.content
     assert '["n\\"c", "/etc/shadow"]' in change.content
 

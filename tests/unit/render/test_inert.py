@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 import yaml
@@ -27,6 +28,11 @@ NAMED = {"proc.name", "proc.exepath", "proc.cmdline", "proc.pname", "user.name",
 REPORTS = [make_report(alert, ENTRY, CONTEXT) for alert in hostile_alerts()]
 
 
+def with_advice(**parts: Any) -> Report:
+    """The first report with other parts of advice."""
+    return Report(REPORTS[0].alert, replace(REPORTS[0].advice, **parts))
+
+
 def tame_prose(prose: Prose) -> Prose:
     return tuple(span if span.kind == "text" else span._replace(text="x") for span in prose)
 
@@ -39,14 +45,17 @@ def tame(report: Report) -> Report:
         name if name in NAMED else f"x{number}": "x" for number, name in enumerate(alert.fields) if alert.get(name)
     }
     tamed = Alert(alert.time_ns, "x", alert.priority, "x", "x" if alert.hostname else "", "x", fields, ("x",))
-    return replace(
-        report,
-        alert=tamed,
-        summary=tame_prose(report.summary),
-        impact=tame_prose(report.impact),
-        commands=tuple(each._replace(title=tame_prose(each.title), run="x") for each in report.commands),
-        changes=tuple(each._replace(title=tame_prose(each.title), content="x") for each in report.changes),
-        tuning=tuple(each._replace(title=tame_prose(each.title), content="x") for each in report.tuning),
+    advice = report.advice
+    return Report(
+        tamed,
+        replace(
+            advice,
+            summary=tame_prose(advice.summary),
+            impact=tame_prose(advice.impact),
+            commands=tuple(each._replace(title=tame_prose(each.title), run="x") for each in advice.commands),
+            changes=tuple(each._replace(title=tame_prose(each.title), content="x") for each in advice.changes),
+            tuning=tuple(each._replace(title=tame_prose(each.title), content="x") for each in advice.tuning),
+        ),
     )
 
 
@@ -109,7 +118,7 @@ def test_markdown_has_the_authors_structure_alone() -> None:
     for report in REPORTS:
         blocks, links = markdown_structure(report)
         assert blocks == markdown_structure(tame(report))[0]
-        assert links == [reference.url for reference in report.references]
+        assert links == [reference.url for reference in report.advice.references]
 
 
 @pytest.mark.parametrize("color", [False, True])
@@ -126,8 +135,8 @@ def test_text_holds_no_control_sequence_but_our_own(color: bool) -> None:
 def test_text_keeps_within_its_width(width: int) -> None:
     """Prose is wrapped; only what is to be copied and single long words go beyond."""
     report = REPORTS[0]
-    copied = {line for step in (*report.changes, *report.tuning) for line in step.content.split("\n")}
-    copied |= {line for command in report.commands for line in f"{command.run}\n{command.undo}".split("\n")}
+    copied = {line for step in (*report.advice.changes, *report.advice.tuning) for line in step.content.split("\n")}
+    copied |= {line for command in report.advice.commands for line in f"{command.run}\n{command.undo}".split("\n")}
     for line in to_text(report, width=width).split("\n"):
         assert len(line) <= width or line in copied or len(line.split()[-1]) > width - 25
 
@@ -153,7 +162,7 @@ def test_commands_run_with_the_value_as_one_word() -> None:
     script, expected = stand_ins, []
     for value in values:
         report = make_report(hostile_alert(value), ENTRY, CONTEXT)
-        for command in report.commands:
+        for command in report.advice.commands:
             script += f"{command.run}\n"
             if not command.run.startswith("journalctl"):
                 expected.append(value)
@@ -177,7 +186,7 @@ def test_tuning_loads_as_one_macro_with_the_value() -> None:
     """Falco's YAML with a value in it is one macro whose condition holds the value as one string."""
     loaded = 0
     for report in REPORTS:
-        for change in report.tuning:
+        for change in report.advice.tuning:
             (macro,) = yaml.safe_load(change.content)
             assert set(macro) == {"macro", "condition", "override"}
             literal = json.dumps(report.alert.get("proc.name"), ensure_ascii=False)
@@ -201,7 +210,7 @@ def test_huge_values_are_cut(name: str) -> None:
 )
 def test_only_web_addresses_become_links(url: str) -> None:
     """A reference whose address is none of the web's is shown, not linked."""
-    report = replace(REPORTS[0], references=(Reference("[t](u) <b>", url),))
+    report = with_advice(references=(Reference("[t](u) <b>", url),))
     links = [each for each in markdown_structure(report)[1] if each]
     anchors = [
         attrs
@@ -216,10 +225,9 @@ def test_author_texts_from_an_overlay_are_escaped_too() -> None:
     """An operator's own entry cannot break a page by mistake either."""
     value = "</code><script>`**x** \x1b[31m"
     span = (Span("code", value), Span("value", value), Span("text", value))
-    report = replace(
-        REPORTS[0],
+    report = with_advice(
         techniques=(Technique(value, value, value, value),),
-        commands=(Command(span, "investigate", value, "x", span, span, ""),),
+        commands=(Command(span, "look", value, "sh", "x", span, span, span, "", span, value),),
         changes=(Change(span, value, value, value, value, value, value, span),),
         references=(),
     )

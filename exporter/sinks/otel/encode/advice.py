@@ -11,15 +11,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from exporter.escaping import visible
-from exporter.report import Change, Command, Explanation, Prose, Reference, Report, to_plain
+from exporter.report import Advice, Change, Command, Prose, Reference, to_plain
 from exporter.sinks.otel.encode.wire import AttributeKey, count_plain, to_item
 
 REPORT_PREFIX = "falco.report."
 _KEPT_RULES = 2_048
 _KEPT_ITEMS = 512
 _KEPT_ITEM_BYTES = 4_096
-_KEPT_REPORTS = 64
-"""Reports whose advice is kept encoded, some 8 KB each."""
+_KEPT_ADVICE = 64
+_KEPT_ADVICE_BYTES = 32_768
+"""Pieces of advice that are kept encoded, some 8 KB each."""
 
 
 def to_line(prose: Prose) -> str:
@@ -35,8 +36,10 @@ def to_heading(title: Prose) -> str:
 def to_command_text(command: Command) -> str:
     """Return ``[phase, where] Title: command``, then what to look for, what breaks and how to undo it."""
     lines = [f"[{command.phase}, {command.where}] {to_heading(command.title)}: {command.run}"]
-    if command.look:
-        lines.append(f"Look for: {to_line(command.look)}")
+    if command.shows:
+        lines.append(f"Look for: {to_line(command.shows)}")
+    if command.empty:
+        lines.append(f"Empty or an error: {to_line(command.empty)}")
     if command.breaks:
         lines.append(f"Breaks: {to_line(command.breaks)}")
     if command.undo:
@@ -56,24 +59,20 @@ def to_change_text(change: Change) -> str:
     return "\n".join(lines)
 
 
-def _to_explanation_text(explanation: Explanation) -> str:
-    return ("[fits this alert] " if explanation.fits else "") + to_line(explanation.text)
-
-
-_Part = tuple[Callable[[Report], Any], Callable[[Any], bytes]]
+_Part = tuple[Callable[[Advice], Any], Callable[[Any], bytes]]
 """What of a report an attribute is made of, and how."""
 
-_ARRAYS: tuple[tuple[str, Callable[[Report], Sequence[Any]], Callable[[Any], str]], ...] = (
-    ("attack.technique.ids", lambda report: report.techniques, lambda technique: technique.technique_id),
-    ("attack.technique.names", lambda report: report.techniques, lambda technique: technique.technique),
-    ("attack.tactic.ids", lambda report: report.techniques, lambda technique: technique.tactic_id),
-    ("attack.tactic.names", lambda report: report.techniques, lambda technique: technique.tactic),
-    ("mitigation.commands", lambda report: report.commands, to_command_text),
-    ("mitigation.configuration", lambda report: report.changes, to_change_text),
-    ("mitigation.recommendations", lambda report: report.recommendations, to_line),
-    ("innocent", lambda report: report.innocent, _to_explanation_text),
-    ("tuning", lambda report: report.tuning, to_change_text),
-    ("references", lambda report: report.references, lambda link: f"{link.title} <{link.url}>"),
+_ARRAYS: tuple[tuple[str, Callable[[Advice], Sequence[Any]], Callable[[Any], str]], ...] = (
+    ("attack.technique.ids", lambda advice: advice.techniques, lambda technique: technique.technique_id),
+    ("attack.technique.names", lambda advice: advice.techniques, lambda technique: technique.technique),
+    ("attack.tactic.ids", lambda advice: advice.techniques, lambda technique: technique.tactic_id),
+    ("attack.tactic.names", lambda advice: advice.techniques, lambda technique: technique.tactic),
+    ("mitigation.commands", lambda advice: advice.commands, to_command_text),
+    ("mitigation.configuration", lambda advice: advice.changes, to_change_text),
+    ("mitigation.recommendations", lambda advice: advice.recommendations, to_line),
+    ("innocent", lambda advice: advice.benign, to_line),
+    ("tuning", lambda advice: advice.tuning, to_change_text),
+    ("references", lambda advice: advice.references, lambda link: f"{link.title} <{link.url}>"),
 )
 _DOCUMENTATION = ("https://falco.org/", "https://github.com/falcosecurity/")
 
@@ -84,16 +83,17 @@ def to_rule_reference(references: Sequence[Reference]) -> str:
     return next((url for url in urls if url.startswith(_DOCUMENTATION)), urls[0] if urls else "")
 
 
-class Advice(NamedTuple):
-    """A report's attributes, encoded."""
+class Encoded(NamedTuple):
+    """Advice as attributes. Where ``names_uid`` it holds the uid's stand-in (``catalog.uid``)."""
 
     encoded: bytes
     attributes: int
     plain_bytes: int
     """How many of the bytes are plain (``wire.count_plain``)."""
+    names_uid: bool = False
 
 
-NO_ADVICE = Advice(b"", 0, 0)
+NO_ADVICE = Encoded(b"", 0, 0)
 
 
 class _Items(dict[int, tuple[Any, bytes]]):
@@ -119,19 +119,19 @@ class _Items(dict[int, tuple[Any, bytes]]):
         return encoded
 
 
-def _array_part(name: str, source: Callable[[Report], Sequence[Any]], to_text: Callable[[Any], str]) -> _Part:
+def _array_part(name: str, source: Callable[[Advice], Sequence[Any]], to_text: Callable[[Any], str]) -> _Part:
     key = AttributeKey(REPORT_PREFIX + name)
     encode = _Items(to_text).encode
     # Two tactics of one technique name it twice; one mention is enough.
     return source, lambda entries: key.array(dict.fromkeys(map(encode, entries)))
 
 
-def _line_part(name: str, source: Callable[[Report], Prose]) -> _Part:
+def _line_part(name: str, source: Callable[[Advice], Prose]) -> _Part:
     key = AttributeKey(REPORT_PREFIX + name)
     return source, lambda prose: key.string(to_line(prose))
 
 
-def _word_part(name: str, source: Callable[[Report], Any], to_word: Callable[[Any], str] = str) -> _Part:
+def _word_part(name: str, source: Callable[[Advice], Any], to_word: Callable[[Any], str] = str) -> _Part:
     key = AttributeKey(name)
     return source, lambda value: key.string(to_word(value))
 
@@ -148,41 +148,41 @@ class AdviceWriter:
         composed = AttributeKey(REPORT_PREFIX + "composed")
         self._composed = {truth: composed.boolean(truth) for truth in (False, True)}
         self._parts = (
-            _word_part("security_rule.ruleset.name", lambda report: report.ruleset),
-            _word_part("security_rule.reference", lambda report: report.references, to_rule_reference),
-            _word_part("falco.rule.maturity", lambda report: report.maturity),
-            _line_part("summary", lambda report: report.summary),
-            _line_part("impact", lambda report: report.impact),
+            _word_part("security_rule.ruleset.name", lambda advice: advice.ruleset),
+            _word_part("security_rule.reference", lambda advice: advice.references, to_rule_reference),
+            _word_part("falco.rule.maturity", lambda advice: advice.maturity),
+            _line_part("summary", lambda advice: advice.summary),
+            _line_part("impact", lambda advice: advice.impact),
             *(_array_part(*array) for array in _ARRAYS),
         )
         self._known: dict[str, list[tuple[Any, bytes, int]]] = {}
-        self._kept: dict[int, tuple[Report, Advice]] = {}
+        self._kept: dict[int, tuple[Advice, Encoded]] = {}
 
-    def write(self, report: Report) -> Advice:
-        """Return the report's attributes, one entry per attribute; empty parts are left out."""
-        if not report.kept:
-            return self._write_parts(report)
-        # The report is kept beside its bytes, so that its id is never another's.
-        kept = self._kept.get(id(report))
-        if kept is None or kept[0] is not report:
-            if len(self._kept) >= _KEPT_REPORTS:
-                self._kept.clear()
-            kept = self._kept[id(report)] = (report, self._write_parts(report))
+    def write(self, rule: str, advice: Advice) -> Encoded:
+        """Return the attributes of an alert's advice, one entry per attribute; empty parts are left out."""
+        # The advice is kept beside its bytes, so that its id is never another's.
+        kept = self._kept.get(id(advice))
+        if kept is None or kept[0] is not advice:
+            kept = (advice, self._write_parts(rule, advice))
+            if len(kept[1].encoded) <= _KEPT_ADVICE_BYTES:
+                if len(self._kept) >= _KEPT_ADVICE:
+                    self._kept.clear()
+                self._kept[id(advice)] = kept
         return kept[1]
 
-    def _write_parts(self, report: Report) -> Advice:
+    def _write_parts(self, rule: str, advice: Advice) -> Encoded:
         plain = 0
-        known = self._known_of(report.alert.rule)
-        parts = [self._composed[report.composed]]
+        known = self._known_of(rule)
+        parts = [self._composed[advice.composed]]
         for index, (source_of, encode) in enumerate(self._parts):
-            source = source_of(report)
+            source = source_of(advice)
             if source:
                 if known[index][0] is not source:
                     encoded = encode(source)
                     known[index] = (source, encoded, count_plain(encoded))
                 parts.append(known[index][1])
                 plain += known[index][2]
-        return Advice(b"".join(parts), len(parts), plain)
+        return Encoded(b"".join(parts), len(parts), plain, advice.names_uid)
 
     def _known_of(self, rule: str) -> list[tuple[Any, bytes, int]]:
         known = self._known.get(rule)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 
 from exporter.alert import Alert, Priority
+from exporter.catalog.uid import with_uid_bytes
 from exporter.escaping import visible
-from exporter.report import Report
+from exporter.report import Advice
 from exporter.sinks.otel.encode import wire
 from exporter.sinks.otel.encode.advice import NO_ADVICE, AdviceWriter
 from exporter.sinks.otel.encode.attributes import CONSTANTS_BY_SOURCE, FieldWriter
@@ -55,8 +56,8 @@ class _Template:
 class Reports:
     """Where records get what they say besides the alert."""
 
-    advice_for: Callable[[Alert], Report] | None
-    """Gives a report with an alert's advice; None leaves the advice out."""
+    advice_for: Callable[[Alert], Advice] | None
+    """Gives an alert's advice; None leaves it out."""
     address: str = ""
     """With the alert's uid behind it, a report's own address; empty where there is none."""
 
@@ -89,12 +90,13 @@ class RecordEncoder:
         if group is not None:
             parts += _group_attributes(alert, group)
         self._fields.write(alert, parts)
-        advice = NO_ADVICE if self._advice_for is None else self._advice.write(self._advice_for(alert))
+        advice = NO_ADVICE if self._advice_for is None else self._advice.write(alert.rule, self._advice_for(alert))
         if self._report_address:
             parts.append(self._url.string(self._report_address + uid))
         parts.append(_body(alert.output))
         attributes = template.attributes + len(parts) + advice.attributes
-        record = Encoded(b"".join(parts), advice.encoded)
+        encoded = with_uid_bytes(advice.encoded, uid) if advice.names_uid else advice.encoded
+        record = Encoded(b"".join(parts), encoded)
         return self._budget.fit(record, attributes, plain_bytes=advice.plain_bytes)
 
     def _template(self, alert: Alert) -> _Template:

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from exporter.alert import Alert
-from exporter.report import Report
+from exporter.report import Advice
 from exporter.sinks.otel.encode.budget import Budget
 from exporter.sinks.otel.encode.record import RecordEncoder, Reports
-from tests.otel_records import ALERT, attributes_of, report_for, text
+from tests.otel_records import ALERT, advice_for, attributes_of, text
 
 
 def cut(
-    fields: Mapping[str, str], *, limit_bytes: int = 48_000, attribute_limit: int = 100, reports: Any = report_for
+    fields: Mapping[str, str], *, limit_bytes: int = 48_000, attribute_limit: int = 100, reports: Any = advice_for
 ) -> tuple[dict[str, Any], int]:
     """The attributes of a record with these fields, and how many records were counted as cut."""
     counted: list[int] = []
@@ -71,14 +71,14 @@ def test_other_output_fields_go_before_advice_and_conventions() -> None:
 def test_commands_are_dropped_whole_and_not_cut_in_two() -> None:
     """An entry of the advice that a value has blown up is left out: half a command is dangerous."""
 
-    def reports(alert: Alert) -> Report:
-        report = report_for(alert)
-        long = report.commands[0]._replace(run="rm -- " + "x" * 60_000)
-        return replace(report, commands=(long, report.commands[1]))
+    def reports(alert: Alert) -> Advice:
+        advice = advice_for(alert)
+        long = advice.commands[0]._replace(run="rm -- " + "x" * 60_000)
+        return replace(advice, commands=(long, advice.commands[1]))
 
     attributes, _ = cut(ALERT.raw_fields, reports=reports)
     assert [entry.split(":")[0] for entry in attributes["falco.report.mitigation.commands"]] == [
-        "[contain, container] Stop it"
+        "[contain, node] Stop it"
     ]
     assert attributes["falco.report.truncated_attributes"] == ["falco.report.mitigation.commands"]
 
@@ -88,7 +88,7 @@ def test_arrays_count_as_loki_writes_them() -> None:
     attributes, counted = cut(
         ALERT.raw_fields,
         reports=lambda alert: replace(
-            report_for(alert), recommendations=tuple(text("<" * 3_000 + str(number)) for number in range(4))
+            advice_for(alert), recommendations=tuple(text("<" * 3_000 + str(number)) for number in range(4))
         ),
     )
     assert counted == 1

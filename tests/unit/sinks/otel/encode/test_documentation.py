@@ -17,7 +17,7 @@ from exporter.sinks.otel.encode.attributes import (
 from exporter.sinks.otel.encode.budget import TRUNCATED, TRUNCATED_ATTRIBUTES, Budget
 from exporter.sinks.otel.encode.record import RecordEncoder, Reports
 from exporter.sinks.otel.queue.grouping import Group
-from tests.otel_records import ALERT, attributes_of, report_for
+from tests.otel_records import ALERT, advice_for, attributes_of
 
 PAGE = (Path(__file__).parents[5] / "docs" / "log-records.md").read_text()
 
@@ -26,7 +26,7 @@ def possible_attributes() -> set[str]:
     """What the tables can give, and what a record with everything in it has."""
     group = Group(0.0)
     group.add(ALERT)
-    encoder = RecordEncoder(Budget(10**6, 10**3, lambda: None), Reports(report_for, "https://x/"))
+    encoder = RecordEncoder(Budget(10**6, 10**3, lambda: None), Reports(advice_for, "https://x/"))
     record = LogRecord.FromString(encoder.encode(ALERT, group, observed_ns=1).joined)
     names = {name for name in attributes_of(record) if not name.startswith(OUTPUT_FIELDS_PREFIX)}
     names |= {*STRINGS.values(), *INTEGERS.values(), *TARGET_NAMES.values(), TRUNCATED, TRUNCATED_ATTRIBUTES}

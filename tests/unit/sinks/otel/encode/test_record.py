@@ -17,13 +17,14 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.sdk._logs import ReadableLogRecord
 
 from exporter.alert import Alert, Priority
-from exporter.report import Report
+from exporter.catalog.uid import UID_SENTINEL
+from exporter.report import Advice
 from exporter.sinks.otel.encode.budget import Budget
 from exporter.sinks.otel.encode.record import RecordEncoder, Reports
 from exporter.sinks.otel.queue.records import Encoded, Records
 from exporter.sinks.otel.send.envelope import Envelope, to_resource, to_scope
 from tests.hostile import hostile_alerts
-from tests.otel_records import ALERT, attributes_of, report_for, text
+from tests.otel_records import ALERT, advice_for, attributes_of, many, text
 
 OBSERVED_NS = 1_728_152_979_999_999_999
 
@@ -32,7 +33,7 @@ def encoder(
     *,
     limit_bytes: int = 48_000,
     attribute_limit: int = 100,
-    advice_for: Callable[[Alert], Report] | None = report_for,
+    advice_for: Callable[[Alert], Advice] | None = advice_for,
     address: str = "",
 ) -> RecordEncoder:
     return RecordEncoder(Budget(limit_bytes, attribute_limit, lambda: None), Reports(advice_for, address))
@@ -95,14 +96,14 @@ def test_every_attribute_has_its_name_its_value_and_its_type() -> None:
         "falco.report.attack.tactic.ids": ["TA0005"],
         "falco.report.attack.tactic.names": ["Defense Evasion"],
         "falco.report.mitigation.commands": [
-            "[investigate, host] Look at it: stat -- /var/log/syslog\nLook for: size 0",
-            "[contain, container] Stop it: docker pause 3ad\nBreaks: the service\nUndo: docker x",
+            "[look, host] Look at it: stat -- /var/log/syslog\nLook for: size 0",
+            "[contain, node] Stop it: docker pause 3ad\nBreaks: the service\nUndo: docker x",
         ],
         "falco.report.mitigation.configuration": [
             "Send logs away: /etc/rsyslog.d/90.conf (rsyslog)\na\nb\nCheck: c -N1"
         ],
         "falco.report.mitigation.recommendations": ["Consider chattr +a."],
-        "falco.report.innocent": ["[fits this alert] It is a test.", "logrotate"],
+        "falco.report.innocent": ["It is a test.", "logrotate"],
         "falco.report.tuning": ["Allow it: /etc/falco/rules.d/x.yaml (falco)\n- macro: x"],
         "falco.report.references": [
             "ATT&CK <https://attack.mitre.org/techniques/T1070/002/>",
@@ -241,9 +242,19 @@ def test_prose_shows_hidden_characters_and_field_values_stay_exact() -> None:
     assert attributes["falco.output_fields.other"] == "\x1b[31m\n"
 
 
+def test_the_advices_stand_in_for_the_uid_becomes_each_alerts_own() -> None:
+    """One piece of advice, encoded once, names the uid of whichever alert it is sent with."""
+    command = advice_for(ALERT).commands[0]._replace(run=f"d=/root/evidence/{UID_SENTINEL}")
+    advice = replace(advice_for(ALERT), commands=(command,), names_uid=True)
+    encode = encoder(advice_for=lambda alert: advice).encode
+    for alert in many(2):
+        attributes = attributes_of(LogRecord.FromString(encode(alert, observed_ns=OBSERVED_NS).joined))
+        assert f"d=/root/evidence/{alert.uid}\n" in attributes["falco.report.mitigation.commands"][0]
+
+
 def test_what_a_rule_keeps_is_encoded_anew_when_it_changes() -> None:
     """A part that is another object than before, a tag or a host that changed, shows in the next record."""
-    encode = encoder(advice_for=lambda alert: replace(report_for(alert), summary=text(alert.hostname))).encode
+    encode = encoder(advice_for=lambda alert: replace(advice_for(alert), summary=text(alert.hostname))).encode
     first, second = (replace(ALERT, hostname=name, tags=(name,)) for name in ("a", "b"))
     encoded = [encode(alert, observed_ns=OBSERVED_NS).joined for alert in (first, second, first)]
     read = [attributes_of(LogRecord.FromString(record)) for record in encoded]

@@ -20,13 +20,13 @@ from exporter.sinks.otel.queue.records import Encoded, Records, join
 from exporter.sinks.otel.queue.stored import StoredRecords
 from exporter.sources.decode import from_json, from_received
 from tests.captures import read_json_lines, read_messages
-from tests.otel_records import ALERT, report_for
+from tests.otel_records import ALERT, advice_for
 
 OBSERVED_NS = 1_760_000_000_123_456_789
 record_pieces = st.lists(st.builds(Encoded, st.binary(max_size=300), st.binary(max_size=300)), max_size=20)
 
 
-def encoder(reports: Reports = Reports(report_for)) -> RecordEncoder:  # noqa: B008 - never changed
+def encoder(reports: Reports = Reports(advice_for)) -> RecordEncoder:  # noqa: B008 - never changed
     return RecordEncoder(Budget(48_000, 100, lambda: None), reports)
 
 
