@@ -14,38 +14,16 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from exporter.alert import Alert
-from exporter.catalog.advice import (
-    Advice,
-    Change,
-    Command,
-    Judgement,
-    Matched,
-    Prose,
-    Reference,
-    Span,
-    Technique,
-    to_plain,
-)
+from exporter.catalog.advice import Advice, Change, Command, Reference, Technique
 from exporter.catalog.model import Entry
-from exporter.catalog.template import Lookup
 from exporter.catalog.uid import UID_SENTINEL, with_uid
+from exporter.prose import Lookup, Prose, Span, to_plain
+from exporter.verdict.judgement import Judgement, Matched
 
 __all__ = [
-    "Advice",
-    "Change",
-    "Command",
-    "Judgement",
-    "Matched",
-    "Prose",
-    "Reference",
-    "Report",
-    "RuleContext",
-    "Span",
-    "Technique",
-    "make_advice",
-    "make_report",
-    "to_plain",
-]
+    "Advice", "Change", "Command", "Judgement", "Matched", "Prose", "Reference", "Report", "RuleContext", "Span",
+    "Technique", "make_advice", "make_report", "to_plain",
+]  # fmt: skip
 
 Renderer = Callable[[Lookup, str, tuple[Technique, ...]], Advice]
 

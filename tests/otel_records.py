@@ -55,7 +55,7 @@ def advice_for(alert: Alert) -> Advice:
         maturity="stable",
         ruleset="falco_rules.yaml",
         techniques=(Technique("T1070.002", "Clear Linux or Mac System Logs", "TA0005", "Defense Evasion"),),
-        judgement=Judgement("attack", "succeeded", (Matched("attack", "strong", False, text("not rotated: ", file)),)),
+        judgement=Judgement("attack", "succeeded", (Matched("attack", 4, False, text("not rotated: ", file)),)),
         what=text("log emptied"),
         ask="ask who did it",
         summary=text("The file ", file, " was emptied."),

@@ -11,13 +11,13 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from exporter.alert import Alert, Priority
-from exporter.catalog.advice import UNDECIDED
 from exporter.config.model import Metrics, Web
 from exporter.escaping import Unembeddable, shell_word
 from exporter.report import Advice, Command, Report, Span
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.prometheus.sink import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
+from exporter.verdict.judgement import UNDECIDED
 from exporter.web import Content, StateRow, WebServer
 
 

@@ -11,11 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exporter.prose import Prose, Span, to_plain
-
-__all__ = [
-    "Advice", "Change", "Command", "Explanation", "Prose", "Reference", "Span", "Technique", "to_plain",
-]  # fmt: skip
+from exporter.prose import Prose
+from exporter.verdict.judgement import Judgement
 
 
 class Command(NamedTuple):
@@ -88,31 +85,6 @@ class Technique:
     technique: str
     tactic_id: str
     tactic: str
-
-
-class Matched(NamedTuple):
-    """One sign that the alert bears out."""
-
-    side: str
-    """What it speaks for: ``attack``, ``benign``, ``test``; ``nothing`` for what is often misread."""
-    weight: str
-    """``strong`` or ``weak``."""
-    forgeable: bool
-    """Whether an intruder could have chosen the value."""
-    text: Prose
-
-
-class Judgement(NamedTuple):
-    """What the signs of one alert come to."""
-
-    verdict: str
-    """``attack``, ``undecided``, ``benign`` or ``test``."""
-    outcome: str
-    """``succeeded``, ``refused`` or ``unknown``."""
-    signs: tuple[Matched, ...]
-
-
-UNDECIDED = Judgement("undecided", "unknown", ())
 
 
 @dataclass(frozen=True, slots=True)

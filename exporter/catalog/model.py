@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
-from exporter.catalog.advice import UNDECIDED, Advice, Change, Command, Prose, Reference, Span, Technique
-from exporter.catalog.template import Absent, CommandTemplate, ContentTemplate, Lookup, ProseTemplate
+from exporter.catalog.advice import Advice, Change, Command, Reference, Technique
+from exporter.catalog.template import Absent, CommandTemplate, ContentTemplate, ProseTemplate
 from exporter.errors import CatalogError
 from exporter.escaping import Unembeddable
+from exporter.prose import Lookup, Prose, Span
+from exporter.verdict.judgement import UNDECIDED
 
 WHERE = ("host", "container", "cluster", "cloud")
 PHASES = ("investigate", "contain")

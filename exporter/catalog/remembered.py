@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from operator import is_
 from typing import Generic, TypeVar
 
-from exporter.catalog.advice import Advice, Prose, Technique
+from exporter.catalog.advice import Advice, Technique
 from exporter.catalog.model import Entry, Rendered, Step, to_advice
-from exporter.catalog.template import Lookup, ProseTemplate
+from exporter.catalog.template import ProseTemplate
+from exporter.prose import Lookup, Prose
 
 VALUES_KEPT = 4
 """Results kept a step, some 500 bytes each."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-from exporter.catalog.advice import Advice, Change, Command, Prose, Span
+from exporter.catalog.advice import Advice, Change, Command
+from exporter.prose import Prose, Span
 
 UID_SENTINEL = secrets.token_hex(16)
 """What ``%{alert.uid}`` renders as: as long as a uid, and of this process only, so that no alert can hold it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from exporter.catalog.template import Lookup
+from exporter.prose import Lookup
 
 ALERT_VALUES: Mapping[str, str] = {
     "alert.time": "2024-10-05 18:29:39 UTC",

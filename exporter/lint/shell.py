@@ -18,11 +18,12 @@ from pathlib import Path
 
 from exporter.catalog.catalog import Catalog
 from exporter.catalog.model import CommandStep
-from exporter.catalog.template import Absent, CommandTemplate, Lookup
+from exporter.catalog.template import Absent, CommandTemplate
 from exporter.escaping import Unembeddable
 from exporter.lint.finding import Finding
 from exporter.lint.samples import VALUES
 from exporter.lint.walk import changes, commands
+from exporter.prose import Lookup
 
 _BATCH = 250
 _SENTINEL = "#' )\n#\" )\n"

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.catalog.advice import Command, Span, to_plain
+from exporter.catalog.advice import Command
 from exporter.catalog.model import Sign
 from exporter.catalog.uid import UID_SENTINEL
 from exporter.errors import CatalogError
+from exporter.prose import Span, to_plain
 from exporter.report import Report, make_report
 from tests.reference import CONTEXT, FILE, fixture_entry, reference_alert, reference_report
 

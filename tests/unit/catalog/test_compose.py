@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from exporter.alert import Alert, Priority
-from exporter.catalog.advice import to_plain
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.catalog.compose import techniques_in, traits_of
+from exporter.prose import to_plain
 from exporter.report import Report, RuleContext, make_report
 
 CONTAINER = {"container.id": "3fa1b2c4d5e6", "container.name": "web", "k8s.pod.name": "web-1", "k8s.ns.name": "shop"}

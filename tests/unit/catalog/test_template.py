@@ -11,10 +11,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.catalog.advice import Span, to_plain
 from exporter.catalog.template import Absent, CommandTemplate, ContentTemplate, ProseTemplate
 from exporter.errors import CatalogError
 from exporter.escaping import Unembeddable
+from exporter.prose import Span, to_plain
 from tests.hostile import hostile_values
 
 VALUES = hostile_values()
