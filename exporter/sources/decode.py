@@ -17,7 +17,7 @@ from exporter.sources.received_fields import ReceivedFields
 
 __all__ = ["REASONS", "from_grpc", "from_json", "from_received"]
 
-REASONS = ("malformed", "bad_rule", "bad_time", "bad_priority", "bad_member")
+REASONS = ("malformed", "empty", "text", "nested", "bad_rule", "bad_time", "bad_priority", "bad_member")
 """Every ``DecodeError.reason`` of this module; label values of the decode error counter."""
 
 _PRIORITIES = {int(priority): priority for priority in Priority if priority is not Priority.UNKNOWN}

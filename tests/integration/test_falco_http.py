@@ -125,7 +125,7 @@ def test_a_text_body_names_the_setting_to_change(receiver: Receiver) -> None:
     status, text, _ = receiver.post("12:00:00.0: Notice x", **{"Content-Type": "text/plain"})
     assert status == 400
     assert "json_output: true" in text
-    assert receiver.errors("malformed") == 1
+    assert receiver.errors("text") == 1
     assert receiver.kept.alerts == []
 
 

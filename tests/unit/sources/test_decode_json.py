@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from exporter.alert import Alert, Priority
 from exporter.errors import DecodeError
 from exporter.sources.decode import REASONS, from_json
+from exporter.sources.json_document import NESTING_LIMIT
 
+CAPTURES = Path(__file__).parents[2] / "captures"
 MINIMAL = {"rule": "A rule", "time": "2024-10-05T18:29:39.273467556Z", "priority": "Warning"}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
@@ -36,7 +39,7 @@ def test_an_alert_with_the_required_members_alone_is_read() -> None:
     alert = from_json(json.dumps(MINIMAL).encode())
     assert alert.time_ns == 1_728_152_979_273_467_556
     assert (alert.rule, alert.priority) == ("A rule", Priority.WARNING)
-    assert (alert.source, alert.hostname, alert.output, alert.fields, list(alert.tags)) == ("", "", "", {}, [])
+    assert (alert.source, alert.hostname, alert.output, alert.fields, list(alert.tags)) == ("syscall", "", "", {}, [])
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,13 @@ def test_an_alert_with_the_required_members_alone_is_read() -> None:
         ("[1, null, true]", "(1,<NA>,true)"),
         ("[]", "()"),
         ('{"a": {"b": "ü"}}', '{"a":{"b":"ü"}}'),
+        (
+            '{"tier": 1, "share": 0.50, "big": 123456789012345678901234567890}',
+            '{"tier":1,"share":0.50,"big":123456789012345678901234567890}',
+        ),
+        ('[{"a": [1, true, null, 2.0, "x"]}, [1.5]]', '({"a":[1,true,null,2.0,"x"]},(1.5))'),
+        ("9" * 5_000, "9" * 5_000),
+        ("NaN", "NaN"),
         (r'"\ud800"', "�"),
         (r'"\ud83d\ude00"', "😀"),
     ],
@@ -150,12 +160,76 @@ def test_a_wrong_member_is_named_with_what_was_found(members: dict[str, object],
     assert caught.value.reason == reason
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "{} {}", "[" * 100_000, b"\xff\xfe"])
+@pytest.mark.parametrize("text", ["{", "[]", "null", '"x"', "{} {}", b"\xff\xfe", "12:00:00 lunch"])
 def test_what_is_no_json_object_is_malformed(text: str | bytes) -> None:
-    """Anything but one JSON object is refused, deep nesting included."""
+    """Anything but one JSON object is refused."""
     with pytest.raises(DecodeError, match="expected one JSON object") as caught:
         from_json(text)
     assert caught.value.reason == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "words"),
+    [
+        (b"", "empty", "empty"),
+        (b" \r\n", "empty", "empty"),
+        (b"\xef\xbb\xbf", "malformed", "byte order mark of UTF-8"),
+        (b"\xff\xfe{\x00", "malformed", "byte order mark of UTF-16"),
+        (b"12:00:00.000000001: Notice something happened", "text", "json_output: true"),
+        (b"2024-10-05T18:29:39.273467556+0000: Warning x", "text", "json_output: true"),
+    ],
+)
+def test_what_stands_in_place_of_json_is_named(text: bytes, reason: str, words: str) -> None:
+    """An empty body, a byte order mark and Falco's text form are named as what they are."""
+    with pytest.raises(DecodeError, match=words) as caught:
+        from_json(text)
+    assert caught.value.reason == reason
+
+
+def test_a_byte_order_mark_before_an_alert_is_passed_over() -> None:
+    """RFC 8259 lets a reader ignore it; what is kept of the message is without it."""
+    alert = from_json(b"\xef\xbb\xbf" + json.dumps(MINIMAL).encode())
+    assert alert.rule == "A rule"
+    assert alert.received == json.dumps(MINIMAL).encode()
+
+
+def nested(levels: int, opening: str = "[", closing: str = "]") -> str:
+    """A list of strings full of brackets, which do not nest, and one value that is nested so deep."""
+    return '["[[[[{{{{\\"[[[", ' * 1 + opening * (levels - 1) + closing * (levels - 1) + "]"
+
+
+@pytest.mark.parametrize("levels", [60, 70, 340, 494, 2_000, 100_000])
+@pytest.mark.parametrize("place", ["output_fields", "unknown", "rule"])
+def test_nesting_beyond_the_limit_is_a_reason_of_its_own(levels: int, place: str) -> None:
+    """In a field, in a member that nobody reads and in one of the wrong type; never a RecursionError."""
+    value = nested(levels)
+    member = f'{{"a": {value}}}' if place == "output_fields" else value
+    outcome = attempt(json.dumps(MINIMAL)[:-1] + f', "{place}": {member}}}')
+    if levels < NESTING_LIMIT and place != "rule":
+        assert isinstance(outcome, Alert)
+    else:
+        assert isinstance(outcome, DecodeError)
+        assert outcome.reason == ("bad_rule" if levels < NESTING_LIMIT else "nested")
+
+
+def test_brackets_in_text_do_not_nest() -> None:
+    """A command line full of brackets is an alert like any other."""
+    text = "[{" * 500 + '\\"' + "[{" * 500
+    assert decode(output_fields={"proc.cmdline": text}).get("proc.cmdline") == text
+
+
+def test_both_readers_give_the_same_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the quick reader takes, the other one, which takes more, reads as the same."""
+    bodies = (CAPTURES / "alerts.jsonl").read_bytes().splitlines()
+    quick = [from_json(body) for body in bodies]
+
+    def refuse(_text: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr("exporter.sources.decode_json._read", refuse)
+    for body, alert in zip(bodies, quick, strict=True):
+        slow = from_json(body)
+        assert (slow.uid, slow.raw_fields, list(slow.tags)) == (alert.uid, alert.raw_fields, list(alert.tags))
 
 
 def test_an_error_never_carries_a_hostile_value_raw_or_whole() -> None:

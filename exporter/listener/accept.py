@@ -1,0 +1,121 @@
+"""The accept loop.
+
+Owns binding, the number of connections and TLS whose files may change: every
+connection is accepted here, so that each gets the TLS context of the moment.
+Refuses to know what is spoken on a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Protocol
+
+from exporter.listener.address import Address, bind
+from exporter.listener.connection import Reject
+
+logger = logging.getLogger(__name__)
+
+HANDSHAKE_SECONDS = 10.0
+ACCEPT_PAUSE_SECONDS = 0.1
+
+
+class Host(Protocol):
+    """Who serves the connections that are accepted."""
+
+    def make_protocol(self) -> asyncio.Protocol:
+        """Return the protocol of a new connection."""
+
+    def has_room(self, handshakes: int) -> bool:
+        """Whether one more connection may come besides those in their handshake; may close one to make room."""
+
+
+class Acceptor:
+    """Accepts connections on one address.
+
+    ``tls`` returns the context for the next connection, or None for plain
+    text; it is called once per connection and may raise OSError to refuse it.
+    """
+
+    def __init__(
+        self, address: Address, host: Host, *, tls: Callable[[], ssl.SSLContext | None], reject: Reject
+    ) -> None:
+        self.address = address
+        """Where it listens; with the real port once started."""
+        self._host = host
+        self._tls = tls
+        self._reject = reject
+        self._sockets: list[socket.socket] = []
+        self._accepting: set[asyncio.Task[None]] = set()
+        self._handshakes: set[asyncio.Task[None]] = set()
+
+    def bind(self) -> None:
+        """Open the port. Raises ConfigError where the address cannot be had."""
+        self._sockets = bind(self.address)
+        if not self.address.path:
+            self.address = Address(self.address.host, self._sockets[0].getsockname()[1])
+
+    def start(self) -> None:
+        """Accept from now on."""
+        for listening in self._sockets:
+            _spawn(self._accept(listening), self._accepting)
+
+    async def close(self) -> None:
+        """Accept no more, end the handshakes under way. Twice is safe."""
+        tasks = self._accepting | self._handshakes
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for listening in self._sockets:
+            listening.close()
+        if self.address.path and self._sockets:
+            Path(self.address.path).unlink(missing_ok=True)
+        self._sockets = []
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, _ = await loop.sock_accept(listening)
+            except OSError as error:  # out of file descriptors, or the peer was gone before we looked
+                self._reject("accept")
+                logger.debug("%s: a connection could not be accepted: %s", self.address, error)
+                await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
+                continue
+            self._admit(accepted)
+
+    def _admit(self, accepted: socket.socket) -> None:
+        if not self._host.has_room(len(self._handshakes)):
+            self._reject("connection_limit")
+            accepted.close()
+            return
+        try:
+            context = self._tls()
+        except OSError as error:
+            self._reject("tls_handshake")
+            logger.debug("%s: a connection was refused, TLS is not usable: %s", self.address, error)
+            accepted.close()
+            return
+        _spawn(self._serve(accepted, context), self._handshakes)
+
+    async def _serve(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._host.make_protocol,
+                accepted,
+                ssl=context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
+            )
+        except OSError as error:  # ssl.SSLError is one
+            self._reject("tls_handshake")
+            logger.debug("%s: a connection failed before its first request: %s", self.address, error)
+
+
+def _spawn(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+    task = asyncio.get_running_loop().create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
