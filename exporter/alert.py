@@ -12,8 +12,9 @@ import hashlib
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 _NO_LOGIN = frozenset({"-1", "4294967295"})
 ABSENT = frozenset({"", "<NA>"})
@@ -64,35 +65,35 @@ _PREFIX = re.compile(
     r"(?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d\.\d{1,9}(?:[+-]\d{4})?: (?:(?:" + "|".join(_LABELS) + r")\b ?)?", re.ASCII
 )
 """``HH:MM:SS.nnnnnnnnn: Priority ``, and the same with Falco's time_format_iso_8601."""
+_PARTS_WITHOUT_FIELDS = 5
 TIME_LIMIT_NS = 2**63
 """No alert is of this time (in the year 2262) or later, so that ``time_ns`` fits every signed 64-bit field."""
 
 
-class LazyFields(Mapping[str, str]):
+class Fields(Mapping[str, str]):
     """Output fields of which ``get`` is cheap, and the rest once they are taken out of what they came in."""
 
     __slots__ = ()
 
-    @property
     @abstractmethod
-    def taken_out(self) -> dict[str, str]:
-        """Every field in a dictionary, made with the first look; not to be changed."""
+    def to_dict(self) -> dict[str, str]:
+        """Return every field in a dictionary, made with the first call; not to be changed."""
 
     def __getitem__(self, name: str) -> str:
-        return self.taken_out[name]
+        return self.to_dict()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.taken_out)
+        return iter(self.to_dict())
 
     def __len__(self) -> int:
-        return len(self.taken_out)
+        return len(self.to_dict())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alert:
     """One Falco alert.
 
-    Two alerts are equal when their ``uid`` and fields are. Values of fields are always
+    Two alerts are equal when their ``uid`` is. Values of fields are always
     text in Falco's own notation, as its gRPC server writes them (``5``,
     ``true``, ``<NA>``, ``(a,b)``), whatever the transport, so that the same
     alert by another way is the same alert.
@@ -110,8 +111,8 @@ class Alert:
     """The host Falco runs on; empty when not given."""
     raw_output: str
     """The output line as Falco wrote it; read ``output`` instead."""
-    raw_fields: Mapping[str, str]
-    """The output fields as received; read ``fields`` or ``get`` instead, or ``plain_fields`` where many are wanted."""
+    fields: Mapping[str, str]
+    """The output fields as received; read ``get`` instead, which knows what means "absent"."""
     tags: Sequence[str]
     """The rule's tags, sorted by Falco; empty when not given."""
     received: bytes = b""
@@ -123,20 +124,12 @@ class Alert:
         prefix = _PREFIX.match(self.raw_output)
         return self.raw_output if prefix is None else self.raw_output[prefix.end() :]
 
-    @property
-    def plain_fields(self) -> dict[str, str]:
-        """The output fields as received, in a dictionary; not to be changed."""
-        fields = self.raw_fields
+    def all_fields(self) -> dict[str, str]:
+        """Return the output fields as received, in a dictionary; not to be changed."""
+        fields = self.fields
         if isinstance(fields, dict):
             return fields
-        return fields.taken_out if isinstance(fields, LazyFields) else dict(fields)
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """Every output field except ``evt.time``, which ``time_ns`` carries (one transport always adds it)."""
-        fields = dict(self.plain_fields)
-        fields.pop("evt.time", None)
-        return fields
+        return fields.to_dict() if isinstance(fields, Fields) else dict(fields)
 
     def get(self, field: str) -> str | None:
         """Return one field's value, or None where it is absent; ``evt.time`` as RFC 3339, whatever the transport.
@@ -144,7 +137,7 @@ class Alert:
         Absent are a missing key, the empty string, ``<NA>``, ``host`` as a
         container, and −1 or 4294967295 as a user id (no login session).
         """
-        value = self.raw_fields.get(field)
+        value = self.fields.get(field)
         if value is None or field == "evt.time":
             return self._derived(field)
         return None if value in _ABSENT_BY_FIELD.get(field, ABSENT) else value
@@ -152,7 +145,7 @@ class Alert:
     @property
     def has_no_login(self) -> bool:
         """Whether Falco says that no login session is attached: a daemon or a container started the process."""
-        return self.raw_fields.get("user.loginuid") in _NO_LOGIN
+        return self.fields.get("user.loginuid") in _NO_LOGIN
 
     def _derived(self, field: str) -> str | None:
         """Fields that every alert has although Falco does not list them."""
@@ -169,20 +162,40 @@ class Alert:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
 
     @property
+    def namespace(self) -> str:
+        """The Kubernetes namespace that the alert is about; empty where it names none."""
+        get = self.fields.get
+        value = get("k8s.ns.name")
+        if value is None or value in ABSENT:
+            value = get("ka.target.namespace")
+        return "" if value is None or value in ABSENT else value
+
+    def changed(self, **members: Any) -> Alert:
+        """Return the alert with other members; it no longer holds the message it came in, which says otherwise."""
+        return replace(self, **members, received=b"")
+
+    @property
     def uid(self) -> str:
         """A deterministic identifier, 32 hexadecimal digits: the same alert seen twice has the same.
 
-        Made of time, rule, priority, source, host and output text, which every
-        transport carries alike; of the fields where Falco sends no output text.
+        Made of time, rule, priority, source, host and every output field except
+        ``evt.time``, which only Falco's JSON form always has. Both transports
+        carry these alike. Where Falco is told to leave the fields out
+        (``json_include_output_fields_property: false``) the output text stands
+        in for them, and the same alert over gRPC has another identifier.
         """
-        output = self.output
-        if not output:
-            output = "\x1e".join(f"{key}\x1f{value}" for key, value in sorted(self.fields.items()))
-        parts = (str(self.time_ns), self.rule, self.priority.name, self.source, self.hostname, output)
-        return hashlib.blake2b("\x1d".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        parts = [str(self.time_ns), self.rule, self.priority.name, self.source, self.hostname]
+        for name, value in sorted(self.all_fields().items()):
+            if name != "evt.time":
+                parts += (name, value)
+        if len(parts) == _PARTS_WITHOUT_FIELDS:
+            parts.append(self.output)
+        # Each part's length before it, so that no value can imitate the border to the next.
+        text = "".join([f"{len(part)}:{part}" for part in parts])
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Alert) and self.uid == other.uid and self.fields == other.fields
+        return isinstance(other, Alert) and self.uid == other.uid
 
     def __hash__(self) -> int:
         return hash((self.time_ns, self.rule))

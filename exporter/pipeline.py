@@ -3,18 +3,21 @@
 Owns the two protocols that every part on the left and on the right keeps,
 and the fan-out that gives each alert to each sink. Refuses to hold alerts:
 a source asks for room before it pulls, so what waits, waits where it came
-from (FACTS: in Falco's own queue, or in the sender's connection).
+from: in Falco's own queue, or in the sender's connection.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from exporter.alert import Alert
 
-Transform = Callable[[Alert], Alert]
+Transform = Callable[[Alert], Alert | None]
+"""Gives the alert as the sinks should see it; None drops it, which the transform has to count itself."""
 
 
 class Sink(Protocol):
@@ -88,7 +91,10 @@ class Pipeline:
     def deliver(self, alerts: Sequence[Alert]) -> None:
         """Give the batch, transformed once, to every sink."""
         if self._transform is not None:
-            alerts = [self._transform(alert) for alert in alerts]
+            changed = map(self._transform, alerts)
+            alerts = [alert for alert in changed if alert is not None]
+            if not alerts:
+                return
         with self._lock:
             for sink in self.sinks:
                 sink.write(alerts)
@@ -99,7 +105,14 @@ class Pipeline:
             sink.start()
 
     def close(self, deadline_seconds: float) -> None:
-        """Close every sink, each within the deadline."""
+        """Close every sink within one deadline, in seconds. Raises the first sink's error once all were closed."""
         self._closing.set()
-        for sink in self.sinks:
-            sink.close(deadline_seconds)
+        deadline = time.monotonic() + deadline_seconds
+        with contextlib.ExitStack() as stack:
+            for sink in reversed(self.sinks):
+                stack.callback(_close, sink, deadline)
+
+
+def _close(sink: Sink, deadline: float) -> None:
+    """Close the sink within what is left until the deadline, a time of the monotonic clock in seconds."""
+    sink.close(max(0.0, deadline - time.monotonic()))

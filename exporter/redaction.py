@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
-from exporter.alert import Alert
+from exporter.alert import ABSENT, Alert
 from exporter.config.model import Redaction
 from exporter.errors import ConfigError
 
@@ -19,8 +18,6 @@ MASK = "[redacted]"
 
 _WHOLE_WORD_BELOW_CHARACTERS = 4
 """Shorter values are masked in the output text as whole words alone: ``0`` stands in every number."""
-
-_ABSENT = frozenset({"", "<NA>"})
 
 
 def make_redaction(settings: Redaction) -> Callable[[Alert], Alert] | None:
@@ -49,16 +46,16 @@ class _Redactor:
 
     def __call__(self, alert: Alert) -> Alert:
         """Return the alert with every named field and every match masked; the same alert where nothing was."""
-        received = alert.plain_fields
+        received = alert.all_fields()
         secrets = {name: value for name, value in received.items() if self._is_named(name)}
         fields = {
-            name: value if value in _ABSENT else MASK if name in secrets else self._masked(value)
+            name: value if value in ABSENT else MASK if name in secrets else self._masked(value)
             for name, value in received.items()
         }
         output = self._masked(_without(alert.output, secrets))
         if output == alert.output and fields == received:
             return alert
-        return replace(alert, raw_output=output, raw_fields=fields, received=b"")
+        return alert.changed(raw_output=output, fields=fields)
 
     def _is_named(self, field: str) -> bool:
         """Naming ``proc.aname`` names ``proc.aname[2]`` too."""
@@ -72,7 +69,7 @@ class _Redactor:
 
 def _without(output: str, secrets: Mapping[str, str]) -> str:
     """Mask the secrets' values where the rule printed them; the longest first, since one may hold another."""
-    for value in sorted({*secrets.values()} - _ABSENT, key=len, reverse=True):
+    for value in sorted({*secrets.values()} - ABSENT, key=len, reverse=True):
         if len(value) >= _WHOLE_WORD_BELOW_CHARACTERS:
             output = output.replace(value, MASK)
         else:

@@ -103,7 +103,7 @@ def _details(alert: Alert) -> tuple[tuple[str, str], ...]:
     """Named facts first, in order of reading, then every other field under its own name."""
     named = [(-1, alert.hostname)] if alert.hostname else []
     others = []
-    for name in alert.plain_fields:
+    for name in alert.all_fields():
         value = alert.get(name)
         if value is None or name == "evt.time":
             continue
@@ -145,7 +145,7 @@ class _Values(dict[str, str | None]):
     def __init__(self, alert: Alert) -> None:
         super().__init__()
         self._alert = alert
-        self._fields = alert.plain_fields
+        self._fields = alert.all_fields()
 
     def __missing__(self, field: str) -> str | None:
         if field.startswith("alert."):

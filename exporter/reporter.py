@@ -48,7 +48,7 @@ class _Plan:
         """What two alerts have in common that get the same advice; None for advice that is not kept."""
         if self.of_alert:
             return None
-        values: list[str | int | None] = [*map(alert.plain_fields.get, self.fields)]
+        values: list[str | int | None] = [*map(alert.all_fields().get, self.fields)]
         if self.of_header:
             values += (alert.rule, int(alert.priority), alert.source, alert.hostname)
         if self.of_second:

@@ -157,7 +157,7 @@ def hostile_alert(value: str, *, rule: str = "Clear Log Activities") -> Alert:
         source="syscall",
         hostname=value,
         raw_output=f"18:29:39.273467556: Warning Log files were tampered | file={value} process={value}",
-        raw_fields={**dict.fromkeys(FIELDS, value), value: value},
+        fields={**dict.fromkeys(FIELDS, value), value: value},
         tags=("T1070", value),
     )
 
@@ -175,7 +175,7 @@ def hostile_alerts() -> list[Alert]:
                 source=value,
                 hostname=value,
                 raw_output=value,
-                raw_fields=alert.raw_fields,
+                fields=alert.fields,
                 tags=(value, value),
             )
         )

@@ -18,7 +18,7 @@ ALERT = Alert(
     source="syscall",
     hostname="mini-debian-lab",
     raw_output="18:29:39.273467556: Warning Log files were tampered | file=/var/log/syslog",
-    raw_fields={
+    fields={
         "container.id": "3ad7b26ded6d",
         "container.image.digest": "sha256:00ff",
         "container.image.repository": "docker.io/falcosecurity/event-generator",

@@ -43,7 +43,7 @@ def reference_alert() -> Alert:
         source="syscall",
         hostname="mini-debian-lab",
         raw_output=output,
-        raw_fields=fields,
+        fields=fields,
         tags=("T1070", "container", "filesystem", "host", "maturity_stable", "mitre_defense_evasion"),
     )
 

@@ -38,7 +38,7 @@ def make_alert(
         source="syscall",
         hostname=host,
         raw_output=f"18:29:39.273467556: {priority.label} Log files were tampered (number={number})",
-        raw_fields={"proc.name": "sh", "fd.name": "/var/log/syslog", **raw},
+        fields={"proc.name": "sh", "fd.name": "/var/log/syslog", **raw},
         tags=("T1070",),
     )
 

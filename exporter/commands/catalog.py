@@ -74,7 +74,7 @@ def _example_alert(catalog: Catalog, rule: str) -> Alert:
         source=entry.source if entry else facts.source if facts else "",
         hostname="node-1",
         raw_output="An example: the values are made up.",
-        raw_fields={field: shown for field in sorted(fields) if (shown := value(field)) is not None},
+        fields={field: shown for field in sorted(fields) if (shown := value(field)) is not None},
         tags=facts.tags if facts else (),
     )
 

@@ -36,7 +36,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "hostname": alert.hostname,
         "output": alert.output,
         "tags": list(alert.tags),
-        "fields": alert.fields,
+        "fields": {name: value for name, value in alert.all_fields().items() if name != "evt.time"},
         "advice": "general" if report.advice.composed else "written",
         "maturity": report.advice.maturity,
         "ruleset": report.advice.ruleset,

@@ -39,11 +39,6 @@ class Entry:
         return self._uid
 
 
-def namespace_of(alert: Alert) -> str:
-    """Return the Kubernetes namespace that the alert is about; empty where it names none."""
-    return alert.get("k8s.ns.name") or alert.get("ka.target.namespace") or ""
-
-
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which alerts are asked for; an empty part asks for all."""
@@ -65,13 +60,13 @@ class Filter:
             (self.priority is None or alert.priority <= self.priority)
             and (not self.rule or alert.rule.casefold() == self.rule.casefold())
             and (not self.host or alert.hostname.casefold() == self.host.casefold())
-            and (not self.namespace or namespace_of(alert) == self.namespace)
+            and (not self.namespace or alert.namespace == self.namespace)
             and (not self.text or self._finds_text(alert))
         )
 
     def _finds_text(self, alert: Alert) -> bool:
         wanted = self.text.casefold()
-        texts = itertools.chain((alert.rule, alert.raw_output, alert.hostname), alert.plain_fields.values())
+        texts = itertools.chain((alert.rule, alert.raw_output, alert.hostname), alert.all_fields().values())
         return any(wanted in text.casefold() for text in texts)
 
 
@@ -112,7 +107,7 @@ class RecentSink:
                 self._keep(alert)
 
     def _keep(self, alert: Alert) -> None:
-        size = len(alert.raw_output) + sum(map(len, alert.plain_fields.values()))
+        size = len(alert.raw_output) + sum(map(len, alert.all_fields().values()))
         self._sequence += 1
         self._entries.append(Entry(self._sequence, alert, size))
         self._size += size
@@ -164,5 +159,5 @@ class RecentSink:
         return {
             "rules": sorted({alert.rule for alert in alerts}),
             "hosts": sorted({alert.hostname for alert in alerts} - {""}),
-            "namespaces": sorted({namespace_of(alert) for alert in alerts} - {""}),
+            "namespaces": sorted({alert.namespace for alert in alerts} - {""}),
         }

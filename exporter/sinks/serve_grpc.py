@@ -255,7 +255,7 @@ def to_message(alert: Alert) -> bytes:
     message = falco_outputs_pb2.response(
         rule=alert.rule,
         output=alert.raw_output,
-        output_fields=alert.plain_fields,
+        output_fields=alert.all_fields(),
         hostname=alert.hostname,
         tags=alert.tags,
         source=alert.source,

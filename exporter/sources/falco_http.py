@@ -2,7 +2,7 @@
 
 Owns the answers: 200 only once every sink has the alert, 4xx naming what is
 wrong, 503 while the sinks have no room. Falco waits for each answer with all
-its outputs, looks at no status and sends nothing twice (FACTS §2), so an answer
+its outputs, looks at no status and sends nothing twice, so an answer
 comes at once and an alert is refused only when it cannot be kept.
 """
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from exporter._proto import falco_lenient_pb2
-from exporter.alert import LazyFields
+from exporter.alert import Fields
 
 _KEPT_PAIRS = 8_192
 _KEPT_ENTRY_BYTES = 256
@@ -55,7 +55,7 @@ def _to_pair(entry: bytes) -> tuple[str, str]:
     return field.key.decode("utf-8", "replace"), field.value.decode("utf-8", "replace")
 
 
-class ReceivedFields(LazyFields):
+class ReceivedFields(Fields):
     """Name to value. ``in_message`` is protobuf's map of ``message``, whose ``get`` is all that is used of it."""
 
     __slots__ = ("_fields", "_in_message", "_message")
@@ -65,8 +65,7 @@ class ReceivedFields(LazyFields):
         self._message = message
         self._fields: dict[str, str] | None = None
 
-    @property
-    def taken_out(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, str]:
         """Every field, in the message's order."""
         fields = self._fields
         if fields is None:

@@ -18,7 +18,7 @@ from exporter.alert import Alert, Priority
 from exporter.escaping import valid_text
 from exporter.render import to_html, to_json, to_markdown
 from exporter.report import Report
-from exporter.sinks.recent import Entry, Filter, RecentSink, namespace_of
+from exporter.sinks.recent import Entry, Filter, RecentSink
 from exporter.web.content import SITE
 from exporter.web.templates import render_page
 
@@ -80,7 +80,7 @@ def row(entry: Entry) -> dict[str, str]:
         "rule": alert.rule,
         "source": alert.source,
         "host": alert.hostname,
-        "namespace": namespace_of(alert),
+        "namespace": alert.namespace,
         "output": _cut(alert.output),
     }
     return {name: valid_text(text) for name, text in texts.items()}

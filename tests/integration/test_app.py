@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import pytest
 
 from exporter.app import App
-from exporter.config.model import Catalog, Config, FalcoHttp, FalcoTarget, JsonLines, Metrics, Web
+from exporter.config.model import Catalog, Config, FalcoHttp, FalcoTarget, JsonLines, Metrics, Otlp, Web
 from exporter.errors import CatalogError, ConfigError
 from exporter.pipeline import Handover
 from exporter.simulator.scenarios import demo_scenario, flood
 from exporter.simulator.server import FalcoSimulator
 from tests.integration.falco import wait_until
+from tests.integration.otlp import Receiver, Reply, grpc_receiver
 
 LOOPBACK = Web(listen_address="127.0.0.1:0")
 
@@ -183,3 +185,25 @@ def test_rules_of_your_own_start_at_0(tmp_path: Path) -> None:
     assert app.registry.get_sample_value("falco_rule_events_total", labels) == 0
     labels = {"rule": "Terminal shell in container", "priority": "Notice", "source": "syscall"}
     assert app.registry.get_sample_value("falco_rule_events_total", labels) == 0
+
+
+def test_closing_delivers_what_still_waits(tmp_path: Path) -> None:
+    """Records that wait in memory for a collector which is busy have reached it when ``close`` returns."""
+    file = tmp_path / "alerts.jsonl"
+    file.write_text("".join(alert.to_json() + "\n" for alert in flood(20, 1 * 10**18)), encoding="utf-8")
+    receiver = Receiver()
+    busy = [Reply(grpc.StatusCode.UNAVAILABLE), Reply(grpc.StatusCode.UNAVAILABLE)]
+    receiver.script.extend(busy)
+    with grpc_receiver(receiver):
+        app = App(
+            Config(
+                json_lines=JsonLines(file=file),
+                otlp=Otlp(endpoint=receiver.endpoint, protocol="grpc"),
+                web=LOOPBACK,
+                shutdown_seconds=30,
+            )
+        )
+        app.start()
+        wait_until(lambda: counted(app) == 20)
+        app.close()
+        assert len(receiver.accepted) == 20

@@ -35,7 +35,7 @@ class Kept:
 
     @property
     def numbers(self) -> list[int]:
-        return [int(alert.raw_fields["n"]) for alert in self.alerts]
+        return [int(alert.fields["n"]) for alert in self.alerts]
 
 
 def line(number: int) -> str:

@@ -351,7 +351,7 @@ def test_a_groups_window_ends_though_nothing_else_comes(receiver: Receiver, prot
 @pytest.mark.parametrize("limit", [1, 512])
 def test_large_backlogs_go_in_batches_below_the_usual_limits(receiver: Receiver, protocol: str, limit: int) -> None:
     """At most 512 records and 3 MiB a request, all of them, each once."""
-    alerts = [replace(alert, raw_fields={"x": "y" * 20_000}) for alert in many(600)]
+    alerts = [replace(alert, fields={"x": "y" * 20_000}) for alert in many(600)]
     with delivering(receiver.endpoint, protocol) as (sink, _):
         for first in range(0, 600, limit):
             sink.write(alerts[first : first + limit])

@@ -30,8 +30,8 @@ def test_details_are_in_order_of_reading_and_leave_out_what_is_absent() -> None:
 def test_details_are_the_same_whatever_the_transport() -> None:
     """The order of fields, and evt.time, which one transport adds, change nothing."""
     alert = reference_alert()
-    fields = dict(reversed(alert.raw_fields.items())) | {"evt.time": "18:29:39.273467556"}
-    other = make_report(replace(alert, raw_fields=fields), fixture_entry(), CONTEXT)
+    fields = dict(reversed(alert.fields.items())) | {"evt.time": "18:29:39.273467556"}
+    other = make_report(replace(alert, fields=fields), fixture_entry(), CONTEXT)
     assert other.details == reference_report().details
 
 
@@ -44,8 +44,8 @@ def test_commands_look_ten_minutes_around_the_alert() -> None:
 def test_steps_for_a_container_are_left_out_without_one() -> None:
     """An alert of the host itself offers no command that needs a container."""
     alert = reference_alert()
-    fields = dict(alert.raw_fields) | {"container.id": "host", "container.name": "host"}
-    report = make_report(replace(alert, raw_fields=fields), fixture_entry(), CONTEXT)
+    fields = dict(alert.fields) | {"container.id": "host", "container.name": "host"}
+    report = make_report(replace(alert, fields=fields), fixture_entry(), CONTEXT)
     assert [command.phase for command in report.advice.commands] == ["look", "look"]
     assert "container" not in to_plain(report.advice.summary)
     assert report.advice.commands[0].run == f"stat -- {FILE}"

@@ -31,10 +31,10 @@ def context_of(report: Report) -> RuleContext:
 def test_a_kept_report_is_the_one_that_would_be_made(catalog: Catalog, alert: Alert) -> None:
     """After other alerts of the rule, in any field and time, each still gets exactly its own report."""
     variants = [alert, replace(alert, time_ns=alert.time_ns + 5), replace(alert, time_ns=alert.time_ns + 3 * 10**9)]
-    variants += [replace(alert, hostname="elsewhere"), replace(alert, raw_fields={})]
-    for name in alert.raw_fields:
-        variants.append(replace(alert, raw_fields=dict(alert.raw_fields) | {name: "another value"}))
-        variants.append(replace(alert, raw_fields=dict(alert.raw_fields) | {name: "<NA>"}))
+    variants += [replace(alert, hostname="elsewhere"), replace(alert, fields={})]
+    for name in alert.fields:
+        variants.append(replace(alert, fields=dict(alert.fields) | {name: "another value"}))
+        variants.append(replace(alert, fields=dict(alert.fields) | {name: "<NA>"}))
     keeping = Reporter(catalog)
     for variant in [*variants, *reversed(variants)]:
         report = keeping.report_for(variant)
@@ -56,10 +56,10 @@ def test_what_is_kept_is_bounded(catalog: Catalog) -> None:
     """Neither the number nor the size of attackers' values makes it grow."""
     reporter = Reporter(catalog)
     for number in range(50):
-        fields = dict(ALERTS[0].raw_fields) | {"fd.name": f"/var/log/{number}"}
-        reporter.report_for(replace(ALERTS[0], raw_fields=fields))
-    huge = dict(ALERTS[0].raw_fields) | {"fd.name": "/" + "x" * KEY_LIMIT_CHARACTERS}
-    reporter.report_for(replace(ALERTS[0], raw_fields=huge))
+        fields = dict(ALERTS[0].fields) | {"fd.name": f"/var/log/{number}"}
+        reporter.report_for(replace(ALERTS[0], fields=fields))
+    huge = dict(ALERTS[0].fields) | {"fd.name": "/" + "x" * KEY_LIMIT_CHARACTERS}
+    reporter.report_for(replace(ALERTS[0], fields=huge))
     (plan,) = reporter._plans.values()
     assert 0 < len(plan.kept) <= ADVICE_KEPT
     assert all("x" * 100 not in str(key) for key in plan.kept)

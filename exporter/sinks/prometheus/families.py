@@ -17,7 +17,6 @@ from prometheus_client.core import (
 )
 from prometheus_client.samples import Exemplar, Sample
 
-from exporter.alert import Alert, Priority
 from exporter.sinks.prometheus.series import OVERFLOW, Key, Labels, Rule, label_texts
 
 RULE_LABELS = ("rule", "priority", "source")
@@ -52,19 +51,10 @@ RuleRows = Sequence[tuple[Key, RuleTotals]]
 
 def snapshot(key: Key, rule: Rule) -> RuleTotals:
     """Copy a rule's totals and work out the uid of its last alert, once."""
-    if rule.exemplar_output:
-        name, priority, source = str(key[0]), key[1], str(key[2])
-        if name == OVERFLOW:
-            rule.exemplar_uid = ""
-        else:
-            rule.exemplar_uid = _uid(rule, Priority(int(priority)), name, source)
-        rule.exemplar_output = ""
+    if rule.last_alert is not None:
+        rule.exemplar_uid = "" if key[0] == OVERFLOW else rule.last_alert.uid
+        rule.last_alert = None
     return RuleTotals(rule.count, rule.latest_ns, rule.exemplar_ns, rule.exemplar_uid)
-
-
-def _uid(rule: Rule, priority: Priority, name: str, source: str) -> str:
-    alert = Alert(rule.exemplar_ns, name, priority, source, rule.exemplar_hostname, rule.exemplar_output, {}, ())
-    return alert.uid if alert.output else ""
 
 
 def rule_events(rules: RuleRows) -> Metric:

@@ -25,7 +25,7 @@ class LegacyEvents:
     def count(self, alerts: Sequence[Alert], now_ns: int) -> None:
         """Count the batch."""
         for alert in alerts:
-            fields = alert.raw_fields
+            fields = alert.fields
             key: Key = (
                 alert.rule,
                 str(int(alert.priority)),

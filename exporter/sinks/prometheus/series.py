@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from exporter.alert import Priority
+from exporter.alert import Alert, Priority
 from exporter.escaping import label_value
 
 OVERFLOW = "_overflow"
@@ -52,16 +52,15 @@ def _escape(value: str) -> str:
 class Rule:
     """One rule's totals; never forgotten, so that they never go down."""
 
-    __slots__ = ("count", "exemplar_hostname", "exemplar_ns", "exemplar_output", "exemplar_uid", "latest_ns")
+    __slots__ = ("count", "exemplar_ns", "exemplar_uid", "last_alert", "latest_ns")
 
     def __init__(self) -> None:
         self.count = 0
         self.latest_ns = 0
         """The latest event's time, nanoseconds since 1970; 0 when there was none."""
         self.exemplar_ns = 0
-        self.exemplar_hostname = ""
-        self.exemplar_output = ""
-        """With time and host what the last alert's uid is made of; empty when ``exemplar_uid`` holds it."""
+        self.last_alert: Alert | None = None
+        """The last alert, whose uid is worked out once it is asked for; None when ``exemplar_uid`` holds it."""
         self.exemplar_uid = ""
 
 

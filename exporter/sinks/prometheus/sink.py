@@ -29,10 +29,8 @@ from exporter.sinks.prometheus.series import Key, Rule, RuleTable, SeriesTable
 DELAY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 UNKNOWN_RULES_LIMIT = 1_000
 """Rules that are in no catalog and in no rules file: senders make up names."""
-EXEMPLAR_OUTPUT_LIMIT = 4_096
-"""Longest output text kept until the next scrape, characters; longer ones are digested at once."""
-
-_ABSENT = frozenset({None, "", "<NA>"})
+KEPT_ALERT_BYTES = 4_096
+"""Longest message of an alert that is kept per rule until the next scrape; a longer one's uid is worked out at once."""
 
 
 class KnownRule(NamedTuple):
@@ -97,13 +95,7 @@ class PrometheusSink(Collector):
         find, admit = self._events.series.get, self._events.admit
         bounds, delays, extra = self._delay_bounds_ns, self._delay_counts, self._extra_fields
         for alert in alerts:
-            get = alert.raw_fields.get
-            namespace = get("k8s.ns.name")
-            if namespace in _ABSENT:
-                namespace = get("ka.target.namespace")
-                if namespace in _ABSENT:
-                    namespace = ""
-            key: Key = (alert.rule, alert.priority, alert.source, alert.hostname, namespace or "")
+            key: Key = (alert.rule, alert.priority, alert.source, alert.hostname, alert.namespace)
             if extra:
                 key += tuple([alert.get(field) or "" for field in extra])
             series = find(key) or admit(key, now_ns)
@@ -114,11 +106,11 @@ class PrometheusSink(Collector):
             time_ns = alert.time_ns
             if time_ns > rule.latest_ns:  # noqa: PLR1730 - max() costs three times as much
                 rule.latest_ns = time_ns
-            output = alert.raw_output
-            if 0 < len(output) <= EXEMPLAR_OUTPUT_LIMIT:
-                rule.exemplar_output, rule.exemplar_ns, rule.exemplar_hostname = output, time_ns, alert.hostname
+            rule.exemplar_ns = time_ns
+            if 0 < len(alert.received) <= KEPT_ALERT_BYTES:
+                rule.last_alert = alert
             else:
-                rule.exemplar_output, rule.exemplar_ns, rule.exemplar_uid = "", time_ns, alert.uid
+                rule.last_alert, rule.exemplar_uid = None, alert.uid
             delay_ns = now_ns - time_ns
             if delay_ns < 0:  # noqa: PLR1730
                 delay_ns = 0

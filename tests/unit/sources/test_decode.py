@@ -78,7 +78,7 @@ def test_a_message_comes_out_as_it_went_in(
     alert = from_grpc(message.SerializeToString())
     assert alert.time_ns == seconds * 10**9 + nanos
     assert (alert.rule, alert.priority, alert.raw_output) == (rule, Priority(priority), output)
-    assert (dict(alert.raw_fields), list(alert.tags)) == (fields, tags)
+    assert (dict(alert.fields), list(alert.tags)) == (fields, tags)
     assert (alert.source, alert.hostname) == ("syscall", "host-1")
 
 
@@ -95,7 +95,7 @@ def test_bytes_that_are_not_utf8_are_replaced_and_nothing_is_lost(
     alert = from_grpc(raw)
     assert alert.hostname == hostname.decode("utf-8", "replace")
     expected = {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in fields}
-    assert dict(alert.raw_fields) == expected
+    assert dict(alert.fields) == expected
     alert.uid.encode("ascii")
     alert.output.encode("utf-8")
 

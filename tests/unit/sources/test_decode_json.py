@@ -74,7 +74,7 @@ def test_an_alert_with_the_required_members_alone_is_read() -> None:
 def test_a_fields_value_becomes_falcos_text(literal: str, text: str) -> None:
     """Numbers keep their own digits; the rest reads as Falco's gRPC form has it."""
     line = json.dumps(MINIMAL)[:-1] + ', "output_fields": {"a.field": ' + literal + "}}"
-    assert from_json(line).raw_fields["a.field"] == text
+    assert from_json(line).fields["a.field"] == text
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_any_document_gives_an_alert_or_a_decode_error_of_the_closed_set(members
         return
     text = "".join((outcome.rule, outcome.hostname, outcome.source, outcome.output, *outcome.tags))
     text.encode("utf-8")
-    assert all(isinstance(value, str) for value in outcome.raw_fields.values())
+    assert all(isinstance(value, str) for value in outcome.fields.values())
     assert len(outcome.uid) == 32
 
 

@@ -28,7 +28,7 @@ def test_they_are_the_messages_map(fields: dict[str, str], wanted: str) -> None:
     received = of(message)
     for name in (*fields, wanted):
         assert received.get(name) == fields.get(name)
-    assert received.taken_out == fields
+    assert received.to_dict() == fields
     assert dict(received) == fields
     assert received.get(wanted, "none") == fields.get(wanted, "none")
     assert len(received) == len(fields)
@@ -37,7 +37,7 @@ def test_they_are_the_messages_map(fields: dict[str, str], wanted: str) -> None:
 def test_real_messages_give_the_same() -> None:
     """Every captured message, through protobuf's map and through ours."""
     for message in read_messages("responses.bin"):
-        assert of(message).taken_out == dict(falco_outputs_pb2.response.FromString(message).output_fields)
+        assert of(message).to_dict() == dict(falco_outputs_pb2.response.FromString(message).output_fields)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_real_messages_give_the_same() -> None:
 def test_entries_that_falco_does_not_write_are_read_as_protobuf_reads_them(entries: tuple[bytes, ...]) -> None:
     """The short way through an entry gives way to protobuf's own parser."""
     message = with_entries(*entries)
-    assert of(message).taken_out == dict(falco_outputs_pb2.response.FromString(message).output_fields)
+    assert of(message).to_dict() == dict(falco_outputs_pb2.response.FromString(message).output_fields)
 
 
 @given(st.lists(st.binary(max_size=12), max_size=3))
@@ -67,9 +67,9 @@ def test_any_entry_that_the_message_parser_takes_is_taken(entries: list[bytes]) 
         expected = dict(falco_outputs_pb2.response.FromString(message).output_fields)
     except Exception:  # noqa: BLE001 - protobuf's own, of a private module
         return
-    assert expected.keys() <= of(message).taken_out.keys()
+    assert expected.keys() <= of(message).to_dict().keys()
 
 
 def test_an_entry_with_a_member_of_a_later_contract_keeps_its_value() -> None:
     """Protobuf's map would leave the whole entry out."""
-    assert of(with_entries(b"\x0a\x01k\x12\x01v\x1a\x01x")).taken_out == {"k": "v"}
+    assert of(with_entries(b"\x0a\x01k\x12\x01v\x1a\x01x")).to_dict() == {"k": "v"}

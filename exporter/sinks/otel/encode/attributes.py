@@ -269,7 +269,7 @@ class FieldWriter:
 
     def write(self, alert: Alert, into: list[bytes]) -> None:
         """Append the attributes of every field, in the fields' order; nothing for one that is absent."""
-        fields = alert.plain_fields
+        fields = alert.all_fields()
         names = tuple(fields)
         plan = self._plans.get(names)
         if plan is None:

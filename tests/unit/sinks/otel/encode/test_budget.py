@@ -24,7 +24,7 @@ def cut(
     """The attributes of a record with these fields, and how many records were counted as cut."""
     counted: list[int] = []
     budget = Budget(limit_bytes, attribute_limit, lambda: counted.append(1))
-    encoded = RecordEncoder(budget, Reports(reports)).encode(replace(ALERT, raw_fields=fields), observed_ns=1).joined
+    encoded = RecordEncoder(budget, Reports(reports)).encode(replace(ALERT, fields=fields), observed_ns=1).joined
     assert loki_size(LogRecord.FromString(encoded)) <= limit_bytes
     return attributes_of(LogRecord.FromString(encoded)), len(counted)
 
@@ -42,7 +42,7 @@ def loki_size(record: LogRecord) -> int:
 
 def test_an_ordinary_record_is_not_cut() -> None:
     """Nothing is said of cutting where nothing was cut."""
-    attributes, counted = cut(ALERT.raw_fields)
+    attributes, counted = cut(ALERT.fields)
     assert "falco.report.truncated" not in attributes
     assert counted == 0
 
@@ -76,7 +76,7 @@ def test_commands_are_dropped_whole_and_not_cut_in_two() -> None:
         long = advice.commands[0]._replace(run="rm -- " + "x" * 60_000)
         return replace(advice, commands=(long, advice.commands[1]))
 
-    attributes, _ = cut(ALERT.raw_fields, reports=reports)
+    attributes, _ = cut(ALERT.fields, reports=reports)
     assert [entry.split(":")[0] for entry in attributes["falco.report.mitigation.commands"]] == [
         "[contain, node] Stop it"
     ]
@@ -86,7 +86,7 @@ def test_commands_are_dropped_whole_and_not_cut_in_two() -> None:
 def test_arrays_count_as_loki_writes_them() -> None:
     """Angle brackets in an array are six bytes each in Loki, and are counted so."""
     attributes, counted = cut(
-        ALERT.raw_fields,
+        ALERT.fields,
         reports=lambda alert: replace(
             advice_for(alert), recommendations=tuple(text("<" * 3_000 + str(number)) for number in range(4))
         ),

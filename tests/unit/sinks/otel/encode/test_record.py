@@ -51,7 +51,7 @@ def records_of(*records: Encoded) -> Records:
 
 
 def fields(**values: str) -> Alert:
-    return replace(ALERT, raw_fields={name.replace("__", "."): value for name, value in values.items()})
+    return replace(ALERT, fields={name.replace("__", "."): value for name, value in values.items()})
 
 
 def test_every_attribute_has_its_name_its_value_and_its_type() -> None:
@@ -139,7 +139,7 @@ alerts = st.builds(
     source=st.sampled_from(["syscall", "k8s_audit", "aws_cloudtrail", "x"]),
     hostname=values,
     raw_output=values,
-    raw_fields=st.dictionaries(names | mapped, values),
+    fields=st.dictionaries(names | mapped, values),
     tags=st.lists(values, max_size=5),
 )
 

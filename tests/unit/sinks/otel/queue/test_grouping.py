@@ -57,7 +57,7 @@ def test_another_rule_host_or_chosen_field_is_another_group() -> None:
         ALERT,
         replace(ALERT, rule="Other"),
         replace(ALERT, hostname="other"),
-        replace(ALERT, raw_fields={**ALERT.raw_fields, "proc.name": "other"}),
+        replace(ALERT, fields={**ALERT.fields, "proc.name": "other"}),
     ]
     assert grouper(Clock()).take(others) == [(alert, None) for alert in others]
 

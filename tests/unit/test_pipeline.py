@@ -1,0 +1,139 @@
+"""The fan-out: every sink gets every alert, the fullest sink decides, and closing reaches them all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from exporter.alert import Alert, Priority
+from exporter.pipeline import Pipeline
+
+ALERT = Alert(1, "A rule", Priority.WARNING, "syscall", "node-1", "text", {"n": "0"}, ())
+
+
+class ListSink:
+    """Keeps what it gets, up to a limit; can fail to write and to close."""
+
+    def __init__(self, name: str, limit: int = 1_000, *, write_error: Exception | None = None) -> None:
+        self.name = name
+        self.alerts: list[Alert] = []
+        self.limit = limit
+        self.started = False
+        self.closed_with: list[float] = []
+        self.write_error = write_error
+        self.close_error: Exception | None = None
+
+    def start(self) -> None:
+        self.started = True
+
+    def room(self) -> int:
+        return self.limit - len(self.alerts)
+
+    def write(self, alerts: Sequence[Alert]) -> None:
+        if self.write_error is not None:
+            raise self.write_error
+        self.alerts += alerts
+
+    def close(self, deadline_seconds: float) -> None:
+        self.closed_with.append(deadline_seconds)
+        if self.close_error is not None:
+            raise self.close_error
+
+
+def many(count: int) -> list[Alert]:
+    return [replace(ALERT, fields={"n": str(number)}) for number in range(count)]
+
+
+def test_every_sink_gets_every_alert_in_order() -> None:
+    """A batch reaches all sinks whole."""
+    first, second = ListSink("first"), ListSink("second")
+    pipeline = Pipeline([first, second])
+    pipeline.start()
+    pipeline.deliver(many(3))
+    assert first.alerts == second.alerts == many(3)
+    assert first.started
+    assert second.started
+
+
+def test_the_fullest_sink_decides_how_much_a_source_may_deliver() -> None:
+    """Backpressure: a source pulls no more than what every sink can keep."""
+    roomy, full = ListSink("roomy"), ListSink("full", limit=2)
+    pipeline = Pipeline([roomy, full])
+    assert pipeline.room() == 2
+    pipeline.deliver(many(2))
+    assert pipeline.room() == 0
+    assert pipeline.wait_for_room(0.02) == 0
+
+
+def test_a_source_that_waits_goes_on_once_there_is_room() -> None:
+    """Waiting ends as soon as the full sink has room again."""
+    full = ListSink("full", limit=1)
+    pipeline = Pipeline([ListSink("roomy"), full])
+    pipeline.deliver(many(1))
+    found: list[int] = []
+    waiting = threading.Thread(target=lambda: found.append(pipeline.wait_for_room(30)))
+    waiting.start()
+    full.alerts.clear()
+    waiting.join(10)
+    assert found == [1]
+
+
+def test_closing_wakes_a_source_that_waits_for_room() -> None:
+    """A full sink does not keep the program from stopping."""
+    pipeline = Pipeline([ListSink("full", limit=0)])
+    waiting = threading.Thread(target=pipeline.wait_for_room, args=(3_600,))
+    waiting.start()
+    pipeline.close(0)
+    waiting.join(10)
+    assert not waiting.is_alive()
+
+
+def test_an_alert_that_the_transform_drops_reaches_no_sink() -> None:
+    """A filter has its place before every sink; what it leaves is changed once for all of them."""
+    first, second = ListSink("first"), ListSink("second")
+    seen: list[Alert] = []
+
+    def only_even(alert: Alert) -> Alert | None:
+        seen.append(alert)
+        return replace(alert, hostname="changed") if int(alert.fields["n"]) % 2 == 0 else None
+
+    Pipeline([first, second], only_even).deliver(many(4))
+    assert [alert.fields["n"] for alert in first.alerts] == ["0", "2"]
+    assert {alert.hostname for alert in second.alerts} == {"changed"}
+    assert len(seen) == 4
+
+
+def test_a_batch_that_is_dropped_whole_writes_nothing() -> None:
+    """Sinks are not called with an empty batch."""
+    never = ListSink("never", write_error=AssertionError("called"))
+    Pipeline([never], lambda _: None).deliver(many(2))
+    assert never.alerts == []
+
+
+def test_a_sink_with_a_programming_error_is_not_hidden() -> None:
+    """Sinks never raise for bad input; what they raise is a mistake, and the source's thread reports it."""
+    counting = ListSink("counting")
+    pipeline = Pipeline([counting, ListSink("failing", write_error=ZeroDivisionError())])
+    with pytest.raises(ZeroDivisionError):
+        pipeline.deliver(many(1))
+    assert len(counting.alerts) == 1
+
+
+def test_closing_reaches_every_sink_even_after_one_that_fails() -> None:
+    """One sink's failure does not cost another its last records."""
+    failing, draining = ListSink("failing"), ListSink("draining")
+    failing.close_error = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        Pipeline([failing, draining]).close(5)
+    assert (len(failing.closed_with), len(draining.closed_with)) == (1, 1)
+
+
+def test_the_sinks_share_one_deadline() -> None:
+    """Closing takes no longer than it was given, however many sinks there are."""
+    first, second = ListSink("first"), ListSink("second")
+    Pipeline([first, second]).close(5)
+    assert 4 < first.closed_with[0] <= 5
+    assert second.closed_with[0] <= first.closed_with[0]
