@@ -17,6 +17,8 @@ from typing import Any, Protocol
 
 from exporter.listener.address import Address, bind
 from exporter.listener.connection import Reject
+from exporter.listener.handshake import explain
+from exporter.log_limit import LogLimit
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class Acceptor:
         self._host = host
         self._tls = tls
         self._reject = reject
+        self._log_limit = LogLimit()
         self._sockets: list[socket.socket] = []
         self._accepting: set[asyncio.Task[None]] = set()
         self._handshakes: set[asyncio.Task[None]] = set()
@@ -103,6 +106,7 @@ class Acceptor:
         _spawn(self._serve(accepted, context), self._handshakes)
 
     async def _serve(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
+        peer = _peer(accepted)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 self._host.make_protocol,
@@ -112,10 +116,21 @@ class Acceptor:
             )
         except OSError as error:  # ssl.SSLError is one
             self._reject("tls_handshake")
-            logger.debug("%s: a connection failed before its first request: %s", self.address, error)
+            kind, why = explain(error)
+            level = logging.WARNING if kind != "aborted" and self._log_limit.permits(kind) else logging.DEBUG
+            logger.log(level, "%s: a connection from %s was refused: %s", self.address, peer, why)
 
 
 def _spawn(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
     task = asyncio.get_running_loop().create_task(work)
     tasks.add(task)
     task.add_done_callback(tasks.discard)
+
+
+def _peer(accepted: socket.socket) -> str:
+    """Return the peer's address without its port; ``a local process`` on a unix socket."""
+    try:
+        name = accepted.getpeername()
+    except OSError:
+        return "a peer that is gone"
+    return str(name[0]) if isinstance(name, tuple) else "a local process"

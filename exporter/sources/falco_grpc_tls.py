@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from exporter.config.model import FalcoTarget, TlsClient
+from exporter.listener.tls import accept_plain_certificates
 
 TIMEOUT_SECONDS = 5.0
 NO_GRPC_SINCE = (
@@ -50,6 +51,7 @@ def find_tcp_error(target: FalcoTarget) -> str | None:
 
 def _make_context(tls: TlsClient) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=tls.ca_file)
+    accept_plain_certificates(context)
     # Certificates as Falco's documentation makes them have no subjectAltName; gRPC takes them too.
     context.hostname_checks_common_name = True
     context.set_alpn_protocols(["h2"])

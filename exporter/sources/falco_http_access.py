@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from exporter.config.model import FalcoHttp, TlsServer
 from exporter.errors import ConfigError
+from exporter.listener.tls import accept_plain_certificates
 
 logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -109,6 +110,7 @@ def tls_context(tls: TlsServer) -> Callable[[], ssl.SSLContext | None]:
 
 def _context(tls: TlsServer) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    accept_plain_certificates(context)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(str(tls.cert_file), str(tls.key_file))

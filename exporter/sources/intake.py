@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 from exporter.alert import Alert
 from exporter.errors import DecodeError
+from exporter.log_limit import LogLimit
 from exporter.pipeline import Handover
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources import decode
@@ -20,7 +20,6 @@ from exporter.sources import decode
 logger = logging.getLogger(__name__)
 
 ROOM_WAIT_SECONDS = 0.5
-LOG_PAUSE_SECONDS = 60.0
 REASONS = (*decode.REASONS, "too_long")
 
 
@@ -33,7 +32,7 @@ class Intake:
         self.up.set(0)
         self.received = metrics.alerts_received.labels(name)
         self._errors = {reason: metrics.decode_errors.labels(name, reason) for reason in REASONS}
-        self._logged: dict[str, float] = {}
+        self._log_limit = LogLimit()
 
     def decode(self, message: bytes, reader: Callable[[bytes], Alert]) -> Alert | None:
         """Return the alert; None, counted, where the message is none."""
@@ -46,9 +45,7 @@ class Intake:
     def reject(self, error: DecodeError) -> None:
         """Count by reason; log once per reason and minute."""
         self._errors[error.reason].inc()
-        now = time.monotonic()
-        if now - self._logged.get(error.reason, -LOG_PAUSE_SECONDS) >= LOG_PAUSE_SECONDS:
-            self._logged[error.reason] = now
+        if self._log_limit.permits(error.reason):
             logger.warning("%s: an alert could not be read (%s): %s", self.name, error.reason, error)
 
 

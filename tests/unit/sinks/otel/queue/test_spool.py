@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,19 @@ class Clock:
         return self.now
 
 
+OPENED: list[Bench] = []
+
+
+@pytest.fixture(autouse=True)
+def every_bench_closed() -> Iterator[None]:
+    """Let go of every file: a database that is collected while open is a warning from Python 3.13 on."""
+    yield
+    while OPENED:
+        OPENED.pop().spool.close()
+
+
 class Bench:
-    """A spool with its drops counted."""
+    """A spool with its drops counted; closed at the end of the test."""
 
     def __init__(
         self, directory: Path | None, *, clock: Clock | None = None, memory_bytes: int = 10**6, **settings: object
@@ -48,6 +60,7 @@ class Bench:
             memory_limit_bytes=memory_bytes,
             clock=self.clock,
         )
+        OPENED.append(self)
         self.spool.open()
 
     def drain(self) -> list[bytes]:
