@@ -36,9 +36,10 @@ from exporter.sinks.otel.encode.budget import Budget
 from exporter.sinks.otel.encode.record import RecordEncoder, Reports
 from exporter.sinks.otel.queue.records import Records, join
 from exporter.sinks.otel.queue.spool import Spool
+from exporter.sinks.otel.send.client import to_client
+from exporter.sinks.otel.send.endpoint import Endpoint
 from exporter.sinks.otel.send.envelope import Envelope, to_resource
-from exporter.sinks.otel.send.sender import BATCH_RECORDS
-from exporter.sinks.otel.sink import to_client
+from exporter.sinks.otel.send.environment import Batching
 from exporter.sinks.prometheus.sink import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
 from exporter.sources import decode
@@ -194,8 +195,8 @@ class Stages:
         def work() -> None:
             for chunk in chunks:
                 spool.append(chunk, chunk.count)
-                if spool.records >= BATCH_RECORDS:
-                    spool.take(BATCH_RECORDS, 1 << 30)
+                if spool.records >= Batching().records:
+                    spool.take(Batching().records, 1 << 30)
                     spool.release()
 
         found = cost(work, self.count)
@@ -204,14 +205,14 @@ class Stages:
 
     def _send(self, chunks: Sequence[Records]) -> float:
         with start_receiver() as receiver:
-            client = to_client(Otlp(endpoint=f"http://127.0.0.1:{receiver.first['port']}", protocol="grpc"))
+            client = to_client(Endpoint("grpc", f"http://127.0.0.1:{receiver.first['port']}"))
             envelope = Envelope(to_resource())
-            per_request = max(BATCH_RECORDS // BATCH_ALERTS, 1)
+            per_request = max(Batching().records // BATCH_ALERTS, 1)
 
             def work() -> None:
                 for start in range(0, len(chunks), per_request):
                     batch = join(chunks[start : start + per_request])
-                    client.send(envelope.request(batch), batch.count)
+                    client.send(envelope.request(batch))
 
             found = cost(work, self.count)
             client.close()

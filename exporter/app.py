@@ -28,7 +28,7 @@ from exporter.pipeline import Pipeline, Sink, Source
 from exporter.redaction import make_redaction
 from exporter.reporter import Reporter
 from exporter.selfmetrics import SelfMetrics
-from exporter.sinks.otel.send.environment import otlp_enabled, with_environment
+from exporter.sinks.otel.send.environment import check_resource_variables, to_batching, to_endpoint, why_disabled
 from exporter.sinks.prometheus.sink import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
 from exporter.sinks.serve_grpc import ServeGrpcSink
@@ -82,17 +82,19 @@ class App:
         self._threads: list[threading.Thread] = []
 
     def _log_records_sink(self) -> OtelLogsSink | None:
-        if not otlp_enabled(self.config.otlp, os.environ):
+        if reason := why_disabled(self.config.otlp, os.environ):
+            logger.info("no log records are sent: %s", reason)
             return None
+        destination_settings = to_endpoint(self.config.otlp, os.environ), self.config.queue, to_batching(os.environ)
+        check_resource_variables(os.environ)
         # Imported when wanted: OpenTelemetry's SDK costs a fifth of a start and some 10 MiB.
         from exporter.sinks.otel.encode.record import Reports
-        from exporter.sinks.otel.sink import OtelLogsSink
+        from exporter.sinks.otel.sink import Destination, OtelLogsSink
 
-        settings = with_environment(self.config.otlp, os.environ)
         base = self.config.web.external_url.rstrip("/")
         return OtelLogsSink(
-            settings,
-            self.config.queue,
+            self.config.otlp,
+            Destination(*destination_settings),
             self.config.grouping,
             reports=Reports(self.reporter.advice_for, f"{base}/reports/" if base else ""),
             read_message=from_received,
@@ -195,7 +197,7 @@ class App:
         """The landing page's table."""
         rows = [StateRow(source.name, _state_of(source), source.state == "up") for source in self.sources]
         if self.log_records is None:
-            rows.append(StateRow("Log records", "off: set otlp.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT"))
+            rows.append(StateRow("Log records", f"off: {why_disabled(self.config.otlp, os.environ)}"))
             return rows
         status = self.log_records.status()
         where = "on disk" if status.durable else "in memory"

@@ -9,7 +9,7 @@ from exporter.app import App
 from exporter.commands.terminal import Style
 from exporter.config.model import Config
 from exporter.escaping import terminal
-from exporter.sinks.otel.send.environment import otlp_enabled, with_environment
+from exporter.sinks.otel.send.environment import to_endpoint, why_disabled
 from exporter.sinks.otel.send.probe import check_endpoint
 from exporter.sources.falco_grpc_errors import diagnose
 
@@ -24,13 +24,13 @@ def check(config: Config) -> int:
         for finding in diagnose(target):
             good = good and finding.level != "error"
             _say(style, finding.level, target.label, finding.text)
-    if not otlp_enabled(config.otlp, os.environ):
-        _say(style, "off", "OTLP", "off: set --otlp.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT to send log records")
+    if reason := why_disabled(config.otlp, os.environ):
+        _say(style, "off", "OTLP", reason)
     else:
-        settings = with_environment(config.otlp, os.environ)
-        answer = check_endpoint(settings)
+        endpoint = to_endpoint(config.otlp, os.environ)
+        answer = check_endpoint(endpoint)
         good = good and answer.works
-        _say(style, "ok" if answer.works else "error", f"OTLP {settings.endpoint}", answer.message)
+        _say(style, "ok" if answer.works else "error", f"OTLP {endpoint.shown}", answer.message)
     return 0 if good else 1
 
 

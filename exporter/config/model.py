@@ -127,7 +127,9 @@ class Queue:
     limit_bytes: int = setting(536_870_912, "most bytes that wait")
     limit_age_seconds: float = setting(86_400.0, "longest time that a record waits")
     when_full: str = setting("wait", "what happens when it is full", choices=("wait", "drop-oldest"))
-    unready_after_seconds: float = setting(300.0, "/readyz fails once delivery has been failing for this long")
+    unready_after_seconds: float = setting(
+        0.0, "/readyz also fails once delivery has been failing for this long (0: never, alerts can still be kept)"
+    )
 
 
 @dataclass(frozen=True)

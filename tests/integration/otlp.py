@@ -7,10 +7,11 @@ import socket
 import ssl
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,6 +39,10 @@ class Reply:
     accepts: bool = False
     """Whether the records count as received all the same."""
     delay_seconds: float = 0.0
+    drip_seconds: float = 0.0
+    """HTTP: the pause before each byte of the body."""
+    details: str = "as told"
+    """gRPC: the text of a failure."""
 
 
 class Receiver:
@@ -93,7 +98,7 @@ class _Service(LogsServiceServicer):  # type: ignore[misc]
         if reply is None or reply.status is None:
             return ExportLogsServiceResponse.FromString(reply.body if reply else b"")
         context.set_trailing_metadata(tuple(reply.headers.items()))
-        context.abort(reply.status, "as told")
+        context.abort(reply.status, reply.details)
         raise AssertionError
 
 
@@ -135,8 +140,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        if self.headers.get("content-encoding") == "gzip":
-            body = gzip.decompress(body)
+        decompress = {"gzip": gzip.decompress, "deflate": zlib.decompress}.get(self.headers.get("content-encoding", ""))
+        body = decompress(body) if decompress else body
         headers = {key.lower(): value for key, value in self.headers.items()} | {":path": self.path}
         reply = self.server.receiver.receive(ExportLogsServiceRequest.FromString(body), headers) or Reply(200)
         self.send_response(reply.status or 200)
@@ -144,7 +149,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.send_header("content-length", str(len(reply.body)))
         self.end_headers()
-        self.wfile.write(reply.body)
+        if not reply.drip_seconds:
+            self.wfile.write(reply.body)
+            return
+        for byte in reply.body:
+            time.sleep(reply.drip_seconds)
+            self.wfile.write(bytes([byte]))
 
     def log_message(self, *_arguments: Any) -> None:
         """Keep the tests' output to themselves."""
@@ -173,6 +183,70 @@ def http_receiver(
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class Proxy:
+    """A real forward proxy that sends every call, whatever host it names, to one port of this machine."""
+
+    def __init__(self, target_port: int) -> None:
+        self.request_lines: list[str] = []
+        self.sent = bytearray()
+        """What clients sent after the request line."""
+        self._target_port = target_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self._target_port)) as target:
+            head = b""
+            while b"\r\n\r\n" not in head and (piece := client.recv(65_536)):
+                head += piece
+            line, _, rest = head.partition(b"\r\n")
+            self.request_lines.append(line.decode())
+            if line.startswith(b"CONNECT "):
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            else:
+                method, address, version = line.split(b" ")
+                path = b"/" + address.partition(b"://")[2].partition(b"/")[2]
+                target.sendall(b" ".join((method, path, version)) + b"\r\n" + rest)
+            back = threading.Thread(target=_pump, args=(target, client), daemon=True)
+            back.start()
+            _pump(client, target, self.sent)
+            back.join()
+
+    def close(self) -> None:
+        """Take no more calls."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def _pump(source: socket.socket, sink: socket.socket, seen: bytearray | None = None) -> None:
+    with suppress(OSError):
+        while piece := source.recv(65_536):
+            if seen is not None:
+                seen += piece
+            sink.sendall(piece)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def forward_proxy(target_port: int) -> Iterator[Proxy]:
+    """A running ``Proxy``."""
+    proxy = Proxy(target_port)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
 
 
 def free_port() -> int:

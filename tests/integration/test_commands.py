@@ -65,6 +65,27 @@ def test_check_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "127.0.0.1:9" in failures[1]
 
 
+def test_a_standard_variable_that_is_not_valid_is_one_line(
+    falco: FalcoSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2 and one line that names the variable, what was expected and what was found."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "10s")
+    for command in ("check", "run"):
+        assert main([command, "--target", falco.address]) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert "OTEL_EXPORTER_OTLP_TIMEOUT: expected a whole number of milliseconds, found '10s'" in line
+
+
+def test_check_says_that_opentelemetry_is_turned_off(
+    falco: FalcoSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An endpoint with OTEL_SDK_DISABLED sends nothing, and says why."""
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    assert main(["check", "--target", falco.address, "--otlp.endpoint", "http://127.0.0.1:9"]) == 0
+    assert "off  OTLP: OTEL_SDK_DISABLED is true" in capsys.readouterr().out
+
+
 def test_health_asks_the_running_exporter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """0 while it answers, 1 with the reason once it does not."""
     with exporter(tmp_path, "--target", f"unix://{tmp_path}/falco.sock") as running:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 import time
@@ -31,19 +32,29 @@ from exporter.selfmetrics import SelfMetrics
 from exporter.simulator.alerts import stamp
 from exporter.simulator.scenarios import flood_messages
 from exporter.sinks.otel.encode.record import Reports
-from exporter.sinks.otel.send.environment import with_environment
+from exporter.sinks.otel.send.environment import to_endpoint
 from exporter.sinks.otel.send.probe import check_endpoint
 from exporter.sinks.otel.send.sender import Pauses
-from exporter.sinks.otel.sink import OtelLogsSink
+from exporter.sinks.otel.sink import Destination, OtelLogsSink
 from exporter.sources.decode import from_grpc, from_json, from_received
 from tests.integration.certificates import Authority
-from tests.integration.otlp import Receiver, Reply, eventually, free_port, grpc_receiver, http_receiver, records_of
+from tests.integration.otlp import (
+    Receiver,
+    Reply,
+    eventually,
+    forward_proxy,
+    free_port,
+    grpc_receiver,
+    http_receiver,
+    records_of,
+)
 from tests.otel_records import ALERT, advice_for, attributes_of, many, to_value
 
 RECEIVERS: dict[str, Callable[..., AbstractContextManager[Receiver]]] = {
     "grpc": grpc_receiver,
     "http/protobuf": http_receiver,
 }
+LOGS_PATHS = {"grpc": "", "http/protobuf": "/v1/logs"}
 PARTIAL = ExportLogsServiceResponse(
     partial_success=ExportLogsPartialSuccess(rejected_log_records=2, error_message="two were bad")
 ).SerializeToString()
@@ -67,8 +78,10 @@ def delivering(
     """A started sink, and a look at its metrics."""
     registry = CollectorRegistry()
     sink = OtelLogsSink(
-        with_environment(Otlp(endpoint=endpoint, protocol=protocol), options.pop("environ", {})),
-        Queue(directory=directory, **options.pop("queue", {})),
+        settings := Otlp(endpoint=endpoint, protocol=protocol),
+        Destination(
+            to_endpoint(settings, options.pop("environ", {})), Queue(directory=directory, **options.pop("queue", {}))
+        ),
         Grouping(**options.pop("grouping", {})),
         reports=Reports(advice_for),
         read_message=from_received,
@@ -94,8 +107,13 @@ def busy(protocol: str) -> Reply:
     return Reply(grpc.StatusCode.UNAVAILABLE if protocol == "grpc" else 503)
 
 
+def denied(protocol: str) -> Reply:
+    """A permanent answer that is not about the records."""
+    return Reply(grpc.StatusCode.PERMISSION_DENIED if protocol == "grpc" else 403)
+
+
 def bad(protocol: str) -> Reply:
-    """A permanent answer."""
+    """A permanent answer that is about the records."""
     return Reply(grpc.StatusCode.INVALID_ARGUMENT if protocol == "grpc" else 400)
 
 
@@ -121,24 +139,23 @@ def test_records_arrive_whole_with_resource_and_scope(
     assert len(attributes["falco.report.mitigation.commands"]) == 2
 
 
-def test_the_exporters_stay_configured_by_the_standard_variables(
-    receiver: Receiver, protocol: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("compression", ["gzip", "deflate", "none"])
+def test_the_standard_variables_configure_the_client(receiver: Receiver, protocol: str, compression: str) -> None:
     """Endpoint, headers and compression from OTEL_* alone reach the receiver."""
     environ = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
-        "OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=blue",
-        "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=blue,authorization=Bearer%20t%2Ct",
+        "OTEL_EXPORTER_OTLP_COMPRESSION": compression,
     }
-    for key, value in environ.items():
-        monkeypatch.setenv(key, value)
     with delivering("", protocol, environ=environ) as (sink, _):
         sink.write(many(3))
         eventually(lambda: len(receiver.accepted) == 3)
-    assert receiver.headers[0]["x-tenant"] == "blue"
+    headers = receiver.headers[0]
+    assert (headers["x-tenant"], headers["authorization"]) == ("blue", "Bearer t,t")
+    assert headers["user-agent"].startswith("falco-report-exporter/")
     if protocol != "grpc":
-        assert receiver.headers[0][":path"] == "/v1/logs"
-        assert receiver.headers[0]["content-encoding"] == "gzip"
+        assert headers[":path"] == "/v1/logs"
+        assert headers.get("content-encoding", "none") == compression
 
 
 def test_a_retryable_answer_keeps_the_records_with_the_same_bytes(receiver: Receiver, protocol: str) -> None:
@@ -164,6 +181,16 @@ def test_retry_info_is_obeyed(receiver: Receiver, protocol: str) -> None:
     assert receiver.times[1] - receiver.times[0] >= 1.0
 
 
+@pytest.mark.parametrize("protocol", ["grpc"])
+def test_a_rate_limit_without_retry_info_is_no_size(receiver: Receiver, protocol: str) -> None:
+    """A backend's 429 as a collector passes it on: the same batch again, and no smaller ones."""
+    receiver.script.extend([Reply(grpc.StatusCode.RESOURCE_EXHAUSTED, details="429 Too Many Requests")] * 2)
+    with delivering(receiver.endpoint, protocol) as (sink, metric):
+        sink.write(many(8))
+        eventually(lambda: metric("log_records_exported_total") == 8)
+    assert [len(records_of(request)) for request in receiver.requests] == [8, 8, 8]
+
+
 @pytest.mark.parametrize("protocol", ["http/protobuf"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_obeyed(receiver: Receiver, protocol: str, status: int) -> None:
@@ -176,26 +203,36 @@ def test_retry_after_is_obeyed(receiver: Receiver, protocol: str, status: int) -
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf"])
-def test_a_long_retry_after_is_obeyed_beyond_the_exporters_own_timeout(
-    receiver: Receiver, protocol: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The exporter gives up after its time-out; the queue still waits as long as asked."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+def test_a_long_retry_after_is_obeyed_beyond_the_timeout(receiver: Receiver, protocol: str) -> None:
+    """A request ends after its time-out; the queue still waits as long as asked."""
     receiver.script.append(Reply(429, {"retry-after": "2"}))
-    with delivering(receiver.endpoint, protocol) as (sink, metric):
+    environ = {"OTEL_EXPORTER_OTLP_TIMEOUT": "500"}
+    with delivering(receiver.endpoint, protocol, environ=environ) as (sink, metric):
         sink.write(many(1))
         eventually(lambda: receiver.accepted)
         assert metric("log_export_retries_total", reason="http_429") == 1
     assert receiver.times[1] - receiver.times[0] >= 2.0
 
 
+def test_the_timeout_is_in_milliseconds(receiver: Receiver, protocol: str) -> None:
+    """300 means 0.3 seconds: a receiver that does not answer is left, and the records are sent again."""
+    receiver.script.append(Reply(None, delay_seconds=2.0))
+    reason = "deadline_exceeded" if protocol == "grpc" else "timeout"
+    environ = {"OTEL_EXPORTER_OTLP_TIMEOUT": "300"}
+    with delivering(receiver.endpoint, protocol, environ=environ) as (sink, metric):
+        sink.write(many(1))
+        eventually(lambda: metric("log_export_retries_total", reason=reason) == 1, timeout_seconds=1.8)
+        eventually(lambda: metric("log_records_exported_total") == 1)
+
+
 def test_a_batch_refused_for_good_is_set_aside_whole_and_counted(
     receiver: Receiver, protocol: str, tmp_path: Path
 ) -> None:
-    """Never sent again, kept as a file that can be sent by hand, and the next batch goes through."""
-    receiver.script.append(bad(protocol))
-    reason = "invalid_argument" if protocol == "grpc" else "http_400"
+    """Never sent again, kept as a private file that can be sent by hand, and the next batch goes through."""
+    receiver.script.append(denied(protocol))
+    reason = "permission_denied" if protocol == "grpc" else "http_403"
     with delivering(receiver.endpoint, protocol, tmp_path) as (sink, metric):
+        assert metric("log_records_failed_total", reason=reason) == 0
         sink.write(many(3))
         eventually(lambda: metric("log_records_failed_total", reason=reason) == 3)
         sink.write(many(1, first=3))
@@ -208,11 +245,65 @@ def test_a_batch_refused_for_good_is_set_aside_whole_and_counted(
     assert receiver.uids == [many(4)[3].uid]
 
 
+def test_only_the_records_at_fault_are_set_aside(receiver: Receiver, protocol: str, tmp_path: Path) -> None:
+    """Of 40 records two are refused, with their whole batch: the 38 others arrive, once each, in order."""
+    alerts = many(40)
+    culprits = {alerts[7].uid, alerts[31].uid}
+
+    def refuse(request: ExportLogsServiceRequest) -> Reply | None:
+        uids = {attributes_of(record)["log.record.uid"] for record in records_of(request)}
+        return bad(protocol) if uids & culprits else None
+
+    receiver.refuse = refuse
+    reason = "invalid_argument" if protocol == "grpc" else "http_400"
+    with delivering(receiver.endpoint, protocol, tmp_path) as (sink, metric):
+        sink.write(alerts)
+        eventually(lambda: metric("log_records_exported_total") == 38)
+        eventually(lambda: metric("log_records_failed_total", reason=reason) == 2)
+        assert metric("queue_records") == 0
+    assert receiver.uids == [alert.uid for alert in alerts if alert.uid not in culprits]
+    kept = [ExportLogsServiceRequest.FromString(path.read_bytes()) for path in (tmp_path / "refused").glob("*.otlp")]
+    assert {attributes_of(record)["log.record.uid"] for request in kept for record in records_of(request)} == culprits
+
+
+def test_a_receiver_that_refuses_everything_is_not_asked_for_each_record(receiver: Receiver, protocol: str) -> None:
+    """After some refusals without a success the rest of a batch is set aside as it is."""
+    receiver.refuse = lambda _request: bad(protocol)
+    reason = "invalid_argument" if protocol == "grpc" else "http_400"
+    with delivering(receiver.endpoint, protocol) as (sink, metric):
+        sink.write(many(400))
+        eventually(lambda: metric("log_records_failed_total", reason=reason) == 400)
+        assert sink.delivery_failing_since is not None
+    assert len(receiver.requests) < 40
+
+
 @pytest.mark.parametrize("protocol", ["http/protobuf"])
-@pytest.mark.parametrize(("status", "reason"), [(301, "http_3xx"), (401, "http_401"), (418, "http_4xx")])
+@pytest.mark.parametrize(
+    ("reply", "reason", "words"),
+    [
+        (Reply(200, {"content-type": "text/html"}, b"<html>Sign in</html>"), "not_otlp", "text/html"),
+        (Reply(200, {"content-type": "application/json"}, b'{"error": "sign in"}'), "not_otlp", "application/json"),
+        (Reply(308, {"location": "https://u:pw@elsewhere/v1/logs"}), "http_3xx", "https://elsewhere/v1/logs"),
+    ],
+)
+def test_what_is_not_an_otlp_answer_keeps_the_records(
+    receiver: Receiver, protocol: str, reply: Reply, reason: str, words: str
+) -> None:
+    """A login page with 200 or a redirection is no delivery: said clearly, and the records go out once that ends."""
+    receiver.script.extend([reply] * 3)
+    with delivering(receiver.endpoint, protocol) as (sink, metric):
+        sink.write(many(2))
+        eventually(lambda: words in sink.status().last_error)
+        assert "pw" not in sink.status().last_error
+        eventually(lambda: metric("log_records_exported_total") == 2)
+        assert metric("log_export_retries_total", reason=reason) == 3
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf"])
+@pytest.mark.parametrize(("status", "reason"), [(401, "http_401"), (418, "http_4xx"), (501, "http_5xx")])
 def test_what_is_no_success_is_no_delivery(receiver: Receiver, protocol: str, status: int, reason: str) -> None:
-    """A redirection, which the SDK takes for a success, and every other refusal count as failed."""
-    receiver.script.append(Reply(status, {"location": "/elsewhere"}))
+    """Every refusal counts as failed."""
+    receiver.script.append(Reply(status))
     with delivering(receiver.endpoint, protocol) as (sink, metric):
         sink.write(many(2))
         eventually(lambda: metric("log_records_failed_total", reason=reason) == 2)
@@ -231,8 +322,9 @@ def test_partial_success_counts_what_was_rejected(receiver: Receiver, protocol: 
 
 
 def test_a_request_that_is_too_large_goes_in_smaller_pieces(receiver: Receiver, protocol: str) -> None:
-    """413, or RESOURCE_EXHAUSTED without RetryInfo: halved until it fits; each record arrives once."""
-    too_large = Reply(grpc.StatusCode.RESOURCE_EXHAUSTED if protocol == "grpc" else 413)
+    """413, or RESOURCE_EXHAUSTED for the size: halved until it fits; each record arrives once."""
+    code, text = grpc.StatusCode.RESOURCE_EXHAUSTED, "grpc: received message larger than max (5000 vs. 4000)"
+    too_large = Reply(code, details=text) if protocol == "grpc" else Reply(413)
     receiver.refuse = lambda request: too_large if len(records_of(request)) > 3 else None
     with delivering(receiver.endpoint, protocol) as (sink, metric):
         sink.write(many(10))
@@ -243,7 +335,7 @@ def test_a_request_that_is_too_large_goes_in_smaller_pieces(receiver: Receiver, 
 def test_a_receiver_that_dies_and_comes_back_gets_everything(protocol: str, tmp_path: Path) -> None:
     """Nobody listens, then somebody does: the queue is kept, readiness says so meanwhile, then all arrives."""
     port, receiver = free_port(), Receiver()
-    with delivering(f"http://127.0.0.1:{port}", protocol, tmp_path, queue={"unready_after_seconds": 0.0}) as (
+    with delivering(f"http://127.0.0.1:{port}", protocol, tmp_path, queue={"unready_after_seconds": 1e-9}) as (
         sink,
         metric,
     ):
@@ -363,7 +455,7 @@ def test_large_backlogs_go_in_batches_below_the_usual_limits(receiver: Receiver,
 
 def test_check_says_whether_an_endpoint_works(receiver: Receiver, protocol: str) -> None:
     """A working endpoint is named as such, and gets no record."""
-    outcome = check_endpoint(with_environment(Otlp(endpoint=receiver.endpoint, protocol=protocol), {}))
+    outcome = check_endpoint(to_endpoint(Otlp(endpoint=receiver.endpoint, protocol=protocol), {}))
     assert outcome.works
     assert not receiver.accepted
 
@@ -380,16 +472,15 @@ def test_check_says_what_to_do(
 ) -> None:
     """Each refusal comes with the setting that would help."""
     receiver.script.append(Reply(grpc_status if protocol == "grpc" else http_status))
-    outcome = check_endpoint(with_environment(Otlp(endpoint=receiver.endpoint, protocol=protocol), {}))
+    outcome = check_endpoint(to_endpoint(Otlp(endpoint=receiver.endpoint, protocol=protocol), {}))
     assert not outcome.works
     assert advice in outcome.message
 
 
-def test_check_says_that_nobody_listens(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_says_that_nobody_listens(protocol: str) -> None:
     """A port where nobody is gives a plain word."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-    settings = with_environment(Otlp(endpoint=f"http://127.0.0.1:{free_port()}", protocol=protocol), {})
-    outcome = check_endpoint(settings)
+    settings = Otlp(endpoint=f"http://127.0.0.1:{free_port()}", protocol=protocol)
+    outcome = check_endpoint(to_endpoint(settings, {"OTEL_EXPORTER_OTLP_TIMEOUT": "1000"}))
     assert not outcome.works
     assert "check that a collector runs" in outcome.message
 
@@ -397,7 +488,7 @@ def test_check_says_that_nobody_listens(protocol: str, monkeypatch: pytest.Monke
 def test_check_knows_the_other_protocols_port() -> None:
     """gRPC spoken to an HTTP port: says that something else listens there, or that nobody does."""
     with http_receiver() as receiver:
-        outcome = check_endpoint(with_environment(Otlp(endpoint=receiver.endpoint, protocol="grpc"), {}))
+        outcome = check_endpoint(to_endpoint(Otlp(endpoint=receiver.endpoint, protocol="grpc"), {}))
     assert not outcome.works
     assert "listens there" in outcome.message or "collector runs" in outcome.message
 
@@ -408,18 +499,99 @@ def test_mutual_tls_from_the_standard_variables(protocol: str, tmp_path: Path, m
     client = authority.make_client()
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(Authority(tmp_path, "other").cert_file))
     with RECEIVERS[protocol](tls=(authority.make_server(), authority.cert_file)) as receiver:
-        settings = with_environment(Otlp(endpoint=receiver.endpoint, protocol=protocol), {})
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
-        outcome = check_endpoint(settings)
+        settings = Otlp(endpoint=receiver.endpoint, protocol=protocol)
+        environ = {"OTEL_EXPORTER_OTLP_TIMEOUT": "2000"}
+        outcome = check_endpoint(to_endpoint(settings, environ))
         assert not outcome.works
         assert "OTEL_EXPORTER_OTLP_CERTIFICATE" in outcome.message
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(authority.cert_file))
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", str(client.cert_file))
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", str(client.key_file))
-        assert check_endpoint(settings).works
-        with delivering(receiver.endpoint, protocol) as (sink, _):
+        environ["OTEL_EXPORTER_OTLP_CERTIFICATE"] = str(authority.cert_file)
+        assert not check_endpoint(to_endpoint(settings, environ)).works
+        environ["OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE"] = str(client.cert_file)
+        environ["OTEL_EXPORTER_OTLP_CLIENT_KEY"] = str(client.key_file)
+        assert check_endpoint(to_endpoint(settings, environ)).works
+        with delivering(receiver.endpoint, protocol, environ=environ) as (sink, _):
             sink.write(many(2))
             eventually(lambda: len(receiver.accepted) == 2)
+
+
+@pytest.mark.parametrize("protocol", ["grpc"])
+def test_insecure_counts_where_the_address_has_no_scheme(receiver: Receiver, protocol: str) -> None:
+    """HOST:PORT is TLS unless INSECURE says otherwise; http:// is plain whatever INSECURE says."""
+    host_port = receiver.endpoint.removeprefix("http://")
+    for variable in ("OTEL_EXPORTER_OTLP_INSECURE", "OTEL_EXPORTER_OTLP_LOGS_INSECURE"):
+        environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": host_port, "OTEL_EXPORTER_OTLP_TIMEOUT": "2000"}
+        assert not check_endpoint(to_endpoint(Otlp(protocol=protocol), environ)).works
+        assert check_endpoint(to_endpoint(Otlp(protocol=protocol), environ | {variable: "true"})).works
+        environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.endpoint
+        assert check_endpoint(to_endpoint(Otlp(protocol=protocol), environ | {variable: "false"})).works
+
+
+def test_a_proxy_is_used_where_the_standard_variables_name_one(
+    receiver: Receiver, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """http_proxy names a real proxy that sees the call; no_proxy goes around it."""
+    port = int(receiver.endpoint.rpartition(":")[2])
+    with forward_proxy(port) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        endpoint = f"http://collector.invalid:{port}"
+        with delivering(endpoint, protocol) as (sink, metric):
+            sink.write(many(2))
+            eventually(lambda: metric("log_records_exported_total") == 2)
+        assert any("collector.invalid" in line for line in proxy.request_lines)
+        seen = len(proxy.request_lines)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with delivering(receiver.endpoint, protocol) as (sink, metric):
+            sink.write(many(2))
+            eventually(lambda: metric("log_records_exported_total") == 2)
+        assert len(proxy.request_lines) == seen
+
+
+@pytest.mark.parametrize("protocol", ["grpc"])
+@pytest.mark.parametrize("compression", ["gzip", "deflate", "none"])
+def test_grpc_messages_are_compressed_on_the_wire(
+    receiver: Receiver, protocol: str, compression: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text of the record shows in the bytes that pass a proxy only without compression."""
+    with forward_proxy(int(receiver.endpoint.rpartition(":")[2])) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        environ = {"OTEL_EXPORTER_OTLP_COMPRESSION": compression}
+        with delivering("http://collector.invalid:4317", protocol, environ=environ) as (sink, metric):
+            sink.write(many(2))
+            eventually(lambda: metric("log_records_exported_total") == 2)
+        assert (b"Consider chattr" in proxy.sent) == (compression == "none")
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf"])
+def test_a_password_in_the_address_is_sent_and_never_shown(
+    receiver: Receiver, protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It becomes Basic authentication; status, check and log have the address without it."""
+    receiver.script.extend([busy(protocol)] * 2)
+    endpoint = receiver.endpoint.replace("http://", "http://user:hunter%402@")
+    with delivering(endpoint, protocol, queue={"unready_after_seconds": 1e-9}) as (sink, metric):
+        sink.write(many(1))
+        eventually(lambda: metric("log_records_exported_total") == 1)
+        shown = [
+            str(sink.status()),
+            sink.unready_reason(),
+            str(check_endpoint(to_endpoint(Otlp(endpoint=endpoint, protocol=protocol), {}))),
+        ]
+    shown.append(caplog.text)
+    assert "hunter" not in "".join(shown)
+    assert receiver.headers[0]["authorization"] == "Basic " + base64.b64encode(b"user:hunter@2").decode()
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf"])
+def test_an_answer_that_drips_or_never_ends_is_left(receiver: Receiver, protocol: str) -> None:
+    """A receiver that sends its answer byte by byte costs no more than the time-out."""
+    receiver.script.append(Reply(200, {"content-type": "text/plain"}, b"x" * 100, drip_seconds=0.1))
+    environ = {"OTEL_EXPORTER_OTLP_TIMEOUT": "500"}
+    with delivering(receiver.endpoint, protocol, environ=environ) as (sink, metric):
+        sink.write(many(1))
+        eventually(lambda: metric("log_export_retries_total", reason="timeout") == 1, timeout_seconds=5.0)
+        eventually(lambda: metric("log_records_exported_total") == 1)
 
 
 KILLED = """
@@ -429,11 +601,12 @@ from prometheus_client import CollectorRegistry
 from exporter.config.model import Grouping, Otlp, Queue
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.otel.encode.record import Reports
-from exporter.sinks.otel.sink import OtelLogsSink
+from exporter.sinks.otel.send.endpoint import Endpoint
+from exporter.sinks.otel.sink import Destination, OtelLogsSink
 from exporter.sources.decode import from_received
 from tests.otel_records import many, advice_for
 sink = OtelLogsSink(
-    Otlp(endpoint=sys.argv[1], protocol=sys.argv[2]), Queue(directory=Path(sys.argv[3])), Grouping(),
+    Otlp(), Destination(Endpoint(sys.argv[2], sys.argv[1]), Queue(directory=Path(sys.argv[3]))), Grouping(),
     reports=Reports(advice_for), read_message=from_received, metrics=SelfMetrics(CollectorRegistry()),
 )
 sink.start()
@@ -448,7 +621,15 @@ def test_kill_9_in_mid_stream_loses_nothing_that_was_taken(protocol: str, tmp_pa
     taken = 0
     with RECEIVERS[protocol]() as receiver:
         for _ in range(3):
-            arguments = [sys.executable, "-c", KILLED, receiver.endpoint, protocol, str(tmp_path), str(taken)]
+            arguments = [
+                sys.executable,
+                "-c",
+                KILLED,
+                receiver.endpoint + LOGS_PATHS[protocol],
+                protocol,
+                str(tmp_path),
+                str(taken),
+            ]
             with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
                 assert process.stdout is not None
                 for _ in range(40):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from exporter.alert import Alert
 from exporter.config.model import Grouping, Otlp, Queue
@@ -23,10 +23,12 @@ from exporter.sinks.otel.queue.records import Records
 from exporter.sinks.otel.queue.refused import DIRECTORY_NAME, RefusedBatches
 from exporter.sinks.otel.queue.spool import Spool
 from exporter.sinks.otel.queue.stored import StoredRecords
-from exporter.sinks.otel.send.client import GrpcClient, HttpClient, OtlpClient, quiet_sdk_loggers
+from exporter.sinks.otel.send.answer import UNSENDABLE, failure_reasons, retry_reasons
+from exporter.sinks.otel.send.client import to_client
+from exporter.sinks.otel.send.endpoint import Endpoint
 from exporter.sinks.otel.send.envelope import Envelope, to_resource
-from exporter.sinks.otel.send.environment import GRPC
-from exporter.sinks.otel.send.sender import BATCH_RECORDS, Pauses, Sender
+from exporter.sinks.otel.send.environment import Batching
+from exporter.sinks.otel.send.sender import Pace, Pauses, Sender
 
 CHUNK_BYTES = 1024 * 1024
 _UNLIMITED = 1_000_000
@@ -47,13 +49,17 @@ class DeliveryStatus:
     """Empty while delivery works."""
 
 
-def to_client(settings: Otlp) -> OtlpClient:
-    """Make the exporter for settings that ``with_environment`` has filled in."""
-    return GrpcClient(settings.endpoint) if settings.protocol == GRPC else HttpClient(settings.endpoint)
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where records go and how they wait for it."""
+
+    endpoint: Endpoint
+    queue: Queue
+    batching: Batching = field(default_factory=Batching)
 
 
 class OtelLogsSink:
-    """Deliver every alert as a log record. ``settings`` as ``with_environment`` returns them.
+    """Deliver every alert as a log record.
 
     ``read_message`` gives the alert of a message that the queue kept
     (``Alert.received``); it may raise ExporterError.
@@ -66,7 +72,7 @@ class OtelLogsSink:
     def __init__(
         self,
         settings: Otlp,
-        queue: Queue,
+        destination: Destination,
         grouping: Grouping,
         *,
         reports: Reports,
@@ -74,7 +80,9 @@ class OtelLogsSink:
         metrics: SelfMetrics,
     ) -> None:
         self._settings = settings
-        self._queue = queue
+        self._endpoint = destination.endpoint
+        self._batching = destination.batching
+        self._queue = queue = destination.queue
         self._metrics = metrics
         self._grouper = Grouper(grouping) if grouping.window_seconds > 0 else None
         budget = Budget(settings.record_limit_bytes, settings.attribute_limit, metrics.log_records_truncated.inc)
@@ -91,16 +99,15 @@ class OtelLogsSink:
 
     def start(self) -> None:
         """Take up what an earlier process left, and begin to send."""
-        quiet_sdk_loggers()
         self._spool.open()
         self._show_metrics()
         self._sender = Sender(
             self._spool,
-            to_client(self._settings),
+            to_client(self._endpoint),
             Envelope(to_resource(self._settings.service_name)),
             refused=self._refused,
             metrics=self._metrics,
-            pauses=self.pauses,
+            pace=Pace(self.pauses, self._batching),
         )
         self._sender.start()
         if self._grouper is not None:
@@ -141,7 +148,7 @@ class OtelLogsSink:
         """Say how delivery is doing."""
         sender = self._sender
         return DeliveryStatus(
-            endpoint=self._settings.endpoint,
+            endpoint=self._endpoint.shown,
             queued_records=self._spool.records,
             queued_bytes=self._spool.size_bytes,
             durable=self._spool.durable,
@@ -155,12 +162,15 @@ class OtelLogsSink:
         return self.status().failing_since
 
     def unready_reason(self) -> str:
-        """Say why the exporter is not ready; empty while it is, or while delivery has not failed for long."""
+        """Say why no alert can be kept, or, where a setting asks for it, since when none was delivered; else empty."""
+        if self._sender is not None and self._sender.error is not None:
+            return f"no log record is sent any more: {self._sender.last_error}"
         status = self.status()
-        if status.failing_since is None or time.time() - status.failing_since < self._queue.unready_after_seconds:
+        failing_seconds = 0.0 if status.failing_since is None else time.time() - status.failing_since
+        if not 0 < self._queue.unready_after_seconds <= failing_seconds:
             return ""
         return (
-            f"log records cannot be delivered to {status.endpoint} since {time.time() - status.failing_since:.0f} s "
+            f"log records cannot be delivered to {status.endpoint} since {failing_seconds:.0f} s "
             f"({status.last_error}); {status.queued_records} wait"
         )
 
@@ -175,7 +185,7 @@ class OtelLogsSink:
             records.add(encode(alert, group, observed_ns=observed_ns), observed_ns, message)
             if group is not None:
                 self._metrics.alerts_grouped.inc(group.count)
-            if records.count >= BATCH_RECORDS or len(records) > CHUNK_BYTES:
+            if records.count >= self._batching.records or len(records) > CHUNK_BYTES:
                 self._spool.append(records, records.count)
                 records = Records()
         if records.count:
@@ -202,5 +212,9 @@ class OtelLogsSink:
         metrics.queue_durable.set_function(lambda: spool.durable)
         metrics.queue_refused_bytes.set_function(self._refused.size_bytes)
         metrics.delivery_failing_timestamp.set_function(lambda: self.delivery_failing_since or 0.0)
-        for reason in ("full", "age", "damaged", "shutdown"):
+        for reason in ("full", "age", "damaged", "shutdown", UNSENDABLE):
             metrics.log_records_dropped.labels(reason)
+        for reason in failure_reasons(self._endpoint.protocol):
+            metrics.log_records_failed.labels(reason)
+        for reason in retry_reasons(self._endpoint.protocol):
+            metrics.export_retries.labels(reason)

@@ -76,6 +76,11 @@ class Spool(Generic[P]):
         return self._totals.size_bytes
 
     @property
+    def in_flight_records(self) -> int:
+        """Records that were taken and neither released nor put back."""
+        return self._batch.records
+
+    @property
     def limit_bytes(self) -> int:
         """Most bytes that wait, on disk or in memory."""
         return self._settings.limit_bytes if self._disk is not None else self._memory_limit_bytes

@@ -1,160 +1,182 @@
-"""OTLP over gRPC and HTTP through opentelemetry's own exporters.
+"""OTLP over gRPC and HTTP: one request out, one answer in.
 
-Owns the seam: the exporters configure themselves (endpoint, headers, TLS,
-compression, time-out, from ``OTEL_*`` and from our settings) and send; we
-give them a request that is already encoded, and look at the answer, which
-they reduce to success or failure. Refuses to wait between tries: the queue's
+Owns connections, TLS, headers, compression, proxies (the standard variables,
+which gRPC and requests read themselves) and the time-out of a request. Takes a
+request that is already encoded. Refuses to wait between tries: the queue's
 sender does that, because it also has to survive the process.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+import gzip
+import time
+import zlib
+from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import grpc
 import requests
-from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogExporter
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpLogExporter
+import urllib3
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
+from exporter import __version__
 from exporter.sinks.otel.send.answer import Answer, Verdict, from_http, from_response, from_rpc_error
+from exporter.sinks.otel.send.endpoint import DEFLATE, GRPC, GZIP, Endpoint, without_user_information
 
-_log = logging.getLogger(__name__)
-
-_SERVICE = logs_service_pb2.DESCRIPTOR.services_by_name["LogsService"].full_name
-# A code that no failing call has: one try a call, because the sender does the retrying.
-_NEVER_RETRIED = frozenset({grpc.StatusCode.OK})
+_USER_AGENT = f"falco-report-exporter/{__version__}"
+_METHOD = f"/{logs_service_pb2.DESCRIPTOR.services_by_name['LogsService'].full_name}/Export"
 _CLOSED = Answer(Verdict.RETRY, "closed", "the exporter is shutting down")
+_MESSAGE_CHARACTERS = 300
+ANSWER_LIMIT_BYTES = 4 * 1024 * 1024
+"""More of an answer is not read (OTLP specification, "OTLP/HTTP Response")."""
+_CHANNEL_OPTIONS = (
+    ("grpc.primary_user_agent", _USER_AGENT),
+    # The sender has its own pauses; the channel's, up to two minutes, would come on top.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+)
+_GRPC_COMPRESSION = {GZIP: grpc.Compression.Gzip, DEFLATE: grpc.Compression.Deflate}
 
 
 class OtlpClient(Protocol):
     """Sends one request and says what became of it."""
 
-    def send(self, request: bytes, records: int) -> Answer:
-        """Send a serialised ExportLogsServiceRequest that holds so many records. Never raises for a peer's doing."""
+    def send(self, request: bytes) -> Answer:
+        """Send a serialised ExportLogsServiceRequest. Never raises for a peer's doing."""
 
     def close(self) -> None:
         """End a call that is under way where that can be done, and let go of the connection."""
 
 
-def quiet_sdk_loggers() -> None:
-    """Keep the SDK's exporters from logging each try: the sender logs each change of state."""
-    logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
+def to_client(endpoint: Endpoint) -> OtlpClient:
+    """Make the client for an endpoint; nothing is connected yet."""
+    return GrpcClient(endpoint) if endpoint.protocol == GRPC else HttpClient(endpoint)
 
 
-class GrpcClient(GrpcLogExporter):
-    """opentelemetry's gRPC exporter, fed with bytes."""
+class GrpcClient:
+    """OTLP/gRPC. The request's bytes go out as they are, not parsed and serialised again."""
 
-    def __init__(self, endpoint: str) -> None:
-        self._answer = _CLOSED
-        super().__init__(endpoint=endpoint or None, retryable_error_codes=_NEVER_RETRIED)
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._timeout_seconds = endpoint.timeout_seconds
+        self._metadata = tuple(endpoint.headers.items())
+        self._closed = False
+        parts = urlsplit(endpoint.url)
+        target = parts.netloc if parts.scheme in {"http", "https"} else endpoint.url
+        compression = _GRPC_COMPRESSION.get(endpoint.compression, grpc.Compression.NoCompression)
+        if endpoint.has_tls:
+            credentials = grpc.ssl_channel_credentials(
+                _content(endpoint.ca_file), _content(endpoint.key_file), _content(endpoint.cert_file)
+            )
+            self._channel = grpc.secure_channel(target, credentials, _CHANNEL_OPTIONS, compression)
+        else:
+            self._channel = grpc.insecure_channel(target, _CHANNEL_OPTIONS, compression)
+        self._export: Any = self._channel.unary_unary(
+            _METHOD, request_serializer=None, response_deserializer=ExportLogsServiceResponse.FromString
+        )
 
-    def send(self, request: bytes, records: int) -> Answer:
+    def send(self, request: bytes) -> Answer:
         """Send one request; see ``OtlpClient``."""
-        self._answer = _CLOSED
         try:
-            self._export(_Encoded(request, records))
-        except (ValueError, TypeError):
+            response = self._export(request, metadata=self._metadata, timeout=self._timeout_seconds)
+        except grpc.RpcError as error:
+            return _CLOSED if self._closed else from_rpc_error(error)
+        except ValueError:
             # A channel that was closed in mid-call answers so, and not with an RpcError.
-            if not self._shutdown:
+            if not self._closed:
                 raise
-        return self._answer
+            return _CLOSED
+        return from_response(response)
 
     def close(self) -> None:
         """End the call that is under way and the channel."""
-        if not self._shutdown:
-            self.shutdown()
-
-    def call(self, request: bytes, metadata: Any, timeout_seconds: float) -> ExportLogsServiceResponse:
-        """Make the call that the exporter's stub would make, without serialising again, and keep the answer."""
-        channel: Any = self._channel
-        export = channel.unary_unary(
-            f"/{_SERVICE}/Export",
-            request_serializer=None,
-            response_deserializer=ExportLogsServiceResponse.FromString,
-        )
-        try:
-            response: ExportLogsServiceResponse = export(request, metadata=metadata, timeout=timeout_seconds)
-        except grpc.RpcError as error:
-            self._answer = from_rpc_error(error)
-            raise
-        self._answer = from_response(response)
-        return response
-
-    def _initialize_channel_and_stub(self) -> None:
-        super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]
-        self._client: Any = _Stub(self)
-
-    def _translate_data(self, data: Any) -> Any:
-        return data.request
+        self._closed = True
+        self._channel.close()
 
 
-class _Stub:
-    """Stands where the exporter expects its generated stub."""
+class HttpClient:
+    """OTLP/HTTP with protobuf. Redirections are not followed: they are answers."""
 
-    def __init__(self, client: GrpcClient) -> None:
-        self._client = client
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._url, auth = _without_credentials(endpoint.url)
+        self._timeout_seconds = endpoint.timeout_seconds
+        self._compression = endpoint.compression
+        self._closed = False
+        self._session = requests.Session()
+        # Set even without credentials: requests would take some of ~/.netrc, over our own headers.
+        self._session.auth = auth or _keep
+        self._session.headers.update({"user-agent": _USER_AGENT, **endpoint.headers})
+        self._session.headers["content-type"] = "application/x-protobuf"
+        if endpoint.compression in {GZIP, DEFLATE}:
+            self._session.headers["content-encoding"] = endpoint.compression
+        # Given with each request: REQUESTS_CA_BUNDLE would go before the session's own.
+        self._verify = str(endpoint.ca_file) if endpoint.ca_file else True
+        self._cert = (str(endpoint.cert_file), str(endpoint.key_file)) if endpoint.cert_file else None
 
-    def Export(self, request: bytes, metadata: Any, timeout: float) -> ExportLogsServiceResponse:  # noqa: N802
-        return self._client.call(request, metadata, timeout)
-
-
-class _Encoded(Sequence[Any]):
-    """An encoded request that the exporter can count."""
-
-    def __init__(self, request: bytes, records: int) -> None:
-        self.request = request
-        self._records = records
-
-    def __len__(self) -> int:
-        return self._records
-
-    def __getitem__(self, _index: Any) -> Any:
-        raise IndexError("the records are encoded")
-
-
-class _Session(requests.Session):
-    """A session whose own authority goes before REQUESTS_CA_BUNDLE, which requests would prefer."""
-
-    def merge_environment_settings(self, *arguments: Any, **options: Any) -> Any:
-        settings = super().merge_environment_settings(*arguments, **options)
-        if self.verify is not True:
-            settings["verify"] = self.verify
-        return settings
-
-
-class HttpClient(HttpLogExporter):
-    """opentelemetry's HTTP exporter, fed with bytes."""
-
-    def __init__(self, endpoint: str) -> None:
-        self._responses: list[requests.Response] = []
-        session = _Session()
-        session.hooks["response"].append(self._see)
-        super().__init__(endpoint=endpoint or None, session=session)
-        # One try a call, because the sender does the retrying: the exporter's own loop, for which
-        # there is no setting, ends after the first try once it is told to shut down.
-        self._client._shutdown_event.set()
-
-    def send(self, request: bytes, records: int) -> Answer:
+    def send(self, request: bytes) -> Answer:
         """Send one request; see ``OtlpClient``."""
-        if self._shutdown:
+        if self._closed:
             return _CLOSED
-        self._responses.clear()
-        with self._metrics.export_operation(records) as operation:
-            result = self._client.export(request)
-            operation.error = result.error
-        if result.status_code is None or not self._responses:
-            return Answer(Verdict.RETRY, "unreachable", str(result.error or result.reason or "no answer")[:300])
-        response = self._responses[-1]
-        return from_http(response.status_code, response.headers, response.content)
+        started = time.monotonic()
+        try:
+            with self._session.post(
+                self._url,
+                data=self._compressed(request),
+                timeout=self._timeout_seconds,
+                verify=self._verify,
+                cert=self._cert,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = self._read(response, started)
+                return from_http(response.status_code, response.headers, body)
+        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+            return Answer(Verdict.RETRY, "timeout", _shown(error))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            return Answer(Verdict.RETRY, "unreachable", _shown(error))
 
     def close(self) -> None:
-        """End the wait between two tries and let go of the connection."""
-        if not self._shutdown:
-            self.shutdown()  # type: ignore[no-untyped-call]
+        """Let go of the connection; a call that is under way ends by itself."""
+        self._closed = True
+        self._session.close()
 
-    def _see(self, response: requests.Response, **_options: object) -> None:
-        self._responses.append(response)
+    def _compressed(self, request: bytes) -> bytes:
+        if self._compression == GZIP:
+            return gzip.compress(request)
+        return zlib.compress(request) if self._compression == DEFLATE else request
+
+    def _read(self, response: requests.Response, started: float) -> bytes:
+        """Read the answer's body up to its limit; a receiver that drips it byte by byte is cut off in time."""
+        body = bytearray()
+        while len(body) < ANSWER_LIMIT_BYTES:
+            piece = response.raw.read1(65_536, decode_content=True)
+            if not piece:
+                break
+            body += piece
+            if self._timeout_seconds is not None and time.monotonic() - started > self._timeout_seconds:
+                raise requests.Timeout("the answer did not arrive whole in time")
+        return bytes(body)
+
+
+def _keep(request: Any) -> Any:
+    """Authenticate a request by what it has."""
+    return request
+
+
+def _without_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
+    """Return the address without user name and password, and these; None where there are none."""
+    parts = urlsplit(url)
+    netloc = parts.netloc.rpartition("@")[2]
+    credentials = None
+    if parts.username is not None:
+        credentials = unquote(parts.username), unquote(parts.password or "")
+    return urlunsplit(parts._replace(netloc=netloc)), credentials
+
+
+def _content(file: Path | None) -> bytes | None:
+    return file.read_bytes() if file else None
+
+
+def _shown(error: Exception) -> str:
+    return without_user_information(str(error))[:_MESSAGE_CHARACTERS]

@@ -6,15 +6,13 @@ Owns the resource and the scope. Refuses to look into a record.
 from __future__ import annotations
 
 import socket
-from typing import Final
+from typing import Any, Final
 
-from opentelemetry._logs import LogRecord
-from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs
-from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs, ScopeLogs
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ResourceMessage
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from exporter import __version__
 from exporter.sinks.otel.encode import wire
@@ -44,22 +42,16 @@ def to_resource(service_name: str = "", *, host_name: str | None = None) -> Reso
     return Resource.create(ours)
 
 
-def to_scope() -> InstrumentationScope:
-    """Return the instrumentation scope of every record."""
-    return InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
-
-
 class Envelope:
-    """Makes requests of entries. What stands around them is made once, by the SDK's own encoder."""
+    """Makes requests of entries. What stands around them is made once."""
 
     def __init__(self, resource: Resource) -> None:
-        empty = ReadableLogRecord(LogRecord(), resource, to_scope())
-        resource_logs = encode_logs([empty]).resource_logs[0]
-        scope_logs = resource_logs.scope_logs[0]
-        del scope_logs.log_records[:]
-        self._scope = scope_logs.SerializeToString()
-        del resource_logs.scope_logs[:]
-        self._resource = resource_logs.SerializeToString()
+        scope = InstrumentationScope(name=SCOPE_NAME, version=__version__)
+        self._scope = ScopeLogs(scope=scope, schema_url=SCHEMA_URL).SerializeToString()
+        attributes = [KeyValue(key=key, value=to_any_value(value)) for key, value in resource.attributes.items()]
+        self._resource = ResourceLogs(
+            resource=ResourceMessage(attributes=attributes), schema_url=resource.schema_url
+        ).SerializeToString()
 
     def request(self, records: Records) -> bytes:
         """Return a serialised ExportLogsServiceRequest with these records.
@@ -71,3 +63,18 @@ class Envelope:
         resource_size = len(self._resource) + len(scope_head) + scope_size
         head = wire.tag(ExportLogsServiceRequest, "resource_logs") + wire.varint(resource_size)
         return b"".join((head, self._resource, scope_head, self._scope, *records.pieces))
+
+
+def to_any_value(value: Any) -> AnyValue:
+    """Return an attribute's value (text, number, truth or a sequence of them) as OTLP has it."""
+    match value:
+        case bool():
+            return AnyValue(bool_value=value)
+        case int():
+            return AnyValue(int_value=value)
+        case float():
+            return AnyValue(double_value=value)
+        case str():
+            return AnyValue(string_value=value)
+        case _:
+            return AnyValue(array_value=ArrayValue(values=map(to_any_value, value)))

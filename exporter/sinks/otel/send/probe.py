@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exporter.config.model import Otlp
 from exporter.sinks.otel.send.answer import Answer, Verdict
-from exporter.sinks.otel.send.environment import GRPC
-from exporter.sinks.otel.sink import to_client
+from exporter.sinks.otel.send.client import to_client
+from exporter.sinks.otel.send.endpoint import GRPC, Endpoint
 
 _HEADERS = "set OTEL_EXPORTER_OTLP_HEADERS to what the receiver expects, e.g. authorization=Bearer%20TOKEN"
 _WRONG_SERVICE = (
     "something else listens there, or it takes no logs: check host, port (usually 4317 for grpc, 4318 for "
     "http/protobuf), path, and that the collector has a logs pipeline"
+)
+_TIMEOUT = (
+    "nothing answered in time: check the address and any firewall, or raise OTEL_EXPORTER_OTLP_TIMEOUT (milliseconds)"
 )
 _ADVICE = {
     "unauthenticated": _HEADERS,
@@ -26,9 +28,11 @@ _ADVICE = {
     "unimplemented": _WRONG_SERVICE,
     "http_404": _WRONG_SERVICE,
     "http_4xx": _WRONG_SERVICE,
-    "http_3xx": "it sends us elsewhere: set the address that it names as the endpoint",
-    "deadline_exceeded": "nothing answered in time: check the address and any firewall, or raise "
-    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "http_405": _WRONG_SERVICE,
+    "http_3xx": "set the address that it names as the endpoint",
+    "not_otlp": "a proxy or another service answers in the receiver's place: check the address and HTTP(S)_PROXY",
+    "deadline_exceeded": _TIMEOUT,
+    "timeout": _TIMEOUT,
 }
 _CERTIFICATES = (
     "the TLS handshake failed: set OTEL_EXPORTER_OTLP_CERTIFICATE to the authority that signed the receiver's "
@@ -48,20 +52,17 @@ class EndpointCheck:
     """What was found and, where it does not work, what to do; a line for an operator."""
 
 
-def check_endpoint(settings: Otlp) -> EndpointCheck:
-    """Send an empty request to the endpoint. ``settings`` as ``with_environment`` returns them.
-
-    Takes as long as the exporter's time-out at most (OTEL_EXPORTER_OTLP_TIMEOUT, 10 s).
-    """
-    client = to_client(settings)
+def check_endpoint(endpoint: Endpoint) -> EndpointCheck:
+    """Send an empty request to the endpoint; it takes at most the endpoint's time-out."""
+    client = to_client(endpoint)
     try:
-        answer = client.send(b"", 0)
+        answer = client.send(b"")
     finally:
         client.close()
     # Some receivers, Loki among them, refuse a request without records: it was read all the same.
     works = answer.verdict is Verdict.ACCEPTED or answer.reason in {"http_400", "http_422", "invalid_argument"}
-    message = "accepts log records" if works else f"{_found(answer)}: {_advice(answer, settings.protocol)}"
-    return EndpointCheck(works, settings.endpoint, settings.protocol, message)
+    message = "accepts log records" if works else f"{_found(answer)}: {_advice(answer, endpoint.protocol)}"
+    return EndpointCheck(works, endpoint.shown, endpoint.protocol, message)
 
 
 def _found(answer: Answer) -> str:

@@ -1,8 +1,9 @@
 """Delivery: from the queue to the collector, until the collector has it.
 
 Owns the one thread that sends, the pauses between tries, and what becomes of
-each answer. Refuses to drop: a batch leaves the queue when it was accepted,
-or refused for good, in which case it is set aside and counted.
+each answer. A batch leaves the queue when it was accepted, or refused for
+good, in which case it is set aside and counted. A batch in which one record
+may be at fault is halved until that record stands alone.
 """
 
 from __future__ import annotations
@@ -12,25 +13,27 @@ import random
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.otel.queue.records import Records, join
 from exporter.sinks.otel.queue.refused import RefusedBatches
 from exporter.sinks.otel.queue.spool import Spool
-from exporter.sinks.otel.send.answer import Answer, Verdict
+from exporter.sinks.otel.send.answer import REJECTED, UNSENDABLE, Answer, Verdict
 from exporter.sinks.otel.send.client import OtlpClient
 from exporter.sinks.otel.send.envelope import Envelope
+from exporter.sinks.otel.send.environment import Batching
 
 _log = logging.getLogger(__name__)
 
-BATCH_RECORDS = 512
 BATCH_BYTES = 3 * 1024 * 1024
 """A gRPC server takes 4 MiB by default, and most collectors leave it so."""
-LEAST_BATCH_BYTES = 64 * 1024
+SMALLEST_BATCH_BYTES = 64 * 1024
 IDLE_SECONDS = 1.0
-LINGER_SECONDS = 0.2
-"""How long a few records wait for more, so that a call carries more than one."""
+_LARGER_AGAIN_SECONDS = 600.0
+"""How long after a batch was too large a larger one is tried again."""
+_HALVINGS_IN_VAIN = 16
+"""Refusals of one batch without anything accepted in between, after which the rest is no longer halved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,14 @@ class Pauses:
         return max(pause, min(asked_seconds or 0.0, self.asked_ceiling_seconds))
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much at a time, and how fast."""
+
+    pauses: Pauses = field(default_factory=Pauses)
+    batching: Batching = field(default_factory=Batching)
+
+
 class Sender:
     """Send what the spool holds. ``start`` once, ``close`` at the end."""
 
@@ -60,15 +71,17 @@ class Sender:
         *,
         refused: RefusedBatches,
         metrics: SelfMetrics,
-        pauses: Pauses,
+        pace: Pace,
     ) -> None:
         self._spool = spool
         self._client = client
         self._envelope = envelope
         self._refused = refused
         self._metrics = metrics
-        self._pauses = pauses
+        self._pauses = pace.pauses
+        self._batching = pace.batching
         self._limit_bytes = BATCH_BYTES
+        self._larger_again_at = 0.0
         self._failures = 0
         self._state = ""
         self._failing_since: float | None = None
@@ -112,53 +125,90 @@ class Sender:
                 if not self._spool.wait(IDLE_SECONDS):
                     self._spool.tidy()
                     continue
-                self._spool.wait(LINGER_SECONDS, records=BATCH_RECORDS)
-                batch = self._spool.take(BATCH_RECORDS, self._limit_bytes)
-                if batch is None:
-                    if self._closing.is_set():
-                        return
-                    # What waits is on a disk that cannot be read just now.
-                    self._aborted.wait(IDLE_SECONDS)
-                    self._spool.tidy()
-                elif not self._deliver(join(batch)):
-                    self._spool.put_back()
+                self._spool.wait(self._batching.linger_seconds, records=self._batching.records)
+                if not self._send_next():
                     return
-                else:
-                    self._spool.release()
         except BaseException as exc:
             self.error = exc
             self._failing_since = self._failing_since or time.time()
             self._last_error = f"the sender has ended: {exc!r}"
             raise
 
+    def _send_next(self) -> bool:
+        """Send one batch; False where nothing more shall be sent."""
+        try:
+            batch = self._spool.take(self._batching.records, self._batch_bytes())
+        except Exception:  # noqa: BLE001 (whatever a queued record does, it must not end delivery for good)
+            self._lose_batch()
+            return True
+        if batch is None:
+            if self._closing.is_set():
+                return False
+            # What waits is on a disk that cannot be read just now.
+            self._aborted.wait(IDLE_SECONDS)
+            self._spool.tidy()
+            return True
+        try:
+            delivered = self._deliver(join(batch))
+        except Exception:  # noqa: BLE001 (as above)
+            self._lose_batch()
+            return True
+        if delivered:
+            self._spool.release()
+        else:
+            self._spool.put_back()
+        return delivered
+
+    def _lose_batch(self) -> None:
+        """Drop and count what is in flight: it would fail again."""
+        records = self._spool.in_flight_records
+        _log.exception("%d log records are lost: they cannot be sent (a programming error)", records)
+        self._metrics.log_records_dropped.labels(UNSENDABLE).inc(records)
+        self._spool.release()
+
+    def _batch_bytes(self) -> int:
+        if self._limit_bytes < BATCH_BYTES and time.monotonic() > self._larger_again_at:
+            self._limit_bytes = min(2 * self._limit_bytes, BATCH_BYTES)
+            self._larger_again_at = time.monotonic() + _LARGER_AGAIN_SECONDS
+        return self._limit_bytes
+
     def _deliver(self, batch: Records) -> bool:
-        """Send the batch, in smaller pieces where it is too large; False where closing ended the tries."""
+        """Send the batch, in smaller pieces where it must be; False where closing ended the tries."""
         pieces = deque([batch] if batch.count else [])
+        in_vain = 0
         while pieces:
             piece = pieces[0]
             request = self._envelope.request(piece)
-            answer = self._client.send(request, piece.count)
+            answer = self._client.send(request)
             if answer.verdict is Verdict.RETRY:
                 if not self._pause(answer):
                     return False
                 continue
             pieces.popleft()
             if answer.verdict is Verdict.ACCEPTED:
+                in_vain = 0
                 self._accept(answer, piece.count)
-            elif answer.verdict is Verdict.TOO_LARGE and piece.count > 1:
+                continue
+            in_vain += 1
+            if answer.verdict is not Verdict.REFUSED and piece.count > 1 and in_vain <= _HALVINGS_IN_VAIN:
                 pieces.extendleft(reversed([*piece.halves()]))
-                self._limit_bytes = max(len(request) // 2, LEAST_BATCH_BYTES)
-                self._change_state("too large", f"batches of at most {self._limit_bytes} bytes from now on", answer)
+                self._note_halving(answer, len(request))
             else:
                 self._refuse(answer, piece.count, request)
         return True
+
+    def _note_halving(self, answer: Answer, request_bytes: int) -> None:
+        if answer.verdict is Verdict.TOO_LARGE:
+            self._limit_bytes = max(request_bytes // 2, SMALLEST_BATCH_BYTES)
+            self._larger_again_at = time.monotonic() + _LARGER_AGAIN_SECONDS
+            self._change_state("too large", f"batches of at most {self._limit_bytes} bytes from now on", answer)
 
     def _accept(self, answer: Answer, records: int) -> None:
         rejected = min(answer.rejected, records)
         self._metrics.log_records_exported.inc(records - rejected)
         if rejected:
-            self._metrics.log_records_failed.labels("rejected").inc(rejected)
-            self._change_state("rejected", f"the receiver took a batch but for {rejected} of {records} records", answer)
+            self._metrics.log_records_failed.labels(REJECTED).inc(rejected)
+            self._change_state(REJECTED, f"the receiver took a batch but for {rejected} of {records} records", answer)
         elif self._state:
             _log.info("log records are delivered again")
             self._state = ""
@@ -167,10 +217,10 @@ class Sender:
         self._last_error = ""
 
     def _refuse(self, answer: Answer, records: int, request: bytes) -> None:
-        """Set the batch aside; go slower the more are refused in a row, so that little of the queue is burnt."""
+        """Set records aside; go slower the more are refused in a row, so that little of the queue is used up."""
         self._metrics.log_records_failed.labels(answer.reason).inc(records)
         path = self._refused.keep(request)
-        self._fail(f"a batch of {records} records was refused for good", answer, kept=str(path or "not kept"))
+        self._fail(f"{records} log records were refused for good", answer, kept=str(path or "not kept"))
         if self._failures > 1:
             self._aborted.wait(self._pauses.after(self._failures - 1, None))
 

@@ -15,14 +15,16 @@ from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from exporter import __version__
 from exporter.alert import Alert, Priority
 from exporter.catalog.uid import UID_SENTINEL
 from exporter.report import Advice
 from exporter.sinks.otel.encode.budget import Budget
 from exporter.sinks.otel.encode.record import RecordEncoder, Reports
 from exporter.sinks.otel.queue.records import Encoded, Records
-from exporter.sinks.otel.send.envelope import Envelope, to_resource, to_scope
+from exporter.sinks.otel.send.envelope import SCHEMA_URL, SCOPE_NAME, Envelope, to_resource
 from tests.hostile import hostile_alerts
 from tests.otel_records import ALERT, advice_for, attributes_of, many, text
 
@@ -125,7 +127,8 @@ def through_the_sdk(record: LogRecord) -> ExportLogsServiceRequest:
         attributes=attributes_of(record),
         event_name=record.event_name,
     )
-    return encode_logs([ReadableLogRecord(sdk_record, to_resource(host_name="h"), to_scope())])
+    scope = InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
+    return encode_logs([ReadableLogRecord(sdk_record, to_resource(host_name="h"), scope)])
 
 
 names = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=30)

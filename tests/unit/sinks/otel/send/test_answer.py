@@ -11,7 +11,7 @@ from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.sinks.otel.send.answer import Verdict, from_http
+from exporter.sinks.otel.send.answer import Verdict, failure_reasons, from_http, retry_reasons
 from exporter.sinks.otel.send.sender import Pauses
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -21,13 +21,17 @@ PROTOBUF = {"content-type": "application/x-protobuf"}
     ("status", "verdict"),
     [
         *((status, Verdict.ACCEPTED) for status in (200, 202, 204)),
-        *((status, Verdict.RETRY) for status in (429, 502, 503, 504)),
-        *((status, Verdict.REFUSED) for status in (301, 400, 401, 403, 404, 500, 501)),
+        *((status, Verdict.RETRY) for status in (301, 307, 308, 429, 502, 503, 504)),
+        *((status, Verdict.REFUSED) for status in (401, 403, 404, 405, 501)),
+        *((status, Verdict.INVALID) for status in (400, 422, 500)),
         (413, Verdict.TOO_LARGE),
     ],
 )
 def test_http_statuses_mean_what_the_specification_says(status: int, verdict: Verdict) -> None:
-    """2xx is a success; 429, 502, 503 and 504 may be tried again; 413 in smaller pieces; all else never again."""
+    """2xx is a success; 429, 502, 503 and 504 may be tried again; 413 in smaller pieces; all else never again.
+
+    A redirection, of which the table says nothing, is the endpoint's fault and not the records': they are kept.
+    """
     assert from_http(status, {}, b"").verdict is verdict
 
 
@@ -60,6 +64,35 @@ def test_partial_success_is_read_in_both_encodings() -> None:
     assert from_http(200, PROTOBUF, b"\x0a\x02\x08\x03").rejected == 3
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/html; charset=utf-8", b"<!DOCTYPE html>"),
+        ("text/plain", b"OK"),
+        ("application/json", b'{"error": "sign in"}'),
+        ("application/json", b"[1]"),
+        ("application/json", b"[" * 100_000),
+        ("application/json", b"\xff"),
+        ("application/x-protobuf", b"<!DOCTYPE html>"),
+        ("", b"<html>"),
+    ],
+)
+def test_a_2xx_that_is_not_otlp_is_no_delivery(kind: str, body: bytes) -> None:
+    """Only a response of the protocol counts as accepted; what stands in its place is named by its type."""
+    answer = from_http(200, {"content-type": kind}, body)
+    assert (answer.verdict, answer.reason) == (Verdict.RETRY, "not_otlp")
+    assert (kind.partition(";")[0] or "no content type") in answer.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("", b""), ("text/plain", b""), ("application/json", b"{}"), ("application/json", b'{"partialSuccess": {}}')],
+)
+def test_an_empty_response_is_a_delivery(kind: str, body: bytes) -> None:
+    """Loki answers 204, VictoriaLogs an empty 200: an empty message in protobuf."""
+    assert from_http(200, {"content-type": kind}, body).verdict is Verdict.ACCEPTED
+
+
 def test_a_failures_text_is_read_in_both_forms() -> None:
     """google.rpc.Status in protobuf, or plain text."""
     assert from_http(400, PROTOBUF, Status(message="bad record").SerializeToString()).message == "bad record"
@@ -74,10 +107,11 @@ def test_a_failures_text_is_read_in_both_forms() -> None:
 )
 def test_no_answer_raises_or_makes_a_new_label(status: int, kind: str, retry_after: str, body: bytes) -> None:
     """A hostile receiver gets a verdict, a reason out of a closed set, and a short message."""
-    answer = from_http(status, {"content-type": kind, "retry-after": retry_after}, body)
+    answer = from_http(status, {"content-type": kind, "retry-after": retry_after, "location": retry_after}, body)
     assert answer.rejected >= 0
     assert len(answer.message) <= 300
-    assert len(answer.reason) <= 8
+    known = {*failure_reasons("http/protobuf"), *retry_reasons("http/protobuf"), ""}
+    assert answer.reason in known | {f"http_{family}xx" for family in range(6, 10)}
 
 
 @given(failures=st.integers(1, 10_000), asked=st.none() | st.floats(0, 1e9))

@@ -9,28 +9,38 @@ import pytest
 from exporter.config.model import Otlp
 from exporter.errors import ConfigError
 from exporter.sinks.otel.send.envelope import to_resource
-from exporter.sinks.otel.send.environment import otlp_enabled, with_environment
+from exporter.sinks.otel.send.environment import (
+    Batching,
+    check_resource_variables,
+    to_batching,
+    to_endpoint,
+    why_disabled,
+)
 
+PREFIX = "OTEL_EXPORTER_OTLP_"
 BASE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 LOGS = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"
 PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "environ", "enabled"),
+    ("endpoint", "environ", "reason"),
     [
-        ("", {}, False),
-        ("http://c:4317", {}, True),
-        ("", {BASE: "http://c:4317"}, True),
-        ("", {LOGS: "http://c:4318/v1/logs"}, True),
-        ("", {BASE: " "}, False),
-        ("", {BASE: "http://c:4317", "OTEL_LOGS_EXPORTER": "none"}, False),
-        ("http://c:4317", {"OTEL_SDK_DISABLED": "true"}, False),
+        ("", {}, "set otlp.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("http://c:4317", {}, ""),
+        ("", {BASE: "http://c:4317"}, ""),
+        ("", {LOGS: "http://c:4318/v1/logs"}, ""),
+        ("", {BASE: " "}, "set otlp.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("", {BASE: "http://c:4317", "OTEL_LOGS_EXPORTER": "none"}, "OTEL_LOGS_EXPORTER is none"),
+        ("http://c:4317", {"OTEL_SDK_DISABLED": "TRUE"}, "OTEL_SDK_DISABLED is true"),
+        ("http://c:4317", {"OTEL_SDK_DISABLED": "false"}, ""),
+        ("http://c:4317", {"OTEL_SDK_DISABLED": ""}, ""),
     ],
 )
-def test_log_records_are_on_where_an_endpoint_is_set(endpoint: str, environ: dict[str, str], enabled: bool) -> None:
-    """No endpoint anywhere means off; OpenTelemetry's own switches turn it off too."""
-    assert otlp_enabled(Otlp(endpoint=endpoint), environ) is enabled
+def test_log_records_are_on_where_an_endpoint_is_set(endpoint: str, environ: dict[str, str], reason: str) -> None:
+    """No endpoint anywhere means off; OpenTelemetry's own switches turn it off too; each time with the reason."""
+    found = why_disabled(Otlp(endpoint=endpoint), environ)
+    assert found.startswith(reason) if reason else not found
 
 
 @pytest.mark.parametrize(
@@ -58,8 +68,8 @@ def test_log_records_are_on_where_an_endpoint_is_set(endpoint: str, environ: dic
 )
 def test_settings_go_before_variables(settings: Otlp, environ: dict[str, str], protocol: str, endpoint: str) -> None:
     """Our endpoint and transport first, then the variables for logs, then the general ones, then the defaults."""
-    found = with_environment(settings, environ)
-    assert (found.protocol, found.endpoint) == (protocol, endpoint)
+    found = to_endpoint(settings, environ)
+    assert (found.protocol, found.url) == (protocol, endpoint)
 
 
 @pytest.mark.parametrize(
@@ -68,21 +78,186 @@ def test_settings_go_before_variables(settings: Otlp, environ: dict[str, str], p
         (Otlp(), {PROTOCOL: "http/json"}, [PROTOCOL, "http/json", "http/protobuf"]),
         (Otlp(endpoint="collector:4317"), {}, ["otlp.endpoint", "collector:4317", "http://HOST:PORT"]),
         (Otlp(protocol="http/protobuf"), {BASE: "c:4318"}, [BASE, "c:4318"]),
-        (Otlp(), {"OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere.pem"}, ["CERTIFICATE", "/nowhere.pem"]),
+        (Otlp(protocol="http/protobuf"), {BASE: "http://c:99999"}, [BASE, "http://c:99999"]),
+        (Otlp(), {f"{PREFIX}CERTIFICATE": "/nowhere.pem"}, ["CERTIFICATE", "/nowhere.pem", "No such file"]),
+        (Otlp(), {f"{PREFIX}LOGS_CLIENT_KEY": "/"}, ["LOGS_CLIENT_KEY", "Is a directory"]),
+        (Otlp(), {f"{PREFIX}CERTIFICATE": "/a\0b"}, ["CERTIFICATE", "null byte"]),
+        (Otlp(), {f"{PREFIX}TIMEOUT": "10s"}, [f"{PREFIX}TIMEOUT", "milliseconds", "'10s'"]),
+        (Otlp(), {f"{PREFIX}LOGS_TIMEOUT": "0.5"}, [f"{PREFIX}LOGS_TIMEOUT", "milliseconds", "'0.5'"]),
+        (Otlp(), {f"{PREFIX}TIMEOUT": "-1"}, [f"{PREFIX}TIMEOUT", "'-1'"]),
+        (Otlp(), {"OTEL_BLRP_EXPORT_TIMEOUT": "x"}, ["OTEL_BLRP_EXPORT_TIMEOUT", "milliseconds", "'x'"]),
+        (Otlp(), {f"{PREFIX}COMPRESSION": "zstd"}, [f"{PREFIX}COMPRESSION", "gzip", "deflate", "'zstd'"]),
+        (Otlp(), {f"{PREFIX}INSECURE": "yes"}, [f"{PREFIX}INSECURE", "true or false", "'yes'"]),
     ],
 )
 def test_mistakes_are_named_before_a_socket_opens(settings: Otlp, environ: dict[str, str], words: list[str]) -> None:
-    """The message says where it was set, what was found and what was expected."""
+    """One line says where it was set, what was found and what was expected."""
     with pytest.raises(ConfigError) as caught:
-        with_environment(settings, environ)
+        to_endpoint(settings, environ)
     assert [word for word in words if word not in str(caught.value)] == []
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "Authorization: Bearer hunter2",
+        "a=b,hunter2",
+        "=hunter2",
+        "x y=hunter2",
+        "authorization=hunter2%0d%0ax-evil: 1",
+        "authorization=hunter2%ff",
+    ],
+)
+def test_headers_that_cannot_be_read_are_an_error_that_shows_no_secret(protocol: str, headers: str) -> None:
+    """A colon for the equals sign, a line feed in a value: named by its place, never by its text."""
+    with pytest.raises(ConfigError) as caught:
+        to_endpoint(Otlp(protocol=protocol), {f"{PREFIX}HEADERS": headers})
+    assert f"{PREFIX}HEADERS" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_headers_are_percent_decoded_and_those_for_logs_go_first() -> None:
+    """KEY=VALUE with commas between; an equals sign may be part of a value; spaces around do not count."""
+    said = {f"{PREFIX}HEADERS": "a=1", f"{PREFIX}LOGS_HEADERS": " X-Scope = t%2C1 , authorization=Basic%20YQ==,"}
+    assert to_endpoint(Otlp(), said).headers == {"x-scope": "t,1", "authorization": "Basic YQ=="}
+    assert to_endpoint(Otlp(), {f"{PREFIX}HEADERS": "a=1"}).headers == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({}, 10.0),
+        ({"TIMEOUT": "3000"}, 3.0),
+        ({"TIMEOUT": "3000", "LOGS_TIMEOUT": "250"}, 0.25),
+        ({"TIMEOUT": "0"}, None),
+        ({"TIMEOUT": ""}, 10.0),
+        ({"TIMEOUT": "60000", "OTEL_BLRP_EXPORT_TIMEOUT": "30000"}, 30.0),
+        ({"TIMEOUT": "0", "OTEL_BLRP_EXPORT_TIMEOUT": "2000"}, 2.0),
+    ],
+)
+def test_timeouts_are_milliseconds_and_0_is_no_limit(environ: dict[str, str], seconds: float | None) -> None:
+    """As the specification says; the batch processor's limit counts where it is the smaller one."""
+    said = {key if key.startswith("OTEL_") else PREFIX + key: value for key, value in environ.items()}
+    assert to_endpoint(Otlp(), said).timeout_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("environ", "compression"),
+    [
+        ({}, "none"),
+        ({"COMPRESSION": "gzip"}, "gzip"),
+        ({"COMPRESSION": "GZIP", "LOGS_COMPRESSION": "none"}, "none"),
+        ({"LOGS_COMPRESSION": "deflate"}, "deflate"),
+    ],
+)
+def test_compression_names(environ: dict[str, str], compression: str) -> None:
+    """The specification's names, the one for logs first."""
+    said = {PREFIX + key: value for key, value in environ.items()}
+    assert to_endpoint(Otlp(), said).compression == compression
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "insecure", "has_tls"),
+    [
+        ("http://c:4317", "", False),
+        ("https://c:4317", "true", True),
+        ("c:4317", "", True),
+        ("c:4317", "false", True),
+        ("c:4317", "true", False),
+        ("dns:///c:4317", "true", False),
+    ],
+)
+def test_the_scheme_goes_before_insecure(endpoint: str, insecure: str, has_tls: bool) -> None:
+    """INSECURE counts only where a gRPC address has no scheme of its own."""
+    assert to_endpoint(Otlp(), {BASE: endpoint, f"{PREFIX}INSECURE": insecure}).has_tls is has_tls
+
+
+def test_certificate_and_key_go_together(tmp_path: Path) -> None:
+    """Half a client certificate is an error."""
+    file = tmp_path / "client.pem"
+    file.write_text("x")
+    with pytest.raises(ConfigError, match="go together"):
+        to_endpoint(Otlp(), {f"{PREFIX}CLIENT_CERTIFICATE": str(file)})
+    both = {f"{PREFIX}CLIENT_CERTIFICATE": str(file), f"{PREFIX}LOGS_CLIENT_KEY": str(file)}
+    assert to_endpoint(Otlp(), both).cert_file == file
+
+
+@pytest.mark.parametrize(
+    ("environ", "batching"),
+    [
+        ({}, Batching(512, 0.2, None)),
+        ({"SCHEDULE_DELAY": "1500"}, Batching(512, 1.5, None)),
+        ({"MAX_EXPORT_BATCH_SIZE": "64"}, Batching(64, 0.2, None)),
+        ({"MAX_QUEUE_SIZE": "2048", "MAX_EXPORT_BATCH_SIZE": "2048"}, Batching(2048, 0.2, 2048)),
+        ({"MAX_QUEUE_SIZE": "100"}, Batching(100, 0.2, 100)),
+    ],
+)
+def test_the_batch_processors_variables_count(environ: dict[str, str], batching: Batching) -> None:
+    """Delay in milliseconds, batch and queue in records; a queue smaller than the default batch makes that smaller."""
+    assert to_batching({f"OTEL_BLRP_{key}": value for key, value in environ.items()}) == batching
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"SCHEDULE_DELAY": "1s"}, ["SCHEDULE_DELAY", "'1s'"]),
+        ({"MAX_QUEUE_SIZE": "0"}, ["MAX_QUEUE_SIZE", "'0'"]),
+        ({"MAX_EXPORT_BATCH_SIZE": "-1"}, ["MAX_EXPORT_BATCH_SIZE", "'-1'"]),
+        ({"MAX_QUEUE_SIZE": "10", "MAX_EXPORT_BATCH_SIZE": "11"}, ["MAX_EXPORT_BATCH_SIZE", "at most", "11"]),
+    ],
+)
+def test_the_batch_processors_mistakes_are_named(environ: dict[str, str], words: list[str]) -> None:
+    """The variable, and what was found."""
+    with pytest.raises(ConfigError) as caught:
+        to_batching({f"OTEL_BLRP_{key}": value for key, value in environ.items()})
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize(("variable", "value"), [("OTEL_SDK_DISABLED", "1"), ("OTEL_LOGS_EXPORTER", "console")])
+def test_switches_that_are_not_valid_are_named(variable: str, value: str) -> None:
+    """Neither is taken for something else."""
+    with pytest.raises(ConfigError, match=f"{variable}: expected .*{value}"):
+        why_disabled(Otlp(), {BASE: "http://c", variable: value})
+
+
+@pytest.mark.parametrize("value", ["a", "a=b,c", "=b"])
+def test_resource_attributes_that_cannot_be_read_are_an_error(value: str) -> None:
+    """The SDK would leave them out with a warning of its own."""
+    with pytest.raises(ConfigError, match="OTEL_RESOURCE_ATTRIBUTES: expected KEY=VALUE"):
+        check_resource_variables({"OTEL_RESOURCE_ATTRIBUTES": value})
+    check_resource_variables({"OTEL_RESOURCE_ATTRIBUTES": "a=b%20c, d=,"})
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {BASE: "https://user:hunter2@c:4317"},
+        {BASE: "user:hunter2@c:4317"},
+        {BASE: "ftp://user:hunter2@c/x", PROTOCOL: "http/protobuf"},
+    ],
+)
+def test_no_complaint_about_an_address_shows_its_password(environ: dict[str, str]) -> None:
+    """gRPC has no place for it, HTTP wants http or https."""
+    with pytest.raises(ConfigError) as caught:
+        to_endpoint(Otlp(), environ)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_endpoint_shows_no_secret() -> None:
+    """Neither its repr nor what people see has headers or a password."""
+    environ = {BASE: "https://user:hunter2@c:4318", PROTOCOL: "http/protobuf", f"{PREFIX}HEADERS": "a=hunter3"}
+    endpoint = to_endpoint(Otlp(), environ)
+    assert endpoint.shown == "https://c:4318/v1/logs"
+    assert "hunter" not in repr(endpoint)
 
 
 def test_a_certificate_that_is_there_is_no_mistake(tmp_path: Path) -> None:
     """Only a file that is missing is complained about."""
     file = tmp_path / "ca.pem"
     file.write_text("x")
-    assert with_environment(Otlp(), {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(file)}).protocol == "grpc"
+    assert to_endpoint(Otlp(), {f"{PREFIX}CERTIFICATE": str(file)}).ca_file == file
 
 
 def test_the_resource_is_stable_and_the_variables_count(monkeypatch: pytest.MonkeyPatch) -> None:
