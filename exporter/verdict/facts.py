@@ -1,0 +1,66 @@
+"""Derived facts: what an alert's fields say together, under names of their own.
+
+Owns the facts that Falco's operators cannot express: whether an address is
+public, what kind of place a program lies in, what a command line hides, who
+an identity is. Each is a pure function from the alert's fields to a text of a
+closed set or to a piece of a field; None where the fields do not tell.
+Refuses to judge: a fact is no sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from exporter.prose import Lookup
+from exporter.verdict import actors, commands, images, places
+
+Fact = Callable[[Lookup], str | None]
+Lists = Mapping[str, Sequence[str]]
+
+_FACTS: Mapping[str, tuple[Fact, tuple[str, ...]]] = {
+    **places.FACTS,
+    **commands.FACTS,
+    **actors.FACTS,
+    **images.FACTS,
+}
+_OF_LISTS: Mapping[str, tuple[Callable[[Lookup, frozenset[str]], str | None], tuple[str, ...]]] = images.OF_LISTS
+
+DERIVED = (*_FACTS, *_OF_LISTS)
+"""Every derived fact's name; ``image.in`` and ``images.in`` take a list's name in brackets."""
+_RULE_FIELDS = frozenset({"alert.rule", "alert.source", "alert.priority", "alert.hostname"})
+
+
+def source_fields(field: str) -> tuple[str, ...]:
+    """Return the output fields that a field is made of; the field itself where it is none of ours."""
+    name = field.partition("[")[0]
+    found = _FACTS.get(name) or _OF_LISTS.get(name)
+    return (field,) if found is None else found[1]
+
+
+class Facts:
+    """One alert's fields and derived facts, each worked out once, when asked for."""
+
+    __slots__ = ("_found", "_lists", "_lookup")
+
+    def __init__(self, lookup: Lookup, lists: Mapping[str, frozenset[str]]) -> None:
+        self._lookup = lookup
+        self._lists = lists
+        self._found: dict[str, str | None] = {}
+
+    def __call__(self, field: str) -> str | None:
+        """Return a field's or a fact's value, None where it is absent."""
+        found = self._found
+        try:
+            return found[field]
+        except KeyError:
+            value = found[field] = self._find(field)
+            return value
+
+    def _find(self, field: str) -> str | None:
+        fact = _FACTS.get(field)
+        if fact is not None:
+            return fact[0](self)
+        name, bracket, argument = field.partition("[")
+        if bracket and name in _OF_LISTS:
+            return _OF_LISTS[name][0](self, self._lists.get(argument.removesuffix("]"), frozenset()))
+        return self._lookup(field)

@@ -1,0 +1,126 @@
+"""The words that signs are written in: Falco's fields, derived facts, lists and macros.
+
+Owns compiling a sign's condition, and which fields it may name. Refuses to
+know any particular sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from exporter.errors import CatalogError
+from exporter.falco.condition import (
+    And,
+    Comparison,
+    ConditionError,
+    Evaluation,
+    Macro,
+    Node,
+    Not,
+    Or,
+    Value,
+    Values,
+    compile_condition,
+    fields_of,
+    parse,
+    walk,
+)
+from exporter.verdict.facts import DERIVED, source_fields
+
+FIELD_CLASSES = frozenset(
+    {
+        "alert", "container", "ct", "ec2", "evt", "fd", "gcp", "github", "group", "jevt", "json", "k8s", "ka", "okta",
+        "proc", "s3", "syslog", "thread", "user",
+    }
+)  # fmt: skip
+"""First words of the fields that Falco and its official plugins know, and ``alert`` for what every alert has."""
+
+
+class Compiled(NamedTuple):
+    """A condition, ready to be asked."""
+
+    holds: Evaluation
+    """From a field's name to its value, to True, False or, where absent fields leave it open, None."""
+    fields: frozenset[str]
+    """Every output field that the answer depends on."""
+
+
+class Language:
+    """Lists and macros by name. Macros may use those that were given before them."""
+
+    def __init__(
+        self, lists: Mapping[str, Iterable[str]] | None = None, macros: Mapping[str, str] | None = None
+    ) -> None:
+        self.lists: dict[str, tuple[str, ...]] = {}
+        self.macros: dict[str, Node] = {}
+        for name, items in (lists or {}).items():
+            self.add_list(name, items)
+        for name, condition in (macros or {}).items():
+            self.add_macro(name, condition)
+
+    def add_list(self, name: str, items: Iterable[str]) -> None:
+        """Add a list; where there is one of that name, its items are added to it."""
+        added = [found for item in items for found in self.lists.get(item, (item,))]
+        self.lists[name] = tuple(dict.fromkeys((*self.lists.get(name, ()), *added)))
+
+    def add_macro(self, name: str, condition: str) -> None:
+        """Add a macro; where there is one of that name, either of the two conditions will do. Raises CatalogError."""
+        node = self._node(condition)
+        present = self.macros.get(name)
+        self.macros[name] = node if present is None else Or((present, node))
+
+    def compile(self, condition: str) -> Compiled:
+        """Return the condition, compiled. Raises CatalogError that names what is wrong in it."""
+        node = self._node(condition)
+        try:
+            holds = compile_condition(node, absent_is_unknown=True, macros=self.macros)
+        except ConditionError as exc:
+            raise CatalogError(f"the condition cannot be evaluated: {exc}") from exc
+        return Compiled(holds, frozenset(name for field in self._fields(node) for name in source_fields(field)))
+
+    def _node(self, condition: str) -> Node:
+        try:
+            node = self._with_lists(parse(condition))
+        except ConditionError as exc:
+            raise CatalogError(f"the condition does not parse: {exc}") from exc
+        for field in self._fields(node):
+            self._check_field(field)
+        return node
+
+    def _check_field(self, field: str) -> None:
+        name, _, argument = field.partition("[")
+        if name in DERIVED:
+            if name in {"image.in", "images.in"} and argument.removesuffix("]") not in self.lists:
+                raise CatalogError(f"{field}: list {argument.removesuffix(']')!r} is not known")
+        elif name.partition(".")[0] not in FIELD_CLASSES:
+            raise CatalogError(f"{field}: neither a field of Falco nor a derived one; these are {', '.join(DERIVED)}")
+
+    def _fields(self, node: Node) -> Iterable[str]:
+        for part in walk(node):
+            if isinstance(part, Comparison):
+                yield from (field.key for side in (part.left, part.right) for field in fields_of(side))
+            elif isinstance(part, Macro):
+                if part.name not in self.macros:
+                    known = ", ".join(sorted(self.macros)) or "none"
+                    raise CatalogError(f"macro {part.name!r} is not known; expected one of: {known}")
+                yield from self._fields(self.macros[part.name])
+
+    def _with_lists(self, node: Node) -> Node:
+        """Put the items of lists in the place of their names."""
+        if isinstance(node, And | Or):
+            return replace(node, children=tuple(map(self._with_lists, node.children)))
+        if isinstance(node, Not):
+            return Not(self._with_lists(node.child))
+        if not isinstance(node, Comparison) or not isinstance(node.right, Values | Value):
+            return node
+        items = node.right.items if isinstance(node.right, Values) else (node.right,)
+        if isinstance(node.right, Value) and node.operator not in {"in", "intersects", "pmatch"} and not node.modifier:
+            return node
+        found = tuple(
+            Value(text, quoted=True) if item.text in self.lists and not item.quoted else item
+            for item in items
+            for text in (self.lists.get(item.text, (item.text,)) if not item.quoted else (item.text,))
+        )
+        return replace(node, right=Values(found))
