@@ -68,7 +68,7 @@ class Judge:
     def judge(self, alert: Alert) -> Judgement:
         """Return the alert's verdict, its outcome, and every sign that it bears out."""
         plan = self._plan_for(alert)
-        key = plan.key(alert.plain_fields)
+        key = plan.key(alert.all_fields())
         judgement = plan.kept.get(key)
         if judgement is None:
             judgement = self._judge(alert, plan.signs)
@@ -156,7 +156,7 @@ def _reader(alert: Alert) -> Callable[[str], str | None]:
         "alert.source": alert.source,
         "alert.priority": alert.priority.label,
         "alert.hostname": alert.hostname or None,
-        "alert.on_host": "yes" if alert.raw_fields.get("container.id") == "host" else None,
+        "alert.on_host": "yes" if alert.fields.get("container.id") == "host" else None,
     }
 
     def read(field: str) -> str | None:

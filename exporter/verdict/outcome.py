@@ -23,8 +23,9 @@ _STARTED = frozenset({"execve", "execveat", "clone", "vfork", "fork"})
 _DONE = frozenset(
     {
         "open", "openat", "openat2", "creat", "unlink", "unlinkat", "rename", "renameat", "renameat2",
-        "symlink", "symlinkat", "link", "linkat", "chmod", "fchmod", "fchmodat", "mkdir", "mkdirat", "setns", "setuid", "dup",
-        "dup2", "dup3", "socket", "ptrace", "bpf", "init_module", "finit_module", "unshare", "userfaultfd", "mount", "container", "procexit",
+        "symlink", "symlinkat", "link", "linkat", "chmod", "fchmod", "fchmodat", "mkdir", "mkdirat", "setns",
+        "setuid", "dup", "dup2", "dup3", "socket", "ptrace", "bpf", "init_module",
+        "finit_module", "unshare", "userfaultfd", "mount", "container", "procexit",
     }
 )  # fmt: skip
 """Calls whose rules ask for a result of success, or are told by a file descriptor that exists."""

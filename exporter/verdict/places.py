@@ -30,8 +30,10 @@ _TOOL_DIRECTORIES = (
     ".bin", ".gitlab-runner", ".nix-profile", ".steampipe", ".java", ".android", ".ivy2", ".sbt", ".pub-cache",
 )  # fmt: skip
 _HIDDEN = re.compile(r"/\.(?!\.?/)([^/]+)")
-_SYSTEM = ("/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/", "/usr/lib/", "/usr/libexec/", "/lib/", "/lib64/", "/usr/lib64/",
-           "/nix/store/", "/snap/")  # fmt: skip
+_SYSTEM = (
+    "/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/", "/usr/lib/", "/usr/libexec/", "/lib/", "/lib64/", "/usr/lib64/",
+    "/nix/store/", "/snap/",
+)  # fmt: skip
 
 
 def address_kind(text: str) -> str | None:
