@@ -22,7 +22,8 @@ _WORKLOAD_CONTROLLERS = frozenset(
 _CONTROL_PLANE = frozenset(
     {
         "system:apiserver", "system:kube-controller-manager", "system:kube-scheduler",
-        "system:cloud-controller-manager", "system:addon-manager", "system:k3s-controller", "system:k3s-supervisor", "system:aks-service",
+        "system:cloud-controller-manager",
+        "system:addon-manager", "system:k3s-controller", "system:k3s-supervisor", "system:aks-service",
     }
 )  # fmt: skip
 _PROVIDERS = ("eks:", "aks:", "system:gke", "system:gcp", "system:managed", "system:vpa-", "system:node-problem")
