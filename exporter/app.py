@@ -134,7 +134,9 @@ class App:
         if config.http.address:
             yield FalcoHttpSource(config.http, self.metrics)
         if config.json_lines.stdin or config.json_lines.file:
-            state_file = config.json_lines.state_file or default_state_file(config.queue.directory)
+            state_file = config.json_lines.state_file or default_state_file(
+                config.queue.directory, os.environ.get("STATE_DIRECTORY", "")
+            )
             yield JsonLinesSource(dataclasses.replace(config.json_lines, state_file=state_file), self.metrics)
 
     def start(self) -> None:

@@ -83,6 +83,12 @@ class SelfMetrics:
             ["target", "reason"],
             registry=self.registry,
         )
+        self.file_gaps = Counter(
+            "falco_exporter_file_gaps_total",
+            "Rotations of a followed file after which lines not read yet could not be found any more.",
+            ["target"],
+            registry=self.registry,
+        )
         self.falco_version_info = Gauge(
             "falco_version_info",
             "Always 1; the labels say which Falco and which rules engine a target runs.",

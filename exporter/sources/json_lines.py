@@ -38,6 +38,10 @@ class ByteSource(Protocol):
     def name(self) -> str:
         """A short word for logs and labels."""
 
+    @property
+    def state(self) -> str:
+        """``up``, or why nothing can be read and what to do."""
+
     def read(self, wait_seconds: float) -> bytes | None:
         """Return what is there, ``b""`` when nothing came within the wait, None at the end for good."""
 
@@ -52,6 +56,7 @@ class StandardInput:
     """Standard input: Falco's ``program_output``, or a pipe."""
 
     name = "stdin"
+    state = "up"
 
     def __init__(self, descriptor: int = 0) -> None:
         self._descriptor = descriptor
@@ -117,11 +122,17 @@ class JsonLinesSource:
 
     def __init__(self, settings: JsonLines, metrics: SelfMetrics, *, source: ByteSource | None = None) -> None:
         if source is None:
-            source = StandardInput() if settings.stdin or settings.file is None else FollowedFile(settings)
+            is_pipe = settings.stdin or settings.file is None
+            gaps = metrics.file_gaps.labels(str(settings.file))
+            source = StandardInput() if is_pipe else FollowedFile(settings, gaps.inc)
         self._bytes = source
         self._intake = Intake(self.name, metrics)
-        self.state = "connecting"
-        """``up``, ``ended``, or ``connecting`` before it runs."""
+        self._ended = False
+
+    @property
+    def state(self) -> str:
+        """``up``, ``ended``, ``connecting`` before it runs, or why nothing can be read and what to do."""
+        return "ended" if self._ended else self._bytes.state
 
     @property
     def name(self) -> str:
@@ -130,14 +141,13 @@ class JsonLinesSource:
 
     def run(self, handover: Handover, stop: threading.Event) -> None:
         """Deliver until ``stop`` or the end of the input."""
-        self.state = "up"
-        self._intake.up.set(1)
         splitter = LineSplitter()
         try:
             while not stop.is_set():
                 if handover.wait_for_room(ROOM_WAIT_SECONDS) <= 0:
                     continue
                 piece = self._bytes.read(PAUSE_SECONDS)
+                self._intake.up.set(self._bytes.state == "up")
                 if piece is None:
                     self._deliver(splitter.finish(), handover, stop)
                     logger.info("%s: the input has ended", self.name)
@@ -147,7 +157,7 @@ class JsonLinesSource:
                     self._deliver(splitter.feed(piece), handover, stop)
                     self._bytes.delivered(held + len(piece) - splitter.held)
         finally:
-            self.state = "ended"
+            self._ended = True
             self._intake.up.set(0)
             self._bytes.close()
 

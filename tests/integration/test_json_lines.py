@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from exporter.alert import Alert
 from exporter.config.model import JsonLines
+from exporter.errors import ConfigError
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources.json_lines import JsonLinesSource, LineSplitter, StandardInput
 from tests.integration.falco import wait_until
@@ -181,3 +184,122 @@ def test_an_endless_line_is_skipped_in_bounded_memory() -> None:
         assert splitter.held <= 160
     found += splitter.feed(b"\nnext\n")
     assert found == [None, b"next"]
+
+
+def gaps(registry: CollectorRegistry, settings: JsonLines) -> float | None:
+    return registry.get_sample_value("falco_exporter_file_gaps_total", {"target": str(settings.file)})
+
+
+def rotate(settings: JsonLines, to: str = ".1") -> Path:
+    assert settings.file is not None
+    return settings.file.rename(settings.file.with_name(settings.file.name + to))
+
+
+def test_a_rotation_while_the_exporter_is_down_loses_nothing(settings: JsonLines) -> None:
+    """What was not read yet of the rotated files comes first, then the new file, each line once."""
+    append(settings, lines(range(10)))
+    with running(settings, first := Kept()):
+        wait_until(lambda: len(first.alerts) == 10)
+    append(settings, lines(range(10, 20)))
+    rotate(settings, ".2")
+    append(settings, lines(range(20, 25)))
+    rotate(settings, ".1")
+    append(settings, lines(range(25, 30)))
+    with running(settings, second := Kept()) as registry:
+        wait_until(lambda: len(second.alerts) == 20)
+        assert gaps(registry, settings) == 0
+    assert first.numbers + second.numbers == list(range(30))
+
+
+def test_a_copy_made_while_the_exporter_is_down_is_read_on(settings: JsonLines) -> None:
+    """logrotate's copytruncate keeps the inode; the copy beside the file holds what was not read yet."""
+    assert settings.file is not None
+    append(settings, lines(range(10)))
+    with running(settings, first := Kept()):
+        wait_until(lambda: len(first.alerts) == 10)
+    append(settings, lines(range(10, 20)))
+    settings.file.with_name(settings.file.name + ".1").write_bytes(settings.file.read_bytes())
+    settings.file.write_text(lines(range(20, 22)), encoding="utf-8")
+    with running(settings, second := Kept()):
+        wait_until(lambda: len(second.alerts) == 12)
+    assert first.numbers + second.numbers == list(range(22))
+
+
+def test_a_rotated_file_that_is_gone_is_counted(settings: JsonLines, caplog: pytest.LogCaptureFixture) -> None:
+    """Lines that cannot be found any more are a counter and a warning that says what to change."""
+    append(settings, lines(range(10)))
+    with running(settings, first := Kept()) as registry:
+        wait_until(lambda: len(first.alerts) == 10)
+        assert gaps(registry, settings) == 0
+    rotate(settings).rename(settings.file.with_suffix(".gz"))  # type: ignore[union-attr]
+    append(settings, lines(range(20, 22)))
+    with running(settings, second := Kept()) as registry:
+        wait_until(lambda: len(second.alerts) == 2)
+        assert gaps(registry, settings) == 1
+    assert "delaycompress" in caplog.text
+
+
+@pytest.mark.parametrize(("kind", "word"), [("missing", "no such file yet"), ("directory", "it is a directory")])
+def test_a_file_that_cannot_be_read_is_not_up(settings: JsonLines, kind: str, word: str) -> None:
+    """The state says what is wrong and what to do, and goes back to up once the file is there."""
+    assert settings.file is not None
+    if kind == "directory":
+        settings.file.mkdir()
+    registry = CollectorRegistry()
+    source = JsonLinesSource(settings, SelfMetrics(registry))
+    stop = threading.Event()
+    thread = threading.Thread(target=source.run, args=(kept := Kept(), stop))
+    thread.start()
+    try:
+        wait_until(lambda: word in source.state)
+        up = "falco_exporter_source_up"
+        assert registry.get_sample_value(up, {"target": str(settings.file)}) == 0
+        if kind == "directory":
+            settings.file.rmdir()
+        append(settings, line(1))
+        wait_until(lambda: kept.numbers == [1])
+        assert source.state == "up"
+        assert registry.get_sample_value(up, {"target": str(settings.file)}) == 1
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+def test_a_named_pipe_is_read_from_one_writer_after_another(settings: JsonLines) -> None:
+    """Falco's file_output may name a pipe; when a writer closes it, the next one is read."""
+    assert settings.file is not None
+    os.mkfifo(settings.file)
+    with running(settings, kept := Kept()):
+        append(settings, lines(range(3)))
+        wait_until(lambda: len(kept.alerts) == 3)
+        append(settings, lines(range(3, 5)))
+        wait_until(lambda: len(kept.alerts) == 5)
+    assert settings.state_file is not None
+    assert not settings.state_file.exists()
+
+
+def test_the_state_file_is_private_and_its_directory_is_made(settings: JsonLines, tmp_path: Path) -> None:
+    """A position in a directory that did not exist is remembered, readable by its owner only, never through a link."""
+    deep = replace(settings, state_file=tmp_path / "state" / "deep" / "position.json")
+    assert deep.state_file is not None
+    append(deep, lines(range(5)))
+    victim = tmp_path / "victim"
+    victim.write_text("kept")
+    deep.state_file.parent.mkdir(parents=True)
+    deep.state_file.with_name("position.json.new").symlink_to(victim)
+    with running(deep, first := Kept()):
+        wait_until(lambda: len(first.alerts) == 5)
+    append(deep, line(5))
+    with running(deep, second := Kept()):
+        wait_until(lambda: second.numbers == [5])
+    assert stat.S_IMODE(deep.state_file.stat().st_mode) == 0o600
+    assert victim.read_text() == "kept"
+
+
+def test_a_state_directory_that_cannot_be_had_is_an_error_at_start(settings: JsonLines, tmp_path: Path) -> None:
+    """Otherwise every restart would count the whole file again."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"json_lines\.state_file: the directory .*/file/x"):
+        JsonLinesSource(
+            replace(settings, state_file=tmp_path / "file" / "x" / "position.json"), SelfMetrics(CollectorRegistry())
+        )
