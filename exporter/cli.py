@@ -17,6 +17,7 @@ from pathlib import Path
 
 from exporter import __version__
 from exporter.commands import arguments
+from exporter.commands.parser import Parser
 from exporter.errors import ExporterError
 
 _DESCRIPTION = """\
@@ -31,10 +32,10 @@ and a report with mitigation advice.
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every command, for ``main`` and for shell completion."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="falco-report-exporter", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("--version", "-V", "-v", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     arguments.add_run(commands)
     arguments.add_demo(commands)
@@ -42,9 +43,15 @@ def build_parser() -> argparse.ArgumentParser:
     arguments.add_report(commands)
     arguments.add_catalog(commands)
     arguments.add_health(commands)
-    completion = commands.add_parser("completion", help="print a shell completion script")
+    completion = commands.add_parser(
+        "completion",
+        help="print a shell completion script",
+        description="Print a completion script. In bash, for example: "
+        "falco-report-exporter completion bash > /etc/bash_completion.d/falco-report-exporter",
+    )
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell to complete in")
     completion.set_defaults(start=_completion)
+    commands.add_parser("help", help="show this help").set_defaults(start=lambda _: print(parser.format_help()) or 0)
     return parser
 
 
@@ -85,7 +92,14 @@ def tune_memory() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    given = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if not words:
+        print(build_parser().format_help(), file=sys.stderr)
+        return 2
+    parser = build_parser()
+    if words[0].startswith("-") and words[0] not in parser._option_string_actions:
+        parser.error(f"unrecognized arguments: {words[0]}")
+    given = parser.parse_args(words)
     _tune_grpc()
     tune_memory()
     try:

@@ -4,6 +4,17 @@ Owns the exception types that cross module boundaries; refuses foreign
 exceptions, which are translated where they arise (``raise X from exc``).
 """
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return `` (did you mean X?)`` for the known word that is most like this one; empty where none is like it."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {found[0]}?)" if found else ""
+
 
 class ExporterError(Exception):
     """Anything this program raises on purpose; its text is fit for an operator."""

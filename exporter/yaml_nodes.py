@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from exporter.errors import ExporterError
+from exporter.errors import ExporterError, nearest
 
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -50,8 +50,17 @@ class Node:
         for index, item in enumerate(self._node.value):
             yield self._at(item, f"{self.key}[{index}]")
 
-    def mapping(self, allowed: frozenset[str], required: frozenset[str] = frozenset()) -> dict[str, Node]:
-        """Return a mapping's values by key. Raises the error type for an unknown, doubled or missing key."""
+    def mapping(
+        self,
+        allowed: frozenset[str],
+        required: frozenset[str] = frozenset(),
+        *,
+        problems: list[ExporterError] | None = None,
+    ) -> dict[str, Node]:
+        """Return a mapping's values by key. Raises the error type for an unknown, doubled or missing key.
+
+        With ``problems`` unknown keys are added there and left out, so that one reading finds them all.
+        """
         if not isinstance(self._node, yaml.MappingNode):
             raise self.error(f"found {_kind(self._node)}, expected keys and values")
         found: dict[str, Node] = {}
@@ -59,11 +68,15 @@ class Node:
             key = str(key_node.value)
             child = self._at(value, f"{self.key}.{key}" if self.key else key)
             if key not in allowed:
-                raise self._at(key_node, child.key).error(
-                    f"unknown key {key!r}; expected one of: {', '.join(sorted(allowed))}"
+                unknown = self._at(key_node, child.key).error(
+                    f"unknown key {key!r}{nearest(key, allowed)}; expected one of: {', '.join(sorted(allowed))}"
                 )
+                if problems is None:
+                    raise unknown
+                problems.append(unknown)
+                continue
             if key in found:
-                raise child.error("the key stands twice")
+                raise child.error("duplicate key")
             found[key] = child
         if missing := required - found.keys():
             raise self.error(f"missing key: {', '.join(sorted(missing))}")

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from exporter.commands.parser import HelpAll, Parser
 from exporter.config.loader import FILE_VARIABLE, TARGETS_VARIABLE, load_config
 from exporter.config.model import Config
 from exporter.config.options import Option, options
@@ -27,6 +28,28 @@ in the environment and `section: {{some_name: …}}` in the file (--config, or
 {FILE_VARIABLE}). {TARGETS_VARIABLE} takes several
 addresses with commas. OTEL_* variables work as OpenTelemetry documents them.
 """
+_COMMON = frozenset(
+    {
+        "http.address", "json_lines.file", "otlp.endpoint", "queue.directory", "web.listen_address",
+        "web.config_file", "metrics.extra_labels", "catalog.directories", "log.level",
+    }
+)  # fmt: skip
+"""Settings that ``--help`` shows."""
+_RUN_EXAMPLES = """\
+examples:
+  Falco 0.44 and newer posts its alerts (falco.yaml: http_output.url: http://127.0.0.1:2801/):
+    falco-report-exporter run --http.address 127.0.0.1:2801
+  Falco writes a file, and nothing is lost (falco.yaml: file_output.filename: /var/log/falco/alerts.jsonl):
+    falco-report-exporter run --json-lines.file /var/log/falco/alerts.jsonl --queue.directory /var/lib/falco-exporter
+  Falco 0.43 and older is asked over its gRPC socket; log records go to a collector:
+    falco-report-exporter run --otlp.endpoint http://collector:4317 --queue.directory /var/lib/falco-exporter
+"""
+_DEMO_EXAMPLES = """\
+examples:
+  falco-report-exporter demo          pages on http://127.0.0.1:9376/, until Ctrl-C
+  falco-report-exporter demo --once   print one report and the metrics
+"""
+_SAME_EXAMPLES = "Give it the same settings as `run`.\n"
 _FORMATS = ("text", "markdown", "html", "json")
 
 
@@ -35,12 +58,15 @@ def _path(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str
     action.complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def _add_settings(parser: Parser, examples: str) -> None:
+    """Add every setting; ``--help`` shows the common ones and the examples, ``--help-all`` all of them."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = "%(prog)s [SETTING …]"
-    parser.epilog = _PRECEDENCE
-    _path(parser, "--config", type=Path, metavar="FILE", help="read settings from this YAML file")
-    parser.add_argument(
+    parser.epilog = f"{examples}\n{_PRECEDENCE}"
+    parser.add_argument("--help-all", action=HelpAll, help="show every setting and exit")
+    common = parser.add_argument_group("common settings")
+    _path(common, "--config", type=Path, metavar="FILE", help="read settings from this YAML file")
+    common.add_argument(
         "--target", action="append", dest="targets", metavar="ADDRESS",
         help="a Falco gRPC server, unix:///PATH or HOST:PORT; again for several "
         "(default: unix:///run/falco/falco.sock)",
@@ -48,10 +74,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     groups: dict[str, argparse._ArgumentGroup] = {}
     for option in options():
         section = option.path[0] if len(option.path) > 1 else "general"
-        group = groups.setdefault(
-            section, parser.add_argument_group(section) if section not in groups else groups[section]
-        )
-        _add_option(group, option)
+        if option.key not in _COMMON and section not in groups:
+            groups[section] = parser.add_less_common_group(section)
+        _add_option(common if option.key in _COMMON else groups[section], option)
 
 
 def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
@@ -95,7 +120,7 @@ def config_from(given: argparse.Namespace, *, demo: bool = False) -> Config:
 def add_run(commands: Commands) -> None:
     """Add ``run``."""
     parser = commands.add_parser("run", help="run the exporter", description="Run until SIGTERM or Ctrl-C.")
-    _add_settings(parser)
+    _add_settings(parser, _RUN_EXAMPLES)
     parser.set_defaults(start=_run)
 
 
@@ -117,7 +142,7 @@ def add_demo(commands: Commands) -> None:
         help="play the scenario, print the reference alert's report and the metrics, and exit",
     )  # fmt: skip
     parser.add_argument("--rate", type=float, default=1.0, metavar="N", help="alerts a second afterwards (default: 1)")
-    _add_settings(parser)
+    _add_settings(parser, _DEMO_EXAMPLES)
     parser.set_defaults(start=_demo)
 
 
@@ -135,7 +160,7 @@ def add_check(commands: Commands) -> None:
         description="Validate the configuration and the catalog, then try each Falco target and the OTLP endpoint. "
         "Exits 1 when one does not work, and says what to do.",
     )
-    _add_settings(parser)
+    _add_settings(parser, _SAME_EXAMPLES)
     parser.set_defaults(start=_check)
 
 
@@ -153,7 +178,7 @@ def add_health(commands: Commands) -> None:
         description="Ask /healthz of the exporter that runs with these settings on this host. "
         "Exits 1 when it is not well.",
     )
-    _add_settings(parser)
+    _add_settings(parser, _SAME_EXAMPLES)
     parser.set_defaults(start=_health)
 
 

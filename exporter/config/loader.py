@@ -8,6 +8,7 @@ together is judged in ``validate.py``.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from exporter.config.model import Config, FalcoTarget, TlsClient
 from exporter.config.options import ENVIRONMENT_PREFIX, Option, options
 from exporter.config.validate import validate
 from exporter.config.values import from_text, items_from_text
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, ExporterError, nearest
 from exporter.yaml_nodes import Node, read_document
 
 TARGETS_VARIABLE = ENVIRONMENT_PREFIX + "TARGETS"
@@ -24,6 +25,13 @@ FILE_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
 _TARGET_KEYS = frozenset({"address", "name", "tls"})
 _TLS_KEYS = frozenset(field.name for field in dataclasses.fields(TlsClient))
 Values = dict[tuple[str, ...], Any]
+_SERVICE_LINK = re.compile(
+    r"_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)\Z"
+)
+"""Variables that the kubelet sets in every pod of a namespace for a Service whose name begins with ours.
+
+Source: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+"""
 
 
 def load_config(
@@ -51,24 +59,36 @@ def load_config(
 
 def _read_file(file: Path, known: Mapping[tuple[str, ...], Option], values: Values) -> tuple[FalcoTarget, ...]:
     root = read_document(file, ConfigError)
-    top = {path[0] for path in known} | {"targets"}
-    keys = root.mapping(frozenset(top))
+    problems: list[ExporterError] = []
+    keys = root.mapping(frozenset({path[0] for path in known} | {"targets"}), problems=problems)
     targets = tuple(_target(node) for node in keys.pop("targets").items()) if "targets" in keys else ()
     for name, node in keys.items():
-        _read_node(node, (name,), known, values)
+        _read_node(node, (name,), known, values, problems)
+    if problems:
+        raise ConfigError("\n".join(map(str, problems)))
     return targets
 
 
-def _read_node(node: Node, path: tuple[str, ...], known: Mapping[tuple[str, ...], Option], values: Values) -> None:
+def _read_node(
+    node: Node,
+    path: tuple[str, ...],
+    known: Mapping[tuple[str, ...], Option],
+    values: Values,
+    problems: list[ExporterError],
+) -> None:
+    """Read one key with everything below it; what is wrong is added to ``problems``, and the rest is read on."""
     option = known.get(path)
-    if option is None:
-        below = frozenset(other[len(path)] for other in known if other[: len(path)] == path)
-        for name, child in node.mapping(below).items():
-            _read_node(child, (*path, name), known, values)
-    elif option.many and node.is_list():
-        values[path] = tuple(_value(item, option) for item in node.items())
-    else:
-        values[path] = (_value(node, option),) if option.many else _value(node, option)
+    try:
+        if option is None:
+            below = frozenset(other[len(path)] for other in known if other[: len(path)] == path)
+            for name, child in node.mapping(below, problems=problems).items():
+                _read_node(child, (*path, name), known, values, problems)
+        elif option.many and node.is_list():
+            values[path] = tuple(_value(item, option) for item in node.items())
+        else:
+            values[path] = (_value(node, option),) if option.many else _value(node, option)
+    except ConfigError as exc:
+        problems.append(exc)
 
 
 def _value(node: Node, option: Option) -> Any:
@@ -99,8 +119,11 @@ def _read_environment(
             continue
         option = by_variable.get(variable)
         if option is None:
+            if _SERVICE_LINK.search(variable):
+                continue
             raise ConfigError(
-                f"environment variable {variable}: no such setting; `falco-report-exporter run --help` lists them"
+                f"environment variable {variable}: no such setting{nearest(variable, by_variable)}; "
+                "`falco-report-exporter run --help-all` lists them"
             )
         text = environment[variable]
         try:

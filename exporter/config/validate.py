@@ -14,7 +14,8 @@ from pathlib import Path
 from exporter.config.model import Config, FalcoTarget, TlsServer
 from exporter.errors import ConfigError
 
-_FIELD = re.compile(r"[a-z][A-Za-z0-9_.]*(\[[^\]]+\])?\Z")
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(\[[^\]]+\])?\Z")
+"""Falco's own fields, and what rules' authors, labels and enrichers name (``k8s.ns.label.team-name``)."""
 _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^:\s\[\]/]*):(\d{1,5})\Z")
 _POSITIVE = (
     "grpc.poll_ceiling_seconds",

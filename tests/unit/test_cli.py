@@ -10,6 +10,7 @@ import pytest
 
 from exporter import __version__
 from exporter.cli import build_parser, main
+from exporter.config.options import options
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,14 +63,58 @@ def test_help_and_completion_import_nothing_heavy() -> None:
 
 
 def test_every_setting_is_a_flag_of_run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """``run --help`` is enough to work from: each setting with its meaning, and the precedence."""
+    """``run --help-all`` is enough to work from: each setting with its meaning, and the precedence."""
     from exporter.config.options import options
 
     monkeypatch.setenv("COLUMNS", "400")
     with pytest.raises(SystemExit):
-        build_parser().parse_args(["run", "--help"])
+        build_parser().parse_args(["run", "--help-all"])
     shown = " ".join(capsys.readouterr().out.split())
     for option in options():
         assert option.flag in shown
         assert " ".join(option.help_text.split()) in shown
     assert "Settings come from flags, then environment variables, then the YAML file" in shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["rnu"], "run"),
+        (["--verison"], "--version"),
+        (["run", "--web.listen-adress", ":1"], "--web.listen-address"),
+        (["report", "--formt", "text"], "--format"),
+        (["report", "--format", "markdwon"], "markdown"),
+    ],
+)
+def test_a_typo_is_answered_with_the_nearest_word(
+    typed: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Commands, flags and values that do not exist name the one that is most like them, and exit 2."""
+    with pytest.raises(SystemExit) as caught:
+        main(typed)
+    assert caught.value.code == 2
+    assert f"did you mean {meant}?" in capsys.readouterr().err
+
+
+def test_no_arguments_show_the_whole_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """A first call shows what there is, and exits 2 since nothing was asked for; ``help`` shows the same."""
+    assert main([]) == 2
+    shown = capsys.readouterr().err
+    assert "\n    demo" in shown
+    assert main(["help"]) == 0
+    assert capsys.readouterr().out == shown
+
+
+def test_help_begins_with_the_common_settings_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    """``run --help`` fits on a screen or two; ``--help-all`` has every setting."""
+    shown = {}
+    for flag in ("--help", "--help-all"):
+        with pytest.raises(SystemExit) as caught:
+            main(["run", flag])
+        assert caught.value.code == 0
+        shown[flag] = capsys.readouterr().out
+    assert shown["--help"].index("common settings") < shown["--help"].index("examples:")
+    assert "--grouping.window-seconds" not in shown["--help"]
+    assert len(shown["--help"].splitlines()) < 60
+    for option in options():
+        assert option.flag in shown["--help-all"]

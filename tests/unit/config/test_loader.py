@@ -84,7 +84,7 @@ def test_targets_of_the_file_have_names_and_tls(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("web: {recent: 5}", "1: web.recent: unknown key 'recent'; expected one of: config_file"),
+        ("web: {xyzzy: 5}", "1: web.xyzzy: unknown key 'xyzzy'; expected one of: config_file"),
         ("web:\n  recent_reports: many", "2: web.recent_reports: found 'many', expected a whole number"),
         ("grpc: {method: push}", "1: grpc.method: found 'push', expected one of: get, sub"),
         ("metrics:\n  extra_labels: {a: b}", "2: metrics.extra_labels: found keys and values, expected a text"),
@@ -92,7 +92,7 @@ def test_targets_of_the_file_have_names_and_tls(tmp_path: Path) -> None:
         ("a: b: c", "1: not valid YAML"),
         ("", "1: the file is empty"),
         ("targets: [{name: x}]", "1: targets[0]: missing key: address"),
-        ("web: {recent_reports: 1, recent_reports: 2}", "web.recent_reports: the key stands twice"),
+        ("web: {recent_reports: 1, recent_reports: 2}", "web.recent_reports: duplicate key"),
     ],
 )
 def test_a_mistake_in_the_file_is_named_with_line_and_key(tmp_path: Path, text: str, said: str) -> None:
@@ -156,3 +156,40 @@ def test_patterns_of_the_environment_may_hold_commas() -> None:
     """A pattern is a line, so that a{1,2} is not cut in two and a secret left unmasked."""
     environment = {"FALCO_REPORT_EXPORTER_REDACTION_PATTERNS": "AKIA[A-Z]{1,20}\ntoken=\\S+"}
     assert load_config({}, environment).redaction.patterns == ("AKIA[A-Z]{1,20}", r"token=\S+")
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_METRICS", "PORT", "PORT_9376_TCP", "PORT_9376_TCP_ADDR",
+        "PORT_2801_TCP_PROTO", "HEADLESS_SERVICE_HOST", "HEADLESS_PORT_9376_TCP_PORT",
+    ],
+)  # fmt: skip
+def test_what_the_kubelet_sets_for_a_service_of_our_name_is_ignored(variable: str) -> None:
+    """A Service called falco-report-exporter puts variables of our prefix into every pod of the namespace."""
+    load_config({}, {f"FALCO_REPORT_EXPORTER_{variable}": "tcp://10.0.0.1:9376"})
+
+
+def test_a_mistyped_variable_names_the_nearest() -> None:
+    """The message says which setting was meant."""
+    with pytest.raises(ConfigError, match="did you mean FALCO_REPORT_EXPORTER_HTTP_ADDRESS"):
+        load_config({}, {"FALCO_REPORT_EXPORTER_HTTP_ADRESS": ":2801"})
+
+
+def test_every_mistake_in_a_file_is_listed_at_once(tmp_path: Path) -> None:
+    """Unknown keys, wrong values and wrong kinds in one file are one answer, each with its line."""
+    file = tmp_path / "config.yaml"
+    file.write_text("web:\n  listen_adress: x\n  recent_reports: many\nlog: [1]\nquue: {}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config({}, {}, file)
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[1] for line in sorted(lines)] == ["2", "3", "4", "5"]
+    assert "did you mean listen_address?" in str(caught.value)
+    assert "did you mean queue?" in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["k8s.ns.label.team-name", "api-key", "Team", "ka.req.pod.volumes.hostpath[/etc]"])
+def test_a_field_may_have_any_name_that_falco_or_an_enricher_gives(field: str) -> None:
+    """Labels and redaction take names with hyphens and capitals."""
+    config = load_config({"metrics.extra_labels": (field,), "redaction.fields": (field,)}, {})
+    assert config.metrics.extra_labels == (field,)
