@@ -21,9 +21,10 @@ from prometheus_client import CollectorRegistry, ProcessCollector, disable_creat
 from exporter.alert import Priority
 from exporter.catalog.catalog import load_catalog
 from exporter.catalog.describe import describe
-from exporter.catalog.index import read_rules_file
+from exporter.catalog.index import facts_of
 from exporter.catalog.shipped import ShippedCatalog
 from exporter.config.model import Config
+from exporter.falco.rules_file import read_rules_files
 from exporter.pipeline import Pipeline, Sink, Source
 from exporter.redaction import make_redaction
 from exporter.reporter import Reporter
@@ -122,8 +123,7 @@ class App:
 
     def _known_rules(self) -> Iterator[KnownRule]:
         known = list(self.reporter.catalog.rules.values())
-        for path in self.config.metrics.rules_files:
-            known += read_rules_file(path)
+        known += facts_of(read_rules_files(self.config.metrics.rules_files))
         for facts in known:
             yield KnownRule(facts.rule, Priority.from_label(facts.priority), facts.source)
 

@@ -1,6 +1,6 @@
 """Write which fields Falco's conditions know, by event source, from checkouts of Falco's libs and plugins.
 
-`python tools/index_fields.py LIBS PLUGINS > exporter/lint/data/falco_fields.json`
+`python tools/index_fields.py LIBS PLUGINS > exporter/falco/data/falco_fields.json`
 """
 
 import json

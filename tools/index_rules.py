@@ -6,7 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from exporter.catalog.index import RuleFacts, read_rules_file, to_json
+from exporter.catalog.index import RuleFacts, facts_of, to_json
+from exporter.falco.rules_file import read_rules_files
 
 # Falco's source (2026-07, userspace/falco): alerts that Falco raises about itself, with their priority and fields.
 INTERNAL = {
@@ -37,7 +38,10 @@ INTERNAL = {
 
 def main(paths: list[str]) -> None:
     """Print the index for these rules files."""
-    rules = [facts for path in paths for facts in read_rules_file(Path(path))]
+    files = [read_rules_files([Path(path)]) for path in paths]
+    rules = [facts for file in files for facts in facts_of(file)]
+    if problems := [problem for file in files for problem in file.problems]:
+        sys.exit("\n".join(problems))
     rules += [
         RuleFacts(rule, priority, "internal", "internal", "", (), tuple(fields.split()))
         for rule, (priority, fields) in INTERNAL.items()

@@ -1,6 +1,6 @@
 """Facts about rules: name, priority, source, maturity, tags and output fields.
 
-Owns reading Falco rules files for these facts, and the index of the official
+Owns taking these facts from rules that were read (``exporter/falco``), and the index of the official
 rules that is shipped (``data/index.json``, made by ``tools/index_rules.py``).
 Refuses to know any advice.
 """
@@ -10,26 +10,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
-import yaml
-
 from exporter.alert import Priority
-from exporter.errors import CatalogError
+from exporter.falco.condition import Comparison, ConditionError, Macro, fields_of, parse, walk
+from exporter.falco.rules import Rule, Rules, paste_lists
 
 _FIELD = re.compile(r"%([a-z][a-zA-Z0-9_.]*(?:\[[^\]]*\])?)")
-_CONDITION_FIELD = re.compile(
-    r"(?<![\w./-])([a-z]\w*(?:\.[A-Za-z]\w*)+(?:\[[^\]]*\])?)(?![\w.\[])(?=\)?\s*(?:[=!<>]"
-    r"|(?:in|intersects|pmatch|b?contains|icontains|b?startswith|endswith|i?glob|regex|exists)\b))"
-)
 _EMPTY = frozenset({"never_true", "always_true", "k8s_audit_always_true", "k8s_audit_never_true"})
 """Upstream's macros that stand in for a condition which an operator may put there."""
-_NAME = re.compile(r"(?<![\w./-])[a-zA-Z]\w*(?![\w./-])")
-_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
-_Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CONTAINER_FIELDS = (
     "container.id",
     "container.name",
@@ -75,85 +66,83 @@ class RuleFacts:
         return frozenset(self.fields) | (frozenset(CONTAINER_FIELDS) if self.source == "syscall" else frozenset())
 
 
-def read_rules_file(path: Path) -> list[RuleFacts]:
-    """Return the facts of each rule that the Falco rules file defines.
+def facts_of(rules: Rules) -> list[RuleFacts]:
+    """Return the facts of each rule, those of its macros and lists included.
 
-    Raises CatalogError where the file cannot be read or is no rules file.
+    A condition that Falco would not load gives no fields, macros and lists,
+    and one of the ``problems``.
     """
-    try:
-        items = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - the safe loader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise CatalogError(f"{path}: cannot be read as a Falco rules file: {exc}") from exc
-    if not isinstance(items, list):
-        raise CatalogError(f"{path}: found no list at the top; expected a Falco rules file (a list of rules)")
-    items = [item for item in items if isinstance(item, Mapping)]
-    macros = {str(item["macro"]): str(item.get("condition", "")) for item in items if "macro" in item}
-    lists = {str(item["list"]): " ".join(_texts(item.get("items"))) for item in items if "list" in item}
-    return [
-        _facts(item, path, _reach(str(item.get("condition", "")), macros, lists))
-        for item in items
-        if "rule" in item and "output" in item
-    ]
+    reader = _Reader(rules)
+    return [reader.facts(rule) for rule in rules.rules.values()]
 
 
-def _texts(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else []
+class _Reader:
+    """Reads what conditions lead to; each macro once."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._items = rules.list_items()
+        self._macros: dict[str, _Reach] = {}
+
+    def facts(self, rule: Rule) -> RuleFacts:
+        try:
+            reach = self._reach(rule.condition, ())
+        except ConditionError as exc:
+            self._rules.problems.append(f"{rule.file}: rule {rule.name}: condition: {exc}")
+            reach = _Reach()
+        return RuleFacts(
+            rule=rule.name,
+            priority=Priority.from_label(rule.priority).label,
+            source=rule.source,
+            ruleset=rule.file,
+            maturity=next((tag.removeprefix("maturity_") for tag in rule.tags if tag.startswith("maturity_")), ""),
+            tags=rule.tags,
+            fields=tuple(sorted(set(_FIELD.findall(rule.output)))),
+            condition_fields=tuple(sorted(reach.fields)),
+            macros=tuple(sorted(reach.macros)),
+            lists=tuple(sorted(reach.lists)),
+            hooks=tuple(sorted(name for name in (reach.macros | reach.lists) - _EMPTY if self._is_empty(name))),
+            exceptions=tuple(exception.name for exception in rule.exceptions),
+        )
+
+    def _reach(self, condition: str, path: tuple[str, ...]) -> _Reach:
+        text, used = paste_lists(condition, self._items)
+        nodes = list(walk(parse(text)))
+        reach = _Reach(lists=set(used))
+        for name in used:
+            reach.lists |= self._rules.lists.keys() & set(self._rules.lists[name].items)
+        for node in nodes:
+            if isinstance(node, Comparison):
+                reach.fields |= {field.key for side in (node.left, node.right) for field in fields_of(side)}
+            elif isinstance(node, Macro):
+                reach.macros.add(node.name)
+                reach.add(self._macro(node.name, path))
+        return reach
+
+    def _macro(self, name: str, path: tuple[str, ...]) -> _Reach:
+        if name not in self._rules.macros or name in path:
+            raise ConditionError(f"macro {name} {'leads back to itself' if name in path else 'is defined nowhere'}")
+        if name not in self._macros:
+            self._macros[name] = self._reach(self._rules.macros[name].condition, (*path, name))
+        return self._macros[name]
+
+    def _is_empty(self, name: str) -> bool:
+        macro = self._rules.macros.get(name)
+        return macro.condition.strip("() \n") in _EMPTY if macro else not self._rules.lists[name].items
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Reach:
     """What a condition leads to, through macros and lists."""
 
-    fields: frozenset[str]
-    macros: frozenset[str]
-    lists: frozenset[str]
-    hooks: frozenset[str]
+    fields: set[str] = field(default_factory=set)
+    macros: set[str] = field(default_factory=set)
+    lists: set[str] = field(default_factory=set)
 
-
-def _reach(condition: str, macros: Mapping[str, str], lists: Mapping[str, str]) -> _Reach:
-    fields: set[str] = set()
-    names: set[str] = set()
-    texts = [condition]
-    while texts:
-        text = _QUOTED.sub(" ", texts.pop())
-        fields |= set(_CONDITION_FIELD.findall(text))
-        found = set(_NAME.findall(text)) & (macros.keys() | lists.keys()) - names
-        names |= found
-        texts += [body for name in found for body in (macros.get(name, ""), lists.get(name, ""))]
-    return _Reach(
-        fields=frozenset(fields),
-        macros=frozenset(names & macros.keys()),
-        lists=frozenset(names & lists.keys()),
-        hooks=frozenset(name for name in names - _EMPTY if _is_empty(name, macros, lists)),
-    )
-
-
-def _is_empty(name: str, macros: Mapping[str, str], lists: Mapping[str, str]) -> bool:
-    return macros[name].strip("() \n") in _EMPTY if name in macros else not lists[name]
-
-
-def _facts(item: Mapping[str, object], path: Path, reach: _Reach) -> RuleFacts:
-    tags = tuple(_texts(item.get("tags")))
-    maturity = next((tag.removeprefix("maturity_") for tag in tags if tag.startswith("maturity_")), "")
-    exceptions = item.get("exceptions")
-    return RuleFacts(
-        rule=str(item["rule"]),
-        priority=Priority.from_label(str(item.get("priority", ""))).label,
-        source=str(item.get("source", "syscall")),
-        ruleset=path.name,
-        maturity=maturity,
-        tags=tags,
-        fields=tuple(sorted(set(_FIELD.findall(str(item["output"]))))),
-        condition_fields=tuple(sorted(reach.fields)),
-        macros=tuple(sorted(reach.macros)),
-        lists=tuple(sorted(reach.lists)),
-        hooks=tuple(sorted(reach.hooks)),
-        exceptions=tuple(
-            str(exception["name"])
-            for exception in (exceptions if isinstance(exceptions, list) else ())
-            if isinstance(exception, Mapping) and "name" in exception
-        ),
-    )
+    def add(self, other: _Reach) -> None:
+        self.fields |= other.fields
+        self.macros |= other.macros
+        self.lists |= other.lists
 
 
 def official_rules() -> tuple[RuleFacts, ...]:

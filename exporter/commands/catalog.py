@@ -9,11 +9,12 @@ from pathlib import Path
 
 from exporter.alert import Alert, Priority
 from exporter.catalog.catalog import Catalog, load_catalog
-from exporter.catalog.index import CONTAINER_FIELDS, RuleFacts, read_rules_file
+from exporter.catalog.index import CONTAINER_FIELDS, RuleFacts, facts_of
 from exporter.commands.report import writer
 from exporter.commands.terminal import Style
 from exporter.errors import CatalogError
 from exporter.escaping import visible
+from exporter.falco.rules_file import read_rules_files
 from exporter.lint import CHECKS, check_catalog
 from exporter.lint.samples import plain
 from exporter.reporter import Reporter
@@ -102,28 +103,38 @@ def _show_progress(name: str, done: int) -> None:
 def coverage(rules_files: Sequence[Path], directories: Sequence[Path], *, minimum_percent: float = 100.0) -> int:
     """Print which rules of the Falco rules files have no entry of their own; return 1 below the minimum.
 
-    Raises CatalogError for a file that is no rules file or has no rules.
+    The files are read in this order, as Falco does; a directory stands for
+    its files. Raises ConfigError for a file that is no rules file, and
+    CatalogError where they have no rules.
     """
     catalog = load_catalog(directories)
-    total = covered = 0
-    for path in rules_files:
-        rules = list({(facts.rule, facts.source): facts for facts in read_rules_file(path)}.values())
-        missing = [facts for facts in rules if catalog.entry(facts.rule, facts.source) is None]
-        _print_coverage(path, rules, missing)
-        total += len(rules)
-        covered += len(rules) - len(missing)
-    if not total:
+    read = read_rules_files(rules_files)
+    rules = facts_of(read)
+    for problem in read.problems:
+        print(visible(f"falco-report-exporter: {problem}; left out"), file=sys.stderr)
+    if not rules:
         raise CatalogError(f"{', '.join(map(str, rules_files))}: no rules found; expected Falco rules files")
-    percent = 100.0 * covered / total
+    missing = [facts for facts in rules if catalog.entry(facts.rule, facts.source) is None]
+    for name, own in _by_file(rules).items():
+        _print_coverage(name, own, [facts for facts in missing if facts.ruleset == name])
+    percent = 100.0 * (len(rules) - len(missing)) / len(rules)
     enough = percent >= minimum_percent
     style = Style(sys.stdout)
-    line = f"{covered} of {total} rules have an entry of their own: {percent:.1f} % (minimum {minimum_percent:g} %)"
+    covered = f"{len(rules) - len(missing)} of {len(rules)} rules"
+    line = f"{covered} have an entry of their own: {percent:.1f} % (minimum {minimum_percent:g} %)"
     print(style.green(line) if enough else style.red(line))
     return 0 if enough else 1
 
 
-def _print_coverage(path: Path, rules: Sequence[RuleFacts], missing: Sequence[RuleFacts]) -> None:
-    print(f"{path}: {len(rules) - len(missing)} of {len(rules)}")
+def _by_file(rules: Sequence[RuleFacts]) -> dict[str, list[RuleFacts]]:
+    files: dict[str, list[RuleFacts]] = {}
+    for facts in rules:
+        files.setdefault(facts.ruleset, []).append(facts)
+    return files
+
+
+def _print_coverage(name: str, rules: Sequence[RuleFacts], missing: Sequence[RuleFacts]) -> None:
+    print(visible(f"{name}: {len(rules) - len(missing)} of {len(rules)}"))
     for facts in sorted(missing, key=lambda facts: facts.rule):
         print(visible(f"  missing: {facts.rule} ({facts.source}, {facts.priority}{_maturity(facts)})"))
 

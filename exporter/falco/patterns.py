@@ -7,7 +7,7 @@ than a time in proportion to the value's length and the pattern's.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from exporter.falco.tokens import ConditionError
 
@@ -47,6 +47,18 @@ def glob(pattern: str, *, ignore_case: bool = False) -> Callable[[str], bool]:
     flags = re.DOTALL | (re.IGNORECASE | re.ASCII if ignore_case else re.NOFLAG)
     compiled = _compiled(expression, flags, pattern)
     return lambda value: compiled.fullmatch(value) is not None
+
+
+def glob_literal(value: str, *, bracketed: Collection[int] = ()) -> str:
+    """Return the pattern that matches this value only; at the places ``bracketed`` a character stands in brackets."""
+    return "".join(
+        [
+            ("[\\\\]" if character == "\\" else f"[{character}]")
+            if character in "*?[\\" or place in bracketed
+            else character
+            for place, character in enumerate(value)
+        ]
+    )
 
 
 def _closing(pattern: str, at: int) -> int:

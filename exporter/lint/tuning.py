@@ -1,16 +1,13 @@
 """Falco snippets load, against the very rule that they tune.
 
 Owns what Falco's loader would say of a rules file laid over upstream's:
-names, override keys, exceptions, conditions (see ``condition.py``).
+names, override keys, exceptions, conditions (read by ``exporter/falco``).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
 
 import yaml
 
@@ -19,7 +16,9 @@ from exporter.catalog.index import RuleFacts
 from exporter.catalog.model import ChangeStep
 from exporter.catalog.template import Absent
 from exporter.escaping import Unembeddable
-from exporter.lint.condition import FITTING, Comparison, ConditionError, parse_condition
+from exporter.falco.condition import Comparison, ConditionError, Field, fields_of, parse, walk
+from exporter.falco.fields import FITTING, kind_of_field
+from exporter.falco.rules import macros_in
 from exporter.lint.fields import places
 from exporter.lint.finding import Finding
 from exporter.lint.samples import VALUES
@@ -46,14 +45,6 @@ _RULE_KEYS = _REPLACEABLE | {"rule", "source", "override"}
 _APPENDABLE = frozenset({"desc", "condition", "output", "tags", "exceptions"})
 _DOUBLED = frozenset({"in", "pmatch", "intersects"})
 """Operators of an exception whose values are lists."""
-
-
-@lru_cache(maxsize=1)
-def falco_fields() -> Mapping[str, Mapping[str, str]]:
-    """Return for each event source its fields and their kind: ``string``, ``number``, …, ``[]`` after a list's."""
-    text = resources.files("exporter.lint").joinpath("data/falco_fields.json").read_text(encoding="utf-8")
-    table: Mapping[str, Mapping[str, str]] = json.loads(text)
-    return table
 
 
 def check_tuning(catalog: Catalog) -> Iterator[Finding]:
@@ -234,7 +225,7 @@ def _exception(exception: Mapping[str, object], context: _Context) -> Iterator[s
         yield f"exception {name}: fields and comps differ in number"
         return
     for field, operator in zip(names, operators, strict=True):
-        yield from _comparison(Comparison(str(field), str(operator), (), transformed=False), context)
+        yield from _comparison(str(field), str(operator), context)
     if not isinstance(values, list) or not values:
         yield f"exception {name} has no values"
     elif not single:
@@ -260,26 +251,27 @@ def _condition(text: str, context: _Context, own: frozenset[str], *, appended: b
             return
         text = f"evt.num=0 {text}"
     try:
-        found = parse_condition(text)
+        node = parse(text)
     except ConditionError as exc:
         yield f"condition does not parse: {exc}"
         return
-    for macro in found.macros:
+    for macro in macros_in(node):
         if macro not in context.names.macros | own:
             yield f"macro {macro} is defined nowhere"
-    for comparison in found.comparisons:
-        yield from _comparison(comparison, context)
+    for comparison in walk(node):
+        if not isinstance(comparison, Comparison):
+            continue
+        if isinstance(comparison.left, Field):
+            yield from _comparison(comparison.left.key, comparison.operator, context)
+        else:
+            for field in fields_of(comparison.left):
+                yield from _comparison(field.key, "exists", context)
 
 
-def _comparison(comparison: Comparison, context: _Context) -> Iterator[str]:
-    fields = falco_fields().get(context.source)
-    if fields is None:
-        return
-    name = comparison.field.split("[")[0]
-    kind = fields.get(name, "string" if name.startswith("evt.arg.") else "")
-    if not kind:
-        yield f"{name} is no field of source {context.source}"
-    elif not comparison.transformed:
-        fitting = FITTING["list" if kind.endswith("[]") else kind]
-        if comparison.operator not in fitting:
-            yield f"{name} is a {kind}; {comparison.operator!r} does not fit, use one of {', '.join(sorted(fitting))}"
+def _comparison(field: str, operator: str, context: _Context) -> Iterator[str]:
+    kind = kind_of_field(field, context.source)
+    if kind is None:
+        yield f"{field} is no field of source {context.source}"
+    elif operator not in FITTING[kind]:
+        fitting = ", ".join(sorted(FITTING[kind]))
+        yield f"{field} is a {kind}; {operator!r} does not fit, use one of {fitting}"

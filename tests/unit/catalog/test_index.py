@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from exporter.catalog.index import RuleFacts, official_rules, read_rules_file
-from exporter.errors import CatalogError
+from exporter.catalog.index import RuleFacts, facts_of, official_rules
+from exporter.falco.rules_file import read_rules
 
 RULES = """\
 - list: shells
@@ -24,7 +22,7 @@ RULES = """\
   condition: (fd.sport = 22)
 - rule: A shell
   desc: x
-  condition: shell and not allowed and not proc.pname in (mine) and "quoted.field = 1" != proc.cmdline
+  condition: shell and not allowed and not proc.pname in (mine) and proc.cmdline != "quoted.field = 1"
   output: Shell (process=%proc.name parent=%proc.aname[2] file=%fd.name)
   priority: WARNING
   tags: [maturity_stable, host, T1059]
@@ -36,11 +34,9 @@ RULES = """\
 """
 
 
-def test_reads_what_a_rule_leads_to(tmp_path: Path) -> None:
+def test_reads_what_a_rule_leads_to() -> None:
     """Fields, macros, lists and empty hooks are found through macros; what the condition does not use is not."""
-    path = tmp_path / "rules.yaml"
-    path.write_text(RULES, encoding="utf-8")
-    assert read_rules_file(path) == [
+    assert facts_of(read_rules(RULES)) == [
         RuleFacts(
             rule="A shell",
             priority="Warning",
@@ -49,7 +45,7 @@ def test_reads_what_a_rule_leads_to(tmp_path: Path) -> None:
             maturity="stable",
             tags=("maturity_stable", "host", "T1059"),
             fields=("fd.name", "proc.aname[2]", "proc.name"),
-            condition_fields=("evt.num", "proc.name", "proc.pname"),
+            condition_fields=("evt.num", "proc.cmdline", "proc.name", "proc.pname"),
             macros=("allowed", "never_true", "shell"),
             lists=("mine", "shells"),
             hooks=("allowed", "mine"),
@@ -58,13 +54,16 @@ def test_reads_what_a_rule_leads_to(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("text", "expected"), [("a: b", "found no list"), ("[", "cannot be read")])
-def test_says_what_is_wrong_with_a_rules_file(tmp_path: Path, text: str, expected: str) -> None:
-    """A file that is no rules file is refused by name."""
-    path = tmp_path / "rules.yaml"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(CatalogError, match=expected):
-        read_rules_file(path)
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [("proc.name = a b", "expected 'and'"), ("nobody", "nobody is defined nowhere"), ("loop", "loop leads back")],
+)
+def test_a_condition_that_does_not_load_is_told(condition: str, expected: str) -> None:
+    """The rule keeps its facts, and the rules name what Falco would refuse."""
+    rules = read_rules(f"- macro: loop\n  condition: not loop\n{RULES}".replace("shell and", f"{condition} and"))
+    assert [facts.rule for facts in facts_of(rules)] == ["A shell"]
+    assert len(rules.problems) == 1
+    assert expected in rules.problems[0]
 
 
 def test_the_shipped_index_is_whole() -> None:

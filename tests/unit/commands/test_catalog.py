@@ -11,10 +11,12 @@ from exporter.cli import main
 
 RULES = """\
 - rule: Clear Log Activities
+  desc: d
   condition: open_write
   output: file=%fd.name
   priority: WARNING
 - rule: Ours
+  desc: d
   condition: spawned_process
   output: "%proc.name"
   priority: NOTICE
