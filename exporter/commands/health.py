@@ -7,7 +7,7 @@ import ssl
 import sys
 
 from exporter.config.model import Config
-from exporter.listener import Address
+from exporter.listener.address import Address
 
 TIMEOUT_SECONDS = 3.0
 

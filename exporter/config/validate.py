@@ -13,10 +13,10 @@ from pathlib import Path
 
 from exporter.config.model import Config, FalcoTarget, TlsServer
 from exporter.errors import ConfigError
+from exporter.listener.address import Address
 
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(\[[^\]]+\])?\Z")
 """Falco's own fields, and what rules' authors, labels and enrichers name (``k8s.ns.label.team-name``)."""
-_HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^:\s\[\]/]*):(\d{1,5})\Z")
 _POSITIVE = (
     "grpc.poll_ceiling_seconds",
     "grpc.reconnect_ceiling_seconds",
@@ -72,8 +72,8 @@ def _addresses(config: Config) -> Iterator[str]:
         ("http.address", config.http.address),
         ("serve_grpc.address", config.serve_grpc.address),
     ):
-        if address and not is_address(address, unix=True):
-            yield f"{key}: found {address!r}, expected [HOST]:PORT, e.g. :9376 or 127.0.0.1:9376, or unix:///PATH"
+        if address:
+            yield from _problem(key, address)
     for key, url in (("web.external_url", config.web.external_url), ("web.grafana_url", config.web.grafana_url)):
         if url and not re.match(r"https?://[^\s/]+", url):
             yield f"{key}: found {url!r}, expected an address that starts with http:// or https://"
@@ -81,12 +81,11 @@ def _addresses(config: Config) -> Iterator[str]:
         yield f"http.path: found {config.http.path!r}, expected a path that starts with /"
 
 
-def is_address(address: str, *, unix: bool = False) -> bool:
-    """Whether the text is HOST:PORT, :PORT, or (with ``unix``) unix:///PATH."""
-    if address.startswith("unix:"):
-        return unix and address.removeprefix("unix:").lstrip("/") != ""
-    match = _HOST_PORT.match(address)
-    return match is not None and int(match[1]) <= 65_535
+def _problem(key: str, address: str) -> Iterator[str]:
+    try:
+        Address.from_text(address, key)
+    except ConfigError as exc:
+        yield str(exc)
 
 
 def _targets(config: Config) -> Iterator[str]:
@@ -99,9 +98,14 @@ def _targets(config: Config) -> Iterator[str]:
 
 def _target(target: FalcoTarget) -> Iterator[str]:
     where = f"targets: {target.label}"
-    if not is_address(target.address, unix=True) or target.address.startswith(":"):
-        yield f"{where}: found the address {target.address!r}, expected unix:///run/falco/falco.sock or HOST:PORT"
-    elif not target.address.startswith("unix:"):
+    try:
+        address = Address.from_text(target.address, where)
+    except ConfigError as exc:
+        yield str(exc)
+        return
+    if not address.path and not address.host:
+        yield f"{where}: found the address {target.address!r}, expected HOST:PORT or unix:///run/falco/falco.sock"
+    elif not address.path:
         missing = [name for name in ("ca_file", "cert_file", "key_file") if getattr(target.tls, name) is None]
         if missing:
             yield (
@@ -153,6 +157,6 @@ def _together(config: Config) -> Iterator[str]:
         yield "http.bearer_token_file and http.basic_auth_user exclude each other; set one"
     if config.json_lines.stdin and config.json_lines.file:
         yield "json_lines.stdin and json_lines.file exclude each other; set one"
-    tcp = grpc.address and not grpc.address.startswith("unix:")
+    tcp = bool(grpc.address) and not grpc.address.startswith("unix:")
     if tcp and not (grpc.tls.cert_file and grpc.tls.client_ca_file):
         yield "serve_grpc.address: on TCP serve_grpc.tls needs cert_file, key_file and client_ca_file (mutual TLS)"

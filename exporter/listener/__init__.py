@@ -1,12 +1,7 @@
-"""A listener for aiohttp applications that holds against the network.
+"""What every listener of this program needs before it understands a request.
 
-Owns what every HTTP server of this program needs before its first route:
-addresses, a connection cap, deadlines, TLS whose files may change. Serves the
-pages and the receiver of Falco's http_output alike, so it stands below both.
+Owns addresses, the accept loop, TLS and credentials whose files may change,
+and how long a connection may take. Serves the pages and the receiver of
+Falco's http_output alike, so it stands below both. Only ``server.py`` and
+``request_log.py`` know aiohttp.
 """
-
-from exporter.listener.address import Address
-from exporter.listener.connection import REASONS, Limits
-from exporter.listener.server import Listener
-
-__all__ = ["REASONS", "Address", "Limits", "Listener"]

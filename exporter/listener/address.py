@@ -6,6 +6,8 @@ Owns the notation of addresses and the binding; refuses to accept anything.
 from __future__ import annotations
 
 import ipaddress
+import os
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import Any
 from exporter.errors import ConfigError
 
 BACKLOG_CONNECTIONS = 128
+_HOST_PORT = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<name>[\w.-]*)):(?P<port>[0-9]{1,5})\Z", re.ASCII)
+_PORT_LIMIT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +35,12 @@ class Address:
     def from_text(cls, text: str, setting: str) -> Address:
         """Read ``:9376``, ``127.0.0.1:9376``, ``[::1]:9376`` or ``unix:///run/x.sock``.
 
-        Raises ConfigError that names ``setting`` for anything else.
+        ``unix:/run/x.sock`` is the same, as for gRPC. Raises ConfigError that names ``setting`` for anything else.
         """
-        if text.startswith("unix://"):
-            return cls("", 0, text.removeprefix("unix://"))
-        host, colon, port = text.rpartition(":")
-        bracketed = host.startswith("[") and host.endswith("]")
-        if (
-            not colon
-            or not (port.isascii() and port.isdecimal())
-            or int(port) > 65_535
-            or (":" in host and not bracketed)
-        ):
-            raise ConfigError(
-                f"{setting}: expected HOST:PORT, :PORT, [IPv6]:PORT or unix:///PATH to listen on, found {text!r}"
-            )
-        return cls(host.strip("[]"), int(port))
+        address = _from_unix(text) if text.startswith("unix:") else _from_host_and_port(text)
+        if address is None:
+            raise ConfigError(f"{setting}: found {text!r}, expected HOST:PORT, :PORT, [IPv6]:PORT or unix:///PATH")
+        return address
 
     @property
     def is_loopback(self) -> bool:
@@ -62,6 +56,25 @@ class Address:
         if self.path:
             return f"unix://{self.path}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _from_unix(text: str) -> Address | None:
+    path = text.removeprefix("unix:")
+    path = path.removeprefix("//") if path.startswith("//") else path
+    return Address("", 0, path) if path.startswith("/") and path.isprintable() else None
+
+
+def _from_host_and_port(text: str) -> Address | None:
+    match = _HOST_PORT.match(text)
+    if match is None or int(match["port"]) > _PORT_LIMIT:
+        return None
+    if match["ipv6"] is None:
+        return Address(match["name"], int(match["port"]))
+    try:
+        ipaddress.IPv6Address(match["ipv6"])
+    except ValueError:
+        return None
+    return Address(match["ipv6"], int(match["port"]))
 
 
 def bind(address: Address) -> list[socket.socket]:
@@ -81,7 +94,7 @@ def bind(address: Address) -> list[socket.socket]:
 
 
 def _bind_everywhere(port: int) -> list[socket.socket]:
-    """One socket for IPv6 and IPv4; IPv4 alone where the machine has no IPv6."""
+    """One socket for IPv6 and IPv4; only IPv4 where the machine has no IPv6."""
     if socket.has_dualstack_ipv6():
         return [_listening(socket.AF_INET6, ("::", port))]
     return [_listening(socket.AF_INET, ("0.0.0.0", port))]  # noqa: S104 - the setting asks for every interface
@@ -92,6 +105,8 @@ def _listening(family: int, where: Any) -> socket.socket:
     try:
         if family == socket.AF_UNIX:
             _remove_stale(where)
+            # Before bind: from its first moment, only this process's user may connect (unix(7), Linux).
+            os.fchmod(opened.fileno(), 0o600)
         else:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

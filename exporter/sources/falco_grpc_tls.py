@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from exporter.config.model import FalcoTarget, TlsClient
+from exporter.errors import ConfigError
+from exporter.listener.address import Address
 from exporter.listener.tls import accept_plain_certificates
 
 TIMEOUT_SECONDS = 5.0
@@ -30,23 +32,25 @@ def find_tcp_error(target: FalcoTarget) -> str | None:
     """Say why no mutual-TLS connection to HOST:PORT comes about; None where it does, or for a unix socket."""
     if target.address.startswith("unix:"):
         return None
-    host, _, port = target.address.rpartition(":")
-    host = host.strip("[]")
-    if not host or not port.isdecimal():
+    try:
+        address = Address.from_text(target.address, target.label)
+    except ConfigError:
+        address = None
+    if address is None or not address.host:
         return f"cannot read the address {target.address!r}: expected unix:///PATH or HOST:PORT"
     try:
         context = _make_context(target.tls)
     except (OSError, ValueError) as exc:
         return _explain_files(target.tls, exc)
     try:
-        connection = socket.create_connection((host, int(port)), TIMEOUT_SECONDS)
+        connection = socket.create_connection((address.host, address.port), TIMEOUT_SECONDS)
     except (OSError, OverflowError) as exc:
         return (
             f"cannot connect to {target.address}: {exc}; check the address, the network between, and that falco.yaml "
-            f"has `grpc: {{enabled: true, bind_address: '0.0.0.0:{port}'}}`. {NO_GRPC_SINCE}"
+            f"has `grpc: {{enabled: true, bind_address: '0.0.0.0:{address.port}'}}`. {NO_GRPC_SINCE}"
         )
     with connection:
-        return _shake_hands(target, context, connection, host)
+        return _shake_hands(target, context, connection, address.host)
 
 
 def _make_context(tls: TlsClient) -> ssl.SSLContext:

@@ -16,7 +16,9 @@ from aiohttp import web
 
 from exporter.config.model import FalcoHttp
 from exporter.errors import DecodeError
-from exporter.listener import Address, Limits, Listener
+from exporter.listener.address import Address
+from exporter.listener.connection import Limits
+from exporter.listener.server import Listener
 from exporter.pipeline import Handover
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources import decode

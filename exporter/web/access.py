@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from exporter.config.model import Web
-from exporter.listener import Address
+from exporter.listener.address import Address
+from exporter.listener.passwords import PasswordCheck, TooManyChecksError
+from exporter.listener.peer import peer_of
+from exporter.listener.tls import accepted_from, has_client_certificate
 from exporter.web.content import AUTHENTICATED
-from exporter.web.passwords import PasswordCheck
 from exporter.web.reloading import WebConfigFile
 
 PROBE_PATHS = frozenset({"/healthz", "/readyz", "/liveness", "/readiness"})
@@ -40,6 +43,20 @@ _HEADERS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Admission:
+    """What let a request in."""
+
+    user: str = ""
+    """Empty where no password was asked for."""
+    hashed: bytes = b""
+    """The user's hash at that moment."""
+
+
+_OPEN = _Admission()
+_ADMISSION = web.RequestKey("admission", _Admission)
+
+
 def may_show_reports(settings: Web) -> bool:
     """Tell whether any request can ever be shown a report page; where none can, no report needs to be kept."""
     address = Address.from_text(settings.reports_address or settings.listen_address, "web.listen_address")
@@ -47,7 +64,7 @@ def may_show_reports(settings: Web) -> bool:
 
 
 class Access:
-    """Decides for one listener, by the web configuration file as it is at the moment of the request."""
+    """Decides for one listener, by the web configuration file at the moment of the request and by its connection."""
 
     def __init__(self, config_file: WebConfigFile, *, is_loopback: bool, external_url: str) -> None:
         self._config_file = config_file
@@ -64,16 +81,22 @@ class Access:
                 "Report pages hold command lines and user names. They are off because this listener can be reached "
                 "from other machines and asks for neither a password nor a client certificate."
             )
-        if not self._is_local_name(request.host):
-            return (
-                f"Report pages are off under the name {request.host}: without a password, a listener on this machine "
-                "alone answers only to localhost and to the host of web.external_url, so that no web page can "
-                "read it through a name of its own (DNS rebinding)."
-            )
-        return ""
+        return self._why_foreign(request)
+
+    def _why_foreign(self, request: web.Request) -> str:
+        """Return why nothing is served under the request's host name; empty where it is."""
+        if not self._is_loopback or self._config_file.current().authenticates or self._is_local_name(request.host):
+            return ""
+        return (
+            f"Not served under the name {request.host!r}: without a password, a loopback listener accepts only "
+            "localhost and the host of web.external_url (protection from DNS rebinding)."
+        )
 
     def _is_local_name(self, host: str) -> bool:
-        name = (urlsplit(f"//{host}").hostname or "").lower()
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").lower()
+        except ValueError:  # e.g. "["
+            return False
         if name in {"localhost", self._external_host} - {""} or name.endswith(".localhost"):
             return True
         try:
@@ -90,16 +113,76 @@ class Access:
 
         @web.middleware
         async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-            users = self._config_file.current().users
-            admitted = not users or await self._passwords.admits(request.headers.get("Authorization", ""), users)
-            if not admitted and request.path not in PROBE_PATHS:
+            is_probe = request.path in PROBE_PATHS
+            try:
+                admission = await self._admit(request)
+            except TooManyChecksError:
+                if not is_probe:
+                    reject("too_many_passwords")
+                    return _later()
+                admission = None
+            if admission is None and not is_probe:
                 reject("unauthorized")
-                return web.Response(
-                    status=401,
-                    text="Unauthorized: this listener asks for a user name and a password.\n",
-                    headers={"WWW-Authenticate": 'Basic realm="falco-report-exporter", charset="UTF-8"'},
-                )
-            request[AUTHENTICATED] = admitted
+                return self._unauthorized(request)
+            if not is_probe and (why := self._why_foreign(request)):
+                reject("foreign_name")
+                return web.Response(status=403, text=f"{why}\n")
+            request[AUTHENTICATED] = admission is not None
+            if admission is not None:
+                request[_ADMISSION] = admission
             return await handler(request)
 
         return authenticate
+
+    async def _admit(self, request: web.Request) -> _Admission | None:
+        """Return what lets this request in; None for a stranger. Raises TooManyChecksError."""
+        config = self._config_file.current()
+        if not config.authenticates:
+            return _OPEN
+        if config.requires_certificate and not self._shows_certificate(request):
+            return None
+        if not config.users:
+            return _OPEN
+        header = request.headers.get("Authorization", "")
+        user = await self._passwords.admits(header, config.users, peer_of(request.transport))
+        return None if user is None else _Admission(user, config.users[user])
+
+    def still_admits(self, request: web.Request) -> bool:
+        """Tell whether a request that was let in would be now; for streams, which outlive a change."""
+        config, admission = self._config_file.current(), request.get(_ADMISSION)
+        if admission is None or (config.requires_certificate and not self._shows_certificate(request)):
+            return False
+        is_known = not config.users or config.users.get(admission.user) == admission.hashed
+        return is_known and not self.why_no_reports(request)
+
+    def _shows_certificate(self, request: web.Request) -> bool:
+        """Tell whether the connection was accepted with a certificate that would be accepted now too.
+
+        The connection is asked, not the file: one that was opened before the file asked for certificates has none.
+        """
+        transport, context = request.transport, self._config_file.context()
+        return (
+            transport is not None
+            and context is not None
+            and has_client_certificate(transport)
+            and accepted_from(transport) == context.clients
+        )
+
+    def _unauthorized(self, request: web.Request) -> web.Response:
+        config = self._config_file.current()
+        if config.requires_certificate and not self._shows_certificate(request):
+            text = "Unauthorized: this connection has no client certificate that is accepted now; connect again.\n"
+            response = web.Response(status=401, text=text)
+            response.force_close()
+            return response
+        return web.Response(
+            status=401,
+            text="Unauthorized: this listener asks for a user name and a password.\n",
+            headers={"WWW-Authenticate": 'Basic realm="falco-report-exporter", charset="UTF-8"'},
+        )
+
+
+def _later() -> web.Response:
+    return web.Response(
+        status=429, text="Too many passwords wait for their check; try again.\n", headers={"Retry-After": "1"}
+    )

@@ -56,6 +56,8 @@ class Site:
     content: Content
     shows_reports: Callable[[web.Request], str]
     """Why the report pages are not served to this request; empty when they are."""
+    still_admits: Callable[[web.Request], bool]
+    """Whether a request that was let in would be now."""
     has_metrics: bool = True
     """Whether /metrics is on this listener."""
     has_reports: bool = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import Callable
 
 from aiohttp import web
@@ -24,6 +25,7 @@ BURST_LIMIT = 50
 """Most reports sent at once; a browser gets the newest of a flood."""
 STREAM_LIMIT = 32
 
+_SEQUENCE = re.compile(r"[0-9]{1,18}\Z")
 _STREAMS = web.AppKey("streams", set["_Stream"])
 
 
@@ -47,7 +49,7 @@ async def live(request: web.Request) -> web.StreamResponse:
     try:
         with contextlib.suppress(ConnectionError, TimeoutError):  # the browser went away: nothing is lost
             await response.prepare(request)
-            await stream.run(site.closing)
+            await stream.run(lambda: site.closing() or not site.still_admits(request))
     finally:
         streams.discard(stream)
     return response
@@ -58,7 +60,7 @@ def _sequence(recent: RecentSink, cursor: str) -> int:
     boot, _, sequence = cursor.partition("-")
     if not cursor:
         return recent.sequence
-    return int(sequence) if boot == recent.boot and sequence.isdecimal() else 0
+    return int(sequence) if boot == recent.boot and _SEQUENCE.match(sequence) else 0
 
 
 class _Stream:
@@ -70,12 +72,15 @@ class _Stream:
         self._wanted = wanted
         self._sequence = sequence
 
-    async def run(self, closing: Callable[[], bool]) -> None:
-        """Send until the server closes; raises ConnectionError or TimeoutError when the browser is gone or stuck."""
+    async def run(self, has_ended: Callable[[], bool]) -> None:
+        """Send until it has ended: the server closes, or the reader may no longer see reports.
+
+        Raises ConnectionError or TimeoutError when the browser is gone or stuck.
+        """
         loop = asyncio.get_running_loop()
         await self._write("retry: 2000\n\n")
         beat = loop.time()
-        while not closing():
+        while not has_ended():
             if text := self._news():
                 await self._write(text)
                 beat = loop.time()

@@ -32,7 +32,10 @@ def add_metrics(app: web.Application) -> None:
 async def metrics(request: web.Request) -> web.Response:
     """Answer a scrape; one at a time, since each holds the interpreter for a while."""
     content = request.app[SITE].content
-    expose, content_type = choose_exposition(request.headers.get("Accept", ""))
+    try:
+        expose, content_type = choose_exposition(request.headers.get("Accept", ""))
+    except (TypeError, ValueError) as exc:  # prometheus_client reads versions as numbers
+        raise web.HTTPBadRequest(text=f"Accept: cannot be read: {type(exc).__name__}\n") from exc
     compress = gzip_accepted(request.headers.get("Accept-Encoding", ""))
     async with request.app[_RENDERING]:
         started = time.perf_counter()

@@ -7,6 +7,7 @@ when it is asked for, off the event loop.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -31,6 +32,7 @@ HALF_HOUR_MS = 1_800_000
 
 T = TypeVar("T")
 
+_LIMIT = re.compile(r"[1-9][0-9]{0,4}\Z")
 _UID = "{uid:[0-9a-f]{32}}"
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -122,7 +124,7 @@ def _list_page(recent: RecentSink, query: Mapping[str, str]) -> str:
 async def report_api(request: web.Request) -> web.Response:
     """Return the recent reports as JSON; the filter as on the page, ``limit`` besides."""
     wanted, limit = filter_from(request.query), request.query.get("limit", "100")
-    if not limit.isdecimal() or not 1 <= int(limit) <= API_LIMIT:
+    if not _LIMIT.match(limit) or int(limit) > API_LIMIT:
         raise web.HTTPBadRequest(text=f"limit: expected a number from 1 to {API_LIMIT}\n")
     recent = request.app[SITE].content.recent
     rows = await _aside(lambda: [row(entry) for entry in recent.search(wanted, limit=int(limit))])

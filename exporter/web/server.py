@@ -14,7 +14,9 @@ from collections.abc import Callable
 from aiohttp import web
 
 from exporter.config.model import Web
-from exporter.listener import Address, Limits, Listener
+from exporter.listener.address import Address
+from exporter.listener.connection import Limits
+from exporter.listener.server import Listener
 from exporter.web.access import Access
 from exporter.web.content import SITE, Content, Site
 from exporter.web.landing import add_landing
@@ -145,6 +147,7 @@ class WebServer:
             self._settings,
             self._content,
             shows_reports=access.why_no_reports,
+            still_admits=access.still_admits,
             has_metrics=name == "listen",
             has_reports=name == "reports" or "reports" not in self._addresses,
             closing=self._closing.is_set,

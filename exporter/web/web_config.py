@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from exporter.errors import ConfigError
+from exporter.listener.tls import ServerTls
 from exporter.yaml_nodes import Node, read_document
 
 T = TypeVar("T")
@@ -68,61 +69,10 @@ _BCRYPT = re.compile(r"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    """``tls_server_config``."""
-
-    cert_file: Path
-    key_file: Path
-    client_auth: ssl.VerifyMode = ssl.CERT_NONE
-    client_ca_file: Path | None = None
-    min_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
-    max_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
-    ciphers: str = ""
-    """OpenSSL's names, joined by colons; empty for OpenSSL's own choice."""
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The files that the context is made of."""
-        return tuple(path for path in (self.cert_file, self.key_file, self.client_ca_file) if path)
-
-    def context(self) -> ssl.SSLContext:
-        """Return a fresh context. Raises ConfigError where a file cannot be used."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version, context.maximum_version = self.min_version, self.max_version
-        context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
-        context.set_alpn_protocols(["http/1.1"])
-        if self.ciphers:
-            context.set_ciphers(self.ciphers)
-        _load(self, context)
-        context.verify_mode = self.client_auth
-        return context
-
-
-def _load(tls: Tls, context: ssl.SSLContext) -> None:
-    file = tls.cert_file
-    try:
-        context.load_cert_chain(tls.cert_file, tls.key_file, password=_no_password)
-        if tls.client_ca_file:
-            file = tls.client_ca_file
-            context.load_verify_locations(tls.client_ca_file)
-    except OSError as exc:  # ssl.SSLError is one
-        files = f"{file} with {tls.key_file}" if file is tls.cert_file else f"{file}"
-        raise ConfigError(
-            f"tls_server_config: {files} cannot be used: {exc.strerror or exc}; "
-            "expected PEM files that belong together, the key without a passphrase, readable by this user"
-        ) from exc
-
-
-def _no_password() -> str:
-    """Stand in for OpenSSL's question on the terminal."""
-    return ""
-
-
-@dataclass(frozen=True, slots=True)
 class WebConfig:
     """The whole file."""
 
-    tls: Tls | None = None
+    tls: ServerTls | None = None
     users: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """``basic_auth_users``: bcrypt hashes by user name."""
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -131,7 +81,12 @@ class WebConfig:
     @property
     def authenticates(self) -> bool:
         """Whether nobody gets in without a password or a certificate."""
-        return bool(self.users) or (self.tls is not None and self.tls.client_auth is ssl.CERT_REQUIRED)
+        return bool(self.users) or self.requires_certificate
+
+    @property
+    def requires_certificate(self) -> bool:
+        """Whether nobody gets in without a client certificate."""
+        return self.tls is not None and self.tls.client_auth is ssl.CERT_REQUIRED
 
 
 def read_web_config(path: Path) -> WebConfig:
@@ -146,7 +101,7 @@ def read_web_config(path: Path) -> WebConfig:
     )
 
 
-def _tls(node: Node, directory: Path) -> Tls:
+def _tls(node: Node, directory: Path) -> ServerTls:
     keys = node.mapping(_TLS_KEYS, frozenset({"cert_file", "key_file"}))
     client_auth = _choice(keys.get("client_auth_type"), _CLIENT_AUTH, ssl.CERT_NONE)
     client_ca = directory / keys["client_ca_file"].text() if "client_ca_file" in keys else None
@@ -155,13 +110,17 @@ def _tls(node: Node, directory: Path) -> Tls:
             "client_ca_file and a client_auth_type that verifies (VerifyClientCertIfGiven, "
             "RequireAndVerifyClientCert) go together: found only one of them"
         )
-    return Tls(
+    minimum = _choice(keys.get("min_version"), _VERSIONS, ssl.TLSVersion.TLSv1_2)
+    maximum = _choice(keys.get("max_version"), _VERSIONS, ssl.TLSVersion.TLSv1_3)
+    if minimum > maximum:
+        raise node.error("min_version is above max_version: no client could connect")
+    return ServerTls(
         directory / keys["cert_file"].text(),
         directory / keys["key_file"].text(),
         client_auth,
         client_ca,
-        _choice(keys.get("min_version"), _VERSIONS, ssl.TLSVersion.TLSv1_2),
-        _choice(keys.get("max_version"), _VERSIONS, ssl.TLSVersion.TLSv1_3),
+        minimum,
+        maximum,
         _ciphers(keys.get("cipher_suites")),
     )
 

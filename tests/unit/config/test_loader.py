@@ -107,10 +107,10 @@ def test_a_mistake_in_the_file_is_named_with_line_and_key(tmp_path: Path, text: 
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ({"web.listen_address": "nonsense"}, "web.listen_address: found 'nonsense', expected [HOST]:PORT"),
+        ({"web.listen_address": "nonsense"}, "web.listen_address: found 'nonsense', expected HOST:PORT"),
         ({"targets": ["h:1"]}, "missing ca_file, cert_file, key_file"),
         ({"targets": ["unix:///a", "unix:///a"]}, "stands twice"),
-        ({"targets": ["falco.sock"]}, "expected unix:///run/falco/falco.sock or HOST:PORT"),
+        ({"targets": ["falco.sock"]}, "targets: falco.sock: found 'falco.sock', expected HOST:PORT"),
         ({"metrics.extra_labels": ("no field",)}, "metrics.extra_labels: found 'no field'"),
         ({"redaction.patterns": ("(",)}, "is no regular expression"),
         ({"http.basic_auth_user": "u"}, "go together"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.config.model import Config, FalcoHttp
+from exporter.config.validate import validate
 from exporter.errors import ConfigError
-from exporter.listener import Address
+from exporter.listener.address import Address
 
 
 @pytest.mark.parametrize(
@@ -30,9 +32,40 @@ def test_an_address_is_read_and_known_as_loopback_or_not(text: str, expected: Ad
     assert str(address) == text
 
 
-@pytest.mark.parametrize("text", ["", "9376", "host", "host:", ":x", ":65536", ":-1", "::1:9376", "http://x:1/", ":٣"])
+NONE = [
+    "",
+    "9376",
+    "host",
+    "host:",
+    ":x",
+    ":65536",
+    ":-1",
+    "::1:9376",
+    "http://x:1/",
+    ":٣",
+    "host/x:1",
+    "[host]:1",
+    "[]:1",
+]
+NO_PATH = ["unix:", "unix://", "unix:x.sock", "unix://run/x.sock", "unix:///run/x\0.sock", "unix:///run/x\n.sock"]
+
+
+@pytest.mark.parametrize("text", [*NONE, *NO_PATH])
 def test_what_is_no_address_is_refused(text: str) -> None:
     """The message names the setting, the text and the notation."""
-    with pytest.raises(ConfigError, match=r"web\.listen_address: expected HOST:PORT") as caught:
+    with pytest.raises(ConfigError, match=r"web\.listen_address: found .*, expected HOST:PORT") as caught:
         Address.from_text(text, "web.listen_address")
     assert repr(text) in str(caught.value)
+
+
+def test_both_notations_of_a_socket_mean_the_same() -> None:
+    """``unix:/PATH`` is how gRPC writes what others write ``unix:///PATH``."""
+    assert Address.from_text("unix:/run/x.sock", "x") == Address.from_text("unix:///run/x.sock", "x")
+
+
+@pytest.mark.parametrize("text", [*NONE, *NO_PATH])
+def test_the_configuration_refuses_what_no_listener_takes(text: str) -> None:
+    """One parser: what is checked before the start is what is bound later."""
+    if text:
+        with pytest.raises(ConfigError, match=r"http\.address: found"):
+            validate(Config(http=FalcoHttp(address=text)))
