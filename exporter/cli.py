@@ -18,6 +18,7 @@ from pathlib import Path
 from exporter import __version__
 from exporter.commands import arguments
 from exporter.commands.parser import Parser
+from exporter.commands.terminal import fit_encoding
 from exporter.errors import ExporterError
 
 _DESCRIPTION = """\
@@ -92,6 +93,7 @@ def tune_memory() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    fit_encoding(sys.stdout, sys.stderr)
     words = sys.argv[1:] if argv is None else list(argv)
     if not words:
         print(build_parser().format_help(), file=sys.stderr)

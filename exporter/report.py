@@ -27,12 +27,6 @@ __all__ = [
 
 Renderer = Callable[[Lookup, str, tuple[Technique, ...]], Advice]
 
-_VERDICTS: Mapping[str, str] = {
-    "attack": "LIKELY ATTACK, escalate now",
-    "benign": "LIKELY BENIGN, confirm, then close",
-    "test": "LOOKS LIKE A TEST, confirm, then close",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -43,16 +37,6 @@ class Report:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "advice", with_uid(self.advice, self.alert.uid))
-
-    @property
-    def verdict_words(self) -> str:
-        """The verdict and what to do about it, e.g. ``LIKELY ATTACK, escalate now``."""
-        return _VERDICTS.get(self.advice.judgement.verdict) or f"UNDECIDED, {self.advice.ask}"
-
-    @property
-    def title(self) -> Prose:
-        """The verdict, what to do, what happened and where."""
-        return (Span("text", f"{self.verdict_words}: "), *self.advice.what)
 
     @property
     def details(self) -> tuple[tuple[str, str], ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from exporter.alert import Alert, Priority
 from exporter.catalog.loader import Documents, load_files
 from exporter.catalog.model import Entry
+from exporter.prose import Span
 from exporter.report import Report, RuleContext, Technique, make_report
+from exporter.verdict.judgement import Judgement, Matched
 
 FILE = "/tmp/falco-event-generator-syscall-ClearLogActivities-3215922156/syslog"
 CONTEXT = RuleContext(
@@ -55,6 +58,31 @@ def fixture_entry() -> Entry:
     return documents.entries["Clear Log Activities", "syscall"]
 
 
+def judged(report: Report, *more: Matched) -> Report:
+    """Return the report with a verdict, and values of the alert in each part that has words."""
+    process = Span("value", report.alert.get("proc.name") or "a program")
+    file = Span("value", report.alert.get("fd.name") or "a file")
+    signs = (
+        Matched("test", 5, False, (file, Span("text", " is where Falco's event generator writes"))),
+        Matched("attack", 2, True, (process, Span("text", " emptied a log"))),
+        *more,
+    )
+    advice = replace(
+        report.advice,
+        judgement=Judgement("test", "succeeded", signs),
+        what=(file, Span("text", " emptied")),
+        unknown=((Span("text", "who started "), process),),
+        close_if=(Span("text", "whoever runs Falco's test confirms it over another channel"),),
+        escalate_if=(Span("text", "nobody does, or "), process, Span("text", " raises another alert")),
+    )
+    return Report(report.alert, advice)
+
+
 def reference_report() -> Report:
-    """Return the reference alert's report with the fixture's advice."""
-    return make_report(reference_alert(), fixture_entry(), CONTEXT)
+    """Return the reference alert's report with the fixture's advice and a verdict."""
+    return judged(
+        make_report(reference_alert(), fixture_entry(), CONTEXT),
+        Matched("test", 3, True, (Span("text", "the program is "), Span("value", "event-generator"))),
+        Matched("nothing", 0, False, (Span("text", "no login session: "), Span("code", "user.loginuid"),
+                                      Span("text", " is -1 in every container"))),
+    )  # fmt: skip

@@ -21,7 +21,7 @@ from exporter.catalog.describe import describe
 from exporter.catalog.index import CONTAINER_FIELDS, RuleFacts
 from exporter.catalog.model import Entry
 from exporter.lint.samples import plain
-from exporter.render import to_markdown
+from exporter.render.markdown import to_markdown
 from exporter.reporter import Reporter
 from exporter.simulator.scenarios import demo_scenario, internal_alerts
 

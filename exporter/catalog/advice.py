@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exporter.prose import Prose
+from exporter.prose import Prose, Span
 from exporter.verdict.judgement import Judgement
 
 
@@ -126,3 +126,20 @@ class Advice:
     references: tuple[Reference, ...]
     names_uid: bool = False
     """Whether ``template.UID_SENTINEL`` is in any text."""
+
+    @property
+    def verdict_words(self) -> str:
+        """The verdict and what to do about it, e.g. ``LIKELY ATTACK, escalate now``."""
+        return _VERDICT_WORDS.get(self.judgement.verdict) or f"UNDECIDED, {self.ask}"
+
+    @property
+    def title(self) -> Prose:
+        """The verdict, what to do, what happened and where."""
+        return (Span("text", f"{self.verdict_words}: "), *self.what)
+
+
+_VERDICT_WORDS = {
+    "attack": "LIKELY ATTACK, escalate now",
+    "benign": "LIKELY BENIGN, confirm, then close",
+    "test": "LOOKS LIKE A TEST, confirm, then close",
+}

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from exporter.alert import Priority
 from exporter.commands.parser import HelpAll, Parser
 from exporter.config.loader import FILE_VARIABLE, TARGETS_VARIABLE, load_config
 from exporter.config.model import Config
 from exporter.config.options import Option, options
 from exporter.config.values import from_text
+from exporter.render.formats import FORMATS, LENGTHS
+from exporter.verdict.judgement import VERDICTS
 
 Commands = Any
 """argparse's sub-parsers, whose type argparse keeps private."""
@@ -50,7 +54,6 @@ examples:
   falco-report-exporter demo --once   print one report and the metrics
 """
 _SAME_EXAMPLES = "Give it the same settings as `run`.\n"
-_FORMATS = ("text", "markdown", "html", "json")
 
 
 def _path(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str, **options_: Any) -> None:
@@ -195,23 +198,61 @@ def _add_catalog_directories(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _add_form(parser: argparse.ArgumentParser, lengths: Iterable[str]) -> None:
+    parser.add_argument(
+        "--format", choices=tuple(FORMATS), default="text",
+        help=f"{'; '.join([f'{form.name}: {form.purpose}' for form in FORMATS.values()])} (default: text)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--length", choices=tuple(lengths), default="",
+        help=f"{'; '.join([f'{name}: {LENGTHS[name]}' for name in lengths])} "
+        "(default: brief for text on a terminal, else full)",
+    )  # fmt: skip
+
+
 def add_report(commands: Commands) -> None:
     """Add ``report``."""
     parser = commands.add_parser(
         "report",
         help="print reports of alerts from files or standard input",
-        description="Read Falco alerts as JSON lines and print a report of each.",
+        description="Read Falco alerts in JSON and print a report of each. Reads JSON lines, arrays and "
+        "pretty-printed JSON, also inside journald, syslog, Docker and Kubernetes log lines, also .gz.",
     )
-    _path(parser, "files", nargs="*", type=Path, metavar="FILE", help="files of JSON lines (default: standard input)")
-    parser.add_argument("--format", choices=_FORMATS, default="text", help="form of the reports (default: text)")
+    _path(parser, "files", nargs="*", type=Path, metavar="FILE", help="files of alerts (default: standard input)")
+    _add_form(parser, tuple(LENGTHS))
+    choice = parser.add_argument_group("which alerts")
+    choice.add_argument("--rule", default="", metavar="NAME", help="only rules with this in their name, any case")
+    choice.add_argument("--priority", type=_priority, metavar="WORD", help="only this priority and above")
+    choice.add_argument(
+        "--verdict", action="append", choices=VERDICTS, default=[], help="only this verdict; again for several"
+    )
+    choice.add_argument("--last", type=_count, default=0, metavar="N", help="only the last N of the input")
+    choice.add_argument("--summary", action="store_true", help="print a table of rules, places and verdicts instead")
     _add_catalog_directories(parser)
     parser.set_defaults(start=_report)
 
 
-def _report(given: argparse.Namespace) -> int:
-    from exporter.commands.report import report
+def _priority(word: str) -> Priority:
+    found = Priority.from_label(word)
+    if found is Priority.UNKNOWN:
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is not a priority; expected one of {', '.join([each.label for each in Priority][:-1])}"
+        )
+    return found
 
-    return report(given.files, given.format, given.directories)
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of alerts; expected 1 or more")
+    return int(text)
+
+
+def _report(given: argparse.Namespace) -> int:
+    from exporter.commands.report import Request, report
+    from exporter.commands.selection import Selection
+
+    selection = Selection(given.rule, given.priority, frozenset(given.verdict), given.last)
+    return report(Request(given.files, given.format, given.length, given.summary, selection, given.directories))
 
 
 def add_catalog(commands: Commands) -> None:
@@ -222,7 +263,7 @@ def add_catalog(commands: Commands) -> None:
     listing.add_argument("--source", default="", help="only rules of this event source")
     show = actions.add_parser("show", help="print one rule's advice, with made-up values")
     show.add_argument("rule", metavar="RULE", help="the rule's name")
-    show.add_argument("--format", choices=_FORMATS, default="text", help="form of the report (default: text)")
+    _add_form(show, ("brief", "full"))
     validate = actions.add_parser("validate", help="check every entry, yours included")
     coverage = actions.add_parser("coverage", help="which rules of these files have an entry of their own?")
     _path(coverage, "rules_files", nargs="+", type=Path, metavar="RULES_FILE", help="Falco rules files")
@@ -240,7 +281,7 @@ def _catalog(given: argparse.Namespace) -> int:
     if given.action == "list":
         return catalog.list_entries(given.directories, source=given.source)
     if given.action == "show":
-        return catalog.show(given.rule, given.format, given.directories)
+        return catalog.show(given.rule, given.format, given.length, given.directories)
     if given.action == "validate":
         return catalog.validate(given.directories)
     return catalog.coverage(given.rules_files, given.directories, minimum_percent=given.min)

@@ -48,14 +48,14 @@ def list_entries(directories: Sequence[Path], *, source: str = "") -> int:
     return 0
 
 
-def show(rule: str, form: str, directories: Sequence[Path]) -> int:
+def show(rule: str, form: str, length: str, directories: Sequence[Path]) -> int:
     """Print the report of a made-up alert of the rule; return the exit code.
 
     Raises CatalogError for a rule that is not known, or a wrong catalog.
     """
     catalog = load_catalog(directories)
     report = Reporter(catalog).report_for(_example_alert(catalog, rule))
-    sys.stdout.write(writer(form)(report))
+    sys.stdout.write(writer(form, length)(report))
     return 0
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from prometheus_client import generate_latest
 
 from exporter.app import App
+from exporter.commands.report import writer
 from exporter.commands.run import run_app
 from exporter.commands.terminal import Style
 from exporter.config.model import Config, FalcoTarget, Web
 from exporter.errors import ExporterError
 from exporter.logs import configure_logging
-from exporter.render import to_text
 from exporter.simulator.alerts import SimulatedAlert
 from exporter.simulator.scenarios import demo_scenario
 from exporter.simulator.server import FalcoSimulator
@@ -79,7 +79,7 @@ def _await_alerts(app: App, count: int) -> None:
 def _print_outcome(app: App) -> None:
     style = Style(sys.stdout)
     reference = next(alert for alert in app.recent.alerts() if alert.rule == "Clear Log Activities")
-    print(to_text(app.reporter.report_for(reference), width=100, color=style.coloured))
+    print(writer("text")(app.reporter.report_for(reference)))
     metrics = generate_latest(app.registry).decode()
     print(style.bold(f"Metrics of {app.recent.sequence} alerts, as Prometheus scrapes them (those above 0):\n"))
     for line in metrics.splitlines():

@@ -1,70 +1,110 @@
-"""``report``: Falco's alerts as JSON lines become reports.
+"""``report``: Falco's alerts become reports.
 
-Owns reading files and standard input line by line, and what stands between
-one report and the next. A line that is no alert is named on standard error,
-counted, and makes the exit code 1; the others get their reports.
+Owns what is printed: reports in a format and length, what stands between
+them, a summary, and what is said about input that is no alert. Such input is
+named on standard error, counted, and makes the exit code 1; the alerts
+around it get their reports.
 """
 
 from __future__ import annotations
 
-import io
+import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from exporter.alert import Alert
 from exporter.catalog.catalog import load_catalog
+from exporter.commands.selection import Selection, grouped, summary_table
 from exporter.commands.terminal import Style
 from exporter.errors import ConfigError, DecodeError
 from exporter.escaping import visible
-from exporter.render import HTML_PAGE_END, HTML_PAGE_START, to_html, to_json, to_markdown, to_text
+from exporter.render.document import Length
+from exporter.render.formats import FORMATS
+from exporter.render.pager import to_pager
+from exporter.render.text import to_text
 from exporter.report import Report
 from exporter.reporter import Reporter
-from exporter.sources.decode import from_json
+from exporter.sources.pasted import PLAIN_TEXT, alerts_in, opened
 
-LINE_LIMIT_BYTES = 16 * 1024 * 1024
+PAGER = "pager"
+_ERRORS_SHOWN = 3
 _PROGRESS_AFTER_SECONDS = 2.0
+_MORE = "This is the brief report; --length full adds configuration changes, recommendations, tuning and all details."
 
 
-def report(files: Sequence[Path], form: str, directories: Sequence[Path]) -> int:
-    """Print a report of each alert in the files (``-`` or none: standard input) in the form; return the exit code.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of the command."""
 
-    Raises ConfigError for a file that cannot be read, CatalogError for a wrong catalog.
+    files: Sequence[Path] = ()
+    """``-`` or none: standard input."""
+    form: str = "text"
+    length: str = ""
+    """``brief``, ``full`` or ``pager``; empty for brief text on a terminal and everything elsewhere."""
+    summary: bool = False
+    selection: Selection = field(default_factory=Selection)
+    directories: Sequence[Path] = ()
+
+
+def report(request: Request) -> int:
+    """Print what is asked for; return the exit code.
+
+    Raises ConfigError for a file that cannot be read or for what does not go together, CatalogError for a wrong
+    catalog.
     """
-    reporter = Reporter(load_catalog(directories))
+    if request.form != "text" and (request.summary or request.length == PAGER):
+        raise ConfigError(f"{'--summary' if request.summary else '--length pager'} is text; leave out --format")
+    reporter = Reporter(load_catalog(request.directories))
     reading = _Reading()
-    write = writer(form)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that has no Unicode shows escapes rather than ending the run.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    start, between, end = _FRAMES[form]
-    sys.stdout.write(start)
-    for number, alert in enumerate(reading.alerts(files or [Path("-")])):
-        sys.stdout.write((between if number else "") + write(reporter.report_for(alert)))
-    sys.stdout.write(end)
-    sys.stdout.flush()
-    return reading.outcome()
+    reports = request.selection.reports(map(reporter.report_for, reading.alerts(request.files or [Path("-")])))
+    if request.summary:
+        printed = _print([summary_table(groups, Style(sys.stdout))] if (groups := grouped(reports)) else [])
+    elif request.length == PAGER:
+        printed = _print([to_pager(group.latest, times=group.times) for group in grouped(reports)], between="\n")
+    else:
+        printed = _print_reports(reports, request)
+    return reading.outcome(printed)
 
 
-_FRAMES = {
-    "text": ("", "\n" + "─" * 80 + "\n\n", ""),
-    "markdown": ("", "\n---\n\n", ""),
-    "html": (HTML_PAGE_START, "", HTML_PAGE_END),
-    "json": ("", "", ""),
-}
-"""What stands before the first report, between two, and after the last."""
-
-
-def writer(form: str) -> Callable[[Report], str]:
-    """Return the renderer of a form, text as wide and as colourful as standard output allows."""
+def writer(form: str, length: str = "") -> Callable[[Report], str]:
+    """Return the renderer of a format, text as wide and as colourful as standard output allows."""
+    chosen = _length(form, length)
     if form == "text":
-        width = min(max(shutil.get_terminal_size((100, 24)).columns, 60), 100)
-        color = Style(sys.stdout).coloured
-        return lambda made: to_text(made, width=width, color=color)
-    return {"markdown": to_markdown, "html": to_html, "json": to_json}[form]
+        width = min(shutil.get_terminal_size((100, 24)).columns, 100)
+        return partial(to_text, length=chosen, width=width, color=Style(sys.stdout).coloured)
+    return partial(FORMATS[form].render, length=chosen)
+
+
+def _length(form: str, length: str) -> Length:
+    return Length(length) if length else Length.BRIEF if form == "text" and sys.stdout.isatty() else Length.FULL
+
+
+def _print_reports(reports: Iterable[Report], request: Request) -> int:
+    form = FORMATS[request.form]
+    start, end = form.frame()
+    sys.stdout.write(start)
+    printed = _print(map(writer(request.form, request.length), reports), between=form.between)
+    sys.stdout.write(end)
+    if printed and not request.length and _length(request.form, "") is Length.BRIEF:
+        sys.stdout.write(f"\n{Style(sys.stdout).dim(_MORE)}\n")
+    sys.stdout.flush()
+    return printed
+
+
+def _print(texts: Iterable[str], *, between: str = "") -> int:
+    printed = 0
+    for text in texts:
+        sys.stdout.write(between + text if printed and between else text)
+        printed += 1
+    sys.stdout.flush()
+    return printed
 
 
 class _Reading:
@@ -73,63 +113,74 @@ class _Reading:
     def __init__(self) -> None:
         self._read = 0
         self._bad = 0
+        self._hint = ""
         self._shown = time.monotonic() + _PROGRESS_AFTER_SECONDS
+        self._progressed = False
 
     def alerts(self, files: Sequence[Path]) -> Iterator[Alert]:
         """Yield every alert of the files, in order."""
         for path in files:
             if str(path) == "-":
                 if sys.stdin.isatty():
-                    print("Reading alerts as JSON lines from the terminal; Ctrl-D ends.", file=sys.stderr)
-                yield from self._file(sys.stdin.buffer, "stdin")
+                    print("Paste alerts in Falco's JSON form; Ctrl-D ends.", file=sys.stderr)
+                yield from self._file(sys.stdin.buffer, "stdin", 0)
                 continue
             try:
                 with path.open("rb") as file:
-                    yield from self._file(file, str(path))
+                    yield from self._file(file, str(path), os.fstat(file.fileno()).st_size)
             except OSError as exc:
                 raise ConfigError(
-                    f"{path}: cannot be read: {exc.strerror}; expected a file of Falco alerts as JSON lines, or -"
+                    f"{path}: cannot be read: {exc.strerror or exc}; expected a file of Falco alerts in JSON, or -"
                 ) from exc
 
-    def outcome(self) -> int:
-        """Say how many lines were no alerts; return the exit code."""
+    def outcome(self, printed: int) -> int:
+        """Say how much of the input was no alert; return the exit code."""
+        self._clear_progress()
+        if self._bad > _ERRORS_SHOWN:
+            print(f"… and {self._bad - _ERRORS_SHOWN:,} more.", file=sys.stderr)
         if self._bad:
-            lines = self._read + self._bad
-            print(
-                f"{self._bad:,} of {lines:,} lines {'is no alert' if self._bad == 1 else 'are no alerts'}.",
-                file=sys.stderr,
-            )
+            print(f"{self._bad:,} of {self._read + self._bad:,} lines {_are(self._bad)}.", file=sys.stderr)
         elif not self._read:
             print("No alerts: the input is empty.", file=sys.stderr)
+        elif not printed:
+            print(f"None of the {self._read:,} alerts matches.", file=sys.stderr)
+        if self._hint:
+            print(self._hint, file=sys.stderr)
         return 1 if self._bad else 0
 
-    def _file(self, file: BinaryIO, name: str) -> Iterator[Alert]:
-        number = 0
-        while line := file.readline(LINE_LIMIT_BYTES):
-            number += 1
-            if not line.strip():
-                continue
-            try:
-                alert = _decoded(line, file)
-            except DecodeError as exc:
-                self._bad += 1
-                print(visible(f"{name}:{number}: {exc}"), file=sys.stderr)
-                continue
-            self._read += 1
-            self._progress()
-            yield alert
+    def _file(self, file: BinaryIO, name: str, size: int) -> Iterator[Alert]:
+        try:
+            for found in alerts_in(opened(file)):
+                if found.alert is None:
+                    self._refuse(name, found.line, found.error)
+                    continue
+                self._read += 1
+                self._progress(file, size)
+                yield found.alert
+        except (EOFError, zlib.error) as exc:
+            raise ConfigError(f"{name}: the compressed data is damaged: {exc}") from exc
 
-    def _progress(self) -> None:
+    def _refuse(self, name: str, line: int, error: DecodeError | None) -> None:
+        self._bad += 1
+        if error is not None and error.reason == PLAIN_TEXT:
+            self._hint = "Falco writes JSON with `json_output: true` in falco.yaml; reports need its fields."
+        if self._bad <= _ERRORS_SHOWN:
+            self._clear_progress()
+            print(visible(f"{name}:{line}: {error}"), file=sys.stderr)
+
+    def _progress(self, file: BinaryIO, size: int) -> None:
         """Show on a terminal how far it is, when it takes long and the reports go elsewhere."""
         if time.monotonic() > self._shown and sys.stderr.isatty() and not sys.stdout.isatty():
             self._shown = time.monotonic() + 0.5
-            print(f"\r{self._read:,} alerts", end="", file=sys.stderr, flush=True)
+            self._progressed = True
+            share = f", {file.tell() * 100 // size} %" if size else ""
+            print(f"\r{self._read:,} alerts{share} ", end="", file=sys.stderr, flush=True)
+
+    def _clear_progress(self) -> None:
+        if self._progressed:
+            self._progressed = False
+            print(f"\r{'':40}\r", end="", file=sys.stderr, flush=True)
 
 
-def _decoded(line: bytes, file: BinaryIO) -> Alert:
-    """Return the line's alert; of a line that is too long, read the rest first. Raises DecodeError."""
-    if len(line) < LINE_LIMIT_BYTES or line.endswith(b"\n"):
-        return from_json(line)
-    while (rest := file.readline(LINE_LIMIT_BYTES)) and not rest.endswith(b"\n"):
-        pass
-    raise DecodeError("malformed", f"expected at most {LINE_LIMIT_BYTES:,} bytes in a line, found more")
+def _are(count: int) -> str:
+    return "is not a Falco alert" if count == 1 else "are not Falco alerts"

@@ -1,9 +1,33 @@
-"""Colours for people at a terminal, and nothing for pipes, files and NO_COLOR."""
+"""Text for people at a terminal: colours where they are wanted, and no character that it cannot show.
+
+Owns colours (none for pipes, files and NO_COLOR) and what stands in for
+characters that the terminal's encoding lacks.
+"""
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 from typing import TextIO
+
+_PLAINER = str.maketrans({"“": '"', "”": '"', "’": "'", "·": "-", "—": "-", "–": "-", "─": "-", "…": "...", "×": "x"})
+_ERRORS = "falco_report_exporter.plainer"
+
+
+def fit_encoding(*streams: TextIO) -> None:
+    """Let the streams write characters that their encoding lacks: a plainer one, else a backslash escape."""
+    codecs.register_error(_ERRORS, _plainer)
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ERRORS)
+
+
+def _plainer(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    shown = error.object[error.start : error.end].translate(_PLAINER)
+    return shown.encode("ascii", "backslashreplace").decode("ascii"), error.end
 
 
 class Style:

@@ -10,21 +10,33 @@ import json
 from typing import Any
 
 from exporter.escaping import valid_text
-from exporter.report import Change, Command, Prose, Report, Span
+from exporter.render.document import Length
+from exporter.report import Change, Command, Matched, Prose, Report, Span
 
 SCHEMA = 2
-_MARKUP = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\x7f": "\\u007f"})
-"""Inert in a page's script element and on a terminal; inside strings alone, where JSON can hold these."""
+_MARKUP = (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\x7f", "\\u007f"))
+"""Inert in a page's script element and on a terminal; inside strings only, where JSON can hold these."""
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def to_json(report: Report) -> str:
-    """Return the report as one line of JSON, ASCII only, ending with a line feed (RFC 8259)."""
-    return json.dumps(_valid(to_document(report)), separators=(",", ":")).translate(_MARKUP) + "\n"
+def to_json(report: Report, length: Length = Length.FULL) -> str:
+    """Return the report as one line of JSON, ASCII only, ending with a line feed (RFC 8259).
+
+    Programs pick what they want: the document is whole, whatever the length.
+    """
+    document = to_document(report)
+    line = _ENCODE(document)
+    if "\\ud" in line:
+        # Perhaps a lone surrogate, which JSON parsers refuse or differ on.
+        line = _ENCODE(_valid(document))
+    for character, escape in _MARKUP:
+        line = line.replace(character, escape)
+    return line + "\n"
 
 
 def to_document(report: Report) -> dict[str, Any]:
     """Return the document's members as plain dicts, lists and strings."""
-    alert = report.alert
+    alert, advice = report.alert, report.advice
     return {
         "schema": SCHEMA,
         "uid": alert.uid,
@@ -37,9 +49,18 @@ def to_document(report: Report) -> dict[str, Any]:
         "output": alert.output,
         "tags": list(alert.tags),
         "fields": {name: value for name, value in alert.all_fields().items() if name != "evt.time"},
-        "advice": "general" if report.advice.composed else "written",
-        "maturity": report.advice.maturity,
-        "ruleset": report.advice.ruleset,
+        "advice": "general" if advice.composed else "written",
+        "maturity": advice.maturity,
+        "ruleset": advice.ruleset,
+        "verdict": advice.judgement.verdict,
+        "outcome": advice.judgement.outcome,
+        "signs": [_sign(each) for each in advice.judgement.signs],
+        "title": _prose(advice.title),
+        "summary": _prose(advice.summary),
+        "benign_if": [_prose(each) for each in advice.benign],
+        "unknown": [_prose(each) for each in advice.unknown],
+        "close_if": _prose(advice.close_if),
+        "escalate_if": _prose(advice.escalate_if),
         "attack": [
             {
                 "technique_id": each.technique_id,
@@ -47,20 +68,22 @@ def to_document(report: Report) -> dict[str, Any]:
                 "tactic_id": each.tactic_id,
                 "tactic": each.tactic,
             }
-            for each in report.advice.techniques
+            for each in advice.techniques
         ],
-        "details": [{"label": label, "value": value} for label, value in report.details],
-        "summary": _prose(report.advice.summary),
-        "impact": _prose(report.advice.impact),
-        "benign": [_prose(each) for each in report.advice.benign],
+        "impact": _prose(advice.impact),
         "mitigation": {
-            "configuration": [_change(each) for each in report.advice.changes],
-            "tuning": [_change(each) for each in report.advice.tuning],
-            "commands": [_command(each) for each in report.advice.commands],
-            "recommendations": [_prose(each) for each in report.advice.recommendations],
+            "commands": [_command(each) for each in advice.commands],
+            "configuration": [_change(each) for each in advice.changes],
+            "recommendations": [_prose(each) for each in advice.recommendations],
+            "tuning": [_change(each) for each in advice.tuning],
         },
-        "references": [{"title": each.title, "url": each.url} for each in report.advice.references],
+        "details": [{"label": label, "value": value} for label, value in report.details],
+        "references": [{"title": each.title, "url": each.url} for each in advice.references],
     }
+
+
+def _sign(sign: Matched) -> dict[str, Any]:
+    return {"side": sign.side, "weight": sign.weight, "forgeable": sign.forgeable, **_prose(sign.text)}
 
 
 def _prose(prose: Prose) -> dict[str, Any]:
@@ -89,19 +112,19 @@ def _command(command: Command) -> dict[str, Any]:
         "title": _prose(command.title),
         "phase": command.phase,
         "where": command.where,
-        "run": command.run,
+        "rights": _prose(command.rights),
         "shell": command.shell,
+        "run": command.run,
         "shows": _prose(command.shows),
         "empty": _prose(command.empty),
         "breaks": _prose(command.breaks),
         "undo": command.undo,
-        "rights": _prose(command.rights),
         "unproven": command.unproven,
     }
 
 
 def _valid(node: Any) -> Any:
-    """Lone surrogates, which JSON parsers refuse or differ on, become U+FFFD."""
+    """Replace lone surrogates by U+FFFD."""
     if isinstance(node, str):
         return valid_text(node)
     if isinstance(node, dict):

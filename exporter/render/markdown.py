@@ -1,13 +1,15 @@
-"""The report as Markdown (CommonMark): for tickets, chats and files.
+"""The report as Markdown (CommonMark): for tickets, chats, files and Grafana's Markdown cell.
 
 Owns the Markdown form. Every value is a code span or stands in a fenced
-block, so that trackers make neither links nor mentions of it.
+block, so that trackers make neither links nor mentions of it. Blocks of code
+are never inside a list: an indented here-document would not end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from exporter.alert import Alert
 from exporter.escaping import (
     markdown_address,
     markdown_block,
@@ -17,119 +19,107 @@ from exporter.escaping import (
     visible,
     web_address,
 )
-from exporter.render import parts
-from exporter.report import Change, Command, Prose, Reference, Report
+from exporter.render import document
+from exporter.render.document import Block, Bullets, Code, Facts, Length, Links, Note, Section, Step
+from exporter.render.header import Row, header
+from exporter.render.parts import joined_spans
+from exporter.report import Advice, Prose, Reference, Report
+
+_INLINE_LIMIT_CHARACTERS = 100
 
 
-def to_markdown(report: Report) -> str:
+def to_markdown(report: Report, length: Length = Length.FULL) -> str:
     """Return the report as Markdown, ending with a line feed."""
-    blocks = [
-        f"# {parts.TITLE}",
-        "  \n".join([_header_line(label, value) for label, value in parts.header(report)]),
-        *([f"*{markdown_prose(parts.GENERAL_NOTE)}*"] if report.advice.composed else []),
-        f"## {parts.DETAILS}",
-        *_details(report),
-        f"## {parts.SUMMARY}",
-        _prose(report.advice.summary),
-        f"## {parts.IMPACT}",
-        *_impact(report),
-        *_mitigation(report),
-        *_references(report),
-        f"*Report {markdown_code(report.alert.uid)}*",
-    ]
-    return "\n\n".join([block for block in blocks if block]) + "\n"
+    advice = report.advice
+    blocks = [_title(advice), markdown_header(report.alert, advice.judgement.outcome)]
+    blocks += _sections(document.sections(report, length))
+    if length is Length.FULL:
+        blocks.append(f"*Report {markdown_code(report.alert.uid)}*")
+    return "\n\n".join(blocks) + "\n"
 
 
-def _header_line(label: str, value: str) -> str:
-    own = {"Date", "Time", "Priority"}
-    shown = value if label in own else markdown_code(value) if label == "Host" else markdown_name(value)
-    return f"**{label}:** {shown}"
+def around_header(advice: Advice) -> tuple[str, str]:
+    """Return the brief report's Markdown before and after its header: what alerts with the same advice share.
+
+    ``before + markdown_header(alert, outcome) + after`` is ``to_markdown`` of
+    the brief report, but for the uid, whose stand-in is left in.
+    """
+    after = "\n\n".join(_sections(document.brief_sections(advice)))
+    return f"{_title(advice)}\n\n", f"\n\n{after}\n"
 
 
-def _prose(prose: Prose) -> str:
+def markdown_header(alert: Alert, outcome: str) -> str:
+    """Return the header's lines, two rows on each."""
+    rows = [f"**{row.label}:** {_header_value(row)}" for row in header(alert, outcome)]
+    pairs = [rows[start : start + 2] for start in range(0, len(rows), 2)]
+    return "  \n".join([" · ".join(pair) for pair in pairs])
+
+
+def _title(advice: Advice) -> str:
+    return f"# {_prose(document.title(advice))}"
+
+
+def _header_value(row: Row) -> str:
+    if row.kind == "own":
+        return row.value
+    return markdown_name(row.value) if row.kind == "name" else markdown_code(row.value)
+
+
+def _sections(sections: Iterable[Section]) -> Iterator[str]:
+    for section in sections:
+        yield f"{'#' * section.level} {section.title}"
+        for block in section.blocks:
+            yield from _block(block)
+
+
+def _block(block: Block) -> Iterator[str]:
+    match block:
+        case Note():
+            yield _note(block, "**")
+        case Code():
+            yield from _code(block)
+        case Bullets():
+            yield "\n".join(_bullets(block))
+        case Step():
+            remark = f" ({_prose(block.remark)})" if block.remark else ""
+            yield f"**{block.number}. {_prose(block.title)}**{remark}"
+            for part in block.blocks:
+                yield from [_note(part, "*")] if isinstance(part, Note) else _code(part)
+        case Facts():
+            yield "\n".join([f"- {markdown_name(label)}: {markdown_code(value)}" for label, value in block.rows])
+        case Links():
+            yield "\n".join([f"- {_reference(reference)}" for reference in block.references])
+
+
+def _bullets(bullets: Bullets) -> Iterator[str]:
+    for number, note in enumerate(bullets.notes, 1):
+        yield (f"{number}. " if bullets.numbered else "- ") + _note(note, "**")
+
+
+def _note(note: Note, mark: str) -> str:
+    if not note.label:
+        return _prose(note.text)
+    return f"{mark}{_escaped(note.label)}{mark} {_prose(note.text, starts_line=False)}".rstrip()
+
+
+def _escaped(label: str) -> str:
+    return label.replace("&", "\\&")
+
+
+def _code(code: Code) -> list[str]:
+    label = [f"*{code.label}*"] if code.label else []
+    # A message of Falco's is one line: line feeds in it are the alert's, and are shown.
+    text = code.text if code.name or code.language != "text" else visible(code.text)
+    if label and "\n" not in text and len(text) <= _INLINE_LIMIT_CHARACTERS:
+        return [f"{label[0]} {markdown_code(text)}"]
+    return [*label, markdown_block(text, code.language)]
+
+
+def _prose(prose: Prose, *, starts_line: bool = True) -> str:
     pieces: list[str] = []
-    for literal, text in parts.joined_spans(prose):
-        pieces.append(markdown_code(text) if literal else markdown_prose(text, starts_line=not pieces))
+    for literal, text in joined_spans(prose):
+        pieces.append(markdown_code(text) if literal else markdown_prose(text, starts_line=starts_line and not pieces))
     return "".join(pieces).strip()
-
-
-def _details(report: Report) -> Iterator[str]:
-    if message := parts.message(report):
-        yield "Falco's message:"
-        # One line: the message is the alert's, line feeds in it are shown.
-        yield markdown_block(visible(message), "text")
-    yield "\n".join([f"*   {markdown_name(label)}: {markdown_code(value)}" for label, value in parts.details(report)])
-
-
-def _impact(report: Report) -> Iterator[str]:
-    yield _prose(report.advice.impact)
-    if report.advice.techniques:
-        names = "; ".join([markdown_prose(parts.technique_name(each)) for each in report.advice.techniques])
-        yield f"ATT\\&CK: {names}."
-    if report.advice.benign:
-        yield f"{parts.BENIGN}:"
-        yield "\n".join([f"*   {_prose(each)}" for each in report.advice.benign])
-
-
-def _mitigation(report: Report) -> Iterator[str]:
-    yield f"## {parts.MITIGATION}"
-    if report.advice.changes or report.advice.tuning:
-        yield f"### {parts.CHANGES}"
-        yield from _numbered([_change(change) for change in report.advice.changes])
-    if report.advice.tuning:
-        yield f"**{parts.TUNING}.** {parts.TUNING_NOTE}"
-        yield from _numbered([_change(change) for change in report.advice.tuning])
-    if report.advice.commands:
-        yield f"### {parts.COMMANDS}"
-    for title, remark, commands in parts.commands_by_phase(report):
-        yield f"**{title}** ({remark}):"
-        yield from _numbered([_command(command) for command in commands])
-    if report.advice.recommendations:
-        yield f"### {parts.RECOMMENDATIONS}"
-        yield "\n".join([f"{number}.  {_prose(each)}" for number, each in enumerate(report.advice.recommendations, 1)])
-
-
-def _numbered(items: list[list[str]]) -> Iterator[str]:
-    """Yield list items of several blocks each, indented to the marker's width."""
-    for number, blocks in enumerate(items, 1):
-        marker = f"{number}.".ljust(4)
-        text = "\n\n".join([block for block in blocks if block])
-        first, *rest = text.split("\n")
-        yield "\n".join([marker + first, *[f"    {line}" if line else "" for line in rest]])
-
-
-def _change(change: Change) -> list[str]:
-    where = (
-        f"{markdown_prose(change.tool)}, {markdown_code(change.file)}" if change.file else markdown_prose(change.tool)
-    )
-    steps = [
-        f"{label}: {markdown_code(text)}" for label, text in (("Check", change.check), ("Load", change.load)) if text
-    ]
-    return [
-        f"**{_prose(change.title)}** {where}:",
-        markdown_block(change.content, _LANGUAGES.get(change.format, "text")),
-        "  \n".join(steps),
-        f"Note: {_prose(change.note)}" if change.note else "",
-    ]
-
-
-_LANGUAGES = {"yaml": "yaml", "falco": "yaml", "json": "json", "toml": "toml", "ini": "ini", "sh": "sh"}
-
-
-def _command(command: Command) -> list[str]:
-    return [
-        f"**{_prose(command.title)}** ({markdown_prose(parts.PLACES.get(command.where, command.where))})",
-        markdown_block(command.run, "sh"),
-        f"Look for: {_prose(command.shows)}" if command.shows else "",
-        f"Breaks: {_prose(command.breaks)}" if command.breaks else "",
-        *(["Undo:", markdown_block(command.undo, "sh")] if command.undo else []),
-    ]
-
-
-def _references(report: Report) -> Iterator[str]:
-    if report.advice.references:
-        yield f"## {parts.REFERENCES}"
-        yield "\n".join([f"*   {_reference(reference)}" for reference in report.advice.references])
 
 
 def _reference(reference: Reference) -> str:

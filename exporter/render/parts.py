@@ -1,7 +1,7 @@
-"""What every form of the report has in common: titles, order, limits.
+"""What every form of the report has in common: names of sections, labels, limits.
 
-Owns the report's headings and how its parts are grouped. Refuses to escape
-anything: that is each renderer's own.
+Owns the report's words besides the catalog's. Refuses to escape anything:
+that is each renderer's own.
 """
 
 from __future__ import annotations
@@ -10,94 +10,109 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from exporter.escaping import shortened
-from exporter.report import Command, Prose, Report, Span, Technique
+from exporter.report import Command, Prose, Span, Technique, to_plain
 
-TITLE = "Falco Alert Report"
-DETAILS, SUMMARY, IMPACT = "Alert Details", "Summary of Detected Activity", "Possible Impact"
-MITIGATION, CHANGES, COMMANDS = "Mitigation Strategies", "Configuration Changes", "Command Line Commands"
-RECOMMENDATIONS, REFERENCES = "Additional Recommendations", "References"
-TUNING = "Tuning Falco"
-TUNING_NOTE = "Only once you are sure that this is innocent: the next alert like it will not come."
-BENIGN = "Benign explanations"
-GENERAL_NOTE = (
-    "General advice: nobody has written an entry for this rule. What follows is composed from the alert's own "
-    "ATT&CK tags, source and fields."
+SUMMARY, IMPACT = "Summary of Detected Activity", "Possible Impact"
+MITIGATION, COMMANDS = "Mitigation Strategies", "Command Line Commands"
+CHANGES, RECOMMENDATIONS, TUNING = "Configuration Changes", "Additional Recommendations", "Tuning Falco"
+DETAILS, REFERENCES = "Alert Details", "References"
+
+TUNING_NOTE = "Only if you are sure this is benign: Falco will no longer alert on it."
+COMPOSED_NOTE = "General advice, composed from the alert's tags, source and fields: no entry is written for this rule."
+NO_COMMANDS = "None: the alert names nothing that a command could look at."
+UNPROVEN = "Not proven by running it"
+
+SIDES = (
+    ("attack", "For an attack:"),
+    ("benign", "For benign:"),
+    ("test", "For a test:"),
+    ("nothing", "Says nothing:"),
 )
-PHASES = {
-    "look": ("Look first", "these only read"),
-    "keep": ("Keep the evidence", "these write only below the evidence directory"),
-    "contain": ("Contain", "these change state: read what each breaks before you run it"),
-    "verify": ("Verify", "these only read"),
-    "recover": ("Recover", "these change state: read what each breaks before you run it"),
-}
+"""What a sign can speak for, in the order of the summary, with its label."""
 PLACES = {
-    "host": "on the host",
-    "node": "on the container's node",
-    "cluster": "in the cluster",
-    "cloud": "at the cloud provider",
+    "host": "root on the host",
+    "node": "root on the node",
+    "cluster": "kubectl",
+    "cloud": "the provider's client",
 }
+
+TITLE_VALUE_LIMIT_CHARACTERS = 80
+"""Of a value in the title."""
+SUMMARY_VALUE_LIMIT_CHARACTERS = 160
+"""Of a value in the summary; Alert Details have it whole."""
 VALUE_LIMIT_CHARACTERS = 400
-"""Of a value inside a sentence."""
+"""Of a value inside any other sentence."""
 DETAIL_LIMIT_CHARACTERS = 1000
-"""Of a value that stands alone."""
+"""Of a value on a line of its own."""
 MESSAGE_LIMIT_CHARACTERS = 4000
 """Of Falco's own message."""
 
 
-def header(report: Report) -> tuple[tuple[str, str], ...]:
-    """Return the report's first lines: label and value, the host only where it is known."""
-    date, time = report.alert.time_text.split("T")
-    alert = report.alert
-    lines = (
-        ("Date", date),
-        ("Time", time),
-        ("Rule", shortened(alert.rule, DETAIL_LIMIT_CHARACTERS)),
-        ("Priority", alert.priority.label),
-        ("Source", shortened(alert.source, DETAIL_LIMIT_CHARACTERS)),
-        ("Host", shortened(alert.hostname, DETAIL_LIMIT_CHARACTERS)),
+def text(words: str) -> Prose:
+    """Return our own words as prose."""
+    return (Span("text", words),) if words else ()
+
+
+def limited(prose: Prose, limit_characters: int = VALUE_LIMIT_CHARACTERS) -> Prose:
+    """Return the prose with each of its values cut to the limit."""
+    if all(span.kind != "value" or len(span.text) <= limit_characters for span in prose):
+        return prose
+    return tuple(
+        [Span(span.kind, shortened(span.text, limit_characters)) if span.kind == "value" else span for span in prose]
     )
-    return tuple([line for line in lines if line[1]])
 
 
-def details(report: Report) -> Iterator[tuple[str, str]]:
-    """Yield the alert's facts except the host, which the header has, each cut to its limit."""
-    for label, value in report.details:
-        if label != "Host":
-            yield shortened(label, VALUE_LIMIT_CHARACTERS), shortened(value, DETAIL_LIMIT_CHARACTERS)
+def clause(prose: Prose) -> Prose:
+    """Return the prose without the full stop at its end, so that it can stand in a list of clauses."""
+    if not prose or prose[-1].kind != "text" or not prose[-1].text.rstrip().endswith("."):
+        return prose
+    return (*prose[:-1], Span("text", prose[-1].text.rstrip().removesuffix(".")))
 
 
-def message(report: Report) -> str:
-    """Return Falco's own message, cut to its limit; empty where it sent none."""
-    return shortened(report.alert.output, MESSAGE_LIMIT_CHARACTERS)
+def sentence(prose: Prose) -> Prose:
+    """Return the prose with a full stop at its end where it has none."""
+    return prose if not prose or to_plain(prose[-1:]).rstrip().endswith((".", "!", "?")) else (*prose, *text("."))
 
 
-def cut(span: Span) -> Span:
-    """Return the span with its text cut to the limit inside a sentence."""
-    if span.kind != "value" or len(span.text) <= VALUE_LIMIT_CHARACTERS:
-        return span
-    return Span(span.kind, shortened(span.text, VALUE_LIMIT_CHARACTERS))
+def joined(clauses: list[Prose]) -> Prose:
+    """Return clauses as one sentence, with semicolons between them."""
+    spans: list[Span] = []
+    for number, each in enumerate(clauses):
+        spans += [*(text("; ") if number else ()), *clause(each)]
+    return sentence(tuple(spans))
 
 
 def joined_spans(prose: Prose) -> Iterator[tuple[bool, str]]:
     """Yield (is literal, text) with neighbours of one kind joined: two code spans in a row would read as one."""
-    for literal, spans in groupby(map(cut, prose), lambda span: span.kind != "text"):
+    for literal, spans in groupby(prose, lambda span: span.kind != "text"):
         yield literal, "".join([span.text for span in spans])
 
 
+def count_words(prose: Prose) -> int:
+    """Return how many words a reader counts."""
+    return len(to_plain(prose).split())
+
+
 def technique_name(technique: Technique) -> str:
-    """Return e.g. ``T1070.002 Clear Linux or Mac System Logs (Defense Evasion)``."""
-    return f"{technique.technique_id} {technique.technique}".rstrip() + (
-        f" ({technique.tactic})" if technique.tactic else ""
-    )
+    """Return e.g. ``T1070.002 Clear Linux or Mac System Logs``."""
+    return f"{technique.technique_id} {technique.technique}".rstrip()
 
 
-def commands_by_phase(report: Report) -> Iterator[tuple[str, str, list[Command]]]:
-    """Yield (title, remark, commands) for each phase that has commands, reading before changing."""
-    for phase, (title, remark) in PHASES.items():
-        if commands := [command for command in report.advice.commands if command.phase == phase]:
-            yield title, remark, commands
+def remark(command: Command, *, names_shell: bool = False) -> Prose:
+    """Return what a step is for and where it runs, e.g. ``look, root on the node``, with the rights that it takes."""
+    place = f"{command.phase}, {PLACES.get(command.where, command.where)}"
+    if names_shell and command.shell != "sh":
+        place += f", {command.shell}"
+    if not command.rights:
+        return text(place)
+    return (Span("text", f"{place}; needs "), *limited(clause(command.rights)))
 
 
-def colon(title: str) -> str:
-    """Return the title so that a place in parentheses and a colon can follow."""
-    return title.removesuffix(".")
+def dialect(commands: tuple[Command, ...]) -> str:
+    """Return the sentence that says once which shell the blocks are for."""
+    shells = {command.shell for command in commands}
+    if not shells:
+        return NO_COMMANDS
+    if len(shells) > 1:
+        return "Shell: any POSIX sh; steps marked bash need bash."
+    return "Shell: any POSIX sh." if shells == {"sh"} else f"Shell: {shells.pop()}."

@@ -17,7 +17,9 @@ from markupsafe import Markup
 
 from exporter.alert import Alert, Priority
 from exporter.escaping import valid_text
-from exporter.render import to_html, to_json, to_markdown
+from exporter.render.html import to_html
+from exporter.render.json_document import to_json
+from exporter.render.markdown import to_markdown
 from exporter.report import Report
 from exporter.sinks.recent import Entry, Filter, RecentSink
 from exporter.web.content import SITE

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from exporter.cli import main
-from exporter.commands import report as command
+from exporter.sources import pasted
 from tests.hostile import hostile_values
 from tests.reference import reference_alert
 
@@ -43,9 +45,9 @@ def test_reports_follow_each_other_in_the_order_of_the_alerts(alerts: Path, caps
     """Each line becomes a report, a rule without an entry included; empty lines are nothing."""
     assert main(["report", str(alerts)]) == 0
     out, err = capsys.readouterr()
-    assert [line for line in out.splitlines() if line.startswith("Rule ")] == [
-        "Rule      Clear Log Activities",
-        "Rule      Some Rule of Ours",
+    assert re.findall(r"^Rule +(Clear Log Activities|Some Rule of Ours)", out, re.MULTILINE) == [
+        "Clear Log Activities",
+        "Some Rule of Ours",
     ]
     assert "General advice" in out
     assert "\x1b" not in out
@@ -55,9 +57,9 @@ def test_reports_follow_each_other_in_the_order_of_the_alerts(alerts: Path, caps
 @pytest.mark.parametrize(
     ("form", "start", "end", "count"),
     [
-        ("markdown", "# Falco Alert Report", "*\n", "# Falco Alert Report"),
+        ("markdown", "# UNDECIDED", "*\n", "\n## Summary of Detected Activity\n"),
         ("html", "<!DOCTYPE html>", "</html>\n", "<article "),
-        ("json", "{", "}\n", '"schema":1'),
+        ("json", "{", "}\n", '"schema":2'),
     ],
 )
 def test_every_form_is_whole(
@@ -80,7 +82,7 @@ def test_bad_lines_are_named_counted_and_passed_over(tmp_path: Path, capsys: pyt
     assert len(out.splitlines()) == 1
     assert f"{path}:1: expected one JSON object" in err
     assert f"{path}:3: " in err
-    assert "2 of 3 lines are no alerts." in err
+    assert "2 of 3 lines are not Falco alerts." in err
     assert "\x1b" not in err
 
 
@@ -88,7 +90,7 @@ def test_a_line_without_end_costs_no_memory(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line above the limit is passed over to its end, and the next one is read."""
-    monkeypatch.setattr(command, "LINE_LIMIT_BYTES", 4096)
+    monkeypatch.setattr(pasted, "LINE_LIMIT_BYTES", 4096)
     path = tmp_path / "alerts.jsonl"
     path.write_text("x" * 10_000 + "\n" + as_json() + "\n", encoding="utf-8")
     assert main(["report", "--format", "json", str(path)]) == 1
@@ -130,3 +132,112 @@ def test_hostile_alerts_reach_the_terminal_harmlessly(tmp_path: Path, capsys: py
     assert main(["report", str(path)]) == 0
     out = capsys.readouterr().out
     assert all(c == "\n" or c.isprintable() for c in out)
+
+
+def test_three_errors_are_shown_and_the_rest_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is something else does not fill the screen."""
+    path = tmp_path / "messages"
+    path.write_text("not an alert\n" * 100, encoding="utf-8")
+    assert main(["report", str(path)]) == 1
+    err = capsys.readouterr().err.splitlines()
+    assert len(err) == 5
+    assert err[3:] == ["… and 97 more.", "100 of 100 lines are not Falco alerts."]
+
+
+def test_falcos_text_form_gets_a_hint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever has Falco's plain text learns which setting gives JSON."""
+    path = tmp_path / "falco.log"
+    path.write_text(f"Oct  5 18:29:39 node falco[1]: {reference_alert().raw_output}\n", encoding="utf-8")
+    assert main(["report", str(path)]) == 1
+    assert "`json_output: true` in falco.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "rules"),
+    [
+        ([], ["First rule", "Second rule", "Third rule"]),
+        (["--rule", "SECOND"], ["Second rule"]),
+        (["--priority", "error"], ["First rule", "Third rule"]),
+        (["--last", "2"], ["Second rule", "Third rule"]),
+        (["--last", "1", "--priority", "error"], ["Third rule"]),
+        (["--verdict", "undecided", "--verdict", "test"], ["First rule", "Second rule", "Third rule"]),
+        (["--verdict", "benign"], []),
+    ],
+)
+def test_alerts_are_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], rules: list[str]
+) -> None:
+    """Rule, priority, verdict and number narrow what is printed, in the order of the input."""
+    path = tmp_path / "alerts.jsonl"
+    named = (("First rule", "Critical"), ("Second rule", "Notice"), ("Third rule", "Error"))
+    path.write_text("\n".join([as_json(rule=rule, priority=word) for rule, word in named]), encoding="utf-8")
+    assert main(["report", "--format", "json", *options, str(path)]) == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["rule"] for line in out.splitlines()] == rules
+    assert err == ("" if rules else "None of the 3 alerts matches.\n")
+
+
+def test_a_summary_counts_what_repeats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line per rule, place and verdict, with how often and when last."""
+    path = tmp_path / "alerts.jsonl"
+    path.write_text("\n".join([as_json(), as_json(), as_json(rule="Some Rule")]), encoding="utf-8")
+    assert main(["report", "--summary", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["VERDICT", "TIMES", "RULE", "WHERE", "LAST"]
+    assert len(lines) == 3
+    assert re.search(r" 2 +Clear Log Activities +modest_brahmagupta +2024-10-05 18:29:39$", "\n".join(lines), re.M)
+
+
+def test_a_pager_message_counts_repeats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three lines per rule and place, once for all alerts alike; other formats have no such length."""
+    path = tmp_path / "alerts.jsonl"
+    path.write_text("\n".join([as_json()] * 3), encoding="utf-8")
+    assert main(["report", "--length", "pager", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert " · 3 times · " in lines[1]
+    assert main(["report", "--length", "pager", "--format", "html", str(path)]) == 2
+    assert "leave out --format" in capsys.readouterr().err
+
+
+def test_brief_is_the_default_on_a_terminal_only(
+    alerts: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person gets one page per alert and is told how to see everything; a pipe gets everything."""
+    assert main(["report", str(alerts)]) == 0
+    assert "Alert Details" in capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["report", str(alerts)]) == 0
+    brief = capsys.readouterr().out
+    assert "Possible Impact" in brief
+    assert "Alert Details" not in brief
+    assert "--length full" in brief.splitlines()[-1]
+    assert main(["report", "--length", "full", str(alerts)]) == 0
+    whole = capsys.readouterr().out
+    assert "Alert Details" in whole
+    assert "--length full" not in whole
+
+
+def test_compressed_files_are_read_and_damaged_ones_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A .gz gives its alerts; one that was cut off is wrong input, not a crash."""
+    path = tmp_path / "alerts.jsonl.gz"
+    path.write_bytes(gzip.compress(as_json().encode() * 50))
+    assert main(["report", "--format", "json", str(path)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 50
+    path.write_bytes(path.read_bytes()[:-12])
+    assert main(["report", "--format", "json", str(path)]) == 2
+    assert "the compressed data is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_every_terminal_can_show_a_report(encoding: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Characters that an encoding lacks become plainer ones; nothing ends the run."""
+    path = tmp_path / "alerts.jsonl"
+    path.write_text("\n".join([as_json(hostname="“ nœud ─")] * 2), encoding="utf-8")
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
+    assert main(["report", str(path)]) == 0
+    sys.stdout.flush()
+    text = out.getvalue().decode(encoding)
+    assert "\n----------" in text
+    assert ('" n\\u0153ud -' if encoding == "ascii" else "ud ") in text

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from typing import Any
 
@@ -17,15 +18,20 @@ from markdown_it import MarkdownIt
 
 from exporter.alert import Alert
 from exporter.escaping import valid_text
-from exporter.render import to_html, to_html_page, to_json, to_markdown, to_text
+from exporter.render.document import Length
+from exporter.render.html import to_html, to_html_page
+from exporter.render.json_document import to_json
+from exporter.render.markdown import to_markdown
+from exporter.render.pager import LINE_LIMIT_CHARACTERS, to_pager
+from exporter.render.text import COLORS, to_text
 from exporter.report import Change, Command, Prose, Reference, Report, Span, Technique, make_report
 from tests.hostile import hostile_alert, hostile_alerts, hostile_values, huge_values
-from tests.reference import CONTEXT, fixture_entry
+from tests.reference import CONTEXT, fixture_entry, judged
 
 ENTRY = fixture_entry()
 NAMED = {"proc.name", "proc.exepath", "proc.cmdline", "proc.pname", "user.name", "user.uid", "fd.name", "container.id",
          "container.name", "container.image.repository", "k8s.ns.name", "k8s.pod.name"}  # fmt: skip
-REPORTS = [make_report(alert, ENTRY, CONTEXT) for alert in hostile_alerts()]
+REPORTS = [judged(make_report(alert, ENTRY, CONTEXT)) for alert in hostile_alerts()]
 
 
 def with_advice(**parts: Any) -> Report:
@@ -50,6 +56,13 @@ def tame(report: Report) -> Report:
         tamed,
         replace(
             advice,
+            judgement=advice.judgement._replace(
+                signs=tuple(sign._replace(text=tame_prose(sign.text)) for sign in advice.judgement.signs)
+            ),
+            what=tame_prose(advice.what),
+            unknown=tuple(map(tame_prose, advice.unknown)),
+            close_if=tame_prose(advice.close_if),
+            escalate_if=tame_prose(advice.escalate_if),
             summary=tame_prose(advice.summary),
             impact=tame_prose(advice.impact),
             commands=tuple(each._replace(title=tame_prose(each.title), run="x") for each in advice.commands),
@@ -90,7 +103,7 @@ def html_structure(report: Report, write: Callable[[Report], str]) -> list[objec
     return parser.seen
 
 
-@pytest.mark.parametrize("write", [to_html, to_html_page])
+@pytest.mark.parametrize("write", [to_html, to_html_page, partial(to_html, length=Length.BRIEF)])
 def test_html_has_the_authors_elements_alone(write: Callable[[Report], str]) -> None:
     """No value adds an element, an attribute, a comment or a link to the page."""
     for report in REPORTS:
@@ -100,13 +113,15 @@ def test_html_has_the_authors_elements_alone(write: Callable[[Report], str]) -> 
 MARKDOWN = MarkdownIt("gfm-like", {"html": True})
 
 
-def markdown_structure(report: Report) -> tuple[list[str], list[str | int | float | None]]:
-    tokens = MARKDOWN.parse(to_markdown(report))
+def markdown_structure(
+    report: Report, length: Length = Length.FULL
+) -> tuple[list[str], list[str | int | float | None]]:
+    tokens = MARKDOWN.parse(to_markdown(report, length))
     inline = [child for token in tokens for child in token.children or ()]
     kinds = {child.type for child in inline}
     assert kinds <= {
         "text", "text_special", "code_inline", "strong_open", "strong_close", "em_open", "em_close", "hardbreak",
-        "link_open", "link_close",
+        "link_open", "link_close", "softbreak",
     }  # fmt: skip
     return [f"{token.type} {token.tag}" for token in tokens], [
         child.attrs.get("href") for child in inline if child.type == "link_open"
@@ -119,15 +134,16 @@ def test_markdown_has_the_authors_structure_alone() -> None:
         blocks, links = markdown_structure(report)
         assert blocks == markdown_structure(tame(report))[0]
         assert links == [reference.url for reference in report.advice.references]
+        assert markdown_structure(report, Length.BRIEF) == (markdown_structure(tame(report), Length.BRIEF)[0], [])
 
 
 @pytest.mark.parametrize("color", [False, True])
 def test_text_holds_no_control_sequence_but_our_own(color: bool) -> None:
-    """A terminal gets printable characters, line feeds and, on request, three sequences of ours."""
+    """A terminal gets printable characters, line feeds and, on request, sequences of ours."""
     for report in REPORTS:
         text = to_text(report, color=color)
         if color:
-            text = re.sub(r"\x1b\[(?:1|36|0)m", "", text)
+            text = re.sub("|".join(map(re.escape, COLORS)), "", text)
         assert all(c == "\n" or c.isprintable() for c in text)
 
 
@@ -135,10 +151,24 @@ def test_text_holds_no_control_sequence_but_our_own(color: bool) -> None:
 def test_text_keeps_within_its_width(width: int) -> None:
     """Prose is wrapped; only what is to be copied and single long words go beyond."""
     report = REPORTS[0]
-    copied = {line for step in (*report.advice.changes, *report.advice.tuning) for line in step.content.split("\n")}
-    copied |= {line for command in report.advice.commands for line in f"{command.run}\n{command.undo}".split("\n")}
+    advice = report.advice
+    blocks = [f"{change.content}\n{change.check}\n{change.load}" for change in (*advice.changes, *advice.tuning)]
+    blocks += [f"{command.run}\n{command.undo}" for command in advice.commands]
+    copied = {line.strip() for block in blocks for line in block.split("\n")}
     for line in to_text(report, width=width).split("\n"):
-        assert len(line) <= width or line in copied or len(line.split()[-1]) > width - 25
+        assert len(line) <= width or line.strip() in copied or len(line.split()[-1]) > width - 25
+
+
+def test_a_pager_gets_three_short_lines() -> None:
+    """Whatever the alert holds, a pager gets three printable lines, each cut to its limit."""
+    for report in REPORTS:
+        lines = to_pager(report, times=2, link="https://falco.example/reports/" + report.alert.uid).split("\n")
+        assert len(lines) == 4
+        assert lines.pop() == ""
+        assert all(line.isprintable() and line for line in lines)
+        assert all(len(line) <= LINE_LIMIT_CHARACTERS for line in lines[:2])
+        assert lines[0].startswith("LOOKS LIKE A TEST, confirm, then close: ")
+        assert lines[2].endswith(report.alert.uid)
 
 
 def test_json_holds_the_values_and_nothing_a_page_or_terminal_reads() -> None:
@@ -215,7 +245,7 @@ def test_only_web_addresses_become_links(url: str) -> None:
     anchors = [
         attrs
         for tag, attrs in filter(lambda each: isinstance(each, tuple), html_structure(report, to_html))
-        if tag == "a"
+        if tag == "a" and ("rel", "noopener noreferrer") in attrs
     ]
     assert len(links) == len(anchors) == url.startswith("https://a.example")
     assert all(str(link).startswith("https://a.example/") for link in links)

@@ -1,0 +1,95 @@
+"""The summary: what happened, what speaks for what, and when to close or escalate.
+
+Owns which signs fit into the summary's words, the strongest of each side
+first. Refuses to judge: verdict and signs come with the advice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from exporter.render import parts
+from exporter.render.parts import count_words, joined, limited, sentence, text
+from exporter.report import Advice, Matched, Prose, to_plain
+
+SUMMARY_WORDS = 105
+"""Of the summary, its heading left out."""
+_UNKNOWN_LIMIT = 2
+
+
+class Summary(NamedTuple):
+    """The summary's paragraphs, each with its label."""
+
+    activity: Prose
+    signs: tuple[tuple[str, Prose], ...]
+    decision: tuple[tuple[str, Prose], ...]
+    left_out: tuple[tuple[str, Prose], ...]
+    """Signs that found no room, each with its side's label."""
+
+
+def summary_notes(advice: Advice) -> Summary:
+    """Return what the summary says, cut to its words by leaving out the weakest signs."""
+    activity = limited(advice.summary, parts.SUMMARY_VALUE_LIMIT_CHARACTERS)
+    unknown = [limited(each) for each in advice.unknown[:_UNKNOWN_LIMIT]]
+    decision = tuple(
+        [
+            (label, sentence(limited(prose)))
+            for label, prose in (("Close if", advice.close_if), ("Escalate if", advice.escalate_if))
+            if prose
+        ]
+    )
+    spent = count_words(activity) + sum(map(count_words, unknown)) + bool(unknown)
+    spent += sum([count_words(text(label)) + count_words(prose) for label, prose in decision])
+    if advice.composed:
+        spent += count_words(text(parts.COMPOSED_NOTE))
+    kept, left_out = _chosen(advice.judgement.signs, SUMMARY_WORDS - spent)
+    signs = _listed(kept)
+    if unknown:
+        signs.append(("Unknown:", joined(unknown)))
+    labels = dict(parts.SIDES)
+    return Summary(
+        activity,
+        tuple(signs),
+        decision,
+        tuple([(labels.get(sign.side, ""), sentence(sign.text)) for sign in left_out]),
+    )
+
+
+def _listed(kept: Sequence[Matched]) -> list[tuple[str, Prose]]:
+    """One line a side; the side opposite to the only one that has signs says that it has none."""
+    lines = []
+    sides = {sign.side for sign in kept}
+    for side, label in parts.SIDES:
+        if clauses := [sign.text for sign in kept if sign.side == side]:
+            lines.append((label, joined(clauses)))
+        elif (side == "attack" and sides & {"benign", "test"}) or (side == "benign" and sides == {"attack"}):
+            lines.append((label, text("nothing.")))
+    return lines
+
+
+_LAST = len(parts.SIDES) - 1
+
+
+def _chosen(signs: Sequence[Matched], words: int) -> tuple[list[Matched], list[Matched]]:
+    """Return the signs that fit and those that do not: first one of each side, then by weight."""
+    sides = {side: rank for rank, (side, _) in enumerate(parts.SIDES)}
+    seen: dict[str, int] = {}
+    ranked = []
+    for sign in sorted(signs, key=lambda sign: -sign.weight):
+        turn = seen[sign.side] = seen.get(sign.side, 0) + 1
+        side = sides.get(sign.side, _LAST)
+        rank = (side == _LAST, turn > 1, -sign.weight, turn)
+        ranked.append((rank, Matched(sign.side, sign.weight, sign.forgeable, limited(sign.text, 120))))
+    kept, left_out = [], []
+    opened: set[str] = set()
+    for (_, later, *_rest), sign in sorted(ranked, key=lambda each: each[0]):
+        cost = len(to_plain(sign.text).split()) + (0 if sign.side in opened else 3)
+        # The strongest of a side that decides is never left out.
+        if cost <= words or (not later and sign.side != "nothing"):
+            words -= cost
+            opened.add(sign.side)
+            kept.append(sign)
+        else:
+            left_out.append(sign)
+    return kept, left_out
