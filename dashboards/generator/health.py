@@ -338,8 +338,8 @@ def _series() -> Any:
 def _refused() -> Any:
     panel = time_series(
         "HTTP requests refused",
-        "Per second, by listener and reason. unauthorized: a wrong password; backpressure: Falco posts faster than the "
-        "collector takes; connection_limit, request_timeout, idle: slow or greedy peers.",
+        "Per second, by listener and reason. unauthorized: a wrong password; wrong_path, cross_site: posts that "
+        "are not Falco's, or Falco set up wrongly; connection_limit, request_timeout, idle: slow or greedy peers.",
         unit=_A_SECOND,
         empty="No request was refused in this time range",
     )

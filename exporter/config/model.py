@@ -71,14 +71,18 @@ class FalcoHttp:
     """The listener for Falco's http_output."""
 
     address: str = setting("", "listen for Falco's http_output here, e.g. :2801 (default: off)")
-    path: str = setting("/", "path that Falco posts to")
+    path: str = setting("", "take alerts on this path only (default: on any path)")
+    path_file: Path | None = setting(None, "file with a secret path; alerts are taken on that path only")
     tls: TlsServer = field(default_factory=TlsServer)
-    bearer_token_file: Path | None = setting(None, "file with the token that Falco must send")
-    basic_auth_user: str = setting("", "user name that Falco must send")
+    bearer_token_file: Path | None = setting(
+        None, "file with a bearer token, for senders other than Falco, which cannot send one"
+    )
+    basic_auth_user: str = setting("", "user name that senders must send (Falco: in http_output.url)")
     basic_auth_password_file: Path | None = setting(None, "file with that user's password")
-    body_limit_bytes: int = setting(1_048_576, "largest accepted body")
-    connection_limit: int = setting(256, "most connections at once")
-    read_timeout_seconds: float = setting(10.0, "longest time for a request to arrive whole")
+    body_limit_bytes: int = setting(1_048_576, "maximum size of a request's body")
+    connection_limit: int = setting(4_096, "maximum number of connections")
+    read_timeout_seconds: float = setting(10.0, "maximum time to receive a complete request")
+    test_alerts: bool = setting(False, "make a test alert for each POST /test")
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def _addresses(config: Config) -> Iterator[str]:
     for key, url in (("web.external_url", config.web.external_url), ("web.grafana_url", config.web.grafana_url)):
         if url and not re.match(r"https?://[^\s/]+", url):
             yield f"{key}: found {url!r}, expected an address that starts with http:// or https://"
-    if not config.http.path.startswith("/"):
+    if config.http.path and not config.http.path.startswith("/"):
         yield f"http.path: found {config.http.path!r}, expected a path that starts with /"
 
 
@@ -121,6 +121,7 @@ def _files(config: Config) -> Iterator[str]:
     for section, tls in (("http", config.http.tls), ("serve_grpc", config.serve_grpc.tls)):
         yield from _tls_server(section, tls)
     yield from _readable("web.config_file", config.web.config_file)
+    yield from _readable("http.path_file", config.http.path_file)
     yield from _readable("http.bearer_token_file", config.http.bearer_token_file)
     yield from _readable("http.basic_auth_password_file", config.http.basic_auth_password_file)
     for path in config.metrics.rules_files:
@@ -155,6 +156,8 @@ def _together(config: Config) -> Iterator[str]:
         yield "http.basic_auth_user and http.basic_auth_password_file go together; only one is set"
     if http.bearer_token_file and http.basic_auth_user:
         yield "http.bearer_token_file and http.basic_auth_user exclude each other; set one"
+    if http.path and http.path_file:
+        yield "http.path and http.path_file exclude each other; set one"
     if config.json_lines.stdin and config.json_lines.file:
         yield "json_lines.stdin and json_lines.file exclude each other; set one"
     tcp = bool(grpc.address) and not grpc.address.startswith("unix:")

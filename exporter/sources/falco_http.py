@@ -1,9 +1,10 @@
 """Alerts that Falco posts: the receiver for its ``http_output``.
 
-Owns the answers: 200 only once every sink has the alert, 4xx naming what is
-wrong, 503 while the sinks have no room. Falco waits for each answer with all
-its outputs, looks at no status and sends nothing twice, so an answer
-comes at once and an alert is refused only when it cannot be kept.
+Owns the receiver's life: its event loop, what it listens on and how it ends.
+Falco waits for each answer with all its outputs, looks at no status and sends
+nothing twice, so an alert is answered as soon as every sink has it, in the
+thread that read it, and no sink's lack of room ever refuses one: what a queue
+cannot take it drops and counts itself, and metrics and pages have the alert.
 """
 
 from __future__ import annotations
@@ -11,31 +12,51 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-
-from aiohttp import web
+from collections.abc import Callable
+from typing import Any
 
 from exporter.config.model import FalcoHttp
 from exporter.errors import DecodeError
+from exporter.listener.accept import Acceptor
 from exporter.listener.address import Address
 from exporter.listener.connection import Limits
-from exporter.listener.server import Listener
+from exporter.listener.descriptors import fitting_connections
 from exporter.pipeline import Handover
 from exporter.selfmetrics import SelfMetrics
-from exporter.sources import decode
-from exporter.sources.falco_http_access import authorizes, expected_authorization, tls_context
+from exporter.sources.falco_http_access import expected_authorization, expected_path, tls_context
+from exporter.sources.falco_http_admission import Admission, Refusals
+from exporter.sources.falco_http_answers import make_answer
+from exporter.sources.falco_http_connection import (
+    HEAD_LIMIT_BYTES,
+    REFUSED_BYTES,
+    Connection,
+    Shared,
+    cut_overdue,
+)
+from exporter.sources.falco_http_inbox import Inbox
 from exporter.sources.intake import Intake
+from exporter.sources.testing import make_test_alert
 
 logger = logging.getLogger(__name__)
 
-RETRY_AFTER_SECONDS = 1
-REFUSED_BYTES = 1024 * 1024
-"""How much more of a body that is too large is read, so that its sender sees the 413."""
-STOP_LOOK_SECONDS = 0.1
-_HEADER_LIMIT_BYTES = 16_384
-_TEXT_BODY = (
-    "This is Falco's alert as text; JSON is needed. Set `json_output: true` in /etc/falco/falco.yaml "
-    "(and leave `json_include_output_property` on), then restart Falco.\n"
+LOOK_SECONDS = 0.1
+"""How often overdue connections and the end are looked for."""
+LAST_ANSWERS_SECONDS = 1.0
+"""How long requests under way may take at the end."""
+_OPEN_TO_ALL = (
+    "%s: takes alerts from anyone who can reach it, and reports carry commands that people run; "
+    "ask for client certificates (http.tls.client_ca_file), set http.path_file, listen on 127.0.0.1, "
+    "or let only Falco through (a firewall, a NetworkPolicy)"
 )
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return uvloop's event loop, or asyncio's where uvloop cannot be had."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 class FalcoHttpSource:
@@ -48,12 +69,13 @@ class FalcoHttpSource:
         self._settings = settings
         self._metrics = metrics
         self._address = Address.from_text(settings.address, "http.address")
-        self._expected = expected_authorization(settings)
+        self._authorization = expected_authorization(settings)
+        self._path = expected_path(settings)
         self._tls = tls_context(settings.tls)
         self._intake = Intake(self.name, metrics)
-        self._stop = threading.Event()
-        self._handover: Handover | None = None
-        self._listener: Listener | None = None
+        self._refusals = Refusals(self.name, self._reject)
+        self._acceptor: Acceptor | None = None
+        self._failure: BaseException | None = None
         self.listening = threading.Event()
         """Set once the port is open."""
         self.state = "connecting"
@@ -67,85 +89,133 @@ class FalcoHttpSource:
     @property
     def port(self) -> int:
         """The port in use, once listening."""
-        assert self._listener is not None
-        return self._listener.address.port
+        assert self._acceptor is not None
+        return self._acceptor.address.port
+
+    def warnings(self) -> list[str]:
+        """Return what was refused lately because of a wrong setting, and which one."""
+        return self._refusals.warnings()
 
     def run(self, handover: Handover, stop: threading.Event) -> None:
         """Answer requests until ``stop``; the ones under way are answered first."""
-        self._handover, self._stop = handover, stop
         try:
-            asyncio.run(self._serve(stop))
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self._serve(handover, stop))
         finally:
             self._intake.up.set(0)
             self.state = "ended"
+        if self._failure is not None:
+            raise self._failure
 
-    async def _serve(self, stop: threading.Event) -> None:
-        self._listener = Listener(
-            self._app(),
-            self._address,
-            limits=Limits(
-                self._settings.connection_limit,
-                self._settings.read_timeout_seconds,
-                self._settings.body_limit_bytes + REFUSED_BYTES,
+    async def _serve(self, handover: Handover, stop: threading.Event) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._on_error)
+        inbox = Inbox(self._intake, handover, self._fail)
+        shared = self._shared(inbox)
+        self._acceptor = Acceptor(self._address, _Host(shared), tls=self._tls, reject=self._reject)
+        self._acceptor.bind()
+        self._acceptor.start()
+        self._say_listening()
+        try:
+            while not stop.is_set() and self._failure is None:
+                await asyncio.sleep(LOOK_SECONDS)
+                inbox.renew_date()
+                cut_overdue(shared)
+        finally:
+            await self._acceptor.close()
+            await _close(shared, inbox)
+
+    def _shared(self, inbox: Inbox) -> Shared:
+        settings = self._settings
+        return Shared(
+            Limits(
+                fitting_connections(settings.connection_limit, "http.connection_limit"),
+                settings.read_timeout_seconds,
+                settings.body_limit_bytes + REFUSED_BYTES + HEAD_LIMIT_BYTES,
             ),
-            tls=self._tls,
-            reject=self._reject,
+            settings.body_limit_bytes,
+            inbox,
+            Admission(settings, self._authorization, self._path, self._refusals),
+            self._refusals,
+            self._test_taker(inbox),
+            self._count_too_large,
+            asyncio.get_running_loop().time,
         )
-        await self._listener.start()
+
+    def _say_listening(self) -> None:
+        assert self._acceptor is not None
         self._intake.up.set(1)
         self.state = "up"
-        logger.info("listening for Falco's http_output on %s%s", self._listener.address, self._settings.path)
+        where = "a secret path" if self._path() is not None else "any path"
+        logger.info("listening for Falco's http_output on %s, %s", self._acceptor.address, where)
+        settings = self._settings
+        guarded = settings.tls.client_ca_file or self._path() is not None or self._authorization() is not None
+        if not guarded and not self._address.is_loopback:
+            logger.warning(_OPEN_TO_ALL, self.name)
         self.listening.set()
-        try:
-            while not stop.is_set():
-                await asyncio.sleep(STOP_LOOK_SECONDS)
-        finally:
-            await self._listener.close()
-
-    def _app(self) -> web.Application:
-        app = web.Application(
-            client_max_size=self._settings.body_limit_bytes,
-            handler_args={"max_field_size": _HEADER_LIMIT_BYTES, "max_line_size": _HEADER_LIMIT_BYTES},
-        )
-        app.router.add_post(self._settings.path, self._post)
-        app.on_response_prepare.append(self._count_too_large)
-        return app
 
     def _reject(self, reason: str) -> None:
         self._metrics.http_rejected.labels("http", reason).inc()
 
-    async def _count_too_large(self, _request: web.Request, response: web.StreamResponse) -> None:
-        """Such a body is refused while it is read, before any handler."""
-        if response.status == 413:
-            self._intake.received.inc()
-            limit = self._settings.body_limit_bytes
-            message = f"a body is larger than http.body_limit_bytes ({limit}); it was refused"
-            self._intake.reject(DecodeError("too_long", message))
+    def _fail(self, failure: BaseException) -> None:
+        self._failure = self._failure or failure
 
-    async def _post(self, request: web.Request) -> web.Response:
-        if not authorizes(self._expected(), request.headers.get("Authorization", "")):
-            self._reject("unauthorized")
-            return _answer(401, "Unauthorized: see http.bearer_token_file or http.basic_auth_user.\n", realm=True)
-        assert self._handover is not None
-        if self._handover.wait_for_room(0) <= 0:
-            self._reject("backpressure")
-            response = _answer(503, "The collector does not keep up and the queue is full; send again later.\n")
-            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-            return response
-        return self._take(await request.read(), self._handover)
+    def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A connection's error is its peer's affair; any other is a mistake in this program."""
+        error = context.get("exception")
+        if error is None or isinstance(error, OSError):
+            logger.debug("%s: %s: %s", self.name, context.get("message"), error)
+        else:
+            self._fail(error)
 
-    def _take(self, body: bytes, handover: Handover) -> web.Response:
+    def _count_too_large(self) -> None:
         self._intake.received.inc()
-        try:
-            alert = decode.from_json(body)
-        except DecodeError as exc:
-            self._intake.reject(exc)
-            is_text = body.lstrip()[:1] not in {b"{", b"[", b'"'}
-            return _answer(400, _TEXT_BODY if is_text else f"{exc}\n")
-        handover.deliver([alert])
-        return web.Response()
+        limit = self._settings.body_limit_bytes
+        message = f"a body is larger than http.body_limit_bytes ({limit}); it was refused"
+        self._intake.reject(DecodeError("too_long", message))
+
+    def _test_taker(self, inbox: Inbox) -> Callable[[Connection], None]:
+        def take(connection: Connection) -> None:
+            if not self._settings.test_alerts:
+                inbox.answer(connection, make_answer(403, "Test alerts are off; http.test_alerts: true allows them.\n"))
+                return
+            alert = make_test_alert()
+            inbox.take_alert(connection, alert, make_answer(200, f"Test alert {alert.uid} was taken.\n"))
+
+        return take
 
 
-def _answer(status: int, text: str, *, realm: bool = False) -> web.Response:
-    headers = {"WWW-Authenticate": 'Basic realm="falco-report-exporter", charset="UTF-8"'} if realm else None
-    return web.Response(status=status, text=text, headers=headers)
+class _Host:
+    """Who serves the connections that are accepted."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+
+    def make_protocol(self) -> asyncio.Protocol:
+        """Return the protocol of a new connection."""
+        return Connection(self._shared)
+
+    def has_room(self, handshakes: int) -> bool:
+        """Whether one more may come; the one that has rested longest makes room."""
+        connections = self._shared.connections
+        if handshakes + len(connections) < self._shared.limits.connections:
+            return True
+        resting = next((connection for connection in connections if connection.is_resting), None)
+        if resting is None:
+            return False
+        resting.cut("idle")
+        return True
+
+
+async def _close(shared: Shared, inbox: Inbox) -> None:
+    """Answer what has arrived whole; give the rest a moment to arrive, then cut it."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + LAST_ANSWERS_SECONDS
+    while shared.connections and loop.time() < until:
+        inbox.flush()
+        for connection in list(shared.connections):
+            if connection.is_resting:
+                connection.close()
+        await asyncio.sleep(0.01)
+    for connection in list(shared.connections):
+        connection.cut("shutdown")
+    inbox.flush()

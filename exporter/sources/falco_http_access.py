@@ -5,15 +5,18 @@ Owns which setting asks for what; how it is asked is ``exporter.listener``.
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 from exporter.config.model import FalcoHttp, TlsServer
+from exporter.errors import ConfigError
 from exporter.listener.credentials import authorizes, read_secret, to_basic, to_bearer
 from exporter.listener.reloading import Reloaded
 from exporter.listener.tls import ServerTls
 
-__all__ = ["authorizes", "expected_authorization", "tls_context"]
+__all__ = ["authorizes", "expected_authorization", "expected_path", "tls_context"]
 
 
 def expected_authorization(settings: FalcoHttp) -> Callable[[], bytes | None]:
@@ -31,6 +34,27 @@ def expected_authorization(settings: FalcoHttp) -> Callable[[], bytes | None]:
 
         return Reloaded((password_file,), basic).current
     return lambda: None
+
+
+def expected_path(settings: FalcoHttp) -> Callable[[], bytes | None]:
+    """Return a reader of the path that alerts are taken on; None of it where every path is.
+
+    Raises ConfigError where the file cannot be read or holds no path.
+    """
+    file = settings.path_file
+    if file is not None:
+        return Reloaded((file,), lambda: _secret_path(file)).current
+    path = None if settings.path in {"", "/"} else settings.path.encode()
+    return lambda: path
+
+
+def _secret_path(file: Path) -> bytes:
+    path = read_secret(file, "http.path_file")
+    if not re.fullmatch(rb"/[!-~]+", path) or b"?" in path:
+        raise ConfigError(
+            f"http.path_file: {file}: expected a path such as /5f1c…, that starts with / and has no space"
+        )
+    return path
 
 
 def tls_context(tls: TlsServer) -> Callable[[], ssl.SSLContext | None]:

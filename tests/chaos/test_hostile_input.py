@@ -18,7 +18,7 @@ from tests.hostile import hostile_values
 
 BODIES = 20_000
 GROWTH_LIMIT_BYTES = 30 * 1024 * 1024
-REASONS = {"malformed", "bad_rule", "bad_time", "bad_priority", "bad_member", "too_long"}
+REASONS = {"malformed", "empty", "text", "nested", "bad_rule", "bad_time", "bad_priority", "bad_member", "too_long"}
 
 
 def mutated(seeds: list[bytes], chance: random.Random) -> Iterator[bytes]:

@@ -1,0 +1,137 @@
+"""Bodies become alerts, and requests are answered once every sink has them.
+
+Owns the batch: the alerts of all requests that one turn of the event loop
+brought are handed over together, in the loop's own thread, and then all of
+these requests are answered. One write to the disk serves them all, and no
+request waits for another thread. Refuses to know HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from exporter.alert import Alert
+from exporter.errors import DecodeError
+from exporter.pipeline import Handover
+from exporter.sources import decode
+from exporter.sources.falco_http_answers import make_answer
+from exporter.sources.intake import Intake
+
+BATCH_ALERTS = 512
+"""Handed over before the turn ends where it brings more."""
+_SHOWN_ERRORS = 3
+_to_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class Peer(Protocol):
+    """Who is answered."""
+
+    def write_answer(self, answer: bytes) -> None:
+        """Send one answer."""
+
+
+class Inbox:
+    """What has arrived and is not handed over yet.
+
+    ``fail`` is told of a sink's error, which is a mistake in this program: the source then ends.
+    """
+
+    def __init__(self, intake: Intake, handover: Handover, fail: Callable[[BaseException], None]) -> None:
+        self._intake = intake
+        self._handover = handover
+        self.fail = fail
+        self._alerts: list[Alert] = []
+        self._answers: list[tuple[Peer, bytes]] = []
+        self._received = 0
+        self._is_scheduled = False
+        self._loop = asyncio.get_running_loop()
+        self._taken = make_answer(200)
+
+    def renew_date(self) -> None:
+        """Renew the date in the answer to alerts."""
+        self._taken = make_answer(200)
+
+    def take(self, peer: Peer, body: bytes) -> None:
+        """Read a body with one alert, with a line per alert, or with an array of them; the peer is answered later."""
+        if body.startswith(b"{") and b"\n" not in body:
+            try:
+                self._alerts.append(decode.from_json(body))
+                answer = self._taken
+            except DecodeError as exc:
+                self._intake.reject(exc)
+                answer = make_answer(400, f"{exc}\n")
+            self._received += 1
+        else:
+            answer = self._take_several(body)
+        self.answer(peer, answer)
+
+    def take_alert(self, peer: Peer, alert: Alert, answer: bytes) -> None:
+        """Take an alert that is already one."""
+        self._alerts.append(alert)
+        self._received += 1
+        self.answer(peer, answer)
+
+    def answer(self, peer: Peer, answer: bytes) -> None:
+        """Answer in turn, after what the peer asked before."""
+        self._answers.append((peer, answer))
+        if len(self._alerts) >= BATCH_ALERTS:
+            self.flush()
+        elif not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Hand over what has arrived, then answer."""
+        self._is_scheduled = False
+        alerts, answers = self._alerts, self._answers
+        self._alerts, self._answers = [], []
+        if self._received:
+            self._intake.received.inc(self._received)
+            self._received = 0
+        if alerts:
+            try:
+                self._handover.deliver(alerts)
+            except BaseException as exc:  # noqa: BLE001 - raised again by the source's thread
+                self.fail(exc)
+                return
+        for peer, answer in answers:
+            peer.write_answer(answer)
+
+    def _take_several(self, body: bytes) -> bytes:
+        errors: list[DecodeError] = []
+        taken = 0
+        for part in split(body):
+            try:
+                self._alerts.append(decode.from_json(part))
+                taken += 1
+            except DecodeError as exc:
+                self._intake.reject(exc)
+                errors.append(exc)
+        self._received += taken + len(errors)
+        if not errors:
+            return self._taken
+        lines = [f"{error}\n" for error in errors[:_SHOWN_ERRORS]]
+        if taken:
+            lines.insert(0, f"{taken} of {taken + len(errors)} alerts were taken, the others could not be read:\n")
+        return make_answer(400, "".join(lines))
+
+
+def split(body: bytes) -> list[bytes]:
+    """Return the alerts of one body, each as its own bytes: of an array, of lines, or the body itself.
+
+    A document over several lines (pretty-printed) is one alert.
+    """
+    body = body.strip().removeprefix(b"\xef\xbb\xbf").lstrip()
+    if body.startswith(b"["):
+        try:
+            return [bytes(element) for element in _to_elements(body)] or [body]
+        except (ValueError, RecursionError):
+            return [body]
+    first, line_feed, _ = body.partition(b"\n")
+    if line_feed and first.startswith(b"{") and first.rstrip().endswith(b"}"):
+        return [line for line in body.split(b"\n") if line.strip()]
+    return [body]
