@@ -229,7 +229,7 @@ def test_both_readers_give_the_same_alert(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("exporter.sources.decode_json._read", refuse)
     for body, alert in zip(bodies, quick, strict=True):
         slow = from_json(body)
-        assert (slow.uid, slow.raw_fields, list(slow.tags)) == (alert.uid, alert.raw_fields, list(alert.tags))
+        assert (slow.uid, slow.fields, list(slow.tags)) == (alert.uid, alert.fields, list(alert.tags))
 
 
 def test_an_error_never_carries_a_hostile_value_raw_or_whole() -> None:
