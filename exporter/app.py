@@ -154,7 +154,14 @@ class App:
             thread = threading.Thread(target=self._run, args=(source,), name=f"source {source.name}")
             thread.start()
             self._threads.append(thread)
-        logger.info("metrics on %s/metrics", self.web.url)
+        logger.info("metrics on %s/metrics (listening on %s)", self.web.url, self.config.web.listen_address)
+        if may_show_reports(self.config.web):
+            logger.info("report pages on, at /reports")
+        else:
+            logger.info(
+                "report pages off: the listener can be reached from other machines and asks for no password; set "
+                "web.reports_address to 127.0.0.1:9377, or web.config_file with a password or client certificates"
+            )
 
     def _run(self, source: Source) -> None:
         """A source that returns has ended for good; one that raises has a mistake in it, and ends everything."""

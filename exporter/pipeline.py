@@ -9,12 +9,16 @@ from: in Falco's own queue, or in the sender's connection.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from exporter.alert import Alert
+from exporter.escaping import visible
+
+logger = logging.getLogger(__name__)
 
 Transform = Callable[[Alert], Alert | None]
 """Gives the alert as the sinks should see it; None drops it, which the transform has to count itself."""
@@ -74,6 +78,7 @@ class Pipeline:
         self._transform = transform
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self._has_delivered = False
 
     def room(self) -> int:
         """The least room of any sink, in alerts."""
@@ -95,6 +100,10 @@ class Pipeline:
             alerts = [alert for alert in changed if alert is not None]
             if not alerts:
                 return
+        if not self._has_delivered:
+            self._has_delivered = True
+            first = alerts[0]
+            logger.info("the first alert has arrived: %s (%s)", visible(first.rule), first.priority.label)
         with self._lock:
             for sink in self.sinks:
                 sink.write(alerts)

@@ -1,44 +1,212 @@
-"""``check``: is the configuration right, and does every connection work?"""
+"""``check``: is the configuration right, and does every part work here?"""
 
 from __future__ import annotations
 
+import http.client
 import os
+import shutil
+import stat
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 from exporter.app import App
 from exporter.commands.terminal import Style
 from exporter.config.model import Config
+from exporter.errors import ConfigError
 from exporter.escaping import terminal
+from exporter.listener import Address
+from exporter.listener.address import bind
 from exporter.sinks.otel.send.environment import to_endpoint, why_disabled
 from exporter.sinks.otel.send.probe import check_endpoint
 from exporter.sources.falco_grpc_errors import diagnose
+from exporter.web import may_show_reports
+
+_MIB = 1024 * 1024
+_ASK_SECONDS = 2.0
+
+
+class Finding(NamedTuple):
+    """One line of the answer."""
+
+    level: str
+    """``ok``, ``note``, ``off`` or ``error``."""
+    what: str
+    text: str
 
 
 def check(config: Config) -> int:
     """Print what works and what does not; 0 where everything does."""
     style = Style(sys.stdout)
     App(config)
-    _say(style, "ok", "configuration and catalog", "valid")
+    _say(style, Finding("ok", "configuration and catalog", "valid"))
     good = True
-    for target in config.targets:
-        for finding in diagnose(target):
+    for part in _PARTS:
+        for finding in part(config):
             good = good and finding.level != "error"
-            _say(style, finding.level, target.label, finding.text)
-    if reason := why_disabled(config.otlp, os.environ):
-        _say(style, "off", "OTLP", reason)
-    else:
-        endpoint = to_endpoint(config.otlp, os.environ)
-        answer = check_endpoint(endpoint)
-        good = good and answer.works
-        _say(style, "ok" if answer.works else "error", f"OTLP {endpoint.shown}", answer.message)
+            _say(style, finding)
     return 0 if good else 1
 
 
-def _say(style: Style, mark: str, what: str, message: str) -> None:
+def _targets(config: Config) -> Iterator[Finding]:
+    for target in config.targets:
+        for finding in diagnose(target):
+            yield Finding(finding.level, target.label, finding.text)
+
+
+def _receiver(config: Config) -> Iterator[Finding]:
+    if not config.http.address:
+        return
+    what = f"receiver {config.http.address}"
+    address = Address.from_text(config.http.address, "http.address")
+    yield from _listening(what, address)
+    scheme = "https" if config.http.tls.cert_file else "http"
+    host = address.host if address.host not in {"", "0.0.0.0", "::"} else "ADDRESS_OF_THIS_HOST"  # noqa: S104
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{address.port}{config.http.path}"
+    yield Finding(
+        "note",
+        what,
+        f"in falco.yaml: json_output: true and http_output: {{enabled: true, url: {url}}}. Falco does not send an "
+        "alert again that it posts while this program is not running; a followed file (json_lines.file) loses none",
+    )
+    if not address.is_loopback and not config.http.tls.client_ca_file:
+        yield Finding(
+            "note",
+            what,
+            "other machines can post forged alerts here; use mutual TLS (http.tls.client_ca_file), a network policy, "
+            f"or listen on 127.0.0.1:{address.port}",
+        )
+
+
+def _file(config: Config) -> Iterator[Finding]:
+    path = config.json_lines.file
+    if path is None:
+        return
+    what = f"file {path}"
+    try:
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            yield Finding("error", what, "it is a directory; name the file that Falco's file_output writes")
+            return
+        if not stat.S_ISFIFO(kind):
+            with path.open("rb"):
+                pass
+    except FileNotFoundError:
+        yield Finding(
+            "error",
+            what,
+            "no such file yet; Falco makes it with its first alert "
+            f"(falco.yaml: json_output: true, file_output: {{enabled: true, keep_alive: true, filename: {path}}})",
+        )
+        return
+    except OSError as exc:
+        yield Finding("error", what, f"{exc.strerror} for uid {os.getuid()}; let this user read it, or run as root")
+        return
+    yield Finding("ok", what, "readable")
+
+
+def _records(config: Config) -> Iterator[Finding]:
+    if reason := why_disabled(config.otlp, os.environ):
+        yield Finding("off", "OTLP", reason)
+        return
+    endpoint = to_endpoint(config.otlp, os.environ)
+    answer = check_endpoint(endpoint)
+    yield Finding("ok" if answer.works else "error", f"OTLP {endpoint.shown}", answer.message)
+    yield _queue(config)
+
+
+def _queue(config: Config) -> Finding:
+    directory = config.queue.directory
+    if directory is None:
+        return Finding(
+            "note",
+            "queue",
+            "in memory only: records that wait are lost with the process; set queue.directory to keep them",
+        )
+    what = f"queue {directory}"
+    there = _existing(directory)
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return Finding(
+            "error",
+            what,
+            f"{there} is not a directory that uid {os.getuid()} may write to; "
+            "give it to this user (in Kubernetes: securityContext.fsGroup), or name another",
+        )
+    free = shutil.disk_usage(there).free
+    limit = config.queue.limit_bytes
+    if free < limit:
+        return Finding(
+            "note",
+            what,
+            f"{free // _MIB} MiB are free, less than queue.limit_bytes ({limit // _MIB} MiB); "
+            "make room, or lower the limit",
+        )
+    return Finding("ok", what, f"writable, {free // _MIB} MiB free, at most {limit // _MIB} MiB used")
+
+
+def _existing(path: Path) -> Path:
+    """The path itself, or the nearest directory above it that exists."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _metrics_and_pages(config: Config) -> Iterator[Finding]:
+    address = Address.from_text(config.web.listen_address, "web.listen_address")
+    yield from _listening(f"metrics {config.web.listen_address}", address)
+    if config.web.reports_address:
+        reports = Address.from_text(config.web.reports_address, "web.reports_address")
+        yield from _listening(f"report pages {config.web.reports_address}", reports)
+    if may_show_reports(config.web):
+        yield Finding("ok", "report pages", "on, at /reports")
+    else:
+        yield Finding(
+            "off",
+            "report pages",
+            "this address can be reached from other machines and asks for no password; set web.reports_address to "
+            "127.0.0.1:9377, or web.config_file with a password or client certificates",
+        )
+
+
+def _listening(what: str, address: Address) -> Iterator[Finding]:
+    try:
+        for opened in bind(address):
+            opened.close()
+    except ConfigError as exc:
+        if _is_our_own(address):
+            yield Finding("note", what, "an exporter is running there already")
+        else:
+            yield Finding("error", what, str(exc))
+    else:
+        if address.path:
+            Path(address.path).unlink(missing_ok=True)
+        yield Finding("ok", what, "free to listen on")
+
+
+def _is_our_own(address: Address) -> bool:
+    """Whether what listens there answers as this program does."""
+    if address.path or not address.port:
+        return False
+    host = address.host if address.host not in {"", "0.0.0.0", "::"} else "127.0.0.1"  # noqa: S104
+    connection = http.client.HTTPConnection(host, address.port, timeout=_ASK_SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().headers.get("Server", "") == "falco-report-exporter"
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+_PARTS: tuple[Callable[[Config], Iterator[Finding]], ...] = (_targets, _receiver, _file, _records, _metrics_and_pages)
+
+
+def _say(style: Style, finding: Finding) -> None:
     shown = {
         "ok": style.green("ok  "),
         "note": style.dim("note"),
         "off": style.dim("off "),
         "error": style.red("FAIL"),
-    }[mark]
-    print(f"{shown} {terminal(what)}: {terminal(message)}")
+    }[finding.level]
+    print(f"{shown} {terminal(finding.what)}: {terminal(finding.text)}")

@@ -15,7 +15,7 @@ import grpc
 import pytest
 
 from exporter.app import App
-from exporter.config.model import Catalog, Config, FalcoHttp, FalcoTarget, JsonLines, Metrics, Otlp, Web
+from exporter.config.model import Catalog, Config, FalcoHttp, FalcoTarget, JsonLines, Metrics, Otlp, Queue, Web
 from exporter.errors import CatalogError, ConfigError
 from exporter.pipeline import Handover
 from exporter.simulator.scenarios import demo_scenario, flood
@@ -187,8 +187,9 @@ def test_rules_of_your_own_start_at_0(tmp_path: Path) -> None:
     assert app.registry.get_sample_value("falco_rule_events_total", labels) == 0
 
 
-def test_closing_delivers_what_still_waits(tmp_path: Path) -> None:
+def test_closing_delivers_what_still_waits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Records that wait in memory for a collector which is busy have reached it when ``close`` returns."""
+    caplog.set_level("INFO")
     file = tmp_path / "alerts.jsonl"
     file.write_text("".join(alert.to_json() + "\n" for alert in flood(20, 1 * 10**18)), encoding="utf-8")
     receiver = Receiver()
@@ -206,4 +207,40 @@ def test_closing_delivers_what_still_waits(tmp_path: Path) -> None:
         app.start()
         wait_until(lambda: counted(app) == 20)
         app.close()
+        app.close()
         assert len(receiver.accepted) == 20
+    assert "the first alert has arrived: " in caplog.text
+    assert "delivering the 20 log records that wait, for at most " in caplog.text
+    assert "every log record was delivered" in caplog.text
+
+
+@pytest.mark.parametrize(("durable", "said"), [(True, "20 log records stay in the queue on disk"), (False, "are lost")])
+def test_the_log_says_what_becomes_of_records_that_nobody_takes(
+    durable: bool, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the end without a collector the log says whether the rest is on disk or lost."""
+    caplog.set_level("INFO")
+    file = tmp_path / "alerts.jsonl"
+    file.write_text("".join(alert.to_json() + "\n" for alert in flood(20, 1 * 10**18)), encoding="utf-8")
+    config = Config(
+        json_lines=JsonLines(file=file, state_file=tmp_path / "position"),
+        otlp=Otlp(endpoint="http://127.0.0.1:9", protocol="grpc"),
+        queue=Queue(directory=tmp_path / "queue" if durable else None),
+        web=LOOPBACK,
+        shutdown_seconds=0.2,
+    )
+    app = App(config)
+    app.start()
+    wait_until(lambda: counted(app) == 20)
+    app.close()
+    assert said in caplog.text
+
+
+def test_the_log_says_whether_report_pages_are_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Who looks for the pages finds in the log where they are, or why they are off."""
+    caplog.set_level("INFO")
+    config = Config(json_lines=JsonLines(file=tmp_path / "a"), web=LOOPBACK)
+    with running(config):
+        assert "report pages on, at /reports" in caplog.text
+    with running(replace(config, web=Web(listen_address=":0"))):
+        assert "report pages off: the listener can be reached from other machines" in caplog.text

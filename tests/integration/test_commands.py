@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from exporter.app import App
 from exporter.cli import main
+from exporter.config.model import Config, JsonLines, Web
 from exporter.simulator.scenarios import reference_alert
 from exporter.simulator.server import FalcoSimulator
 from tests.e2e.processes import COMMAND, exporter
@@ -63,6 +66,61 @@ def test_check_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "none.sock" in failures[0]
     assert "grpc" in failures[0]
     assert "127.0.0.1:9" in failures[1]
+
+
+def test_check_names_every_listener_queue_and_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where everything can be had: the receiver with the lines for falco.yaml, the file, the pages; exit 0."""
+    file = tmp_path / "alerts.jsonl"
+    file.write_text("")
+    listen = ["--web.listen-address", "127.0.0.1:0", "--http.address", "127.0.0.1:0"]
+    assert main(["check", *listen, "--json-lines.file", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "ok   receiver 127.0.0.1:0: free to listen on" in said
+    assert "http_output: {enabled: true, url: http://127.0.0.1:0/}" in said
+    assert f"ok   file {file}: readable" in said
+    assert "ok   metrics 127.0.0.1:0" in said
+    assert "ok   report pages: on" in said
+
+
+def test_check_says_what_each_part_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A port in use, a file that is not there, a queue that is not a directory: a line each, exit 1."""
+    (tmp_path / "queue").write_text("")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        arguments = ["--http.address", address, "--web.listen-address", "127.0.0.1:0", "--otlp.protocol", "grpc"]
+        arguments += ["--json-lines.file", f"{tmp_path}/none.jsonl", "--otlp.endpoint", "http://127.0.0.1:9"]
+        queue = tmp_path / "queue"
+        assert (
+            main(["check", *arguments, "--json-lines.state-file", f"{tmp_path}/p", "--queue.directory", str(queue)])
+            == 1
+        )
+    failures = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
+    assert [line.split()[1] for line in failures] == ["receiver", "file", "OTLP", "queue"]
+    assert "choose another address" in failures[0]
+    assert "no such file yet" in failures[1]
+    assert "fsGroup" in failures[3]
+
+
+def test_check_knows_an_exporter_that_runs_already(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Asked beside the running exporter, an address that it holds is not a mistake."""
+    file = tmp_path / "alerts.jsonl"
+    file.write_text("")
+    app = App(Config(json_lines=JsonLines(file=file), web=Web(listen_address="127.0.0.1:0")))
+    app.start()
+    try:
+        listen = ["--web.listen-address", f"127.0.0.1:{app.web.port}"]
+        assert main(["check", *listen, "--json-lines.file", str(file)]) == 0
+    finally:
+        app.close()
+    assert "an exporter is running there already" in capsys.readouterr().out
+
+
+def test_check_says_why_report_pages_are_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The default address can be reached by others, so that pages need a password or an address of their own."""
+    file = tmp_path / "alerts.jsonl"
+    file.write_text("")
+    assert main(["check", "--web.listen-address", ":0", "--json-lines.file", str(file)]) == 0
+    assert "off  report pages: this address can be reached from other machines" in capsys.readouterr().out
 
 
 def test_a_standard_variable_that_is_not_valid_is_one_line(

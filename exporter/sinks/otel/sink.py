@@ -8,6 +8,7 @@ or sent (``sender.py``).
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -32,6 +33,8 @@ from exporter.sinks.otel.send.sender import Pace, Pauses, Sender
 
 CHUNK_BYTES = 1024 * 1024
 _UNLIMITED = 1_000_000
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +144,21 @@ class OtelLogsSink:
             with self._lock:
                 self._append(self._grouper.flush())
         if self._sender is not None:
-            self._sender.close(deadline_seconds)
+            self._drain(self._sender, deadline_seconds)
         self._spool.close()
+
+    def _drain(self, sender: Sender, deadline_seconds: float) -> None:
+        """Deliver until the deadline, and say what becomes of the rest."""
+        if waiting := self._spool.records:
+            logger.info("delivering the %d log records that wait, for at most %.0f s", waiting, deadline_seconds)
+        sender.close(deadline_seconds)
+        left = self._spool.records
+        if left and self._spool.durable:
+            logger.info("%d log records stay in the queue on disk for the next start", left)
+        elif left:
+            logger.warning("%d log records in memory are lost; set queue.directory to keep them", left)
+        elif waiting:
+            logger.info("every log record was delivered")
 
     def status(self) -> DeliveryStatus:
         """Say how delivery is doing."""
