@@ -16,8 +16,7 @@ from exporter.commands.terminal import Style
 from exporter.config.model import Config
 from exporter.errors import ConfigError
 from exporter.escaping import terminal
-from exporter.listener import Address
-from exporter.listener.address import bind
+from exporter.listener.address import Address, bind
 from exporter.sinks.otel.send.environment import to_endpoint, why_disabled
 from exporter.sinks.otel.send.probe import check_endpoint
 from exporter.sources.falco_grpc_errors import diagnose
