@@ -62,7 +62,8 @@ def _receiver(config: Config) -> Iterator[Finding]:
     yield from _listening(what, address)
     scheme = "https" if config.http.tls.cert_file else "http"
     host = address.host if address.host not in {"", "0.0.0.0", "::"} else "ADDRESS_OF_THIS_HOST"  # noqa: S104
-    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{address.port}{config.http.path}"
+    path = "THE_SECRET_PATH" if config.http.path_file else config.http.path.removeprefix("/")
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{address.port}/{path}"
     yield Finding(
         "note",
         what,
