@@ -8,11 +8,12 @@ renderer escapes both, and the sentences that make them (their notation is in
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter.errors import CatalogError
+from exporter.nouns import stand_in
 
 
 class Span(NamedTuple):
@@ -36,7 +37,8 @@ Lookup = Callable[[str], str | None]
 """From a field's name to its value, None where it is absent."""
 
 _FIELD = r"[a-z][A-Za-z0-9_.]*(?:\[[^\[\]{}|]*\])?"
-_PLACE = re.compile(r"%\{(" + _FIELD + r"(?:\|" + _FIELD + r")*)\}")
+_LITERAL = r"'[^'{}|]*'"
+_PLACE = re.compile(rf"%\{{((?:{_FIELD}|{_LITERAL})(?:\|(?:{_FIELD}|{_LITERAL}))*)\}}")
 _BROKEN_PLACE = re.compile(r"%\{[^}]*\}?")
 
 
@@ -51,9 +53,11 @@ class Absent(Exception):  # noqa: N818 - not an error: the template does not fit
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place for a value: the first of these fields that is present."""
+    """A place for a value: the first of these fields that is present, else the author's own words."""
 
     fields: tuple[str, ...]
+    literal: str | None = None
+    """What stands here where no field is present; None: nothing does."""
     alone: bool = False
     """In a command: starts a word, so that a value with a leading dash could be taken for an option."""
 
@@ -65,9 +69,16 @@ class Place:
                 return value
         return None
 
+    @property
+    def text(self) -> str:
+        """The place as it is written."""
+        return "%{" + "|".join([*self.fields, *([f"'{self.literal}'"] if self.literal is not None else ())]) + "}"
+
     def value(self, lookup: Lookup) -> str:
-        """Return the value. Raises Absent."""
+        """Return the value or the literal. Raises Absent."""
         value = self.find(lookup)
+        if value is None:
+            value = self.literal
         if value is None:
             raise Absent(self.fields[0])
         return value
@@ -78,13 +89,22 @@ def split_places(text: str) -> list[str | Place]:
     parts: list[str | Place] = []
     end = 0
     for match in _PLACE.finditer(text):
-        parts += [text[end : match.start()], Place(tuple(match[1].split("|")))]
+        parts += [text[end : match.start()], _place(match[1])]
         end = match.end()
     parts.append(text[end:])
     for part in parts:
         if isinstance(part, str) and (broken := _BROKEN_PLACE.search(part)):
             raise CatalogError(f"{broken[0]!r} is no placeholder; expected %{{field}} or %{{field|other.field}}")
     return [part for part in parts if part != ""]
+
+
+def _place(text: str) -> Place:
+    *fields, last = text.split("|")
+    if any(field.startswith("'") for field in fields):
+        raise CatalogError(f"%{{{text}}}: words in quotes stand last; nothing after them could ever show")
+    if last.startswith("'"):
+        return Place(tuple(fields), last[1:-1])
+    return Place((*fields, last))
 
 
 class ProseTemplate:
@@ -104,8 +124,18 @@ class ProseTemplate:
         """Characters of the author's own words, placeholders left out."""
         return sum(len(part.text) for _, parts in self._pieces for part in parts if isinstance(part, Span))
 
+    @property
+    def unguarded(self) -> tuple[Place, ...]:
+        """Places outside of ``[[…]]`` without words of their own for a value that is absent."""
+        return tuple(
+            part
+            for optional, parts in self._pieces
+            for part in parts
+            if not optional and isinstance(part, Place) and part.literal is None
+        )
+
     def render(self, lookup: Lookup) -> Prose:
-        """Return the spans; absent fields outside ``[[…]]`` read ``(no FIELD)``."""
+        """Return the spans. A noun stands in for a value that is absent outside ``[[…]]``."""
         if self._constant is not None:
             return self._constant
         spans: list[Span] = []
@@ -116,13 +146,22 @@ class ProseTemplate:
                     piece.append(part)
                 elif (value := part.find(lookup)) is not None:
                     piece.append(Span("value", value))
+                elif part.literal is not None:
+                    piece.append(Span("text", part.literal))
                 elif optional:
                     break
                 else:
-                    piece.append(Span("text", f"(no {part.fields[0]})"))
+                    piece.append(Span("text", _stand_in(part.fields[0], (*spans, *piece))))
             else:
                 spans += piece
         return tuple(spans)
+
+
+def _stand_in(field: str, before: Sequence[Span]) -> str:
+    """A noun; with a capital where a sentence begins."""
+    words = stand_in(field)
+    begins = not before or (before[-1].kind == "text" and before[-1].text.endswith((". ", "? ", "! ")))
+    return words[0].upper() + words[1:] if begins else words
 
 
 def _optional(text: str) -> list[tuple[bool, str]]:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
 
 from exporter.alert import Alert
 from exporter.catalog.advice import Advice, Change, Command, Reference, Technique
 from exporter.catalog.model import Entry
 from exporter.catalog.uid import UID_SENTINEL, with_uid
+from exporter.derived import fd_label, lookup_of
 from exporter.prose import Lookup, Prose, Span, to_plain
 from exporter.verdict.judgement import Judgement, Matched
 
@@ -52,7 +51,6 @@ class RuleContext:
     techniques: tuple[Technique, ...]
 
 
-_WINDOW_SECONDS = 600
 _DETAILS: tuple[tuple[str, str], ...] = (
     ("Process", "proc.name"),
     ("Executable", "proc.exepath"),
@@ -100,7 +98,11 @@ def _details(alert: Alert) -> tuple[tuple[str, str], ...]:
         named.append((_RANKS["user.loginuid"], "none: no login session is attached"))
     named.sort()
     others.sort()
-    return (*[(_LABELS[rank], value) for rank, value in named], *others)
+    return (*[(_label(rank, alert), value) for rank, value in named], *others)
+
+
+def _label(rank: int, alert: Alert) -> str:
+    return fd_label(alert) if rank == _RANKS["fd.name"] else _LABELS[rank]
 
 
 def make_report(alert: Alert, entry: Entry, context: RuleContext) -> Report:
@@ -113,60 +115,4 @@ def make_advice(alert: Alert, entry: Entry, context: RuleContext, *, render: Ren
 
     ``render`` stands in for the entry's own where it is quicker (``catalog.remembered``).
     """
-    return (render or entry.render)(lookup_of(alert), context.maturity, context.techniques)
-
-
-def lookup_of(alert: Alert) -> Lookup:
-    """Return what gives a field of the alert, or ``alert.…`` for what every alert has; None where it is absent."""
-    return _Values(alert).__getitem__
-
-
-class _Values(dict[str, str | None]):
-    """Fields of the alert, and ``alert.…`` for what every alert has, each looked up once."""
-
-    __slots__ = ("_alert", "_fields")
-
-    def __init__(self, alert: Alert) -> None:
-        super().__init__()
-        self._alert = alert
-        self._fields = alert.all_fields()
-
-    def __missing__(self, field: str) -> str | None:
-        if field.startswith("alert."):
-            reader = _ALERT_FIELDS.get(field)
-            value = (reader(self._alert) or None) if reader else None
-        else:
-            value = self._alert.get(field) if field in self._fields or field.startswith("evt.") else None
-        self[field] = value
-        return value
-
-
-def _plain(alert: Alert, offset_seconds: int) -> str:
-    """The time as journalctl and ausearch's neighbours take it."""
-    return _moment(alert.time_ns // 1_000_000_000 + offset_seconds).replace("T", " ") + " UTC"
-
-
-def _rfc3339(alert: Alert, offset_seconds: int) -> str:
-    return _moment(alert.time_ns // 1_000_000_000 + offset_seconds) + "Z"
-
-
-@lru_cache(maxsize=64)
-def _moment(seconds: int) -> str:
-    """Kept, because alerts come in bursts."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")[:19]
-
-
-_ALERT_FIELDS: Mapping[str, Callable[[Alert], str]] = {
-    "alert.time": lambda alert: _plain(alert, 0),
-    "alert.since": lambda alert: _plain(alert, -_WINDOW_SECONDS),
-    "alert.until": lambda alert: _plain(alert, _WINDOW_SECONDS),
-    "alert.since_rfc3339": lambda alert: _rfc3339(alert, -_WINDOW_SECONDS),
-    "alert.until_rfc3339": lambda alert: _rfc3339(alert, _WINDOW_SECONDS),
-    "alert.hostname": lambda alert: alert.hostname,
-    "alert.rule": lambda alert: alert.rule,
-    "alert.priority": lambda alert: alert.priority.label,
-    "alert.source": lambda alert: alert.source,
-    "alert.uid": lambda alert: UID_SENTINEL,
-}
-ALERT_FIELDS = frozenset(_ALERT_FIELDS)
-"""Placeholders that every alert can fill."""
+    return (render or entry.render)(lookup_of(alert, uid=UID_SENTINEL), context.maturity, context.techniques)

@@ -14,44 +14,10 @@ from exporter.catalog.attack import techniques_of
 from exporter.catalog.catalog import Catalog
 from exporter.catalog.model import Entry
 from exporter.catalog.template import ProseTemplate
+from exporter.nouns import noun
 
 LIMIT_CHARACTERS = 300
 
-_NOUNS: tuple[tuple[str, str], ...] = (
-    (r"proc\.(name|exepath|exe|cmdline|args)", "a process"),
-    (r"proc\.(p\w+|aname.*|aexepath.*|acmdline.*|sname)", "its parent process"),
-    (r"proc\.cwd", "its directory"),
-    (r"user\.(name|loginname)", "a user"),
-    (r"fd\.name|fd\.nameraw|fs\.path.*|evt\.arg\.(path|name|filename|oldpath|newpath|target|linkpath)", "a file"),
-    (r"fd\.(sip|rip|cip|lip).*|ct\.srcip|gcp\.callerIP|okta\.client\.ip|ka\.sourceips", "an address"),
-    (r"fd\.\w*port", "a port"),
-    (r"connection", "a connection"),
-    (r"container\.(id|name)", "a container"),
-    (r"container\.image.*|ka\.req\.(pod|container).*image.*", "an image"),
-    (r"k8s\.pod\.name|ka\.(target|resp)\.pod\.name", "a pod"),
-    (r"k8s\.ns\.name|ka\.target\.namespace", "a namespace"),
-    (r"ka\.user\.name|ct\.user.*|gcp\.user|okta\.actor\.name|github\.user", "a user"),
-    (r"okta\.target\.user\.name", "another user"),
-    (r"ka\.(target|resp)\.name", "an object"),
-    (r"ka\.target\.(sub)?resource", "a resource"),
-    (r"s3\.bucket|gcp\.storage\.bucket", "a bucket"),
-    (r"gcp\.projectId", "a project"),
-    (r"ct\.region", "a region"),
-    (r"github\.repo\.(name|url)", "a repository"),
-    (r"github\.(org|owner)", "an organisation"),
-    (r"ct\.request\.functionname|gcp\.cloudfunctions\.function", "a function"),
-    (r"ct\.request\.groupname|okta\.target\.group\.name|group\.name", "a group"),
-    (r"ct\.request\.cluster", "a cluster"),
-    (r"alert\.(time|since|until).*", "the alert"),
-    (r"alert\.hostname|evt\.hostname", "the host"),
-    (r"alert\.rule", "the rule"),
-    (r"ka\.verb|evt\.type", "a request"),
-    (r"ka\.uri.*", "a path"),
-    (r"ka\.response\.code", "a code"),
-    (r"ka\.req\.binding\.subjects", "a subject"),
-    (r"ka\.req\.role\.rules", "its rules"),
-    (r"gcp\.methodName", "a method"),
-)
 _CONNECTION = ("fd.l4proto", "fd.lport", "fd.rport", "fd.sport", "fd.cport", "fd.sip", "fd.rip", "fd.lip", "fd.cip")
 """Fields of rules whose ``fd.name`` is a connection."""
 _PLACE = re.compile(r"%\{([^}|]*)[^}]*\}")
@@ -147,11 +113,6 @@ def _noun(match: re.Match[str]) -> str:
     """A noun; with a capital at a sentence's beginning."""
     words = noun(match[1])
     return words[0].upper() + words[1:] if match.string[: match.start()].endswith((". ", "? ", "! ")) else words
-
-
-def noun(field: str) -> str:
-    """Return a noun phrase that stands for any value of the field."""
-    return next((words for pattern, words in _NOUNS if re.fullmatch(pattern, field)), "a value")
 
 
 def _cut(text: str) -> str:

@@ -1,0 +1,93 @@
+"""Tuning that the program writes: the exception for one alert.
+
+Owns which of the alert's fields an exception compares, and where it goes.
+Refuses to quote anything itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exporter.catalog.advice import Change
+from exporter.catalog.condition import Condition
+from exporter.escaping import Unembeddable, yaml_scalar
+from exporter.prose import Lookup, Prose, ProseTemplate, Span
+
+_HOST_FILE = "/etc/falco/rules.d/{}.yaml"
+_COMPARATORS: Mapping[str, str] = {"=": "=", "startswith": "startswith", "endswith": "endswith", "contains": "contains"}
+OPERATORS = tuple(_COMPARATORS)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A field that the exception compares."""
+
+    field: str
+    operator: str = "="
+    value: str = ""
+    """The author's own value; empty for the alert's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionStep:
+    """An exception that an entry offers, for exactly the values of the alert."""
+
+    title: ProseTemplate
+    rule: str
+    source: str
+    compared: tuple[Compared, ...]
+    never_if: tuple[str, ...]
+    """Verdicts with which it is not offered."""
+    note: ProseTemplate
+    condition: Condition
+    place: str = ""
+    """``FILE:LINE``, for messages."""
+
+    def fields_used(self) -> frozenset[str]:
+        """Return every field that the exception depends on."""
+        fields = {compared.field for compared in self.compared} | {"k8s.pod.name"}
+        return self.title.fields | self.note.fields | self.condition.fields_used() | fields
+
+    def render(self, lookup: Lookup) -> Change | None:
+        """Return the change with the alert's values; None where it does not fit this alert."""
+        if not self.condition.holds(lookup):
+            return None
+        values = []
+        for compared in self.compared:
+            value = compared.value or lookup(compared.field)
+            if value is None:
+                return None
+            values.append((compared.field, compared.operator, value))
+        try:
+            content = write_exception(self.rule, self.source, values)
+        except Unembeddable:
+            return None
+        return self._change(content, lookup)
+
+    def _change(self, content: str, lookup: Lookup) -> Change:
+        title, note = self.title.render(lookup), self.note.render(lookup)
+        name = "".join(c if c.isascii() and c.isalnum() else "-" for c in self.rule.lower()).strip("-")
+        if lookup("k8s.pod.name") is not None or self.source == "k8s_audit":
+            indented = "".join(f"    {line}\n" if line else "\n" for line in content.splitlines())
+            content = f"customRules:\n  {name}.yaml: |-\n{indented}"
+            load = "helm upgrade falco falcosecurity/falco -n falco --reuse-values -f exception.yaml"
+            check = load + " --dry-run=server"
+            return Change(title, "Falco's Helm chart", "exception.yaml", "yaml", content, check, load, note + _MERGE)
+        file = _HOST_FILE.format(name)
+        check = f"falco --dry-run -c /etc/falco/falco.yaml -r {file}"
+        return Change(title, "falco", file, "falco", content, check, "systemctl reload falco", note)
+
+
+_MERGE: Prose = (Span("text", " Values of `customRules` that you have already stay: Helm merges the keys."),)
+
+
+def write_exception(rule: str, source: str, values: list[tuple[str, str, str]]) -> str:
+    """Return YAML that appends one exception to the rule. Raises Unembeddable where a value has no safe form."""
+    fields = ", ".join(field for field, _, _ in values)
+    comps = ", ".join(f'"{operator}"' for _, operator, _ in values)
+    written = ", ".join(yaml_scalar(value) for _, _, value in values)
+    return (
+        f"- rule: {yaml_scalar(rule)}\n  exceptions:\n    - name: accepted\n      fields: [{fields}]\n"
+        f"      comps: [{comps}]\n      values:\n        - [{written}]\n  override:\n    exceptions: append\n"
+    )

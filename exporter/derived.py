@@ -1,0 +1,266 @@
+"""What follows from an alert's fields: where it happened, who acted, what a number stands for.
+
+Owns the fields named ``alert.…``, each a pure function of the alert, for
+sentences, commands and signs alike. Refuses to judge (``verdict``) and to
+advise (``catalog``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from exporter.alert import Alert
+from exporter.prose import Lookup
+
+_NANOSECONDS = 1_000_000_000
+_WINDOW_SECONDS = 600
+_CONNECTION = re.compile(r"(?P<client>.+):(?P<client_port>\d+)->(?P<server>.+):(?P<server_port>\d+)\Z")
+_SOCKETS = frozenset({"ipv4", "ipv6"})
+_FD_LABELS: Mapping[str, str] = {
+    "file": "File", "directory": "Directory", "ipv4": "Connection", "ipv6": "Connection", "unix": "Unix socket",
+    "pipe": "Pipe", "event": "Event descriptor", "signalfd": "Signal descriptor", "eventpoll": "Epoll descriptor",
+    "inotify": "Inotify descriptor", "timerfd": "Timer descriptor", "netlink": "Netlink socket", "bpf": "BPF object",
+    "userfaultfd": "Userfaultfd descriptor", "io_uring": "io_uring descriptor", "memfd": "Memory file",
+    "pidfd": "Process descriptor",
+}  # fmt: skip
+"""``fd.type`` to what a reader calls it."""
+_PRINCIPALS = ("ka.user.name", "ct.user", "ct.user.arn", "gcp.user", "okta.actor.name", "github.user")
+_DEPLOYMENT = re.compile(r".+-[a-z0-9]{6,10}-[a-z0-9]{5}\Z")
+_STATEFULSET = re.compile(r".+-\d+\Z")
+_PTS_MAJORS = range(136, 144)
+
+
+def lookup_of(alert: Alert, *, uid: str | None = None) -> Lookup:
+    """Return what gives a field of the alert, ``alert.…`` included; None where it is absent. Each is found once.
+
+    ``uid`` is given as ``alert.uid`` instead of the alert's own.
+    """
+    values = _Values(alert)
+    if uid is not None:
+        values["alert.uid"] = uid
+    return values.__getitem__
+
+
+class _Values(dict[str, str | None]):
+    __slots__ = ("_alert", "_fields")
+
+    def __init__(self, alert: Alert) -> None:
+        super().__init__()
+        self._alert = alert
+        self._fields = alert.all_fields()
+
+    def __missing__(self, field: str) -> str | None:
+        if field.startswith("alert."):
+            reader = DERIVED.get(field)
+            value = (reader(self._alert) or None) if reader else None
+        else:
+            value = self._alert.get(field) if field in self._fields or field.startswith("evt.") else None
+        self[field] = value
+        return value
+
+
+def fd_label(alert: Alert) -> str:
+    """Return what ``fd.name`` names, e.g. ``File``, ``Connection``, ``Unix socket``; by its form where no type is given."""
+    kind = alert.get("fd.type")
+    if kind is not None:
+        return _FD_LABELS.get(kind, "Descriptor")
+    name = alert.get("fd.name") or ""
+    return "Connection" if _CONNECTION.match(name) else "File"
+
+
+def is_connection(alert: Alert) -> bool:
+    """Whether the alert is about an IP connection or socket: ``fd.type`` decides, then the form of ``fd.name``."""
+    kind = alert.get("fd.type")
+    if kind is not None:
+        return kind in _SOCKETS
+    return bool(_CONNECTION.match(alert.get("fd.name") or "")) or any(
+        alert.get(field) for field in ("fd.sip", "fd.rip", "fd.cip")
+    )
+
+
+def is_file(alert: Alert) -> bool:
+    """Whether the alert is about a path: ``fd.type`` decides, then a leading slash."""
+    kind = alert.get("fd.type")
+    if kind is not None and kind not in {"file", "directory"}:
+        return False
+    return (alert.get("fd.name") or alert.get("fs.path.name") or "").startswith("/")
+
+
+def _side(side: str) -> Callable[[Alert], str | None]:
+    def find(alert: Alert) -> str | None:
+        if not is_connection(alert):
+            return None
+        match = _CONNECTION.match(alert.get("fd.name") or "")
+        return match[side].removeprefix("::ffff:") if match else None
+
+    return find
+
+
+def _place(alert: Alert) -> str | None:
+    """``NAMESPACE/POD``, a container and its host, a cloud's principal and account, a repository, or the host."""
+    namespace, pod = alert.get("k8s.ns.name"), alert.get("k8s.pod.name")
+    if pod:
+        return f"{namespace}/{pod}" if namespace else pod
+    container = alert.get("container.name") or alert.get("container.id")
+    if container:
+        return f"{container} on {alert.hostname}" if alert.hostname else container
+    if alert.source == "github" or alert.get("github.repo.name"):
+        owner, repository = alert.get("github.org") or alert.get("github.owner"), alert.get("github.repo.name")
+        if repository:
+            return repository if "/" in repository or not owner else f"{owner}/{repository}"
+        return owner
+    target, in_namespace = alert.get("ka.target.name"), alert.get("ka.target.namespace")
+    if alert.get("ka.user.name") or target:
+        return f"{in_namespace}/{target}" if in_namespace and target else target or in_namespace or alert.hostname
+    return _account(alert) or alert.hostname or alert.source
+
+
+def _account(alert: Alert) -> str | None:
+    user = alert.get("ct.user") or alert.get("ct.user.arn")
+    account = alert.get("ct.user.accountid") or alert.get("recipientAccountId") or alert.get("ct.region")
+    if user or alert.source == "aws_cloudtrail":
+        return f"{user}@{account}" if user and account else user or account
+    project = alert.get("gcp.projectId")
+    if project or alert.source == "gcp_auditlog":
+        return project
+    return alert.get("okta.actor.name")
+
+
+def _principal(alert: Alert) -> str | None:
+    """Who acted: the API's user, or the login behind a process, or its user."""
+    for field in _PRINCIPALS:
+        if value := alert.get(field):
+            return value
+    return alert.get("user.loginname") or alert.get("user.name")
+
+
+def _terminal(alert: Alert) -> str | None:
+    """``proc.tty`` as the device's name, e.g. ``pts/0`` for 34816 (Linux' ``new_decode_dev``); None without one."""
+    number = _number(alert.get("proc.tty"))
+    if not number or number < 0:
+        return None
+    major, minor = number >> 8 & 0xFFF, number & 0xFF | number >> 12 & 0xFFF00
+    if major in _PTS_MAJORS:
+        return f"pts/{minor + 256 * (major - _PTS_MAJORS.start)}"
+    if major == 4:
+        return f"tty{minor}" if minor < 64 else f"ttyS{minor - 64}"
+    return {(5, 0): "tty", (5, 1): "console", (204, 64): "ttyAMA0", (229, 0): "hvc0"}.get(
+        (major, minor), f"device {major}:{minor}"
+    )
+
+
+def _workload(alert: Alert) -> str | None:
+    """What keeps the pod: ``deployment``, ``statefulset``, ``daemonset``, or ``pod`` where its name does not tell."""
+    pod = alert.get("k8s.pod.name")
+    if pod is None:
+        return None
+    for kind, field in (("deployment", "k8s.deployment.name"), ("statefulset", "k8s.statefulset.name"),
+                        ("daemonset", "k8s.daemonset.name")):  # fmt: skip
+        if alert.get(field):
+            return kind
+    if _STATEFULSET.match(pod):
+        return "statefulset"
+    return "deployment" if _DEPLOYMENT.match(pod) else "pod"
+
+
+def _number(value: str | None) -> int | None:
+    return int(value) if value and re.fullmatch(r"-?\d{1,19}", value, re.ASCII) else None
+
+
+def _moment_of(field: str) -> Callable[[Alert], str | None]:
+    """A field in nanoseconds since 1970 as a time."""
+
+    def read(alert: Alert) -> str | None:
+        number = _number(alert.get(field))
+        return _moment(number // _NANOSECONDS).replace("T", " ") + " UTC" if number and number > 0 else None
+
+    return read
+
+
+def _duration_of(field: str) -> Callable[[Alert], str | None]:
+    """A field in nanoseconds as a duration, e.g. ``2.2 s``."""
+
+    def read(alert: Alert) -> str | None:
+        number = _number(alert.get(field))
+        return to_duration(number) if number is not None and number >= 0 else None
+
+    return read
+
+
+def _since(field: str) -> Callable[[Alert], str | None]:
+    """How long before the alert the time in a field was."""
+
+    def read(alert: Alert) -> str | None:
+        number = _number(alert.get(field))
+        return to_duration(alert.time_ns - number) if number and 0 < number <= alert.time_ns else None
+
+    return read
+
+
+def to_duration(nanoseconds: int) -> str:
+    """Return a duration with two digits that matter, e.g. ``3 ms``, ``2.2 s``, ``14 min``, ``5 h``, ``12 days``."""
+    seconds = nanoseconds / _NANOSECONDS
+    if seconds < 1:
+        return f"{nanoseconds // 1_000_000} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 7_200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3_600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
+
+
+def _plain(offset_seconds: int) -> Callable[[Alert], str]:
+    """The time as journalctl and ausearch's neighbours take it."""
+    return lambda alert: _moment(alert.time_ns // _NANOSECONDS + offset_seconds).replace("T", " ") + " UTC"
+
+
+def _rfc3339(offset_seconds: int) -> Callable[[Alert], str]:
+    return lambda alert: _moment(alert.time_ns // _NANOSECONDS + offset_seconds) + "Z"
+
+
+@lru_cache(maxsize=64)
+def _moment(seconds: int) -> str:
+    """Kept, because alerts come in bursts."""
+    return datetime.fromtimestamp(min(seconds, 253_402_300_799), UTC).isoformat(timespec="seconds")[:19]
+
+
+DERIVED: Mapping[str, Callable[[Alert], str | None]] = {
+    "alert.time": _plain(0),
+    "alert.since": _plain(-_WINDOW_SECONDS),
+    "alert.until": _plain(_WINDOW_SECONDS),
+    "alert.time_rfc3339": _rfc3339(0),
+    "alert.since_rfc3339": _rfc3339(-_WINDOW_SECONDS),
+    "alert.until_rfc3339": _rfc3339(_WINDOW_SECONDS),
+    "alert.day_before": _plain(-86_400),
+    "alert.day_before_rfc3339": _rfc3339(-86_400),
+    "alert.hostname": lambda alert: alert.hostname,
+    "alert.rule": lambda alert: alert.rule,
+    "alert.priority": lambda alert: alert.priority.label,
+    "alert.source": lambda alert: alert.source,
+    "alert.uid": lambda alert: alert.uid,
+    "alert.place": _place,
+    "alert.principal": _principal,
+    "alert.terminal": _terminal,
+    "alert.workload": _workload,
+    "alert.object_kind": lambda alert: fd_label(alert).lower() if alert.get("fd.name") else None,
+    "alert.client": _side("client"),
+    "alert.client_port": _side("client_port"),
+    "alert.server": _side("server"),
+    "alert.server_port": _side("server_port"),
+    "alert.exe_changed": _moment_of("proc.exe_ino.ctime"),
+    "alert.exe_modified": _moment_of("proc.exe_ino.mtime"),
+    "alert.exe_age": _duration_of("proc.exe_ino.ctime_duration_proc_start"),
+    "alert.container_started": _moment_of("container.start_ts"),
+    "alert.container_age": _since("container.start_ts"),
+}
+"""Each derived field and how it is found; None, or an empty text, where it is absent."""
+OF_HEADER = frozenset({"alert.rule", "alert.priority", "alert.source", "alert.hostname"})
+"""Those that only repeat what every alert has."""
+OF_SECOND = frozenset(
+    {name for name in DERIVED if name.startswith(("alert.time", "alert.since", "alert.until", "alert.day_before"))}
+    | {"alert.container_age"}
+)
+"""Those that change with the alert's time."""
