@@ -63,7 +63,7 @@ class _Values(dict[str, str | None]):
 
 
 def fd_label(alert: Alert) -> str:
-    """Return what ``fd.name`` names, e.g. ``File``, ``Connection``, ``Unix socket``; by its form where no type is given."""
+    """Return what ``fd.name`` names, e.g. ``File``, ``Connection``; ``fd.type`` decides, then the name's form."""
     kind = alert.get("fd.type")
     if kind is not None:
         return _FD_LABELS.get(kind, "Descriptor")

@@ -17,14 +17,14 @@ from exporter.catalog.model import Entry
 from exporter.catalog.uid import UID_SENTINEL, with_uid
 from exporter.derived import fd_label, lookup_of
 from exporter.prose import Lookup, Prose, Span, to_plain
-from exporter.verdict.judgement import Judgement, Matched
+from exporter.verdict.judgement import UNDECIDED, Judgement, Matched
 
 __all__ = [
-    "Advice", "Change", "Command", "Judgement", "Matched", "Prose", "Reference", "Report", "RuleContext", "Span",
+    "Advice", "Change", "Command", "Judgement", "Matched", "Prose", "Reference", "Report", "Span",
     "Technique", "make_advice", "make_report", "to_plain",
 ]  # fmt: skip
 
-Renderer = Callable[[Lookup, str, tuple[Technique, ...]], Advice]
+Renderer = Callable[[Lookup, Judgement, str], Advice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,6 @@ class Report:
     def details(self) -> tuple[tuple[str, str], ...]:
         """The alert's own facts: label and value, in order of reading."""
         return _details(self.alert)
-
-
-@dataclass(frozen=True, slots=True)
-class RuleContext:
-    """What is known of the rule besides its entry."""
-
-    maturity: str
-    techniques: tuple[Technique, ...]
 
 
 _DETAILS: tuple[tuple[str, str], ...] = (
@@ -105,14 +97,15 @@ def _label(rank: int, alert: Alert) -> str:
     return fd_label(alert) if rank == _RANKS["fd.name"] else _LABELS[rank]
 
 
-def make_report(alert: Alert, entry: Entry, context: RuleContext) -> Report:
+def make_report(alert: Alert, entry: Entry, maturity: str, judgement: Judgement = UNDECIDED) -> Report:
     """Return the report of one alert: the entry's advice with the alert's values in place."""
-    return Report(alert, make_advice(alert, entry, context))
+    return Report(alert, make_advice(alert, entry.render, maturity, judgement))
 
 
-def make_advice(alert: Alert, entry: Entry, context: RuleContext, *, render: Renderer | None = None) -> Advice:
-    """Return the entry's advice with the alert's values in place, its uid excepted.
+def make_advice(alert: Alert, render: Renderer, maturity: str, judgement: Judgement) -> Advice:
+    """Return the advice of an entry with the alert's values in place, its uid excepted.
 
-    ``render`` stands in for the entry's own where it is quicker (``catalog.remembered``).
+    ``render`` is the entry's own, or the quicker one of ``catalog.remembered``;
+    ``maturity`` is upstream's word for the rule.
     """
-    return (render or entry.render)(lookup_of(alert, uid=UID_SENTINEL), context.maturity, context.techniques)
+    return render(lookup_of(alert, uid=UID_SENTINEL), judgement, maturity)

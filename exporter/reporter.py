@@ -1,27 +1,28 @@
-"""From alert to report with one catalog: matching, names and links, ready for every sink.
+"""From alert to report with one catalog: matching, judging, names and links, ready for every sink.
 
-Owns what is looked up once a rule and kept, and the reports that are given
-again: alerts come in bursts that differ in their time alone. Refuses to render.
+Owns what is looked up once per rule and kept, and the advice that is given
+again: alerts come in bursts that differ in little but their time. Refuses to
+render.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from exporter.alert import Alert
 from exporter.catalog.advice import Advice
-from exporter.catalog.attack import techniques_of
 from exporter.catalog.catalog import Catalog
 from exporter.catalog.model import Entry
 from exporter.catalog.remembered import KEY_LIMIT_CHARACTERS, RememberedEntry
-from exporter.report import Report, RuleContext, make_advice
+from exporter.derived import DERIVED, OF_HEADER, OF_SECOND
+from exporter.report import Report, make_advice
+from exporter.verdict.judgement import Judgement
 
 PLANS_KEPT = 128
 ADVICE_KEPT = 8
 """Advice kept per rule. It is some 20 KB each, and every value in it may be an attacker's."""
-_HEADER = frozenset({"alert.rule", "alert.priority", "alert.source", "alert.hostname", "evt.hostname"})
-_ALONE = frozenset({"evt.time"})
-_NOT_OF_KEY = frozenset({"alert.uid"})
+_UID = "alert.uid"
 """Put in at the last moment (``catalog.uid``)."""
 
 Key = tuple[str | int | None, ...]
@@ -33,9 +34,11 @@ class _Plan:
 
     entry: Entry
     remembered: RememberedEntry
-    context: RuleContext
+    maturity: str
     fields: tuple[str, ...]
     """Output fields that the advice depends on."""
+    derived: tuple[Callable[[Alert], str | None], ...]
+    """What it depends on that follows from other fields."""
     of_header: bool
     """Whether it also depends on the alert's rule, priority, source or host."""
     of_second: bool
@@ -44,20 +47,24 @@ class _Plan:
     """Whether it depends on more, so that no two alerts share it."""
     kept: dict[Key, Advice] = field(default_factory=dict)
 
-    def key(self, alert: Alert) -> Key | None:
-        """What two alerts have in common that get the same advice; None for advice that is not kept."""
+    def key(self, alert: Alert, judgement: Judgement) -> Key | None:
+        """What two alerts have in common that get the same advice; None for advice that is not kept.
+
+        The judgement counts by its identity: what is kept keeps it, so that its id is never another's.
+        """
         if self.of_alert:
             return None
-        values: list[str | int | None] = [*map(alert.all_fields().get, self.fields)]
+        values: list[str | int | None] = [id(judgement), *map(alert.all_fields().get, self.fields)]
+        values += [find(alert) for find in self.derived]
         if self.of_header:
             values += (alert.rule, int(alert.priority), alert.source, alert.hostname)
         if self.of_second:
             values.append(alert.time_ns // 1_000_000_000)
         return tuple(values)
 
-    def advice(self, alert: Alert) -> Advice:
+    def advice(self, alert: Alert, judgement: Judgement) -> Advice:
         """Make the alert's advice."""
-        return make_advice(alert, self.entry, self.context, render=self.remembered.render)
+        return make_advice(alert, self.remembered.render, self.maturity, judgement)
 
 
 class Reporter:
@@ -77,13 +84,13 @@ class Reporter:
 
         It holds ``UID_SENTINEL`` where ``names_uid``; ``Report`` puts the uid in.
         """
-        plan = self._plan_for(alert)
-        key = plan.key(alert)
+        plan, judgement = self._plan_for(alert), self.catalog.judge.judge(alert)
+        key = plan.key(alert, judgement)
         if key is None:
-            return plan.advice(alert)
+            return plan.advice(alert, judgement)
         advice = plan.kept.get(key)
         if advice is None:
-            advice = plan.advice(alert)
+            advice = plan.advice(alert, judgement)
             if sum([len(value) for value in key if isinstance(value, str)]) <= KEY_LIMIT_CHARACTERS:
                 if len(plan.kept) >= ADVICE_KEPT:
                     plan.kept = {}
@@ -113,10 +120,18 @@ class Reporter:
 
     def _make_plan(self, entry: Entry) -> _Plan:
         facts = None if entry.composed else self.catalog.facts(entry.rule)
-        context = RuleContext(facts.maturity if facts else "", techniques_of(entry.techniques))
-        used = entry.fields_used() - _NOT_OF_KEY
-        of_header = used & _HEADER
-        of_second = {name for name in used if name.startswith("alert.")} - _HEADER - _ALONE
-        of_alert = used & _ALONE
-        fields = tuple(sorted(used - of_header - of_second - of_alert | used & {"evt.hostname"}))
-        return _Plan(entry, RememberedEntry(entry), context, fields, bool(of_header), bool(of_second), bool(of_alert))
+        used = entry.fields_used() - {_UID}
+        header = used & (OF_HEADER | {"evt.hostname"})
+        second = used & OF_SECOND
+        derived = used & DERIVED.keys() - header - second
+        alone = used & {"evt.time"}
+        return _Plan(
+            entry,
+            RememberedEntry(entry),
+            facts.maturity if facts else "",
+            fields=tuple(sorted(used - OF_HEADER - second - derived - alone)),
+            derived=tuple(DERIVED[name] for name in sorted(derived)),
+            of_header=bool(header),
+            of_second=bool(second),
+            of_alert=bool(alone),
+        )

@@ -6,7 +6,7 @@ version). Refuses to know which rule gets which technique.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -55,7 +55,8 @@ def attack_table() -> AttackTable:
     )
 
 
-def techniques_of(pairs: Iterable[tuple[str, str]]) -> tuple[Technique, ...]:
-    """Return techniques with names for an entry's ``techniques`` (technique id, tactic id)."""
+@lru_cache(maxsize=1_024)
+def techniques_of(pairs: tuple[tuple[str, str], ...]) -> tuple[Technique, ...]:
+    """Return techniques with names for pairs of technique id and tactic id, the same object for the same ones."""
     table = attack_table()
     return tuple(table.technique(technique_id, tactic_id) for technique_id, tactic_id in pairs)

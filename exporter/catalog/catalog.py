@@ -15,15 +15,29 @@ from pathlib import Path
 from exporter.alert import Alert
 from exporter.catalog.compose import Composer
 from exporter.catalog.index import RuleFacts, official_rules
-from exporter.catalog.loader import Documents, Procedure, load_files
+from exporter.catalog.loader import Documents, load_files
 from exporter.catalog.model import Entry
+from exporter.catalog.procedures import Procedure
 from exporter.errors import CatalogError
+from exporter.verdict.files import load_language
+from exporter.verdict.judge import Judge
+from exporter.verdict.language import Language
+from exporter.verdict.sign import Sign
 
 
 class Catalog:
     """Every entry, ready to be matched."""
 
-    def __init__(self, entries: Iterable[Entry], procedures: Iterable[Procedure], rules: Iterable[RuleFacts]) -> None:
+    def __init__(
+        self,
+        entries: Iterable[Entry],
+        procedures: Iterable[Procedure],
+        rules: Iterable[RuleFacts],
+        *,
+        signs: tuple[Language, tuple[Sign, ...]] | None = None,
+    ) -> None:
+        """Take the general signs with the lists and macros in them; None: the shipped ones."""
+        self._signs = signs
         self._entries: dict[tuple[str, str], Entry] = {}
         self.rules = {facts.rule: facts for facts in rules}
         """Facts of the official rules, by name."""
@@ -48,6 +62,17 @@ class Catalog:
         """What composes advice for rules without an entry."""
         return Composer(self.procedures)
 
+    @cached_property
+    def judge(self) -> Judge:
+        """What judges alerts, by the general signs and by those of the alert's entry."""
+        language, signs = self._signs or load_language()
+        return Judge(signs, language, self.signs_for)
+
+    def signs_for(self, alert: Alert) -> tuple[Sign, ...]:
+        """Return the signs of the alert's entry."""
+        entry = self.match(alert)
+        return entry.signs if entry else ()
+
     @property
     def entries(self) -> tuple[Entry, ...]:
         """All entries, by source and rule."""
@@ -71,6 +96,11 @@ class Catalog:
         return self.match(alert) or self.composer.advice_for(alert)
 
 
+def outputs_of(rules: Iterable[RuleFacts]) -> dict[str, frozenset[str]]:
+    """Return which fields each rule's output names, by rule."""
+    return {facts.rule: frozenset(facts.fields) for facts in rules}
+
+
 def shipped_files() -> list[Path]:
     """Return the catalog files that come with the program."""
     root = Path(str(resources.files("exporter.catalog").joinpath("data")))
@@ -83,12 +113,14 @@ def load_catalog(directories: Sequence[Path] = ()) -> Catalog:
 
     Raises CatalogError naming file, line and key.
     """
-    documents = Documents()
+    rules = official_rules()
+    signs = load_language(directories)
+    documents = Documents(outputs=outputs_of(rules), language=signs[0])
     load_files(shipped_files(), documents)
     for directory in directories:
         if not directory.is_dir():
             raise CatalogError(f"{directory}: no such directory; catalog directories hold *.yaml files")
         load_files(sorted([*directory.glob("*.yaml"), *directory.glob("*.yml")]), documents, overlay=True)
-    catalog = Catalog(documents.entries.values(), documents.procedures.values(), official_rules())
+    catalog = Catalog(documents.entries.values(), documents.procedures.values(), rules, signs=signs)
     _ = catalog.composer.pieces  # an operator's procedure may have taken a shipped one's place: say so now
     return catalog

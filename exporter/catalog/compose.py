@@ -20,15 +20,21 @@ from typing import TypeVar
 import yaml
 
 from exporter.alert import Alert
+from exporter.catalog.advice import PHASES
 from exporter.catalog.attack import attack_table
-from exporter.catalog.loader import Documents, Procedure, load_files
-from exporter.catalog.model import PHASES, CommandStep, Entry
+from exporter.catalog.exception import composed_exception
+from exporter.catalog.loader import Documents, load_files
+from exporter.catalog.model import Entry, TechniqueStep
+from exporter.catalog.procedures import Procedure
+from exporter.catalog.steps import Choice, CommandStep
 from exporter.catalog.template import ProseTemplate
+from exporter.derived import is_connection, is_file
 
 _KEPT_COMPOSITIONS = 512
 _TECHNIQUE = re.compile(r"T\d{4}(?:\.\d{3})?(?=\W|_|\Z)")
 _TACTIC = re.compile(r"(TA\d{4})(?=\W|_|\Z)")
-_LIMITS = {"investigate": 5, "contain": 3}
+_LIMITS = {"look": 3, "keep": 1, "contain": 2, "verify": 1, "recover": 0}
+"""Steps of each phase in a composed report."""
 _PLUGINS = {
     "ka.": "k8s_audit",
     "ct.": "aws_cloudtrail",
@@ -40,17 +46,9 @@ _PLUGINS = {
 _T = TypeVar("_T")
 
 
-def _connection(alert: Alert) -> bool:
-    return "->" in (alert.get("fd.name") or "") or alert.get("fd.sip") is not None
-
-
-def _file(alert: Alert) -> bool:
-    return (alert.get("fd.name") or alert.get("fs.path.name") or "").startswith("/")
-
-
 _TRAITS: tuple[tuple[str, Callable[[Alert], bool]], ...] = (
-    ("connection", _connection),
-    ("file", _file),
+    ("connection", is_connection),
+    ("file", is_file),
     ("container", lambda alert: alert.get("container.id") is not None),
     ("process", lambda alert: any(alert.get(f) for f in ("proc.name", "proc.exepath", "proc.cmdline"))),
 )
@@ -59,7 +57,7 @@ _TRAITS: tuple[tuple[str, Callable[[Alert], bool]], ...] = (
 def traits_of(alert: Alert) -> tuple[str, ...]:
     """Return what the alert is about, in the order in which advice is taken; ``anything`` always comes last."""
     found = [name for name, holds in _TRAITS if holds(alert)]
-    plugins = {trait for field in alert.fields for prefix, trait in _PLUGINS.items() if field.startswith(prefix)}
+    plugins = {trait for field in alert.all_fields() for prefix, trait in _PLUGINS.items() if field.startswith(prefix)}
     return (*found, *sorted(plugins), "anything")
 
 
@@ -111,7 +109,7 @@ class Composer:
         techniques = techniques_in(tags)
         tactics = (*(tactic for _, tactic in techniques), *tactics_in(tags), "none")
         special = pieces[:-1] or pieces
-        commands = [
+        found = [
             step
             for phase in PHASES
             for step in _first([_fitting(piece, phase, traits) for piece in special], _LIMITS[phase])
@@ -120,28 +118,29 @@ class Composer:
             pieces[0],
             rule=rule,
             source=source,
-            techniques=techniques[:3],
+            attack=tuple(TechniqueStep(*pair) for pair in techniques[:3]),
             impact=self._impacts[tactics[0]],
-            innocent=_first([piece.innocent for piece in special], 4),
-            commands=tuple(commands),
+            benign=_first([piece.benign for piece in special], 4),
+            steps=tuple(found),
             changes=_first([piece.changes for piece in pieces], 3),
             recommendations=_first([piece.recommendations for piece in pieces], 4),
-            tuning=_first([piece.tuning for piece in pieces], 1),
+            tuning=(composed_exception(rule, source, traits),),
             references=_first([piece.references for piece in pieces], 4),
             composed=True,
         )
 
 
-def _fitting(piece: Entry, phase: str, traits: tuple[str, ...]) -> tuple[CommandStep, ...]:
+def _fitting(piece: Entry, phase: str, traits: tuple[str, ...]) -> tuple[CommandStep | Choice, ...]:
     """A step that this alert cannot show would only take another's place."""
-    container = "container" in traits
     return tuple(
-        step
-        for step in piece.commands
-        if step.phase == phase
-        and step.condition.only != ("host" if container else "container")
-        and (container or "container.id" not in step.run.fields)
+        step for step in piece.steps if any(each.phase == phase and _may_show(each, traits) for each in step.steps())
     )
+
+
+def _may_show(step: CommandStep, traits: tuple[str, ...]) -> bool:
+    container = "container" in traits
+    unfit = {"host"} if container else {"container", "pod", "no-pod", "deployment", "statefulset", "daemonset"}
+    return not unfit.intersection(step.condition.only) and (container or "container.id" not in step.run.fields)
 
 
 def _first(parts: Iterable[tuple[_T, ...]], limit: int) -> tuple[_T, ...]:

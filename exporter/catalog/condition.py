@@ -98,9 +98,9 @@ class Condition:
             if not ONLY[name][0](lookup):
                 return False
         for group in self.needs:
-            if all([lookup(field) is None for field in group]):
+            if all(lookup(field) is None for field in group):
                 return False
-        return all([when.holds(lookup) for when in self.when])
+        return all(when.holds(lookup) for when in self.when)
 
     def __and__(self, other: Condition) -> Condition:
         """Return a condition that holds where both do."""

@@ -27,6 +27,8 @@ class Compared:
     operator: str = "="
     value: str = ""
     """The author's own value; empty for the alert's."""
+    optional: bool = False
+    """Left out where the alert does not have the field; else no exception is offered then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,10 @@ class ExceptionStep:
         values = []
         for compared in self.compared:
             value = compared.value or lookup(compared.field)
-            if value is None:
+            if value is not None:
+                values.append((compared.field, compared.operator, value))
+            elif not compared.optional:
                 return None
-            values.append((compared.field, compared.operator, value))
         try:
             content = write_exception(self.rule, self.source, values)
         except Unembeddable:
@@ -90,4 +93,38 @@ def write_exception(rule: str, source: str, values: list[tuple[str, str, str]]) 
     return (
         f"- rule: {yaml_scalar(rule)}\n  exceptions:\n    - name: accepted\n      fields: [{fields}]\n"
         f"      comps: [{comps}]\n      values:\n        - [{written}]\n  override:\n    exceptions: append\n"
+    )
+
+
+_OF_SOURCE: Mapping[str, tuple[str, ...]] = {
+    "syscall": ("proc.exepath", "proc.cmdline", "proc.pname", "user.name", "fd.name", "evt.type",
+                "container.image.repository", "k8s.ns.name"),
+    "k8s_audit": ("ka.user.name", "ka.verb", "ka.target.resource", "ka.target.subresource", "ka.target.namespace",
+                  "ka.target.name"),
+    "aws_cloudtrail": ("ct.name", "ct.user", "ct.user.arn", "ct.srcip", "ct.region"),
+    "gcp_auditlog": ("gcp.user", "gcp.methodName", "gcp.projectId", "gcp.callerIP"),
+    "okta": ("okta.evt.type", "okta.actor.name", "okta.target.user.name", "okta.client.ip"),
+    "github": ("github.type", "github.action", "github.user", "github.repo.name", "github.org"),
+}  # fmt: skip
+"""What tells one case from its neighbours, by trait or event source."""
+_COMPOSED_TITLE = ProseTemplate("Except exactly this case from the rule.")
+_COMPOSED_NOTE = ProseTemplate(
+    "It compares every value of the alert that tells this case from others; whether fewer would do is your decision."
+)
+
+
+def composed_exception(rule: str, source: str, traits: tuple[str, ...]) -> ExceptionStep:
+    """Return the exception for a rule that nobody wrote an entry for: as narrow as the alert's own fields allow."""
+    trait = next((trait for trait in traits if trait in _OF_SOURCE), "syscall")
+    compared = [Compared(field, optional=True) for field in _OF_SOURCE[trait]]
+    if trait == "syscall" and "container" not in traits:
+        compared.append(Compared("container.id", value="host"))
+    return ExceptionStep(
+        title=_COMPOSED_TITLE,
+        rule=rule,
+        source=trait,
+        compared=tuple(compared),
+        never_if=("attack",),
+        note=_COMPOSED_NOTE,
+        condition=Condition(),
     )

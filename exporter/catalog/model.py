@@ -1,210 +1,39 @@
 """The catalog's entries: what an author wrote for one rule, compiled.
 
-Owns the parts of an entry and when each of them fits an alert. Refuses to
+Owns the parts of an entry and how they become one alert's advice. Refuses to
 know where entries come from (``loader.py``) and which entry a rule gets
 (``catalog.py``).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
-from exporter.catalog.advice import Advice, Change, Command, Reference, Technique
-from exporter.catalog.template import Absent, CommandTemplate, ContentTemplate, ProseTemplate
-from exporter.errors import CatalogError
-from exporter.escaping import Unembeddable
-from exporter.prose import Lookup, Prose, Span
-from exporter.verdict.judgement import UNDECIDED
-
-WHERE = ("host", "container", "cluster", "cloud")
-PHASES = ("investigate", "contain")
-_SIGN = re.compile(
-    r"(?P<field>[a-z][A-Za-z0-9_.]*(?:\[[^\]]*\])?) (?P<operator>=|!=|startswith|endswith|contains|in|exists)"
-    r"(?: (?P<operand>.+))?\Z"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """When a step fits an alert."""
-
-    fields: frozenset[str] = frozenset()
-    """Fields that must be present."""
-    only: str = ""
-    """``container``: the alert names a container; ``host``: it names none; empty: either."""
-
-    def fields_used(self) -> frozenset[str]:
-        """Return every field that the condition looks at."""
-        return self.fields | ({"container.id"} if self.only else frozenset())
-
-    def holds(self, lookup: Lookup) -> bool:
-        """Whether the alert's fields meet the condition."""
-        if self.only and (lookup("container.id") is not None) != (self.only == "container"):
-            return False
-        return not self.fields or all(lookup(field) is not None for field in self.fields)
-
-
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """One comparison with an alert's field, in Falco's operators."""
-
-    field: str
-    operator: str
-    operands: tuple[str, ...]
-
-    @classmethod
-    def from_text(cls, text: str) -> Sign:
-        """Read e.g. ``proc.name = sshd``, ``proc.name in (cp, mv)``. Raises CatalogError."""
-        match = _SIGN.match(" ".join(text.split()))
-        if match is None or (match["operand"] is None) != (match["operator"] == "exists"):
-            raise CatalogError(
-                f"{text!r} is no sign; expected FIELD OPERATOR VALUE with one of "
-                "=, !=, startswith, endswith, contains, in (A, B), or FIELD exists"
-            )
-        operand = (match["operand"] or "").strip()
-        if match["operator"] != "in":
-            return cls(match["field"], match["operator"], (operand,))
-        if not (operand.startswith("(") and operand.endswith(")")):
-            raise CatalogError(f"{text!r}: in takes a list in parentheses, as in `proc.name in (cp, mv)`")
-        return cls(match["field"], "in", tuple(item.strip() for item in operand[1:-1].split(",")))
-
-    def holds(self, lookup: Lookup) -> bool:
-        """Whether the alert bears the sign out; an absent field never does."""
-        value = lookup(self.field)
-        if value is None:
-            return False
-        return _OPERATORS[self.operator](value, self.operands)
-
-
-_OPERATORS: Mapping[str, Callable[[str, tuple[str, ...]], bool]] = {
-    "=": lambda value, operands: value == operands[0],
-    "!=": lambda value, operands: value != operands[0],
-    "startswith": lambda value, operands: value.startswith(operands[0]),
-    "endswith": lambda value, operands: value.endswith(operands[0]),
-    "contains": lambda value, operands: operands[0] in value,
-    "in": lambda value, operands: value in operands,
-    "exists": lambda value, operands: True,
-}
-
+from exporter.catalog.advice import Advice, Change, Command, Reference
+from exporter.catalog.attack import techniques_of
+from exporter.catalog.condition import When
+from exporter.catalog.exception import ExceptionStep
+from exporter.catalog.steps import ChangeStep, Choice, CommandStep, Sentence, Step
+from exporter.catalog.template import ProseTemplate
+from exporter.prose import Lookup, Prose
+from exporter.verdict.judgement import Judgement
+from exporter.verdict.sign import Sign
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Step(Protocol[T_co]):
-    """What an author wrote for one place of a report."""
-
-    def fields_used(self) -> frozenset[str]:
-        """Return every field that ``render`` looks at."""
-
-    def render(self, lookup: Lookup) -> T_co | None:
-        """Return it with the alert's values; None where it does not fit this alert."""
 
 
 @dataclass(frozen=True, slots=True)
-class CommandStep:
-    """A command that an entry or procedure offers."""
+class TechniqueStep:
+    """A technique that an alert of the rule may show."""
 
-    title: ProseTemplate
-    phase: str
-    where: str
-    run: CommandTemplate
-    look: ProseTemplate
-    breaks: ProseTemplate
-    undo: CommandTemplate
-    condition: Condition
-    place: str = ""
-    """``FILE:LINE`` of the step, for messages."""
-
-    def fields_used(self) -> frozenset[str]:
-        """Return every field that the command depends on."""
-        prose = self.title.fields | self.look.fields | self.breaks.fields
-        return prose | self.run.fields | self.undo.fields | self.condition.fields_used()
-
-    def render(self, lookup: Lookup) -> Command | None:
-        """Return the command with the alert's values; None where it does not fit this alert."""
-        if not self.condition.holds(lookup):
-            return None
-        try:
-            run, undo = self.run.render(lookup), self.undo.render(lookup)
-        except (Absent, Unembeddable):
-            return None
-        title, look, breaks = self.title.render(lookup), self.look.render(lookup), self.breaks.render(lookup)
-        phase = "look" if self.phase == "investigate" else self.phase
-        where = "node" if self.where == "container" else self.where
-        # By position, which costs half of what keywords do.
-        return Command(title, phase, where, "bash", run, look, (), breaks, undo, (), "")
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeStep:
-    """A configuration change that an entry or procedure offers."""
-
-    title: ProseTemplate
-    tool: str
-    file: str
-    format: str
-    content: ContentTemplate
-    check: str
-    load: str
-    note: ProseTemplate
-    condition: Condition
-    place: str = ""
-    """``FILE:LINE`` of the step, for messages."""
-
-    def fields_used(self) -> frozenset[str]:
-        """Return every field that the change depends on."""
-        return self.title.fields | self.note.fields | self.content.fields | self.condition.fields_used()
-
-    def render(self, lookup: Lookup) -> Change | None:
-        """Return the change with the alert's values; None where it does not fit this alert."""
-        if not self.condition.holds(lookup):
-            return None
-        try:
-            content = self.content.render(lookup)
-        except (Absent, Unembeddable):
-            return None
-        title, note = self.title.render(lookup), self.note.render(lookup)
-        return Change(title, self.tool, self.file, self.format, content, self.check, self.load, note)
-
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """A recommendation that is neither a command nor a file."""
-
-    text: ProseTemplate
-    condition: Condition
-    place: str = ""
-    """``FILE:LINE`` of the step, for messages."""
-
-    def fields_used(self) -> frozenset[str]:
-        """Return every field that the recommendation depends on."""
-        return self.text.fields | self.condition.fields_used()
-
-    def render(self, lookup: Lookup) -> Prose | None:
-        """Return the recommendation with the alert's values; None where it does not fit this alert."""
-        return self.text.render(lookup) if self.condition.holds(lookup) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Innocent:
-    """An innocent explanation, with the signs in an alert that bear it out."""
-
-    text: ProseTemplate
-    signs: tuple[Sign, ...]
-    place: str = ""
-    """``FILE:LINE`` of the step, for messages."""
-
-    def fields_used(self) -> frozenset[str]:
-        """Return every field that the explanation depends on."""
-        return self.text.fields.union(sign.field for sign in self.signs)
-
-    def render(self, lookup: Lookup) -> Prose:
-        """Return the explanation."""
-        return self.text.render(lookup)
+    technique: str
+    """The technique's id, a current one."""
+    tactic: str
+    """The tactic's id."""
+    when: When | None = None
+    """None: always where it stands before every condition, else where none of the conditions before it held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,51 +41,91 @@ class Entry:
     """What was written for one rule."""
 
     rule: str
-    former_names: tuple[str, ...]
-    """Names that upstream gave this rule before."""
     source: str
     """The event source of the rule."""
     ruleset: str
     """The upstream rules file's name, e.g. ``falco_rules.yaml``."""
-    techniques: tuple[tuple[str, str], ...]
-    """ATT&CK technique id and tactic id, current ones."""
-    summary: ProseTemplate
-    impact: ProseTemplate
-    innocent: tuple[Innocent, ...]
-    commands: tuple[CommandStep, ...]
-    changes: tuple[ChangeStep, ...]
-    recommendations: tuple[Recommendation, ...]
-    tuning: tuple[ChangeStep, ...]
-    references: tuple[Reference, ...]
     place: str
     """``FILE:LINE`` of the entry, for messages."""
+    former_names: tuple[str, ...]
+    """Names that upstream gave this rule before."""
+    attack: tuple[TechniqueStep, ...]
+    what: ProseTemplate
+    """A noun phrase of at most nine words, with the place."""
+    ask: str
+    """What the title says to do where the verdict is undecided."""
+    summary: ProseTemplate
+    signs: tuple[Sign, ...]
+    """The rule's own signs, beside the general ones."""
+    benign: tuple[Sentence, ...]
+    unknown: tuple[Sentence, ...]
+    close_if: ProseTemplate
+    escalate_if: ProseTemplate
+    steps: tuple[CommandStep | Choice, ...]
+    impact: ProseTemplate
+    changes: tuple[ChangeStep, ...]
+    recommendations: tuple[Sentence, ...]
+    tuning: tuple[ChangeStep | ExceptionStep, ...]
+    references: tuple[Reference, ...]
     composed: bool = False
     """True for advice put together from an alert's own facts."""
+    written: frozenset[str] = frozenset()
+    """The keys that its author wrote; what stands for the others is its source's default."""
+
+    @property
+    def commands(self) -> tuple[CommandStep, ...]:
+        """Every step that an alert of the rule may get, variants included."""
+        return tuple(command for step in self.steps for command in step.steps())
+
+    @property
+    def techniques(self) -> tuple[tuple[str, str], ...]:
+        """Ids of every technique that an alert of the rule may show, with the tactic's."""
+        return tuple(dict.fromkeys((each.technique, each.tactic) for each in self.attack))
 
     def fields_used(self) -> frozenset[str]:
-        """Return every field that the advice depends on: two alerts equal in these get the same."""
+        """Return every field that the advice depends on, beside the judgement."""
         steps: tuple[Step[object], ...] = (
-            *self.innocent,
-            *self.commands,
-            *self.changes,
-            *self.tuning,
-            *self.recommendations,
+            *self.benign, *self.unknown, *self.steps, *self.changes, *self.tuning, *self.recommendations,
+        )  # fmt: skip
+        prose = (self.what, self.summary, self.close_if, self.escalate_if, self.impact)
+        conditions = [each.when.fields for each in self.attack if each.when]
+        return frozenset[str]().union(
+            *conditions, *(text.fields for text in prose), *(step.fields_used() for step in steps)
         )
-        return self.summary.fields.union(self.impact.fields, *(step.fields_used() for step in steps))
 
-    def render(self, lookup: Lookup, maturity: str, techniques: tuple[Technique, ...]) -> Advice:
+    def techniques_for(self, lookup: Lookup) -> tuple[tuple[str, str], ...]:
+        """Return the ids of the techniques that this alert shows."""
+        found: list[tuple[str, str]] = []
+        asked = held = False
+        for each in self.attack:
+            if each.when is not None:
+                asked = True
+                holds = each.when.holds(lookup)
+                held = held or holds
+            else:
+                holds = not asked or not held
+            if holds:
+                found.append((each.technique, each.tactic))
+        return tuple(found)
+
+    def render(self, lookup: Lookup, judgement: Judgement, maturity: str) -> Advice:
         """Return the advice with the alert's values."""
         return to_advice(
             self,
-            (maturity, techniques),
+            (judgement, maturity, self.techniques_for(lookup)),
             Rendered(
+                self.what.render(lookup),
                 self.summary.render(lookup),
+                self.close_if.render(lookup),
+                self.escalate_if.render(lookup),
                 self.impact.render(lookup),
-                _rendered(self.innocent, lookup),
+                _rendered(self.benign, lookup),
+                _rendered(self.unknown, lookup),
+                tuple([command for step in self.steps for command in step.render(lookup)]),
                 _rendered(self.changes, lookup),
-                _rendered(self.tuning, lookup),
-                _rendered(self.commands, lookup),
                 _rendered(self.recommendations, lookup),
+                _rendered(offered(self.tuning, judgement.verdict), lookup),
+                "alert.uid" in self.fields_used(),
             ),
         )
 
@@ -264,37 +133,50 @@ class Entry:
 class Rendered(NamedTuple):
     """The parts of an entry with one alert's values."""
 
+    what: Prose
     summary: Prose
+    close_if: Prose
+    escalate_if: Prose
     impact: Prose
     benign: tuple[Prose, ...]
-    changes: tuple[Change, ...]
-    tuning: tuple[Change, ...]
+    unknown: tuple[Prose, ...]
     commands: tuple[Command, ...]
+    changes: tuple[Change, ...]
     recommendations: tuple[Prose, ...]
+    tuning: tuple[Change, ...]
+    names_uid: bool
 
 
-def to_advice(entry: Entry, context: tuple[str, tuple[Technique, ...]], parts: Rendered) -> Advice:
-    """Return the advice that an entry's parts make."""
+def to_advice(entry: Entry, context: tuple[Judgement, str, tuple[tuple[str, str], ...]], parts: Rendered) -> Advice:
+    """Return the advice that an entry's parts make, with judgement, maturity and the ids of techniques."""
+    judgement, maturity, techniques = context
     return Advice(
         composed=entry.composed,
-        maturity=context[0],
+        maturity=maturity,
         ruleset=entry.ruleset,
-        techniques=context[1],
-        judgement=UNDECIDED,
-        what=(Span("text", entry.rule),),
-        ask="ask who did it",
+        techniques=techniques_of(techniques),
+        judgement=judgement,
+        what=parts.what,
+        ask=entry.ask,
         summary=parts.summary,
         benign=parts.benign,
-        unknown=(),
-        close_if=(Span("text", "the responsible person confirms it over another channel."),),
-        escalate_if=(Span("text", "nobody does, or the same host or account raises another alert."),),
+        unknown=parts.unknown,
+        close_if=parts.close_if,
+        escalate_if=parts.escalate_if,
         commands=parts.commands,
         impact=parts.impact,
         changes=parts.changes,
         recommendations=parts.recommendations,
         tuning=parts.tuning,
         references=entry.references,
-        names_uid="alert.uid" in entry.fields_used(),
+        names_uid=parts.names_uid,
+    )
+
+
+def offered(tuning: Iterable[ChangeStep | ExceptionStep], verdict: str) -> tuple[ChangeStep | ExceptionStep, ...]:
+    """Return the tuning that may be offered with this verdict: none that an author wrote by hand for an attack."""
+    return tuple(
+        [step for step in tuning if verdict not in (step.never_if if isinstance(step, ExceptionStep) else ("attack",))]
     )
 
 

@@ -12,10 +12,12 @@ from collections.abc import Iterable
 from operator import is_
 from typing import Generic, TypeVar
 
-from exporter.catalog.advice import Advice, Technique
-from exporter.catalog.model import Entry, Rendered, Step, to_advice
+from exporter.catalog.advice import Advice, Command
+from exporter.catalog.model import Entry, Rendered, offered, to_advice
+from exporter.catalog.steps import Step
 from exporter.catalog.template import ProseTemplate
 from exporter.prose import Lookup, Prose
+from exporter.verdict.judgement import VERDICTS, Judgement
 
 VALUES_KEPT = 4
 """Results kept a step, some 500 bytes each."""
@@ -97,26 +99,43 @@ class RememberedEntry:
 
     def __init__(self, entry: Entry) -> None:
         self._entry = entry
-        self._summary = _RememberedAll([_Prose(entry.summary)])
-        self._impact = _RememberedAll([_Prose(entry.impact)])
-        self._innocent = _RememberedAll(entry.innocent)
+        texts = (entry.what, entry.summary, entry.close_if, entry.escalate_if, entry.impact)
+        self._prose = _RememberedAll([_Prose(text) for text in texts])
+        self._benign = _RememberedAll(entry.benign)
+        self._unknown = _RememberedAll(entry.unknown)
+        self._steps = _RememberedAll(entry.steps)
         self._changes = _RememberedAll(entry.changes)
-        self._tuning = _RememberedAll(entry.tuning)
-        self._commands = _RememberedAll(entry.commands)
         self._recommendations = _RememberedAll(entry.recommendations)
+        self._tuning = {verdict: _RememberedAll(offered(entry.tuning, verdict)) for verdict in VERDICTS}
+        self._names_uid = "alert.uid" in entry.fields_used()
+        self._commands: tuple[tuple[tuple[Command, ...], ...], tuple[Command, ...]] = ((), ())
 
-    def render(self, lookup: Lookup, maturity: str, techniques: tuple[Technique, ...]) -> Advice:
+    def render(self, lookup: Lookup, judgement: Judgement, maturity: str) -> Advice:
         """Return the advice with the alert's values."""
+        what, summary, close_if, escalate_if, impact = self._prose.render(lookup)
         return to_advice(
             self._entry,
-            (maturity, techniques),
+            (judgement, maturity, self._entry.techniques_for(lookup)),
             Rendered(
-                self._summary.render(lookup)[0],
-                self._impact.render(lookup)[0],
-                self._innocent.render(lookup),
+                what,
+                summary,
+                close_if,
+                escalate_if,
+                impact,
+                self._benign.render(lookup),
+                self._unknown.render(lookup),
+                self._flat(self._steps.render(lookup)),
                 self._changes.render(lookup),
-                self._tuning.render(lookup),
-                self._commands.render(lookup),
                 self._recommendations.render(lookup),
+                self._tuning[judgement.verdict].render(lookup),
+                self._names_uid,
             ),
         )
+
+    def _flat(self, groups: tuple[tuple[Command, ...], ...]) -> tuple[Command, ...]:
+        """Return the groups' steps in a row; the very same tuple for the very same groups."""
+        last, flat = self._commands
+        if groups is not last:
+            flat = tuple([command for group in groups for command in group])
+            self._commands = (groups, flat)
+        return flat

@@ -11,10 +11,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from exporter.catalog.catalog import Catalog, shipped_files
+from exporter.catalog.catalog import Catalog, outputs_of, shipped_files
 from exporter.catalog.index import official_rules
-from exporter.catalog.loader import Documents, Procedure, load_files
+from exporter.catalog.loader import Documents, load_files
 from exporter.catalog.model import Entry
+from exporter.catalog.procedures import Procedure
 
 
 class ShippedCatalog(Catalog):
@@ -58,7 +59,7 @@ class ShippedCatalog(Catalog):
         path = self._unread.get(name)
         if path is None:
             return
-        documents = Documents(procedures=dict(self.procedures))
+        documents = Documents(procedures=dict(self.procedures), outputs=outputs_of(self.rules.values()))
         load_files([path], documents)
         self._add(documents.entries.values())
         # Last, for others look here without the lock.

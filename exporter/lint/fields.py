@@ -6,19 +6,24 @@ import re
 from collections.abc import Iterator
 
 from exporter.catalog.catalog import Catalog
+from exporter.catalog.exception import ExceptionStep
 from exporter.catalog.index import RuleFacts
-from exporter.catalog.model import CommandStep, Entry, Recommendation
+from exporter.catalog.model import Entry
+from exporter.catalog.steps import Choice, CommandStep, Sentence
 from exporter.catalog.template import ProseTemplate
 from exporter.lint.finding import Finding
 from exporter.lint.samples import ALERT_VALUES
 from exporter.lint.walk import Step, all_steps, prose_of, shared_places
 
 _PLACE = re.compile(r"%\{([^}]*)\}")
+CONTAINER_VALUES = frozenset({"k8s.pod.name", "container.id"})
+"""What `only` asks for, which any alert may lack."""
 
 
 def places(text: str) -> list[tuple[str, ...]]:
-    """Return for each placeholder of a template the fields that can fill it."""
-    return [tuple(match.split("|")) for match in _PLACE.findall(text)]
+    """Return for each placeholder of a template the fields that can fill it; none where words stand in for them."""
+    found = [match.split("|") for match in _PLACE.findall(text)]
+    return [() if parts[-1].startswith("'") else tuple(parts) for parts in found]
 
 
 def check_fields(catalog: Catalog) -> Iterator[Finding]:
@@ -32,17 +37,17 @@ def check_fields(catalog: Catalog) -> Iterator[Finding]:
 
 def _check_entry(entry: Entry, facts: RuleFacts, shared: frozenset[str]) -> Iterator[Finding]:
     available = facts.available_fields | ALERT_VALUES.keys()
-    for text in (entry.summary, entry.impact):
-        yield from _complain(entry, entry.place, _unknown(text.text, available))
-    for innocent in entry.innocent:
-        signs = {sign.field for sign in innocent.signs} - available
-        yield from _complain(entry, innocent.place, _unknown(innocent.text.text, available) | signs)
-    for step in all_steps(entry):
+    for name in ("what", "summary", "close_if", "escalate_if", "impact"):
+        yield from _complain(entry, entry.place, _unknown(getattr(entry, name).text, available))
+    conditions = {field for each in entry.attack if each.when for field in each.when.fields}
+    yield from _complain(entry, entry.place, conditions - available)
+    single = {step.place for step in (*entry.steps, *entry.changes) if not isinstance(step, Choice)}
+    for step in (*entry.benign, *entry.unknown, *all_steps(entry)):
         if step.place not in shared:
-            needs = step.condition.fields - available
+            used = step.condition.fields_used() - available - CONTAINER_VALUES
             unknown = set[str]().union(*(_unknown(text, available) for text in _texts(step)))
-            yield from _complain(entry, step.place, unknown | needs)
-        elif missing := _never_shown(step, available):
+            yield from _complain(entry, step.place, unknown | used)
+        elif step.place in single and (missing := _never_shown(step, available)):
             yield Finding(
                 entry.place,
                 entry.rule,
@@ -66,17 +71,21 @@ def _unknown(text: str, available: frozenset[str]) -> set[str]:
 
 def _never_shown(step: Step, available: frozenset[str]) -> set[str]:
     """A shared step may offer alternatives; each placeholder of its command or content needs one that can be there."""
-    texts = () if isinstance(step, Recommendation) else _strict(step)
-    missing = {"|".join(place) for text in texts for place in places(text) if not set(place) & available}
-    return missing | set(step.condition.fields - available)
+    missing = {
+        "|".join(place) for text in _strict(step) for place in places(text) if place and not set(place) & available
+    }
+    return missing | {"|".join(group) for group in step.condition.needs if not set(group) & available}
 
 
 def _strict(step: Step) -> tuple[str, ...]:
     if isinstance(step, CommandStep):
         return (step.run.text, step.undo.text)
-    return () if isinstance(step, Recommendation) else (step.content.text,)
+    return () if isinstance(step, Sentence | ExceptionStep) else (step.content.text,)
 
 
 def _texts(step: Step) -> tuple[str, ...]:
     prose: tuple[ProseTemplate, ...] = prose_of(step)
-    return (*_strict(step), *(template.text for template in prose))
+    compared = (
+        [f"%{{{each.field}}}" for each in step.compared if not each.value] if isinstance(step, ExceptionStep) else []
+    )
+    return (*_strict(step), *(template.text for template in prose), *compared)

@@ -63,15 +63,15 @@ _NAMED = re.compile(r"-n.*|--namespace.*|-A|--all-namespaces|-f.*|--filename.*|-
 
 
 def check_safety(catalog: Catalog) -> Iterator[Finding]:
-    """Yield commands that are never safe, investigate steps that change state, and kubectl without a namespace."""
+    """Yield commands that are never safe, looks that change state, and kubectl without a namespace."""
     for owned, step in commands(catalog):
         texts = [rendered(template, VALUES["plain"](step.condition.only)) for template in (step.run, step.undo)]
         for text in texts:
             for message in (*never(text), *without_namespace(text)):
                 yield Finding(step.place, owned.owner, message)
-        if step.phase == "investigate":
+        if step.phase in {"look", "verify"}:
             for message in changing(texts[0]):
-                yield Finding(step.place, owned.owner, f"{message}; put it under contain, with `breaks`")
+                yield Finding(step.place, owned.owner, f"{message}; put it under keep or contain")
     for owned, change in changes(catalog):
         for text in (change.check, change.load):
             for message in never(text):

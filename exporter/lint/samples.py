@@ -6,7 +6,7 @@ Owns lookups in which every field is present, so that every step renders.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from exporter.prose import Lookup
 
@@ -21,8 +21,25 @@ ALERT_VALUES: Mapping[str, str] = {
     "alert.priority": "Warning",
     "alert.source": "syscall",
     "alert.uid": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+    "alert.time_rfc3339": "2024-10-05T18:29:39Z",
+    "alert.day_before": "2024-10-04 18:29:39 UTC",
+    "alert.day_before_rfc3339": "2024-10-04T18:29:39Z",
+    "alert.place": "shop/web-7d4b9c6f5-x2x9z",
+    "alert.principal": "alice",
+    "alert.terminal": "pts/0",
+    "alert.workload": "deployment",
+    "alert.object_kind": "file",
+    "alert.client": "10.0.3.17",
+    "alert.client_port": "40512",
+    "alert.server": "192.0.2.7",
+    "alert.server_port": "443",
+    "alert.exe_changed": "2024-10-05 18:29:37 UTC",
+    "alert.exe_modified": "2024-10-05 18:29:37 UTC",
+    "alert.exe_age": "2.2 s",
+    "alert.container_started": "2024-10-05 17:29:39 UTC",
+    "alert.container_age": "60 min",
 }
-"""What every alert can fill, with an example of each."""
+"""What follows from every alert, with an example of each."""
 
 HOSTILE = 'x\'; $(touch owned) `id` "y" | & > z < \\ ~ * ? [a] {b,c} !! k:v %s ${HOME} /../ =1,--'
 """Everything that a shell, a quoted string or a query language could take for its own, in printable characters."""
@@ -56,34 +73,47 @@ def _plain_value(field: str) -> str:
     return next((value for pattern, value in _PLAIN if re.fullmatch(pattern, field)), "example")
 
 
-def _lookup(value_of: Callable[[str], str], only: str) -> Lookup:
+_WORKLOADS = frozenset({"deployment", "statefulset", "daemonset"})
+_ABSENT: Mapping[str, frozenset[str]] = {
+    "host": frozenset({"container.id", "container.name", "k8s.pod.name", "k8s.ns.name"}),
+    "no-pod": frozenset({"k8s.pod.name", "k8s.ns.name"}),
+}
+"""What an alert lacks that a step is only for."""
+
+
+def _lookup(value_of: Callable[[str], str], only: Collection[str]) -> Lookup:
+    absent = frozenset[str]().union(*(_ABSENT.get(kind, ()) for kind in only))
+    workload = next((kind for kind in only if kind in _WORKLOADS), None)
+
     def look_up(field: str) -> str | None:
-        return None if only == "host" and field == "container.id" else value_of(field)
+        if field == "alert.workload" and workload:
+            return workload
+        return None if field in absent else value_of(field)
 
     return look_up
 
 
-def plain(only: str = "") -> Lookup:
-    """Return a lookup with a plausible value for every field; ``host`` as of an alert without container."""
+def plain(only: Collection[str] = ()) -> Lookup:
+    """Return a lookup with a plausible value for every field; with ``host`` in ``only`` as of an alert of a host."""
     return _lookup(_plain_value, only)
 
 
-def hostile(only: str = "") -> Lookup:
+def hostile(only: Collection[str] = ()) -> Lookup:
     """Return a lookup with a hostile value for every field."""
     return _lookup(lambda _: HOSTILE, only)
 
 
-def hidden(only: str = "") -> Lookup:
+def hidden(only: Collection[str] = ()) -> Lookup:
     """Return a lookup with a hostile value that has hidden characters, for every field."""
     return _lookup(lambda _: HOSTILE_HIDDEN, only)
 
 
-def spaced(only: str = "") -> Lookup:
+def spaced(only: Collection[str] = ()) -> Lookup:
     """Return a lookup with a value of two words for every field."""
     return _lookup(lambda _: SPACED, only)
 
 
-VALUES: Mapping[str, Callable[[str], Lookup]] = {
+VALUES: Mapping[str, Callable[[Collection[str]], Lookup]] = {
     "plain": plain,
     "hostile": hostile,
     "hidden": hidden,

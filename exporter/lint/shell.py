@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.catalog.catalog import Catalog
-from exporter.catalog.model import CommandStep
+from exporter.catalog.steps import CommandStep
 from exporter.catalog.template import Absent, CommandTemplate
 from exporter.escaping import Unembeddable
 from exporter.lint.finding import Finding

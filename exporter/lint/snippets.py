@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 import yaml
 
 from exporter.catalog.catalog import Catalog
-from exporter.catalog.model import ChangeStep
+from exporter.catalog.steps import ChangeStep
 from exporter.catalog.template import Absent
 from exporter.escaping import FORMATS, Unembeddable
 from exporter.lint.finding import Finding

@@ -13,7 +13,7 @@ import yaml
 
 from exporter.catalog.catalog import Catalog
 from exporter.catalog.index import RuleFacts
-from exporter.catalog.model import ChangeStep
+from exporter.catalog.steps import ChangeStep
 from exporter.catalog.template import Absent
 from exporter.escaping import Unembeddable
 from exporter.falco.condition import Comparison, ConditionError, Field, fields_of, parse, walk
@@ -57,7 +57,7 @@ def check_tuning(catalog: Catalog) -> Iterator[Finding]:
             for message in sorted(set(_check(change, _Context(facts, names)))):
                 yield Finding(change.place, owned.owner, message)
     for entry in catalog.entries:
-        for change in entry.tuning:
+        for change in (step for step in entry.tuning if isinstance(step, ChangeStep)):
             own_case = change.place not in shared and entry.source != "internal"
             if own_case and change.format == "falco" and not places(change.content.text):
                 yield Finding(

@@ -28,7 +28,7 @@ _GOES_ON_WHERE_SAVED = re.compile(rf"{_IS_THERE} &&|{_IS_MISSING} \|\||if {_IS_T
 def check_undo(catalog: Catalog) -> Iterator[Finding]:
     """Yield contain steps whose saved state a second run would overwrite, or that act although nothing was saved."""
     for owned, step in commands(catalog):
-        if step.phase == "contain" and step.undo.text:
+        if step.phase in {"contain", "recover"} and step.undo.text:
             for message in unsafe_saving(step.run.text, step.undo.text):
                 yield Finding(step.place, owned.owner, message)
 

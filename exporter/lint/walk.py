@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exporter.catalog.catalog import Catalog
-from exporter.catalog.loader import Procedure
-from exporter.catalog.model import ChangeStep, CommandStep, Entry, Innocent, Recommendation
+from exporter.catalog.exception import ExceptionStep
+from exporter.catalog.model import Entry
+from exporter.catalog.procedures import Procedure
+from exporter.catalog.steps import ChangeStep, CommandStep, Sentence
 from exporter.catalog.template import ProseTemplate
 
-Step = CommandStep | ChangeStep | Recommendation
+Step = CommandStep | ChangeStep | ExceptionStep | Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +62,31 @@ def changes(catalog: Catalog) -> Iterator[tuple[Owned, ChangeStep]]:
 
 
 def _procedure_steps(procedure: Procedure) -> tuple[Step, ...]:
-    return (*procedure.commands, *procedure.changes, *procedure.recommendations)
+    brought = procedure.itself
+    steps = tuple(command for step in brought.steps for command in step.steps())
+    return (*steps, *brought.changes, *brought.recommendations)
 
 
 def all_steps(entry: Entry) -> tuple[Step, ...]:
-    """Return an entry's steps of every kind, tuning included."""
+    """Return an entry's steps of every kind, variants and tuning included."""
     return (*entry.commands, *entry.changes, *entry.recommendations, *entry.tuning)
 
 
-def prose_of(step: Step | Innocent) -> tuple[ProseTemplate, ...]:
+def prose_of(step: Step) -> tuple[ProseTemplate, ...]:
     """Return a step's prose."""
     if isinstance(step, CommandStep):
-        return (step.title, step.look, step.breaks)
-    if isinstance(step, ChangeStep):
+        return (step.title, step.shows, step.empty, step.breaks, step.rights)
+    if isinstance(step, ChangeStep | ExceptionStep):
         return (step.title, step.note)
     return (step.text,)
 
 
 def own_prose(entry: Entry, shared: frozenset[str]) -> Iterator[tuple[str, ProseTemplate]]:
-    """Yield place and text of the prose that was written for this entry alone."""
-    yield entry.place, entry.summary
-    yield entry.place, entry.impact
-    pieces: tuple[Step | Innocent, ...] = (*entry.innocent, *all_steps(entry))
-    for step in pieces:
+    """Yield place and text of the prose that was written for this entry only."""
+    for name in ("what", "summary", "close_if", "escalate_if", "impact"):
+        if name in entry.written:
+            yield entry.place, getattr(entry, name)
+    for step in (*entry.benign, *entry.unknown, *all_steps(entry)):
         if step.place not in shared:
             for text in prose_of(step):
                 yield step.place, text

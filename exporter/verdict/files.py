@@ -7,12 +7,13 @@ and key. Refuses to know what else an operator's file may hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from exporter.alert import Alert
 from exporter.errors import CatalogError
 from exporter.verdict.judge import Judge
 from exporter.verdict.language import Language
@@ -71,16 +72,26 @@ def shipped_language() -> Language:
     return _shipped()[0]
 
 
-def load_judge(directories: Sequence[Path] = (), entries: Iterable[Sign] = ()) -> Judge:
+def load_judge(
+    directories: Sequence[Path] = (),
+    entries: Iterable[Sign] = (),
+    own: Callable[[Alert], Iterable[Sign]] = lambda _: (),
+) -> Judge:
     """Return a judge with the shipped signs, an operator's from these directories, and those of entries.
 
+    ``own`` gives an alert's entry's signs where entries are read as they are needed.
     Raises CatalogError naming file, line and key.
     """
+    language, signs = load_language(directories)
+    return Judge((*signs, *entries), language, own)
+
+
+def load_language(directories: Sequence[Path] = ()) -> tuple[Language, tuple[Sign, ...]]:
+    """Return lists and macros, and the general signs: the shipped ones with an operator's. Raises CatalogError."""
     if not directories:
-        language, signs = _shipped()
-        return Judge((*signs, *entries), language)
+        return _shipped()
     language = Language()
     paths = shipped_sign_files()
     for directory in directories:
         paths += sorted([*directory.glob("*.yaml"), *directory.glob("*.yml")])
-    return Judge((*load_signs(paths, language), *entries), language)
+    return language, tuple(load_signs(paths, language))

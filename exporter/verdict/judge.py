@@ -58,8 +58,12 @@ class _Plan:
 class Judge:
     """Judges alerts by its signs. Safe from any thread: what is kept is only added to or replaced whole."""
 
-    def __init__(self, signs: Iterable[Sign], language: Language) -> None:
+    def __init__(
+        self, signs: Iterable[Sign], language: Language, own: Callable[[Alert], Iterable[Sign]] = lambda _: ()
+    ) -> None:
+        """Judge by the signs, and by those that ``own`` gives for an alert's rule; it is asked once per rule."""
         self.signs = tuple(signs)
+        self._own = own
         self._lists = {name: frozenset(items) for name, items in language.lists.items()}
         self._plans: dict[tuple[str, str, tuple[str, ...]], _Plan] = {}
         self._kept_count = 0
@@ -81,7 +85,9 @@ class Judge:
         if plan is None:
             if len(self._plans) >= PLANS_KEPT:
                 self._forget()
-            plan = self._plans[names] = _Plan(tuple(sign for sign in self.signs if sign.scope.holds(alert)))
+            plan = self._plans[names] = _Plan(
+                tuple(sign for sign in (*self.signs, *self._own(alert)) if sign.scope.holds(alert))
+            )
         return plan
 
     def _keep(self, plan: _Plan, key: Any, judgement: Judgement) -> None:
