@@ -8,7 +8,7 @@ output format (see ``render/``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.alert import Alert

@@ -9,13 +9,12 @@ from exporter.alert import Alert, Priority
 from exporter.catalog.loader import Documents, load_files
 from exporter.catalog.model import Entry
 from exporter.prose import Span
-from exporter.report import Report, RuleContext, Technique, make_report
+from exporter.report import Report, make_report
 from exporter.verdict.judgement import Judgement, Matched
 
 FILE = "/tmp/falco-event-generator-syscall-ClearLogActivities-3215922156/syslog"
-CONTEXT = RuleContext(
-    "stable", (Technique("T1070.002", "Clear Linux or Mac System Logs", "TA0005", "Defense Evasion"),)
-)
+CONTEXT = "stable"
+"""The rule's maturity."""
 
 
 def reference_alert() -> Alert:

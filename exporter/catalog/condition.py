@@ -9,7 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from exporter.errors import CatalogError
-from exporter.falco.condition import Comparison, ConditionError, Evaluation, compile_condition, fields_of, parse, walk
+from exporter.falco.condition import (
+    And,
+    Comparison,
+    ConditionError,
+    Evaluation,
+    compile_condition,
+    fields_of,
+    parse,
+    walk,
+)
 from exporter.prose import Lookup
 
 _WORKLOAD = "alert.workload"
@@ -46,6 +55,13 @@ class When:
     def __hash__(self) -> int:
         return hash(self.text)
 
+    @property
+    def given(self) -> frozenset[str]:
+        """Fields that are there wherever the condition holds."""
+        node = parse(self.text)
+        parts = node.children if isinstance(node, And) else (node,)
+        return frozenset(field.key for part in parts if isinstance(part, Comparison) for field in fields_of(part.left))
+
     def holds(self, lookup: Lookup) -> bool:
         """Whether the alert's fields meet the condition."""
         return self._holds(lookup) is True
@@ -72,6 +88,10 @@ ONLY: Mapping[str, tuple[Callable[[Lookup], bool], frozenset[str]]] = {
 """What a step can be only for: the test, and the fields that it looks at."""
 
 
+_POD = frozenset({"k8s.pod.name", "k8s.ns.name"})
+_OF_POD = frozenset({"pod", "deployment", "statefulset", "daemonset"})
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """When a step fits an alert."""
@@ -86,6 +106,13 @@ class Condition:
     def fields(self) -> frozenset[str]:
         """Fields that ``needs`` names."""
         return frozenset(field for group in self.needs for field in group)
+
+    def given(self) -> frozenset[str]:
+        """Return fields that an alert which meets the condition has for certain."""
+        only = [ONLY[name][1] for name in self.only if name not in {"host", "no-pod"}]
+        pod = [_POD] if _OF_POD.intersection(self.only) else []
+        alone = [frozenset(group) for group in self.needs if len(group) == 1]
+        return frozenset[str]().union(*only, *pod, *alone, *(when.given for when in self.when))
 
     def fields_used(self) -> frozenset[str]:
         """Return every field that the condition looks at."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from exporter.catalog.advice import Change
 from exporter.catalog.condition import Condition
-from exporter.escaping import Unembeddable, yaml_scalar
+from exporter.escaping import Unembeddable
+from exporter.falco.exceptions import Comparison, write_exception
 from exporter.prose import Lookup, Prose, ProseTemplate, Span
 
 _HOST_FILE = "/etc/falco/rules.d/{}.yaml"
-_COMPARATORS: Mapping[str, str] = {"=": "=", "startswith": "startswith", "endswith": "endswith", "contains": "contains"}
-OPERATORS = tuple(_COMPARATORS)
+OPERATORS = ("=", "startswith", "endswith", "contains")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class ExceptionStep:
         for compared in self.compared:
             value = compared.value or lookup(compared.field)
             if value is not None:
-                values.append((compared.field, compared.operator, value))
+                values.append((compared.field, value, compared.operator))
             elif not compared.optional:
                 return None
         try:
-            content = write_exception(self.rule, self.source, values)
+            content = write_exception(self.rule, self.source, [Comparison(*each) for each in values])
         except Unembeddable:
             return None
         return self._change(content, lookup)
@@ -83,17 +83,6 @@ class ExceptionStep:
 
 
 _MERGE: Prose = (Span("text", " Values of `customRules` that you have already stay: Helm merges the keys."),)
-
-
-def write_exception(rule: str, source: str, values: list[tuple[str, str, str]]) -> str:
-    """Return YAML that appends one exception to the rule. Raises Unembeddable where a value has no safe form."""
-    fields = ", ".join(field for field, _, _ in values)
-    comps = ", ".join(f'"{operator}"' for _, operator, _ in values)
-    written = ", ".join(yaml_scalar(value) for _, _, value in values)
-    return (
-        f"- rule: {yaml_scalar(rule)}\n  exceptions:\n    - name: accepted\n      fields: [{fields}]\n"
-        f"      comps: [{comps}]\n      values:\n        - [{written}]\n  override:\n    exceptions: append\n"
-    )
 
 
 _OF_SOURCE: Mapping[str, tuple[str, ...]] = {

@@ -56,6 +56,10 @@ class Surroundings:
     depth: int = 0
     """How many procedures use one another to come here."""
 
+    def given(self, *fields: frozenset[str]) -> Surroundings:
+        """Return the surroundings of a sentence that is only shown where the alert has these fields too."""
+        return self if self.guaranteed is None else replace(self, guaranteed=self.guaranteed.union(*fields))
+
     def inside(self, arguments: Arguments) -> Surroundings:
         """Return the surroundings of a procedure's own nodes."""
         return replace(self, arguments=arguments, guaranteed=None, depth=self.depth + 1)
@@ -211,19 +215,21 @@ def _step(node: Node, keys: Keys, around: Surroundings) -> CommandStep:
     if phase in {"look", "verify"} and (unfit := keys.keys() & {"breaks", "undo"}):
         raise keys[min(unfit)].error(f"a step under {phase} only reads; put it under keep, contain or recover")
     undo = "" if text_of(keys, "undo") == "none" else text_of(keys, "undo")
+    run, condition = compiled(keys["run"], CommandTemplate, around), condition_of(keys, around)
+    around = around.given(condition.given(), run.fields)
     return CommandStep(
         title=prose(keys, phase, around),
         phase=phase,
         where=choice_of(keys["where"], WHERE),
         shell=choice_of(keys["shell"], ("sh", "bash")) if "shell" in keys else "sh",
-        run=compiled(keys["run"], CommandTemplate, around),
+        run=run,
         shows=prose(keys, "shows", around),
         empty=prose(keys, "empty", around),
         breaks=prose(keys, "breaks", around),
         undo=compiled(keys["undo"], CommandTemplate, around) if undo else _EMPTY_COMMAND,
         rights=prose(keys, "rights", around),
         unproven=text_of(keys, "unproven"),
-        condition=condition_of(keys, around),
+        condition=condition,
         place=line_of(node),
     )
 
@@ -246,17 +252,19 @@ def changes(node_list: list[Node], around: Surroundings) -> tuple[ChangeStep, ..
 
 def _change(node: Node, allowed: frozenset[str], around: Surroundings) -> ChangeStep:
     keys = node.mapping(allowed, frozenset({"do", "tool", "file", "format", "content"}))
-    file_format = keys["format"].text()
+    file_format, condition = keys["format"].text(), condition_of(keys, around)
+    content = compiled(keys["content"], partial(ContentTemplate, file_format=file_format), around)
+    around = around.given(condition.given(), content.fields)
     return ChangeStep(
         title=prose(keys, "do", around),
         tool=text_of(keys, "tool"),
         file=text_of(keys, "file"),
         format=file_format,
-        content=compiled(keys["content"], partial(ContentTemplate, file_format=file_format), around),
+        content=content,
         check=text_of(keys, "check"),
         load=text_of(keys, "load"),
         note=prose(keys, "note", around),
-        condition=condition_of(keys, around),
+        condition=condition,
         place=line_of(node),
     )
 
@@ -272,7 +280,9 @@ def sentences(node_list: list[Node], around: Surroundings) -> tuple[Sentence, ..
         if "use" in keys:
             found += _used(keys, _USE_KEYS, around).recommendations
         elif "text" in keys:
-            found.append(Sentence(prose(keys, "text", around), condition_of(keys, around), line_of(node)))
+            condition = condition_of(keys, around)
+            text = prose(keys, "text", around.given(condition.given()))
+            found.append(Sentence(text, condition, line_of(node)))
         else:
             raise node.error("missing key: text")
     return tuple(found)
@@ -301,6 +311,8 @@ def _exception(node: Node, keys: Keys, rule: tuple[str, str], around: Surroundin
     compared = tuple(_compared(each) for each in keys["except"].items())
     if not compared:
         raise keys["except"].error("found no field; without one the exception would silence the whole rule")
+    condition = condition_of(keys, around)
+    around = around.given(condition.given(), frozenset(each.field for each in compared))
     never_if = [choice_of(each, _VERDICTS) for each in words_of(keys["never_if"])] if "never_if" in keys else ["attack"]
     return ExceptionStep(
         title=prose(keys, "do", around),
@@ -309,7 +321,7 @@ def _exception(node: Node, keys: Keys, rule: tuple[str, str], around: Surroundin
         compared=compared,
         never_if=tuple(never_if),
         note=prose(keys, "note", around),
-        condition=condition_of(keys, around),
+        condition=condition,
         place=line_of(node),
     )
 

@@ -82,8 +82,11 @@ def prose_of(step: Step) -> tuple[ProseTemplate, ...]:
 
 
 def own_prose(entry: Entry, shared: frozenset[str]) -> Iterator[tuple[str, ProseTemplate]]:
-    """Yield place and text of the prose that was written for this entry only."""
-    for name in ("what", "summary", "close_if", "escalate_if", "impact"):
+    """Yield place and text of the prose that was written for this entry only.
+
+    When to close and when to escalate may be said alike for several rules.
+    """
+    for name in ("what", "summary", "impact"):
         if name in entry.written:
             yield entry.place, getattr(entry, name)
     for step in (*entry.benign, *entry.unknown, *all_steps(entry)):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.catalog.catalog import load_catalog
-from exporter.catalog.model import ChangeStep
+from exporter.catalog.steps import ChangeStep
 from exporter.lint.snippets import rendered_contents
 from exporter.lint.walk import changes
 from tests.e2e.programs import program

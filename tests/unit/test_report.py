@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from exporter.catalog.advice import Command
-from exporter.catalog.model import Sign
 from exporter.catalog.uid import UID_SENTINEL
-from exporter.errors import CatalogError
 from exporter.prose import Span, to_plain
 from exporter.report import Report, make_report
 from tests.reference import CONTEXT, FILE, fixture_entry, reference_alert, reference_report
@@ -63,30 +59,3 @@ def test_the_uid_is_put_in_for_each_alert() -> None:
         assert report.advice.commands[0].run == f"d={each.uid}"
         assert each.uid in to_plain(report.advice.summary)
         assert UID_SENTINEL not in repr(report.advice)
-
-
-@pytest.mark.parametrize(
-    ("sign", "holds"),
-    [
-        ("a = x y", True),
-        ("a != x y", False),
-        ("a startswith x", True),
-        ("a endswith x", False),
-        ("a contains  y", True),
-        ("a in (z, x y)", True),
-        ("a in (z)", False),
-        ("a exists", True),
-        ("b != x", False),
-        ("b exists", False),
-    ],
-)
-def test_signs_compare_as_falco_does(sign: str, holds: bool) -> None:
-    """Each operator compares the field's value; an absent field bears nothing out."""
-    assert Sign.from_text(sign).holds({"a": "x y"}.get) is holds
-
-
-@pytest.mark.parametrize("text", ["a", "a is b", "a =", "a in b", "a exists b", ""])
-def test_broken_signs_are_refused(text: str) -> None:
-    """A sign that is none is an error at load."""
-    with pytest.raises(CatalogError):
-        Sign.from_text(text)

@@ -10,7 +10,7 @@ from exporter.alert import Alert
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.catalog.remembered import KEY_LIMIT_CHARACTERS
 from exporter.catalog.uid import with_uid
-from exporter.report import Report, RuleContext, make_report
+from exporter.report import make_report
 from exporter.reporter import ADVICE_KEPT, Reporter
 from exporter.simulator.scenarios import demo_scenario
 from exporter.sources.decode import from_grpc
@@ -21,10 +21,6 @@ ALERTS = [from_grpc(alert.to_message()) for alert in demo_scenario(1_760_000_000
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
     return load_catalog()
-
-
-def context_of(report: Report) -> RuleContext:
-    return RuleContext(report.advice.maturity, report.advice.techniques)
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.rule)
@@ -38,7 +34,8 @@ def test_a_kept_report_is_the_one_that_would_be_made(catalog: Catalog, alert: Al
     keeping = Reporter(catalog)
     for variant in [*variants, *reversed(variants)]:
         report = keeping.report_for(variant)
-        assert report == make_report(variant, catalog.advice_for(variant), context_of(report))
+        made = make_report(variant, catalog.advice_for(variant), report.advice.maturity, catalog.judge.judge(variant))
+        assert report == made
         assert report.alert is variant
         assert with_uid(keeping.advice_for(variant), variant.uid) == report.advice
 

@@ -34,10 +34,16 @@ CHANGE = {
     "content": "-a always,exit -F arch=b64 -F dir=/var/log -F perm=w -k log-tamper",
     "check": "augenrules --check",
 }
-LOOK = {"do": "Look at the file.", "where": "host", "run": "stat -- %{fd.name}", "look": "Size 0 confirms it."}
+LOOK = {
+    "look": "Look at the file.",
+    "where": "host",
+    "run": "stat -- %{fd.name}",
+    "shows": "Size 0 confirms it.",
+    "empty": "The file is gone.",
+}
 CONTAIN = {
-    "do": "Freeze the container.",
-    "where": "container",
+    "contain": "Freeze the container.",
+    "where": "node",
     "run": "docker pause %{container.id}",
     "breaks": "The service stops.",
     "undo": "docker unpause %{container.id}",
@@ -45,11 +51,15 @@ CONTAIN = {
 ENTRY: dict[str, Any] = {
     "rule": "Clear Log Activities",
     "attack": [{"technique": "T1685.006", "tactic": "TA0112"}],
+    "what": "log emptied in %{alert.place}",
+    "ask": "ask who did it",
     "summary": "%{proc.name} emptied %{fd.name}[[ in container %{container.name}]].",
+    "benign": ["Falco's test tool did it."],
+    "unknown": ["what the file held"],
+    "close_if": "the job's owner confirms the hour over another channel.",
+    "escalate_if": "nobody claims it.",
     "impact": "Emptied logs hide what came before.",
-    "innocent": [{"text": "Falco's test tool did it.", "signs": ["proc.name = event-generator"]}],
-    "investigate": [LOOK, {**LOOK, "do": "Read the journal.", "run": "journalctl --since %{alert.since}"}],
-    "contain": [CONTAIN],
+    "steps": [LOOK, CONTAIN],
     "configure": [CHANGE],
     "recommend": ["Log to standard output, so that there is no file to empty."],
     "tune": [TUNE],

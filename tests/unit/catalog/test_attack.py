@@ -10,12 +10,12 @@ from exporter.catalog.index import official_rules
 def test_names_technique_and_tactic() -> None:
     """Ids become names; the tactic is the one that was asked for."""
     expected = Technique("T1685.006", "Clear Linux or Mac System Logs", "TA0112", "Defense Impairment")
-    assert techniques_of([("T1685.006", "TA0112")]) == (expected,)
+    assert techniques_of((("T1685.006", "TA0112"),)) == (expected,)
 
 
 def test_an_id_that_is_not_there_is_its_own_name() -> None:
     """An operator's own catalog may name what the table lacks."""
-    assert techniques_of([("T9999", "TA9999")]) == (Technique("T9999", "T9999", "TA9999", "TA9999"),)
+    assert techniques_of((("T9999", "TA9999"),)) == (Technique("T9999", "T9999", "TA9999", "TA9999"),)
 
 
 def test_a_revoked_id_leads_to_what_replaced_it() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from exporter.alert import Alert, Priority
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.catalog.compose import techniques_in, traits_of
 from exporter.prose import to_plain
-from exporter.report import Report, RuleContext, make_report
+from exporter.report import Report, make_report
 
 CONTAINER = {"container.id": "3fa1b2c4d5e6", "container.name": "web", "k8s.pod.name": "web-1", "k8s.ns.name": "shop"}
 
@@ -23,7 +24,7 @@ def catalog() -> Catalog:
 
 
 def report(catalog: Catalog, subject: Alert) -> Report:
-    return make_report(subject, catalog.advice_for(subject), RuleContext("", ()))
+    return make_report(subject, catalog.advice_for(subject), "")
 
 
 @pytest.mark.parametrize(
@@ -112,10 +113,22 @@ def test_the_impact_is_that_of_the_tactic(catalog: Catalog) -> None:
 
 
 def test_tuning_is_for_this_case(catalog: Catalog) -> None:
-    """The exception names the rule and this alert's values, quoted."""
-    (change,) = report(catalog, alert({"proc.name": 'n"c', "fd.name": "/etc/shadow"}, rule="Our rule")).advice.tuning
-    assert '- rule: "Our rule"' in change.content
-    assert '["n\\"c", "/etc/shadow"]' in change.content
+    """The exception names the rule and every value of the alert that tells this case from others, quoted."""
+    fields = {"proc.cmdline": 'n"c -l', "proc.name": "nc", "fd.name": "/etc/shadow", "container.id": "host"}
+    (change,) = report(catalog, alert(fields, rule="Our rule")).advice.tuning
+    (item,) = yaml.safe_load(change.content)
+    (exception,) = item["exceptions"]
+    assert item["rule"] == "Our rule"
+    assert exception["fields"] == ["proc.cmdline", "fd.name", "container.id"]
+    assert exception["values"] == [['"n\\"c -l"', '"/etc/shadow"', '"host"']]
+
+
+def test_tuning_names_verb_and_object(catalog: Catalog) -> None:
+    """For an API request it compares what was done to what, not only by whom."""
+    fields = {"ka.user.name": "a", "ka.verb": "get", "ka.target.resource": "pods", "ka.target.namespace": "shop"}
+    (change,) = report(catalog, alert(fields, source="k8s_audit")).advice.tuning
+    (item,) = yaml.safe_load(yaml.safe_load(change.content)["customRules"]["ours.yaml"])
+    assert item["exceptions"][0]["fields"] == list(fields)
 
 
 def test_alerts_of_a_kind_share_their_advice(catalog: Catalog) -> None:

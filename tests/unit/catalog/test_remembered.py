@@ -11,6 +11,7 @@ import pytest
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.catalog.model import Entry
 from exporter.catalog.remembered import KEY_LIMIT_CHARACTERS, VALUES_KEPT, RememberedEntry, _Remembered
+from exporter.verdict.judgement import UNDECIDED
 from tests.hostile import hostile_values
 
 VALUES = (None, "a", "/usr/bin/b c", "-rf", "0", "sshd", "3ad7b26ded6d", *list(hostile_values().values())[:6])
@@ -37,7 +38,7 @@ def test_every_entry_says_what_it_would_have_said(catalog: Catalog) -> None:
         values: dict[str, str | None] = {}
         for _ in range(12):
             values = of(entry, chance, values)
-            assert remembered.render(values.get, "", ()) == entry.render(values.get, "", ()), entry.rule
+            assert remembered.render(values.get, UNDECIDED, "") == entry.render(values.get, UNDECIDED, ""), entry.rule
 
 
 def test_what_is_the_same_is_the_same_object(catalog: Catalog) -> None:
@@ -46,12 +47,12 @@ def test_what_is_the_same_is_the_same_object(catalog: Catalog) -> None:
     assert entry is not None
     remembered = RememberedEntry(entry)
     values = dict.fromkeys(entry.fields_used(), "x")
-    first = remembered.render(values.get, "", ())
-    second = remembered.render((values | {"fd.name": "/var/log/other"}).get, "", ())
+    first = remembered.render(values.get, UNDECIDED, "")
+    second = remembered.render((values | {"fd.name": "/var/log/other"}).get, UNDECIDED, "")
     same = [command for command in second.commands if any(command is known for known in first.commands)]
     assert same
     assert first.commands != second.commands
-    assert remembered.render(values.get, "", ()).commands == first.commands
+    assert remembered.render(values.get, UNDECIDED, "").commands == first.commands
 
 
 def test_what_is_kept_is_bounded(catalog: Catalog) -> None:
@@ -60,8 +61,8 @@ def test_what_is_kept_is_bounded(catalog: Catalog) -> None:
     assert entry is not None
     remembered = RememberedEntry(entry)
     for number in range(30):
-        remembered.render(dict.fromkeys(entry.fields_used(), f"v{number}").get, "", ())
-    remembered.render(dict.fromkeys(entry.fields_used(), "x" * (KEY_LIMIT_CHARACTERS + 1)).get, "", ())
+        remembered.render(dict.fromkeys(entry.fields_used(), f"v{number}").get, UNDECIDED, "")
+    remembered.render(dict.fromkeys(entry.fields_used(), "x" * (KEY_LIMIT_CHARACTERS + 1)).get, UNDECIDED, "")
     steps = [found for found in gc.get_objects() if isinstance(found, _Remembered) and found.fields]
     assert steps
     assert all(len(step.kept) <= VALUES_KEPT for step in steps)

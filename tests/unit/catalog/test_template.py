@@ -40,11 +40,26 @@ def test_prose_keeps_values_apart_from_words() -> None:
     )
 
 
-def test_prose_says_what_is_absent() -> None:
-    """Outside the optional brackets an absent field is named; inside them the piece is left out."""
+def test_a_sentence_never_shows_a_hole() -> None:
+    """Outside the optional brackets words stand in for an absent field; inside them the piece is left out."""
     prose = ProseTemplate("%{a} and %{b.c|d}[[, also %{e}]]")
-    assert to_plain(prose.render({"a": "1"}.get)) == "1 and (no b.c)"
+    assert to_plain(prose.render({"a": "1"}.get)) == "1 and a value"
     assert to_plain(prose.render({"a": "1", "d": "2", "e": "3"}.get)) == "1 and 2, also 3"
+    named = ProseTemplate("%{proc.name} ran as %{user.name} (uid %{user.uid}) in %{container.name|'no container'}.")
+    assert to_plain(named.render({}.get)) == "A process ran as a user (uid unknown) in no container."
+    assert all(span.kind == "text" for span in named.render({}.get))
+
+
+def test_prose_knows_which_values_it_cannot_do_without() -> None:
+    """Optional pieces and places with words of their own need nothing."""
+    prose = ProseTemplate("%{a|b} and %{c|'nothing'}[[ or %{d}]]")
+    assert [place.fields for place in prose.unguarded] == [("a", "b")]
+
+
+def test_words_after_which_nothing_could_show_are_refused() -> None:
+    """Words in quotes stand last."""
+    with pytest.raises(CatalogError, match="words in quotes stand last"):
+        ProseTemplate("%{'words'|a}")
 
 
 @pytest.mark.parametrize(

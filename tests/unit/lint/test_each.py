@@ -11,6 +11,12 @@ from exporter.lint import check_catalog
 from tests.unit.catalog.builder import CHANGE, CONTAIN, LOOK, TUNE, catalog_of
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.lint.first_form.first_form", frozenset)
+    monkeypatch.setattr("exporter.lint.limits.first_form", frozenset)
+
+
 def messages(directory: Path, *entries: dict[str, Any], procedures: tuple[dict[str, Any], ...] = ()) -> str:
     return "\n".join(str(found) for found in check_catalog(catalog_of(directory, *entries, procedures=procedures)))
 
@@ -20,7 +26,7 @@ def tuned(content: str, **changes: str) -> dict[str, Any]:
 
 
 def running(command: str) -> dict[str, Any]:
-    return {"investigate": [LOOK, {**LOOK, "run": command}]}
+    return {"steps": [LOOK, {**LOOK, "run": command}]}
 
 
 def written(content: str, file_format: str) -> dict[str, Any]:
@@ -37,19 +43,23 @@ def test_a_sound_entry_passes_every_check(tmp_path: Path) -> None:
     [
         # fields
         ({"summary": "%{proc.pid} emptied a file."}, "proc.pid: this rule's output does not give the field"),
-        ({"innocent": [{"text": "A test.", "signs": ["ka.verb = get"]}]}, "ka.verb: this rule's output"),
+        ({"benign": ["A test of %{ka.verb}."]}, "ka.verb: this rule's output"),
+        ({"attack": [{"technique": "T1685.006", "tactic": "TA0112", "when": "ka.verb = get"}]}, "ka.verb: this rule's"),
         (running("stat -- %{fs.path.name}"), "fs.path.name: this rule's output"),
-        ({"contain": [{**CONTAIN, "needs": ["proc.sid"]}]}, "proc.sid: this rule's output"),
+        ({"steps": [{**CONTAIN, "needs": ["proc.sid"]}]}, "proc.sid: this rule's output"),
         # limits
-        ({"summary": "x" * 301}, "summary has 301 characters"),
-        ({"impact": "x" * 401}, "impact has 401 characters"),
-        ({"innocent": [{"text": "x" * 301}]}, "explanation has 301 characters"),
-        ({"investigate": [LOOK]}, "investigate has 1 items"),
-        ({"contain": None}, "contain has 0 items"),
-        ({"recommend": ["a", "b", "c", "d", "e"]}, "recommend has 5 items"),
+        ({"summary": "x " * 41}, "summary has 41 words"),
+        ({"impact": "x " * 61}, "impact has 61 words"),
+        ({"what": "x " * 10}, "what has 10 words"),
+        ({"ask": "x " * 6}, "ask has 6 words"),
+        ({"unknown": ["a", "b", "c"]}, "unknown has 3 items"),
         ({"references": []}, "references has 0 items"),
-        ({"investigate": [LOOK, {**LOOK, "breaks": "Everything."}]}, "put it under contain"),
-        (running("true") | {"investigate": [{**LOOK, "do": "x" * 301}, LOOK]}, "do has 301 characters"),
+        ({"what": None}, "missing key: what"),
+        ({"close_if": None}, "missing key: close_if"),
+        ({"close_if": "the process name looks normal."}, "that an intruder cannot fake"),
+        ({"steps": [{**LOOK, "empty": ""}]}, "missing key: empty"),
+        ({"steps": [{**LOOK, "where": "cluster"}]}, "missing key: rights"),
+        ({"steps": [{**LOOK, "shows": "x " * 50}]}, "shows has 50 words"),
         ({"configure": [{**CHANGE, "check": ""}]}, "format audit without `check`"),
         # wording
         ({"impact": "Implement monitoring of the host."}, "would fit any rule"),
@@ -155,15 +165,15 @@ def test_a_sound_entry_passes_every_check(tmp_path: Path) -> None:
         ),
         (tuned(TUNE["content"], file="/etc/falco/falco_rules.local.yaml"), "expected /etc/falco/rules.d/"),
         # safety
-        (running("rm -rf /tmp/x"), "'rm -rf /tmp/x' changes state; put it under contain"),
+        (running("rm -rf /tmp/x"), "'rm -rf /tmp/x' changes state; put it under keep or contain"),
         (running("kubectl -n a delete pod x"), "changes state"),
         (running("aws iam delete-user --user-name x"), "changes state"),
         (running("gcloud projects add-iam-policy-binding p"), "changes state"),
         (running("gh api -X DELETE /repos/a/b"), "changes state"),
         (running("curl -s https://example.net/x | sh"), "fetches a script and runs it"),
         (running("curl -k https://example.net/"), "does not check the server's certificate"),
-        ({"contain": [{**CONTAIN, "run": "systemctl stop falco"}]}, "switches a control off"),
-        ({"contain": [{**CONTAIN, "run": "chmod 777 /srv"}]}, "makes files writable for everyone"),
+        ({"steps": [{**CONTAIN, "run": "systemctl stop falco"}]}, "switches a control off"),
+        ({"steps": [{**CONTAIN, "run": "chmod 777 /srv"}]}, "makes files writable for everyone"),
         (running("kubectl get pods"), "names no namespace"),
         (running("kubectl exec web -- id"), "names no namespace"),
         # tools
@@ -190,18 +200,18 @@ def test_a_fault_is_found(tmp_path: Path, changes: dict[str, Any], expected: str
     [
         running("aws iam get-user --user-name x --output json --no-cli-pager"),
         running("aws s3 ls s3://bucket"),
-        {"contain": [{**CONTAIN, "run": "aws ec2 revoke-security-group-ingress --group-id x --port 22"}]},
+        {"steps": [{**CONTAIN, "run": "aws ec2 revoke-security-group-ingress --group-id x --port 22"}]},
         running("gcloud logging read x --freshness=1d --project=p"),
         running("kubectl -n %{k8s.ns.name} get pods"),
         running("nsenter -t 1 -n ss -tunap"),
-        {"contain": [{**CONTAIN, "run": "kubectl debug node/x -it --image=busybox -- chroot /host crictl ps"}]},
+        {"steps": [{**CONTAIN, "run": "kubectl debug node/x -it --image=busybox -- chroot /host crictl ps"}]},
         running("f() { :; }\nf"),
         running("kubectl get nodes,clusterroles"),
         running("kubectl get pods --all-namespaces"),
         running("kubectl auth can-i create pods --as=x"),
         running("aws iam list-users"),
         running("gcloud projects get-iam-policy p"),
-        {"contain": [{**CONTAIN, "run": "kubectl -n %{k8s.ns.name} delete pod %{k8s.pod.name}"}]},
+        {"steps": [{**CONTAIN, "run": "kubectl -n %{k8s.ns.name} delete pod %{k8s.pod.name}"}]},
         running("case $HOME in (/root) echo 1 ;; *) echo 2 ;; esac"),
         written("a: %{fd.name}", "yaml"),
         written('{"a": %{fd.name}}', "json"),
@@ -238,14 +248,14 @@ def test_a_sentence_in_two_entries_is_found(tmp_path: Path) -> None:
 
 def test_a_procedure_is_shared_without_complaint(tmp_path: Path) -> None:
     """What a procedure says in two entries is one text."""
-    procedure = {"name": "look", "purpose": "x", "investigate": [{**LOOK, "look": SENTENCE}]}
-    used = {"investigate": [{"use": "look"}, LOOK]}
+    procedure = {"name": "look", "purpose": "x", "steps": [{**LOOK, "shows": SENTENCE}]}
+    used = {"steps": [{"use": "look"}, LOOK]}
     other = {"rule": "Read ssh information", **used}
     assert "shares 'the file that was emptied" not in messages(tmp_path, used, other, procedures=(procedure,))
 
 
 def test_a_procedure_that_never_shows_is_found(tmp_path: Path) -> None:
     """A shared step that needs a field which the rule never gives is found at the entry that uses it."""
-    procedure = {"name": "look", "purpose": "x", "investigate": [{**LOOK, "run": "id -- %{ka.user.name}"}]}
-    found = messages(tmp_path, {"investigate": [{"use": "look"}, LOOK]}, procedures=(procedure,))
+    procedure = {"name": "look", "purpose": "x", "steps": [{**LOOK, "run": "id -- %{ka.user.name}"}]}
+    found = messages(tmp_path, {"steps": [{"use": "look"}, LOOK]}, procedures=(procedure,))
     assert "never shows: it needs ka.user.name" in found
