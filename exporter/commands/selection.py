@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from exporter.alert import Priority
 from exporter.commands.terminal import Style
 from exporter.escaping import shortened, visible
-from exporter.render.header import place
+from exporter.render.header import about
 from exporter.render.layout import cells
 from exporter.report import Report
 from exporter.verdict.judgement import VERDICTS
@@ -58,7 +58,7 @@ def grouped(reports: Iterable[Report]) -> list[Group]:
     """Return the reports in groups, likely attacks first, the most frequent first."""
     groups: dict[tuple[str, str, str], Group] = {}
     for report in reports:
-        key = (report.advice.judgement.verdict, report.alert.rule, place(report.alert))
+        key = (report.advice.judgement.verdict, report.alert.rule, about(report.alert).place)
         group = groups.setdefault(key, Group(report, 0))
         group.times += 1
         if report.alert.time_ns >= group.latest.alert.time_ns:
@@ -74,7 +74,7 @@ def summary_table(groups: Iterable[Group], style: Style) -> str:
         alert = group.latest.alert
         words = group.latest.advice.verdict_words.partition(",")[0]
         moment = f"{alert.time_text[:10]} {alert.time_text[11:19]}"
-        rows.append((words, f"{group.times:,}", _cell(alert.rule), _cell(place(alert)), moment))
+        rows.append((words, f"{group.times:,}", _cell(alert.rule), _cell(about(alert).place), moment))
     widths = [max([cells(row[column]) for row in rows]) for column in range(len(rows[0]))]
     lines = []
     for number, row in enumerate(rows):

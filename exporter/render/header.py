@@ -1,7 +1,8 @@
 """The report's first lines: when, which rule, how grave, where.
 
 Owns the header's rows. They come from the alert alone, so that everything
-else of a brief report can be kept for alerts that share their advice.
+else of a brief report can be kept for alerts that share their advice; and all
+but the time is the same for a burst.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from exporter.escaping import shortened
 
 VALUE_LIMIT_CHARACTERS = 200
 """Of a value; Alert Details have it whole."""
-OUTCOMES = {"succeeded": "succeeded", "refused": "refused", "unknown": "unknown"}
 
 
 class Row(NamedTuple):
@@ -23,6 +23,24 @@ class Row(NamedTuple):
     value: str
     kind: str = "value"
     """``own``: our word; ``name``: a name, as it is where it is plain words; ``value``: always shown as a value."""
+
+
+class About(NamedTuple):
+    """What an alert is about, its time left out; each value cut to its limit."""
+
+    rule: str
+    priority: str
+    source: str
+    host: str
+    label: str
+    """``Pod``, ``Container``, ``Principal`` or ``User``; empty where the alert names none."""
+    subject: str
+    outcome: str
+
+    @property
+    def place(self) -> str:
+        """Where it happened, in one word: pod, container or principal; else the host."""
+        return (self.host or self.subject) if self.label == "User" else self.subject or self.host
 
 
 _SUBJECTS = (
@@ -37,20 +55,35 @@ _SUBJECTS = (
 
 def header(alert: Alert, outcome: str) -> tuple[Row, ...]:
     """Return the header's rows; a row that would be empty is left out."""
-    date, time = alert.time_text.split("T")
-    label, subject = _subject(alert)
-    limit = VALUE_LIMIT_CHARACTERS
+    date, _, time = alert.time_text.partition("T")
+    return (Row("Date", date, "own"), Row("Time", time, "own"), *timeless(about(alert, outcome)))
+
+
+def timeless(known: About) -> tuple[Row, ...]:
+    """Return the header's rows without date and time."""
     rows = (
-        Row("Date", date, "own"),
-        Row("Time", time, "own"),
-        Row("Rule", shortened(alert.rule, limit), "name"),
-        Row("Priority", alert.priority.label, "own"),
-        Row("Source", shortened(alert.source, limit), "name"),
-        Row("Host", shortened(alert.hostname, limit)),
-        Row(label, shortened(subject, limit)),
-        Row("Outcome", OUTCOMES.get(outcome, "unknown"), "own"),
+        Row("Rule", known.rule, "name"),
+        Row("Priority", known.priority, "own"),
+        Row("Source", known.source, "name"),
+        Row("Host", known.host),
+        Row(known.label, known.subject),
+        Row("Outcome", known.outcome, "own"),
     )
     return tuple([row for row in rows if row.value])
+
+
+def about(alert: Alert, outcome: str = "unknown") -> About:
+    """Return what the alert is about."""
+    label, subject = _subject(alert)
+    return About(
+        shortened(alert.rule, VALUE_LIMIT_CHARACTERS),
+        alert.priority.label,
+        shortened(alert.source, VALUE_LIMIT_CHARACTERS),
+        shortened(alert.hostname, VALUE_LIMIT_CHARACTERS),
+        label,
+        shortened(subject, VALUE_LIMIT_CHARACTERS),
+        outcome,
+    )
 
 
 def _subject(alert: Alert) -> tuple[str, str]:
@@ -60,9 +93,3 @@ def _subject(alert: Alert) -> tuple[str, str]:
                 namespace = alert.get("k8s.ns.name") or alert.get("ka.target.namespace")
                 return label, f"{namespace}/{value}" if label == "Pod" and namespace else value
     return "", ""
-
-
-def place(alert: Alert) -> str:
-    """Return in one word where an alert happened: pod, container or principal; else the host."""
-    label, subject = _subject(alert)
-    return (alert.hostname or subject) if label == "User" else subject or alert.hostname

@@ -8,8 +8,8 @@ are never inside a list: an indented here-document would not end.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
-from exporter.alert import Alert
 from exporter.escaping import (
     markdown_address,
     markdown_block,
@@ -21,7 +21,7 @@ from exporter.escaping import (
 )
 from exporter.render import document
 from exporter.render.document import Block, Bullets, Code, Facts, Length, Links, Note, Section, Step
-from exporter.render.header import Row, header
+from exporter.render.header import About, Row, about, timeless
 from exporter.render.parts import joined_spans
 from exporter.report import Advice, Prose, Reference, Report
 
@@ -31,7 +31,8 @@ _INLINE_LIMIT_CHARACTERS = 100
 def to_markdown(report: Report, length: Length = Length.FULL) -> str:
     """Return the report as Markdown, ending with a line feed."""
     advice = report.advice
-    blocks = [_title(advice), markdown_header(report.alert, advice.judgement.outcome)]
+    known = about(report.alert, advice.judgement.outcome)
+    blocks = [_title(advice), markdown_header(known, report.alert.time_text)]
     blocks += _sections(document.sections(report, length))
     if length is Length.FULL:
         blocks.append(f"*Report {markdown_code(report.alert.uid)}*")
@@ -41,16 +42,23 @@ def to_markdown(report: Report, length: Length = Length.FULL) -> str:
 def around_header(advice: Advice) -> tuple[str, str]:
     """Return the brief report's Markdown before and after its header: what alerts with the same advice share.
 
-    ``before + markdown_header(alert, outcome) + after`` is ``to_markdown`` of
+    ``before + markdown_header(…) + after`` is ``to_markdown`` of
     the brief report, but for the uid, whose stand-in is left in.
     """
     after = "\n\n".join(_sections(document.brief_sections(advice)))
     return f"{_title(advice)}\n\n", f"\n\n{after}\n"
 
 
-def markdown_header(alert: Alert, outcome: str) -> str:
-    """Return the header's lines, two rows on each."""
-    rows = [f"**{row.label}:** {_header_value(row)}" for row in header(alert, outcome)]
+def markdown_header(known: About, time_text: str) -> str:
+    """Return the header's lines, two rows on each; ``time_text`` is the alert's."""
+    date, _, time = time_text.partition("T")
+    return f"**Date:** {date} · **Time:** {time}  \n{_header_rest(known)}"
+
+
+@lru_cache(maxsize=256)
+def _header_rest(known: About) -> str:
+    """Kept, because alerts come in bursts; small, since the values are the attackers' choice."""
+    rows = [f"**{row.label}:** {_header_value(row)}" for row in timeless(known)]
     pairs = [rows[start : start + 2] for start in range(0, len(rows), 2)]
     return "  \n".join([" · ".join(pair) for pair in pairs])
 

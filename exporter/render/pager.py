@@ -6,14 +6,16 @@ them; whatever an attacker wrote stays on its own line, hidden characters shown.
 
 from __future__ import annotations
 
-from exporter.alert import Alert
+from functools import lru_cache
+
 from exporter.escaping import shortened, visible
 from exporter.render import document, parts
-from exporter.render.header import header
+from exporter.render.header import About, about
 from exporter.render.parts import clause, limited
 from exporter.report import Advice, Prose, Report, to_plain
 
 LINE_LIMIT_CHARACTERS = 300
+_PLACE_LIMIT_CHARACTERS = 120
 
 
 def to_pager(report: Report, *, times: int = 1, link: str = "") -> str:
@@ -23,7 +25,7 @@ def to_pager(report: Report, *, times: int = 1, link: str = "") -> str:
     """
     lines = (
         pager_verdict(report.advice),
-        pager_place(report.alert, report.advice.judgement.outcome, times=times),
+        pager_place(about(report.alert, report.advice.judgement.outcome), report.alert.time_text, times=times),
         pager_step(report.advice) + (f" · {visible(link)}" if link else ""),
     )
     return "\n".join(lines) + "\n"
@@ -48,21 +50,19 @@ def _deciding_fact(advice: Advice) -> Prose:
     return ()
 
 
-def pager_place(alert: Alert, outcome: str, *, times: int = 1) -> str:
-    """Return the second line: where, when, how often, and what became of it where that is known."""
-    rows = {row.label: row.value for row in header(alert, outcome)}
-    places = [value for label, value in rows.items() if label not in _NOT_PLACES]
-    pieces = [
-        *dict.fromkeys([*reversed(places)]),
-        f"{rows['Date']} {rows['Time'][:8]} UTC",
-        "once" if times == 1 else f"{times:,} times",
-        rows["Rule"],
-        rows["Outcome"] if rows["Outcome"] != "unknown" else "",
-    ]
-    return _cut(" · ".join([visible(shortened(piece, 120)) for piece in pieces if piece]))
+def pager_place(known: About, time_text: str, *, times: int = 1) -> str:
+    """Return the second line: where, when, how often, which rule, and the outcome where it is known."""
+    place, rest = _around_time(known)
+    often = "once" if times == 1 else f"{times:,} times"
+    return _cut(f"{place}{time_text[:10]} {time_text[11:19]} UTC · {often} · {rest}")
 
 
-_NOT_PLACES = frozenset({"Date", "Time", "Rule", "Priority", "Source", "Outcome"})
+@lru_cache(maxsize=256)
+def _around_time(known: About) -> tuple[str, str]:
+    """Kept, because alerts come in bursts; small, since the values are the attackers' choice."""
+    places = [visible(shortened(place, _PLACE_LIMIT_CHARACTERS)) for place in (known.subject, known.host) if place]
+    rest = [visible(known.rule), *([known.outcome] if known.outcome != "unknown" else [])]
+    return "".join([f"{place} · " for place in dict.fromkeys(places)]), " · ".join(rest)
 
 
 def pager_step(advice: Advice) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 from exporter.catalog.catalog import load_catalog
 from exporter.render.document import Length
+from exporter.render.header import about
 from exporter.render.html import to_html_page
 from exporter.render.json_document import to_json
 from exporter.render.markdown import around_header, markdown_header, to_markdown
@@ -83,5 +84,6 @@ def test_a_brief_report_is_the_beginning_of_the_full_one() -> None:
     brief = to_markdown(report, Length.BRIEF)
     assert to_markdown(report).startswith(brief)
     before, after = around_header(report.advice)
-    assert before + markdown_header(report.alert, report.advice.judgement.outcome) + after == brief
+    header = markdown_header(about(report.alert, report.advice.judgement.outcome), report.alert.time_text)
+    assert before + header + after == brief
     assert to_text(report, width=90).startswith(to_text(report, Length.BRIEF, width=90))

@@ -1,7 +1,8 @@
-"""A report's advice as OpenTelemetry attributes under ``falco.report.``.
+"""A report's verdict and advice as OpenTelemetry attributes.
 
-Owns the names and the text of each entry. Refuses to know what the advice
-is. Prose becomes plain lines without hidden characters; commands and file
+Owns the names (``falco.verdict``, ``falco.outcome``, ``falco.signs``, the rest
+under ``falco.report.``) and the text of each entry. Refuses to know what the
+advice is. Prose becomes plain lines without hidden characters; commands and file
 contents, which are rendered and quoted already, stay as they are.
 """
 
@@ -10,9 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from exporter.alert import Alert
 from exporter.escaping import visible
-from exporter.report import Advice, Change, Command, Prose, Reference, to_plain
-from exporter.sinks.otel.encode.wire import AttributeKey, count_plain, to_item
+from exporter.render.header import about
+from exporter.render.markdown import around_header, markdown_header
+from exporter.render.pager import pager_place, pager_step, pager_verdict
+from exporter.report import Advice, Change, Command, Matched, Prose, Reference, to_plain
+from exporter.sinks.otel.encode.wire import AttributeKey, count_plain, to_item, to_utf8
 
 REPORT_PREFIX = "falco.report."
 _KEPT_RULES = 2_048
@@ -39,11 +44,13 @@ def to_command_text(command: Command) -> str:
     if command.shows:
         lines.append(f"Look for: {to_line(command.shows)}")
     if command.empty:
-        lines.append(f"Empty or an error: {to_line(command.empty)}")
+        lines.append(f"Empty answer: {to_line(command.empty)}")
     if command.breaks:
         lines.append(f"Breaks: {to_line(command.breaks)}")
     if command.undo:
         lines.append(f"Undo: {command.undo}")
+    if command.unproven:
+        lines.append(f"Not proven by running it: {visible(command.unproven)}")
     return "\n".join(lines)
 
 
@@ -59,10 +66,17 @@ def to_change_text(change: Change) -> str:
     return "\n".join(lines)
 
 
+def to_sign_text(sign: Matched) -> str:
+    """Return ``[side, weight] text``, with ``forgeable`` where an intruder could have chosen the value."""
+    marks = [sign.side, str(sign.weight), *(["forgeable"] if sign.forgeable else [])]
+    return f"[{', '.join(marks)}] {to_line(sign.text)}"
+
+
 _Part = tuple[Callable[[Advice], Any], Callable[[Any], bytes]]
 """What of a report an attribute is made of, and how."""
 
 _ARRAYS: tuple[tuple[str, Callable[[Advice], Sequence[Any]], Callable[[Any], str]], ...] = (
+    ("falco.signs", lambda advice: advice.judgement.signs, to_sign_text),
     ("attack.technique.ids", lambda advice: advice.techniques, lambda technique: technique.technique_id),
     ("attack.technique.names", lambda advice: advice.techniques, lambda technique: technique.technique),
     ("attack.tactic.ids", lambda advice: advice.techniques, lambda technique: technique.tactic_id),
@@ -74,6 +88,8 @@ _ARRAYS: tuple[tuple[str, Callable[[Advice], Sequence[Any]], Callable[[Any], str
     ("tuning", lambda advice: advice.tuning, to_change_text),
     ("references", lambda advice: advice.references, lambda link: f"{link.title} <{link.url}>"),
 )
+_MARKDOWN_LIMIT_CHARACTERS = 16_384
+"""A longer report is left out, for a value has blown it up; its parts have attributes of their own."""
 _DOCUMENTATION = ("https://falco.org/", "https://github.com/falcosecurity/")
 
 
@@ -81,6 +97,37 @@ def to_rule_reference(references: Sequence[Reference]) -> str:
     """Return the address that documents the rule: Falco's own where there is one, else the first."""
     urls = [reference.url for reference in references]
     return next((url for url in urls if url.startswith(_DOCUMENTATION)), urls[0] if urls else "")
+
+
+class Shared(NamedTuple):
+    """Pieces of whole texts that alerts with the same advice share; the alert's own lines stand between."""
+
+    outcome: str
+    before_header: str
+    after_header: str
+    pager_first: str
+    pager_last: str
+
+    @classmethod
+    def of(cls, advice: Advice) -> Shared:
+        """Return the advice's pieces of the brief report in Markdown and of the pager's lines."""
+        around = around_header(advice)
+        if sum(map(len, around)) > _MARKDOWN_LIMIT_CHARACTERS:
+            around = ("", "")
+        return cls(advice.judgement.outcome, *around, pager_verdict(advice), pager_step(advice))
+
+    def texts(self, alert: Alert, *, times: int, link: str) -> tuple[str, str]:
+        """Return the brief report in Markdown, the uid's stand-in left in, and the three lines for a pager.
+
+        The Markdown is empty where it is too long for a record.
+        """
+        known, time_text = about(alert, self.outcome), alert.time_text
+        place = pager_place(known, time_text, times=times)
+        header = markdown_header(known, time_text) if self.before_header else ""
+        return (
+            f"{self.before_header}{header}{self.after_header}",
+            f"{self.pager_first}\n{place}\n{self.pager_last}{f' · {link}' if link else ''}",
+        )
 
 
 class Encoded(NamedTuple):
@@ -91,6 +138,8 @@ class Encoded(NamedTuple):
     plain_bytes: int
     """How many of the bytes are plain (``wire.count_plain``)."""
     names_uid: bool = False
+    shared: Shared | None = None
+    """What the report's texts are made of; None where there is no advice."""
 
 
 NO_ADVICE = Encoded(b"", 0, 0)
@@ -120,7 +169,7 @@ class _Items(dict[int, tuple[Any, bytes]]):
 
 
 def _array_part(name: str, source: Callable[[Advice], Sequence[Any]], to_text: Callable[[Any], str]) -> _Part:
-    key = AttributeKey(REPORT_PREFIX + name)
+    key = AttributeKey(name if name.startswith("falco.") else REPORT_PREFIX + name)
     encode = _Items(to_text).encode
     # Two tactics of one technique name it twice; one mention is enough.
     return source, lambda entries: key.array(dict.fromkeys(map(encode, entries)))
@@ -151,6 +200,9 @@ class AdviceWriter:
             _word_part("security_rule.ruleset.name", lambda advice: advice.ruleset),
             _word_part("security_rule.reference", lambda advice: advice.references, to_rule_reference),
             _word_part("falco.rule.maturity", lambda advice: advice.maturity),
+            _word_part("falco.verdict", lambda advice: advice.judgement.verdict),
+            _word_part("falco.outcome", lambda advice: advice.judgement.outcome),
+            _line_part("title", lambda advice: advice.title),
             _line_part("summary", lambda advice: advice.summary),
             _line_part("impact", lambda advice: advice.impact),
             *(_array_part(*array) for array in _ARRAYS),
@@ -182,7 +234,9 @@ class AdviceWriter:
                     known[index] = (source, encoded, count_plain(encoded))
                 parts.append(known[index][1])
                 plain += known[index][2]
-        return Encoded(b"".join(parts), len(parts), plain, advice.names_uid)
+        shared = Shared.of(advice)
+        plain += sum([count_plain(to_utf8(text)) for text in shared[1:]])
+        return Encoded(b"".join(parts), len(parts), plain, advice.names_uid, shared)
 
     def _known_of(self, rule: str) -> list[tuple[Any, bytes, int]]:
         known = self._known.get(rule)

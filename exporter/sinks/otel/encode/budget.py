@@ -43,8 +43,11 @@ _ADVICE_LAST_FIRST = tuple(
         "attack.technique.names",
         "mitigation.configuration",
         "mitigation.commands",
+        "markdown",
         "impact",
         "summary",
+        "pager",
+        "title",
     )
 )
 _ESSENTIAL = frozenset({"log.record.uid", "security_rule.name", "falco.priority", "falco.source", "host.name"})

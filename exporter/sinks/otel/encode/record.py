@@ -74,6 +74,8 @@ class RecordEncoder:
         self._templates: dict[tuple[str, Priority, str, str], _Template] = {}
         self._uid = AttributeKey("log.record.uid")
         self._url = AttributeKey("falco.report.url")
+        self._markdown = AttributeKey("falco.report.markdown")
+        self._pager = AttributeKey("falco.report.pager")
 
     def encode(self, alert: Alert, group: Group | None = None, *, observed_ns: int) -> Encoded:
         """Return the alert's record; of a whole group where one is given, whose last alert it is.
@@ -91,11 +93,19 @@ class RecordEncoder:
             parts += _group_attributes(alert, group)
         self._fields.write(alert, parts)
         advice = NO_ADVICE if self._advice_for is None else self._advice.write(alert.rule, self._advice_for(alert))
-        if self._report_address:
-            parts.append(self._url.string(self._report_address + uid))
+        link = self._report_address + uid if self._report_address else ""
+        if link:
+            parts.append(self._url.string(link))
         parts.append(_body(alert.output))
         attributes = template.attributes + len(parts) + advice.attributes
-        encoded = with_uid_bytes(advice.encoded, uid) if advice.names_uid else advice.encoded
+        encoded = advice.encoded
+        if advice.shared is not None:
+            times = 1 if group is None else group.count
+            markdown, pager = advice.shared.texts(alert, times=times, link=link)
+            encoded += (self._markdown.string(markdown) if markdown else b"") + self._pager.string(pager)
+            attributes += 2
+        if advice.names_uid:
+            encoded = with_uid_bytes(encoded, uid)
         record = Encoded(b"".join(parts), encoded)
         return self._budget.fit(record, attributes, plain_bytes=advice.plain_bytes)
 

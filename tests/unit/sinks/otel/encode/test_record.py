@@ -20,9 +20,13 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from exporter import __version__
 from exporter.alert import Alert, Priority
 from exporter.catalog.uid import UID_SENTINEL
-from exporter.report import Advice
+from exporter.render.document import Length
+from exporter.render.markdown import to_markdown
+from exporter.render.pager import to_pager
+from exporter.report import Advice, Report
 from exporter.sinks.otel.encode.budget import Budget
 from exporter.sinks.otel.encode.record import RecordEncoder, Reports
+from exporter.sinks.otel.queue.grouping import Group
 from exporter.sinks.otel.queue.records import Encoded, Records
 from exporter.sinks.otel.send.envelope import SCHEMA_URL, SCOPE_NAME, Envelope, to_resource
 from tests.hostile import hostile_alerts
@@ -90,7 +94,15 @@ def test_every_attribute_has_its_name_its_value_and_its_type() -> None:
         "falco.output_fields.user.loginuid": "-1",
         "user.name": "root",
         "user.id": "0",
+        "falco.verdict": "attack",
+        "falco.outcome": "succeeded",
+        "falco.signs": ["[attack, 4] not rotated: /var/log/syslog"],
         "falco.report.composed": False,
+        "falco.report.title": "LIKELY ATTACK, escalate now: log emptied",
+        "falco.report.markdown": to_markdown(Report(ALERT, advice_for(ALERT)), Length.BRIEF),
+        "falco.report.pager": to_pager(
+            Report(ALERT, advice_for(ALERT)), link=f"https://falco.example/reports/{ALERT.uid}"
+        ).rstrip("\n"),
         "falco.report.summary": "The file /var/log/syslog was emptied.",
         "falco.report.impact": "Emptied logs hide what came before.",
         "falco.report.attack.technique.ids": ["T1070.002"],
@@ -253,6 +265,27 @@ def test_the_advices_stand_in_for_the_uid_becomes_each_alerts_own() -> None:
     for alert in many(2):
         attributes = attributes_of(LogRecord.FromString(encode(alert, observed_ns=OBSERVED_NS).joined))
         assert f"d=/root/evidence/{alert.uid}\n" in attributes["falco.report.mitigation.commands"][0]
+        assert f"d=/root/evidence/{alert.uid}\n" in attributes["falco.report.markdown"]
+        assert attributes["falco.report.markdown"] == to_markdown(Report(alert, advice), Length.BRIEF)
+
+
+def test_a_groups_record_says_how_often() -> None:
+    """The pager's lines of a group count its alerts, those of one alert say once."""
+    group = Group(0.0)
+    for alert in many(3):
+        group.add(alert)
+    for found, often in ((group, "3 times"), (None, "once")):
+        record = LogRecord.FromString(encoder().encode(ALERT, found, observed_ns=OBSERVED_NS).joined)
+        assert f" · {often} · " in attributes_of(record)["falco.report.pager"].split("\n")[1]
+
+
+def test_a_report_that_a_value_has_blown_up_is_left_out_whole() -> None:
+    """Half a report is worse than none: beyond its limit the Markdown is absent, its parts are there."""
+    advice = replace(advice_for(ALERT), summary=text("x" * 17_000))
+    attributes = attributes_of(record_of(ALERT, advice_for=lambda alert: advice))
+    assert "falco.report.markdown" not in attributes
+    assert attributes["falco.report.summary"] == "x" * 17_000
+    assert "falco.report.truncated" not in attributes
 
 
 def test_what_a_rule_keeps_is_encoded_anew_when_it_changes() -> None:
