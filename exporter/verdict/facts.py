@@ -25,14 +25,17 @@ _FACTS: Mapping[str, tuple[Fact, tuple[str, ...]]] = {
 }
 _OF_LISTS: Mapping[str, tuple[Callable[[Lookup, frozenset[str]], str | None], tuple[str, ...]]] = images.OF_LISTS
 
-DERIVED = (*_FACTS, *_OF_LISTS)
+HAS = "alert.has"
+"""``alert.has[FIELD]`` is ``yes`` or ``no``: what ``FIELD exists`` becomes."""
+DERIVED = (*_FACTS, *_OF_LISTS, HAS)
 """Every derived fact's name; ``image.in`` and ``images.in`` take a list's name in brackets."""
-_RULE_FIELDS = frozenset({"alert.rule", "alert.source", "alert.priority", "alert.hostname"})
 
 
 def source_fields(field: str) -> tuple[str, ...]:
     """Return the output fields that a field is made of; the field itself where it is none of ours."""
-    name = field.partition("[")[0]
+    name, _, argument = field.partition("[")
+    if name == HAS:
+        return source_fields(argument.removesuffix("]"))
     found = _FACTS.get(name) or _OF_LISTS.get(name)
     return (field,) if found is None else found[1]
 
@@ -61,6 +64,8 @@ class Facts:
         if fact is not None:
             return fact[0](self)
         name, bracket, argument = field.partition("[")
+        if name == HAS:
+            return "no" if self(argument.removesuffix("]")) is None else "yes"
         if bracket and name in _OF_LISTS:
             return _OF_LISTS[name][0](self, self._lists.get(argument.removesuffix("]"), frozenset()))
         return self._lookup(field)

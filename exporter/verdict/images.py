@@ -80,9 +80,9 @@ def _is_in(name: str, known: frozenset[str]) -> bool:
 
 
 def image_in(lookup: Lookup, known: frozenset[str]) -> str | None:
-    """Return ``yes`` or ``no``: whether the container's repository is in the list."""
+    """Return ``yes`` or ``no``: whether the container's repository is in the list; ``no`` where none is known."""
     name = lookup("image.name")
-    return None if name is None else ("yes" if _is_in(name, known) else "no")
+    return "yes" if name is not None and _is_in(name, known) else "no"
 
 
 def images_in(lookup: Lookup, known: frozenset[str]) -> str | None:

@@ -16,6 +16,7 @@ from exporter.falco.condition import (
     Comparison,
     ConditionError,
     Evaluation,
+    Field,
     Macro,
     Node,
     Not,
@@ -71,11 +72,15 @@ class Language:
         present = self.macros.get(name)
         self.macros[name] = node if present is None else Or((present, node))
 
-    def compile(self, condition: str) -> Compiled:
-        """Return the condition, compiled. Raises CatalogError that names what is wrong in it."""
+    def compile(self, condition: str, *, absent_is_unknown: bool = True) -> Compiled:
+        """Return the condition, compiled. Raises CatalogError that names what is wrong in it.
+
+        What an absent field would have said stays open with ``absent_is_unknown``; else its comparison is
+        false, as in Falco.
+        """
         node = self._node(condition)
         try:
-            holds = compile_condition(node, absent_is_unknown=True, macros=self.macros)
+            holds = compile_condition(node, absent_is_unknown=absent_is_unknown, macros=self.macros)
         except ConditionError as exc:
             raise CatalogError(f"the condition cannot be evaluated: {exc}") from exc
         return Compiled(holds, frozenset(name for field in self._fields(node) for name in source_fields(field)))
@@ -113,6 +118,9 @@ class Language:
             return replace(node, children=tuple(map(self._with_lists, node.children)))
         if isinstance(node, Not):
             return Not(self._with_lists(node.child))
+        if isinstance(node, Comparison) and node.operator == "exists" and isinstance(node.left, Field):
+            # Whether a field is there is never open.
+            return Comparison(Field("alert.has", node.left.key), "=", Value("yes"))
         if not isinstance(node, Comparison) or not isinstance(node.right, Values | Value):
             return node
         items = node.right.items if isinstance(node.right, Values) else (node.right,)

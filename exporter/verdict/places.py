@@ -88,9 +88,9 @@ def peer_port(lookup: Lookup) -> str | None:
 
 
 def peer_kind(lookup: Lookup) -> str | None:
-    """Return what kind of address the other end has."""
+    """Return what kind of address the other end has; ``none`` where the alert is about no connection."""
     address = lookup("peer.ip")
-    return None if address is None else address_kind(address)
+    return "none" if address is None else address_kind(address)
 
 
 def path_kind(path: str) -> str:
@@ -164,9 +164,9 @@ def object_path(lookup: Lookup) -> str | None:
 
 
 def object_kind(lookup: Lookup) -> str | None:
-    """Return what kind of place that file lies in."""
+    """Return what kind of place that file lies in; ``none`` where the alert is about no file."""
     path = lookup("object.path")
-    return None if path is None else path_kind(path)
+    return "none" if path is None else path_kind(path)
 
 
 def where_kind(lookup: Lookup) -> str | None:

@@ -89,7 +89,8 @@ class Sign:
         about = str(mapping.get("about", ""))
         if about and about not in ABOUT:
             raise CatalogError(f"about: found {about!r}, expected one of: {', '.join(ABOUT)}")
-        condition = language.compile(str(mapping["when"]))
+        # What clears an alert must be there to be read; what excuses an act is missing where it is not.
+        condition = language.compile(str(mapping["when"]), absent_is_unknown=side in {"benign", "test"})
         say = ProseTemplate(str(mapping["say"]))
         said = {name for field in say.fields for name in source_fields(field)}
         return cls(
@@ -99,7 +100,7 @@ class Sign:
             holds=condition.holds,
             say=say,
             scope=Scope(
-                frozenset(_texts(mapping, "rules")) or scope.rules,
+                _rules(mapping, language) or scope.rules,
                 frozenset(_texts(mapping, "sources")) or scope.sources,
                 frozenset(_texts(mapping, "tags")) or scope.tags,
             ),
@@ -107,6 +108,11 @@ class Sign:
             fields=condition.fields | said,
             place=place,
         )
+
+
+def _rules(mapping: Mapping[str, Any], language: Language) -> frozenset[str]:
+    """Return the rules named, those of lists among them."""
+    return frozenset(rule for name in _texts(mapping, "rules") for rule in language.lists.get(name, (name,)))
 
 
 def _weight(mapping: Mapping[str, Any], side: str) -> int:
