@@ -10,20 +10,28 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import textwrap
 from datetime import UTC, datetime
 from typing import TextIO
 
-from exporter.escaping import visible
+from exporter.escaping import shortened, visible, visible_block
+
+MESSAGE_LIMIT_CHARACTERS = 8_000
+TRACEBACK_LIMIT_CHARACTERS = 16_000
+"""An exception's text may hold what a stranger sent."""
 
 
 class TextFormatter(logging.Formatter):
     """``2026-01-31T12:00:00.123Z INFO falco_grpc message``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one visible line; a traceback follows on lines of its own."""
+        """Return the record as one visible line; a traceback follows, indented: none of its lines is a record."""
         module = record.name.removeprefix("exporter.")
-        line = f"{_timestamp(record)} {record.levelname} {module}: {visible(record.getMessage())}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        line = f"{_timestamp(record)} {record.levelname} {module}: {visible(_message(record))}"
+        if not record.exc_info:
+            return line
+        traceback = visible_block(shortened(self.formatException(record.exc_info), TRACEBACK_LIMIT_CHARACTERS))
+        return f"{line}\n{textwrap.indent(traceback, '    ', lambda _: True)}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -35,11 +43,15 @@ class JsonFormatter(logging.Formatter):
             "time": _timestamp(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
         if record.exc_info:
-            document["exception"] = self.formatException(record.exc_info)
+            document["exception"] = shortened(self.formatException(record.exc_info), TRACEBACK_LIMIT_CHARACTERS)
         return json.dumps(document)
+
+
+def _message(record: logging.LogRecord) -> str:
+    return shortened(record.getMessage(), MESSAGE_LIMIT_CHARACTERS)
 
 
 def _timestamp(record: logging.LogRecord) -> str:

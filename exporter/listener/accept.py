@@ -11,6 +11,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 from exporter.listener.address import Address, bind
 from exporter.listener.connection import Reject
 from exporter.listener.handshake import explain
+from exporter.listener.peer import to_peer
 from exporter.log_limit import LogLimit
 
 logger = logging.getLogger(__name__)
@@ -54,7 +56,8 @@ class Acceptor:
         self._log_limit = LogLimit()
         self._sockets: list[socket.socket] = []
         self._accepting: set[asyncio.Task[None]] = set()
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._handshakes: dict[asyncio.Task[None], str] = {}
+        """Under way, the oldest first, by the peer."""
 
     def bind(self) -> None:
         """Open the port. Raises ConfigError where the address cannot be had."""
@@ -69,7 +72,7 @@ class Acceptor:
 
     async def close(self) -> None:
         """Accept no more, end the handshakes under way. Twice is safe."""
-        tasks = self._accepting | self._handshakes
+        tasks = self._accepting | self._handshakes.keys()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -83,16 +86,26 @@ class Acceptor:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                accepted, _ = await loop.sock_accept(listening)
+                accepted, name = await loop.sock_accept(listening)
             except OSError as error:  # out of file descriptors, or the peer was gone before we looked
                 self._reject("accept")
                 logger.debug("%s: a connection could not be accepted: %s", self.address, error)
                 await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
                 continue
-            self._admit(accepted)
+            try:
+                self._admit(accepted, to_peer(name))
+            except Exception:  # noqa: BLE001 - whatever it is, the next connection has to be accepted
+                self._fail()
+                accepted.close()
 
-    def _admit(self, accepted: socket.socket) -> None:
-        if not self._host.has_room(len(self._handshakes)):
+    def _fail(self) -> None:
+        """Count and log a mistake of ours; called while its exception is handled."""
+        self._reject("internal")
+        if self._log_limit.permits("internal"):
+            logger.exception("%s: a connection could not be served", self.address)
+
+    def _admit(self, accepted: socket.socket, peer: str) -> None:
+        if not self._host.has_room(len(self._handshakes)) and not self._drop_handshake():
             self._reject("connection_limit")
             accepted.close()
             return
@@ -103,10 +116,28 @@ class Acceptor:
             logger.debug("%s: a connection was refused, TLS is not usable: %s", self.address, error)
             accepted.close()
             return
-        _spawn(self._serve(accepted, context), self._handshakes)
 
-    async def _serve(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
-        peer = _peer(accepted)
+        def done(task: asyncio.Task[None]) -> None:
+            self._handshakes.pop(task, None)
+            if task.cancelled():
+                accepted.close()
+
+        task = asyncio.get_running_loop().create_task(self._serve(accepted, context, peer))
+        self._handshakes[task] = peer
+        task.add_done_callback(done)
+
+    def _drop_handshake(self) -> bool:
+        """Make room by ending a handshake: the oldest of the peer who has most of them under way."""
+        if not self._handshakes:
+            return False
+        (greediest, _), *_ = Counter(self._handshakes.values()).most_common(1)
+        task = next(task for task, peer in self._handshakes.items() if peer == greediest)
+        del self._handshakes[task]
+        task.cancel()
+        self._reject("connection_limit")
+        return True
+
+    async def _serve(self, accepted: socket.socket, context: ssl.SSLContext | None, peer: str) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 self._host.make_protocol,
@@ -118,19 +149,13 @@ class Acceptor:
             self._reject("tls_handshake")
             kind, why = explain(error)
             level = logging.WARNING if kind != "aborted" and self._log_limit.permits(kind) else logging.DEBUG
-            logger.log(level, "%s: a connection from %s was refused: %s", self.address, peer, why)
+            logger.log(level, "%s: a connection from %s was refused: %s", self.address, peer or "a local process", why)
+        except Exception:  # noqa: BLE001 - the listener goes on
+            self._fail()
+            accepted.close()
 
 
 def _spawn(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
     task = asyncio.get_running_loop().create_task(work)
     tasks.add(task)
     task.add_done_callback(tasks.discard)
-
-
-def _peer(accepted: socket.socket) -> str:
-    """Return the peer's address without its port; ``a local process`` on a unix socket."""
-    try:
-        name = accepted.getpeername()
-    except OSError:
-        return "a peer that is gone"
-    return str(name[0]) if isinstance(name, tuple) else "a local process"

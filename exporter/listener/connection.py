@@ -7,16 +7,34 @@ refuses to understand HTTP, which aiohttp's own protocol behind it does.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+from exporter.listener.peer import peer_of
 
 IDLE_SECONDS = 90.0
 """How long a connection may rest between two requests, or take to read an answer."""
 
-Reject = Callable[[str], None]
-"""Told the reason, of a closed set, each time that a connection is cut or refused."""
-
-REASONS = ("accept", "bad_request", "connection_limit", "idle", "request_timeout", "tls_handshake")
+Reason = Literal[
+    "aborted",
+    "accept",
+    "bad_request",
+    "connection_limit",
+    "foreign_name",
+    "idle",
+    "internal",
+    "request_timeout",
+    "request_too_large",
+    "tls_handshake",
+    "too_many_passwords",
+    "unauthorized",
+]
+"""Why a connection is refused or cut, or a request refused: the closed set behind a metric's label."""
+REASONS: tuple[Reason, ...] = get_args(Reason)
+Reject = Callable[[Reason], None]
+"""Told the reason each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +42,71 @@ class Limits:
     """What one listener bears. The size of a body is the application's (``client_max_size``)."""
 
     connections: int = 256
-    """Most connections at once; when reached, the longest resting one makes room, else the new one is closed."""
+    """Maximum number at once; when reached, one makes room (``Connections.has_room``), else the new one is closed."""
     request_seconds: float = 10.0
-    """Longest time for a request to arrive whole, header and body."""
+    """Maximum time for a request to arrive whole, header and body."""
     request_bytes: int = 2 * 1024 * 1024
-    """Most bytes of one request that are read; above the application's own limit, so that its answer can be read."""
+    """Maximum bytes of one request that are read; above the application's own limit, so that its answer can be read."""
+
+
+class Connections:
+    """The open connections of one listener, and which of them makes room for a new one.
+
+    Strangers who open many connections and send half a request on each must not keep others out: above the limit
+    the longest resting connection goes, else one whose request has not arrived, the oldest of the peer who has
+    most of those. A connection whose request is being answered never goes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open: dict[object, Connection] = {}
+        """By the protocol behind it; the one that has rested longest first."""
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def find(self, inner: object) -> Connection | None:
+        """Return the connection before a protocol; None when it is closed."""
+        return self._open.get(inner)
+
+    def add(self, inner: object, connection: Connection) -> None:
+        """Count one more, as the newest."""
+        self._open[inner] = connection
+
+    def remove(self, inner: object) -> bool:
+        """Count one less; False where it was counted no more."""
+        return self._open.pop(inner, None) is not None
+
+    def has_room(self, handshakes: int) -> bool:
+        """Whether one more may come besides those in their handshake; cuts one where that makes room."""
+        if handshakes + len(self._open) < self._limit:
+            return True
+        resting = next((connection for connection in self._open.values() if connection.is_resting), None)
+        if resting is not None:
+            resting.cut("idle")
+            return True
+        slow = [connection for connection in self._open.values() if not connection.is_busy]
+        if not slow:
+            return False
+        (greediest, _), *_ = Counter(connection.peer for connection in slow).most_common(1)
+        next(connection for connection in slow if connection.peer == greediest).cut("connection_limit")
+        return True
 
 
 class Connection(asyncio.Protocol):
     """Stands before aiohttp's protocol and cuts a connection that is too slow."""
 
-    def __init__(
-        self, inner: asyncio.Protocol, connections: dict[object, Connection], limits: Limits, reject: Reject
-    ) -> None:
+    def __init__(self, inner: asyncio.Protocol, connections: Connections, limits: Limits, reject: Reject) -> None:
         self._inner = inner
         self._connections = connections
         self._limits = limits
         self._reject = reject
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._busy = False
+        self.peer = ""
+        """Whom it comes from (``to_peer``)."""
+        self.is_busy = False
+        """Whether its request is being answered."""
         self._reading = False
         self._read_bytes = 0
 
@@ -51,7 +114,8 @@ class Connection(asyncio.Protocol):
         """Start the deadline of the first request."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._connections[self._inner] = self
+        self.peer = peer_of(transport)
+        self._connections.add(self._inner, self)
         self._inner.connection_made(transport)
         self._await_request()
 
@@ -81,29 +145,29 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._disarm()
-        self._connections.pop(self._inner, None)
+        self._connections.remove(self._inner)
         self._inner.connection_lost(exc)
 
     @property
     def is_resting(self) -> bool:
         """Whether it is between two requests."""
-        return not self._busy and not self._reading
+        return not self.is_busy and not self._reading
 
     def request_arrived(self) -> None:
         """A request is there whole: answering it takes as long as it takes."""
         self._disarm()
-        self._busy, self._reading = True, False
+        self.is_busy, self._reading = True, False
 
     def request_answered(self) -> None:
         """From here on the peer has to read the answer, or to rest, within the idle time."""
-        self._busy = False
-        if self._connections.pop(self._inner, None) is not None:
-            self._connections[self._inner] = self
+        self.is_busy = False
+        if self._connections.remove(self._inner):
+            self._connections.add(self._inner, self)
             self._arm(IDLE_SECONDS, "idle")
 
-    def cut(self, reason: str) -> None:
+    def cut(self, reason: Reason) -> None:
         """Close at once."""
-        self._connections.pop(self._inner, None)
+        self._connections.remove(self._inner)
         self._reject(reason)
         if self._transport is not None:
             self._transport.abort()
@@ -113,7 +177,7 @@ class Connection(asyncio.Protocol):
         self._read_bytes = 0
         self._arm(self._limits.request_seconds, "request_timeout")
 
-    def _arm(self, seconds: float, reason: str) -> None:
+    def _arm(self, seconds: float, reason: Reason) -> None:
         self._disarm()
         self._timer = asyncio.get_running_loop().call_later(seconds, self.cut, reason)
 

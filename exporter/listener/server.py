@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from exporter.listener.accept import Acceptor
 from exporter.listener.address import Address
-from exporter.listener.connection import IDLE_SECONDS, Connection, Limits, Reject
+from exporter.listener.connection import IDLE_SECONDS, Connection, Connections, Limits, Reject
 from exporter.listener.request_log import RequestLog
 
 logger = logging.getLogger(__name__)
@@ -49,8 +49,7 @@ class Listener:
             keepalive_timeout=IDLE_SECONDS,
             logger=RequestLog(logger, reject),
         )
-        self._connections: dict[object, Connection] = {}
-        """By aiohttp's protocol object; the one that has rested longest first."""
+        self._connections = Connections(limits.connections)
 
     @property
     def address(self) -> Address:
@@ -69,14 +68,8 @@ class Listener:
         await self._runner.cleanup()
 
     def has_room(self, handshakes: int) -> bool:
-        """Whether one more connection may come; the one that has rested longest makes room."""
-        if handshakes + len(self._connections) < self._limits.connections:
-            return True
-        resting = next((connection for connection in self._connections.values() if connection.is_resting), None)
-        if resting is None:
-            return False
-        resting.cut("idle")
-        return True
+        """Whether one more connection may come; may cut one to make room."""
+        return self._connections.has_room(handshakes)
 
     def make_protocol(self) -> asyncio.Protocol:
         """Return the protocol of a new connection."""
@@ -90,7 +83,7 @@ class Listener:
             """Tell the connection when its request has arrived whole, and when it was answered."""
             if request.can_read_body:
                 await request.read()
-            connection = self._connections.get(request.protocol)
+            connection = self._connections.find(request.protocol)
             if connection is None:
                 raise ConnectionResetError("the connection was closed")
             connection.request_arrived()

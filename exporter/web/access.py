@@ -8,7 +8,6 @@ nobody gets in without a password or a certificate.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from exporter.config.model import Web
 from exporter.listener.address import Address
+from exporter.listener.connection import Reject
 from exporter.listener.passwords import PasswordCheck, TooManyChecksError
 from exporter.listener.peer import peer_of
 from exporter.listener.tls import accepted_from, has_client_certificate
@@ -108,7 +108,7 @@ class Access:
         """Add the response headers; a signal, since errors and streams have to have them too."""
         response.headers.update({**_HEADERS, **self._config_file.current().headers})
 
-    def authentication(self, reject: Callable[[str], None]) -> Middleware:
+    def authentication(self, reject: Reject) -> Middleware:
         """Return the middleware that asks for a password; ``reject`` is told each refusal's reason."""
 
         @web.middleware

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 
 from aiohttp import web
 
 from exporter.config.model import Web
 from exporter.listener.address import Address
-from exporter.listener.connection import Limits
+from exporter.listener.connection import REASONS, Limits, Reason, Reject
 from exporter.listener.server import Listener
 from exporter.web.access import Access
 from exporter.web.content import SITE, Content, Site
@@ -128,7 +127,10 @@ class WebServer:
     def _listener(self, name: str, address: Address) -> Listener:
         rejected = self._content.metrics.http_rejected
 
-        def reject(reason: str) -> None:
+        for known in REASONS:
+            rejected.labels(name, known)
+
+        def reject(reason: Reason) -> None:
             rejected.labels(name, reason).inc()
 
         return Listener(
@@ -139,7 +141,7 @@ class WebServer:
             reject=reject,
         )
 
-    def _app(self, name: str, address: Address, reject: Callable[[str], None]) -> web.Application:
+    def _app(self, name: str, address: Address, reject: Reject) -> web.Application:
         access = Access(self._config_file, is_loopback=address.is_loopback, external_url=self._settings.external_url)
         app = web.Application(middlewares=[access.authentication(reject)], client_max_size=BODY_LIMIT_BYTES)
         app.on_response_prepare.append(access.add_headers)

@@ -17,6 +17,14 @@ def record(message: str, *arguments: object) -> logging.LogRecord:
     return logging.LogRecord("exporter.sources.falco_grpc", logging.WARNING, "f", 1, message, arguments, None)
 
 
+def with_traceback(one: logging.LogRecord, text: str) -> logging.LogRecord:
+    try:
+        int(text, 99)
+    except ValueError as exc:
+        one.exc_info = (ValueError, ValueError(text), exc.__traceback__)
+    return one
+
+
 @pytest.fixture
 def _restored() -> Iterator[None]:
     """Leave the process's logging as it was."""
@@ -62,3 +70,22 @@ def test_the_level_is_ours_and_others_are_quiet() -> None:
     logging.getLogger("aiohttp.server").warning("shown too")
     lines = stream.getvalue().splitlines()
     assert [line.split(" ", 1)[1] for line in lines] == ["INFO app: shown", "WARNING aiohttp.server: shown too"]
+
+
+@pytest.mark.parametrize("value", [*hostile_values(), "\x9b31m", "a\n2026-01-31T12:00:00.000Z INFO app: all is well"])
+def test_a_hostile_value_in_a_traceback_steers_nothing(value: str) -> None:
+    """What an exception says is escaped too, and none of its lines looks like a record."""
+    failed = with_traceback(record("failed"), value)
+    text = TextFormatter().format(failed)
+    assert all(line.replace("\t", "").isprintable() for line in text.split("\n"))
+    assert all(line.startswith("    ") for line in text.split("\n")[1:])
+    assert JsonFormatter().format(failed).isascii()
+
+
+def test_a_stranger_cannot_fill_the_log_with_one_line() -> None:
+    """Messages and tracebacks are cut, and say by how much."""
+    failed = with_traceback(record("%s", "x" * 10**6), "y" * 10**6)
+    for formatter in (TextFormatter(), JsonFormatter()):
+        line = formatter.format(failed)
+        assert len(line) < 30_000
+        assert "more characters" in line

@@ -97,6 +97,10 @@ def test_only_passwords_and_required_certificates_authenticate(tmp_path: Path, t
         ("basic_auth_users: [topsecret]", "expected user names"),
         ("basic_auth_users: {alice: 'topsecret", "not valid YAML"),
         ("", "the file is empty"),
+        (
+            "tls_server_config: {cert_file: a, key_file: b, min_version: TLS13, max_version: TLS12}",
+            "min_version is above max_version",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place_and_without_secrets(tmp_path: Path, text: str, expected: str) -> None:
