@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check e2e chaos bench bench-smoke stack format proto proto-check docs docs-check lock size dashboards dashboards-check clean help
+.PHONY: install uninstall demo test check e2e chaos bench bench-smoke stack format proto proto-check docs docs-check lock size dashboards dashboards-check clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -77,6 +77,20 @@ dashboards: $(READY)  ## write the dashboards' JSON from their code
 
 dashboards-check: $(READY)  ## fail when the dashboards' JSON differs from their code
 	$(BIN)/python -m dashboards.generator --check
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+LIBRARY := $(PREFIX)/lib/falco-report-exporter
+install:  ## install the program, its unit and its settings below PREFIX (default /usr/local), staged below DESTDIR
+	PYTHON="$(PYTHON)" PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" tools/install.sh
+
+uninstall:  ## remove what `make install` installed; settings and state stay
+	rm -rf "$(DESTDIR)$(LIBRARY)"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/falco-report-exporter" \
+	  "$(DESTDIR)$(PREFIX)/lib/systemd/system/falco-report-exporter.service" \
+	  "$(DESTDIR)$(PREFIX)/lib/sysusers.d/falco-report-exporter.conf" \
+	  "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/falco-report-exporter.conf"
+	rm -rf "$(DESTDIR)$(PREFIX)/share/doc/falco-report-exporter"
 
 clean:  ## remove what `make` made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 
 COLLECTION_THRESHOLD = 50_000
 """Allocations between two looks of the garbage collector; an alert makes no cycles."""
+RESPONSE_SECONDS = 10.0
+"""A batch that takes longer to pass through every sink counts as stuck."""
 AnySource = FalcoGrpcSource | FalcoHttpSource | JsonLinesSource
 
 
@@ -194,6 +196,10 @@ class App:
                 logger.warning("%s did not end within %s s", thread.name, self.config.shutdown_seconds)
         self.pipeline.close(max(0.0, deadline - time.monotonic()))
         self.web.close()
+
+    def responds(self) -> bool:
+        """Whether alerts still pass through the pipeline and the pages' thread lives."""
+        return self.pipeline.responds(RESPONSE_SECONDS) and self.web.is_alive
 
     def not_ready(self) -> Mapping[str, str]:
         """What keeps the exporter from being ready: part and reason."""

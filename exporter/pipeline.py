@@ -108,6 +108,13 @@ class Pipeline:
             for sink in self.sinks:
                 sink.write(alerts)
 
+    def responds(self, timeout_seconds: float) -> bool:
+        """Whether the batch under way passes through every sink within the time-out."""
+        if not self._lock.acquire(timeout=timeout_seconds):
+            return False
+        self._lock.release()
+        return True
+
     def start(self) -> None:
         """Start every sink, in order."""
         for sink in self.sinks:

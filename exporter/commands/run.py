@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from exporter.app import App
+from exporter.commands.service_manager import ServiceManager
 from exporter.config.model import Config
 from exporter.logs import configure_logging
 
@@ -25,10 +26,14 @@ def run_app(app: App, started: Callable[[], None] = lambda: None) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    manager = ServiceManager(app.responds)
     app.start()
     try:
+        manager.ready()
         started()
         app.wait()
     finally:
+        manager.stopping()
         app.close()
+        manager.close()
     return 0

@@ -80,6 +80,11 @@ class WebServer:
         self._thread.join(CLOSE_SECONDS)
 
     @property
+    def is_alive(self) -> bool:
+        """Whether the thread that serves still runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
     def url(self) -> str:
         """Where a browser on this machine finds the landing page."""
         address = self._listeners["listen"].address
