@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -17,12 +16,12 @@ from exporter.config.model import Config
 from exporter.errors import ConfigError
 from exporter.escaping import terminal
 from exporter.listener.address import Address, bind
+from exporter.sinks.otel.queue.probe import check_directory
 from exporter.sinks.otel.send.environment import to_endpoint, why_disabled
 from exporter.sinks.otel.send.probe import check_endpoint
 from exporter.sources.falco_grpc_errors import diagnose
 from exporter.web import may_show_reports
 
-_MIB = 1024 * 1024
 _ASK_SECONDS = 2.0
 
 
@@ -124,32 +123,8 @@ def _queue(config: Config) -> Finding:
             "queue",
             "in memory only: records that wait are lost with the process; set queue.directory to keep them",
         )
-    what = f"queue {directory}"
-    there = _existing(directory)
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        return Finding(
-            "error",
-            what,
-            f"{there} is not a directory that uid {os.getuid()} may write to; "
-            "give it to this user (in Kubernetes: securityContext.fsGroup), or name another",
-        )
-    free = shutil.disk_usage(there).free
-    limit = config.queue.limit_bytes
-    if free < limit:
-        return Finding(
-            "note",
-            what,
-            f"{free // _MIB} MiB are free, less than queue.limit_bytes ({limit // _MIB} MiB); "
-            "make room, or lower the limit",
-        )
-    return Finding("ok", what, f"writable, {free // _MIB} MiB free, at most {limit // _MIB} MiB used")
-
-
-def _existing(path: Path) -> Path:
-    """The path itself, or the nearest directory above it that exists."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return path
+    found = check_directory(directory, config.queue)
+    return Finding("ok" if found.works else "error", f"queue {directory}", found.message)
 
 
 def _metrics_and_pages(config: Config) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from exporter.simulator.scenarios import reference_alert
 from exporter.simulator.server import FalcoSimulator
 from tests.e2e.processes import COMMAND, exporter
 from tests.integration.falco import wait_until
+from tests.integration.otlp import grpc_receiver
 
 
 @pytest.fixture
@@ -133,6 +134,19 @@ def test_a_standard_variable_that_is_not_valid_is_one_line(
         assert main([command, "--target", falco.address]) == 2
         [line] = capsys.readouterr().err.splitlines()
         assert "OTEL_EXPORTER_OTLP_TIMEOUT: expected a whole number of milliseconds, found '10s'" in line
+
+
+def test_check_names_a_queue_that_cannot_be_written(
+    falco: FalcoSimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An impossible directory is a failure with what to do; one that works is named with its free space."""
+    with grpc_receiver() as receiver:
+        arguments = ["check", "--target", falco.address, "--otlp.endpoint", receiver.endpoint, "--queue.directory"]
+        assert main([*arguments, "/proc/queue"]) == 1
+        assert "FAIL queue /proc/queue: cannot be written" in capsys.readouterr().out
+        assert main([*arguments, str(tmp_path / "queue")]) == 0
+        assert f"ok   queue {tmp_path}/queue: can be written" in capsys.readouterr().out
+        assert list((tmp_path / "queue").iterdir()) == []
 
 
 def test_check_says_that_opentelemetry_is_turned_off(

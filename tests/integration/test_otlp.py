@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -26,12 +27,14 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 from prometheus_client import CollectorRegistry
 
+from exporter.alert import Alert
 from exporter.config.model import Grouping, Otlp, Queue, Redaction
 from exporter.redaction import make_redaction
 from exporter.selfmetrics import SelfMetrics
 from exporter.simulator.alerts import stamp
 from exporter.simulator.scenarios import flood_messages
 from exporter.sinks.otel.encode.record import Reports
+from exporter.sinks.otel.send.envelope import Envelope
 from exporter.sinks.otel.send.environment import to_endpoint
 from exporter.sinks.otel.send.probe import check_endpoint
 from exporter.sinks.otel.send.sender import Pauses
@@ -84,7 +87,7 @@ def delivering(
         ),
         Grouping(**options.pop("grouping", {})),
         reports=Reports(advice_for),
-        read_message=from_received,
+        read_message=options.pop("read_message", from_received),
         metrics=SelfMetrics(registry),
     )
     sink.pauses = Pauses(0.02, 0.1, **options)
@@ -373,7 +376,7 @@ def test_the_disk_keeps_what_falco_sent_and_delivers_the_whole_record(protocol: 
         sink.write(alerts)
         assert metric("queue_bytes") < sum(record.ByteSize() for record in direct.accepted)
         observed = time.time_ns()
-    assert b"Consider chattr" not in b"".join(path.read_bytes() for path in tmp_path.glob("queue.sqlite3*"))
+    assert b"Consider chattr" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     with RECEIVERS[protocol](receiver, port=port), delivering(receiver.endpoint, protocol, tmp_path):
         eventually(lambda: len(receiver.accepted) == 40)
     assert [attributes_of(record) for record in receiver.accepted] == [
@@ -390,7 +393,7 @@ def test_what_was_masked_is_not_on_disk_either(protocol: str, tmp_path: Path) ->
     with delivering(f"http://127.0.0.1:{free_port()}", protocol, tmp_path, close_seconds=0.2) as (sink, metric):
         sink.write([redaction(from_json(line))])
         assert metric("queue_records") == 1
-    assert b"hunter2" not in b"".join(path.read_bytes() for path in tmp_path.glob("queue.sqlite3*"))
+    assert b"hunter2" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
 def test_a_slow_receiver_never_holds_up_whoever_writes(receiver: Receiver, protocol: str) -> None:
@@ -592,6 +595,78 @@ def test_an_answer_that_drips_or_never_ends_is_left(receiver: Receiver, protocol
         sink.write(many(1))
         eventually(lambda: metric("log_export_retries_total", reason="timeout") == 1, timeout_seconds=5.0)
         eventually(lambda: metric("log_records_exported_total") == 1)
+
+
+def test_a_queue_directory_that_cannot_be_used_is_not_ready(receiver: Receiver, protocol: str) -> None:
+    """Alerts are delivered from memory, and readiness says why that is not what was asked for."""
+    with delivering(receiver.endpoint, protocol, Path("/proc/queue")) as (sink, metric):
+        assert "/proc/queue" in sink.unready_reason()
+        sink.write(many(1))
+        eventually(lambda: metric("log_records_exported_total") == 1)
+
+
+def test_an_alert_that_cannot_be_sent_does_not_stop_the_others(
+    receiver: Receiver, protocol: str, tmp_path: Path
+) -> None:
+    """A queued message that no code can read any more is counted; what comes after it is delivered."""
+    with delivering(f"http://127.0.0.1:{free_port()}", protocol, tmp_path, close_seconds=0.2) as (sink, _):
+        sink.write([from_json(b'{"rule":"R","priority":"Debug","time":"2024-10-05T18:29:39Z"}')])
+        sink.write(many(2))
+
+    def read_message(_message: bytes) -> Alert:
+        raise RecursionError("nested too deeply")
+
+    with delivering(receiver.endpoint, protocol, tmp_path, read_message=read_message) as (sink, metric):
+        eventually(lambda: metric("log_records_exported_total") == 2)
+        assert metric("log_records_dropped_total", reason="damaged") == 1
+        assert not sink.unready_reason()
+
+
+def test_a_batch_that_breaks_the_sender_is_dropped_and_counted(
+    receiver: Receiver, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake in making one request costs that batch, and not delivery for good."""
+    request = Envelope.request
+    broken = iter([True])
+    monkeypatch.setattr(
+        Envelope, "request", lambda self, records: 1 / 0 if next(broken, False) else request(self, records)
+    )
+    with delivering(receiver.endpoint, protocol) as (sink, metric):
+        assert metric("log_records_dropped_total", reason="unsendable") == 0
+        sink.write(many(3))
+        eventually(lambda: metric("log_records_dropped_total", reason="unsendable") == 3)
+        sink.write(many(2))
+        eventually(lambda: metric("log_records_exported_total") == 2)
+        assert metric("queue_records") == 0
+
+
+def test_a_sender_that_has_ended_is_not_ready_and_ends_the_process(
+    receiver: Receiver, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no try can go around: readiness says so at once, and the next alert raises."""
+
+    def end(*_arguments: object) -> None:
+        raise SystemExit("gone")
+
+    monkeypatch.setattr(threading, "excepthook", lambda _arguments: None)
+    monkeypatch.setattr(Envelope, "request", end)
+    with delivering(receiver.endpoint, protocol) as (sink, _):
+        sink.write(many(1))
+        eventually(sink.unready_reason)
+        with pytest.raises(RuntimeError, match="has ended"):
+            sink.write(many(1))
+
+
+def test_a_queue_in_memory_is_tried_until_the_deadline(protocol: str) -> None:
+    """At a stop without a disk, one refusal is not the end: what waits is sent again until time is over."""
+    port, receiver = free_port(), Receiver()
+    receiver.script.extend([busy(protocol)] * 3)
+    with RECEIVERS[protocol](receiver, port=port), delivering(receiver.endpoint, protocol) as (sink, metric):
+        sink.write(many(2))
+        sink.close(10.0)
+        assert metric("log_records_exported_total") == 2
+        assert metric("log_records_dropped_total", reason="shutdown") == 0
+    assert len(receiver.requests) == 4
 
 
 KILLED = """

@@ -22,7 +22,7 @@ from exporter.sinks.otel.encode.record import RecordEncoder, Reports
 from exporter.sinks.otel.queue.grouping import Grouper, Joined
 from exporter.sinks.otel.queue.records import Records
 from exporter.sinks.otel.queue.refused import DIRECTORY_NAME, RefusedBatches
-from exporter.sinks.otel.queue.spool import Spool
+from exporter.sinks.otel.queue.spool import DROP_REASONS, MemoryLimit, Spool
 from exporter.sinks.otel.queue.stored import StoredRecords
 from exporter.sinks.otel.send.answer import UNSENDABLE, failure_reasons, retry_reasons
 from exporter.sinks.otel.send.client import to_client
@@ -93,7 +93,12 @@ class OtelLogsSink:
         self._encoder = RecordEncoder(budget, reports)
         # One of its own: the sender's thread reads while others write.
         stored = StoredRecords(RecordEncoder(budget, reports), read_message, on_drop=self._count_dropped)
-        self._spool: Spool[Records] = Spool(queue, load=stored.read, on_drop=self._count_dropped)
+        self._spool: Spool[Records] = Spool(
+            queue,
+            load=stored.read,
+            on_drop=self._count_dropped,
+            memory=MemoryLimit(records=destination.batching.memory_records),
+        )
         self._refused = RefusedBatches(queue.directory / DIRECTORY_NAME if queue.directory else None)
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -181,6 +186,8 @@ class OtelLogsSink:
         """Say why no alert can be kept, or, where a setting asks for it, since when none was delivered; else empty."""
         if self._sender is not None and self._sender.error is not None:
             return f"no log record is sent any more: {self._sender.last_error}"
+        if self._spool.unusable:
+            return f"{self._spool.unusable}; log records wait in memory only"
         status = self.status()
         failing_seconds = 0.0 if status.failing_since is None else time.time() - status.failing_since
         if not 0 < self._queue.unready_after_seconds <= failing_seconds:
@@ -228,7 +235,7 @@ class OtelLogsSink:
         metrics.queue_durable.set_function(lambda: spool.durable)
         metrics.queue_refused_bytes.set_function(self._refused.size_bytes)
         metrics.delivery_failing_timestamp.set_function(lambda: self.delivery_failing_since or 0.0)
-        for reason in ("full", "age", "damaged", "shutdown", UNSENDABLE):
+        for reason in (*DROP_REASONS, UNSENDABLE):
             metrics.log_records_dropped.labels(reason)
         for reason in failure_reasons(self._endpoint.protocol):
             metrics.log_records_failed.labels(reason)

@@ -1,10 +1,11 @@
-"""What a queue is made of: chunks of records, batches of them, and their totals.
+"""What a queue is made of: chunks of records, and lines of them with their totals.
 
 Owns the counting. Refuses to decide what comes and goes (see ``spool.py``).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -30,62 +31,57 @@ class Chunk(Generic[P]):
     """What it has in memory, by its own account."""
     queued_at: float
     """Seconds since 1970."""
-    payload: P | bytes | None
-    """The records where they are in memory, be it besides, or their form for the disk; None where they are on disk
-    alone."""
-    chunk_id: int = 0
-    """The id on disk; 0 where they are in memory alone."""
+    payload: P | bytes
+    """The records, or their form for the disk; empty bytes where they are on disk only."""
     stored_bytes: int = 0
-    """What it takes on disk; 0 where it is in memory alone."""
+    """What it takes on disk; 0 where it is in memory only."""
 
     @property
     def size_bytes(self) -> int:
         """What it takes where it waits."""
-        return self.stored_bytes if self.chunk_id else self.payload_bytes
+        return self.stored_bytes or self.payload_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Batch(Generic[P]):
-    """What was taken and not yet released: chunks with their payloads, oldest first."""
-
-    chunks: tuple[Chunk[P], ...] = ()
-    payloads: tuple[P | bytes, ...] = ()
-
-    def __iter__(self) -> Iterator[tuple[Chunk[P], P | bytes]]:
-        return zip(self.chunks, self.payloads, strict=True)
-
-    @property
-    def records(self) -> int:
-        """How many records it holds."""
-        return sum(chunk.records for chunk in self.chunks)
-
-
-class Totals:
-    """How much waits, and where."""
+class Line(Generic[P]):
+    """Chunks in order, oldest first, with their totals."""
 
     def __init__(self) -> None:
+        self._chunks: deque[Chunk[P]] = deque()
         self.records = 0
         self.size_bytes = 0
-        self.memory_bytes = 0
-        """What is in memory alone."""
-        self.kept_bytes = 0
-        """What is on disk and in memory besides."""
 
-    def count(self, chunks: Iterable[Chunk[P]]) -> None:
-        """Add chunks that came."""
-        for chunk in chunks:
-            self.records += chunk.records
-            self.size_bytes += chunk.size_bytes
-            if not chunk.chunk_id:
-                self.memory_bytes += chunk.size_bytes
-            elif chunk.payload is not None:
-                self.kept_bytes += chunk.payload_bytes
+    def __iter__(self) -> Iterator[Chunk[P]]:
+        return iter(self._chunks)
 
-    def uncount(self, chunk: Chunk[P]) -> None:
-        """Take off a chunk that went."""
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    @property
+    def oldest(self) -> Chunk[P] | None:
+        """The first chunk; None in an empty line."""
+        return self._chunks[0] if self._chunks else None
+
+    def append(self, chunk: Chunk[P]) -> None:
+        """Add a chunk at the end."""
+        self._chunks.append(chunk)
+        self.records += chunk.records
+        self.size_bytes += chunk.size_bytes
+
+    def pop(self) -> Chunk[P]:
+        """Take the oldest chunk."""
+        chunk = self._chunks.popleft()
         self.records -= chunk.records
         self.size_bytes -= chunk.size_bytes
-        if not chunk.chunk_id:
-            self.memory_bytes -= chunk.size_bytes
-        elif chunk.payload is not None:
-            self.kept_bytes -= chunk.payload_bytes
+        return chunk
+
+    def put_back(self, chunks: Iterable[Chunk[P]]) -> None:
+        """Let chunks be the oldest, in their order."""
+        for chunk in reversed(list(chunks)):
+            self._chunks.appendleft(chunk)
+            self.records += chunk.records
+            self.size_bytes += chunk.size_bytes
+
+    def clear(self) -> None:
+        """Forget every chunk."""
+        self._chunks.clear()
+        self.records = self.size_bytes = 0

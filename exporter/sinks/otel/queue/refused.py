@@ -11,6 +11,8 @@ import logging
 import time
 from pathlib import Path
 
+from exporter.private_files import make_private_directory, write_private
+
 _log = logging.getLogger(__name__)
 
 DIRECTORY_NAME = "refused"
@@ -34,12 +36,9 @@ class RefusedBatches:
             return None
         path = self._directory / f"{time.time_ns()}{SUFFIX}"
         try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_directory(self._directory)
             self._make_room(len(request))
-            unfinished = path.with_suffix(".part")
-            unfinished.touch(mode=0o600)
-            unfinished.write_bytes(request)
-            unfinished.rename(path)
+            write_private(path, request)
         except OSError as exc:
             _log.error("a refused batch could not be kept in %s: %s", self._directory, exc.strerror)
             return None

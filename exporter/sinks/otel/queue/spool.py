@@ -8,6 +8,9 @@ sent. Every chunk that it does not hand over is counted by reason:
 - ``age``: waited longer than the limit;
 - ``damaged``: the disk did not give back what was written;
 - ``shutdown``: could be kept nowhere at the end.
+
+What waits stands in three lines, the oldest in the first: what was put back,
+what is on disk, and what came while the disk took nothing.
 """
 
 from __future__ import annotations
@@ -15,22 +18,27 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Generic
 
 from exporter.config.model import Queue
-from exporter.sinks.otel.queue.chunks import Batch, Chunk, P, Totals
-from exporter.sinks.otel.queue.disk import LOCK_WAIT_SECONDS, ChunkDamagedError, DiskStore, SpoolError, salvage
+from exporter.sinks.otel.queue.chunks import Chunk, Line, P
+from exporter.sinks.otel.queue.disk import LOCK_WAIT_SECONDS, DiskQueue, SpoolError
 
 _log = logging.getLogger(__name__)
 
-MEMORY_LIMIT_BYTES = 64 * 1024 * 1024
-"""Most bytes that wait in memory, whatever the limit on disk: the exporter runs beside what it watches."""
 DISK_RETRY_SECONDS = 10.0
-_KEPT_BYTES = 12 * 1024 * 1024
-"""What is on disk and stays in memory besides: with a collector that keeps up, nothing is ever read back."""
+DROP_REASONS = ("full", "age", "damaged", "shutdown")
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLimit:
+    """How much waits in memory, whatever the limit on disk: the exporter runs beside what it watches."""
+
+    size_bytes: int = 64 * 1024 * 1024
+    records: int | None = None
+    """None for no limit besides the bytes."""
 
 
 class Spool(Generic[P]):
@@ -46,43 +54,50 @@ class Spool(Generic[P]):
         *,
         load: Callable[[bytes, int], P],
         on_drop: Callable[[str, int], None],
-        memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
+        memory: MemoryLimit | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._memory_limit_bytes = min(memory_limit_bytes, settings.limit_bytes)
+        memory = memory or MemoryLimit()
+        self._memory_limit_bytes = min(memory.size_bytes, settings.limit_bytes)
+        self._memory_limit_records = memory.records
         self._load = load
         self._on_drop = on_drop
         self._clock = clock
-        self._disk = DiskStore(settings.directory) if settings.directory is not None else None
-        self._disk_works = self._disk_lost = False
+        self._disk: DiskQueue[P] | None = (
+            DiskQueue(settings.directory, on_drop) if settings.directory is not None else None
+        )
+        self._disk_works = self._disk_lost = self._disk_unread = False
         self._disk_retry_at = 0.0
-        self._waiting: deque[Chunk[P]] = deque()
-        self._batch: Batch[P] = Batch()
-        self._undeleted: list[int] = []
-        self._totals = Totals()
+        self._returned: Line[P] = Line()
+        self._memory: Line[P] = Line()
+        self._taken: Line[P] = Line()
         self._changed = threading.Condition(threading.RLock())
         self._awaited_records = 1
         self._closed = False
+        self.unusable = ""
+        """Why the disk could not be used from the start on; empty once it could."""
 
     @property
     def records(self) -> int:
         """Records that wait, those in flight included."""
-        return self._totals.records
+        on_disk = 0 if self._disk is None else self._disk.records
+        return on_disk + self._returned.records + self._memory.records + self._taken.records
 
     @property
     def size_bytes(self) -> int:
         """Bytes that wait, those in flight included."""
-        return self._totals.size_bytes
+        on_disk = 0 if self._disk is None else self._disk.size_bytes
+        return on_disk + self._returned.size_bytes + self._memory.size_bytes + self._taken.size_bytes
 
     @property
     def in_flight_records(self) -> int:
         """Records that were taken and neither released nor put back."""
-        return self._batch.records
+        return self._taken.records
 
     @property
     def limit_bytes(self) -> int:
-        """Most bytes that wait, on disk or in memory."""
+        """Maximum bytes that wait, on disk or in memory."""
         return self._settings.limit_bytes if self._disk is not None else self._memory_limit_bytes
 
     @property
@@ -94,8 +109,8 @@ class Spool(Generic[P]):
     def oldest_queued_at(self) -> float:
         """When the oldest waiting record was queued, seconds since 1970; 0 when none waits."""
         with self._changed:
-            chunks = self._batch.chunks or self._waiting
-            return chunks[0].queued_at if chunks else 0.0
+            oldest = self._taken.oldest or self._oldest()
+            return oldest.queued_at if oldest else 0.0
 
     def open(self) -> None:
         """Take up what an earlier process left on disk; without a usable disk, go on in memory."""
@@ -107,18 +122,18 @@ class Spool(Generic[P]):
         """How many bytes still fit; None where the oldest makes room, so that any number does."""
         if not self._disk_works or self._settings.when_full != "wait":
             return None
-        return max(self._settings.limit_bytes - self._totals.size_bytes, 0)
+        return max(self._settings.limit_bytes - self.size_bytes, 0)
 
     def append(self, payload: P, records: int) -> None:
         """Queue one chunk. On disk when this returns, where the disk works."""
         with self._changed:
             self._retry_disk()
-            stored = bytes(payload) if self._disk_works else None
-            self._make_room(len(payload) if stored is None else len(stored))
             chunk = Chunk(records, len(payload), self._clock(), payload)
-            self._to_disk(chunk, stored)
-            self._waiting.append(chunk)
-            self._totals.count([chunk])
+            stored = bytes(payload) if self._disk_works else None
+            self._make_room(chunk.payload_bytes if stored is None else len(stored))
+            if stored is None or not self._to_disk(chunk, stored):
+                self._make_memory_room(chunk)
+                self._memory.append(chunk)
             if self._ready_records() >= self._awaited_records:
                 self._changed.notify_all()
 
@@ -136,67 +151,51 @@ class Spool(Generic[P]):
             self._changed.notify_all()
 
     def take(self, limit_records: int, limit_bytes: int) -> list[P] | None:
-        """Return the payloads of the oldest chunks up to the limits, at least one; None when nothing waits.
+        """Return the payloads of the oldest chunks up to the limits, at least one; None when nothing can be had.
 
         ``limit_bytes`` is of payloads in memory, wherever they wait.
         They stay in the queue, in flight, until ``release`` or ``put_back``.
         """
         with self._changed:
+            self._disk_unread = False
             self._drop_aged()
-            chunks: list[Chunk[P]] = []
-            payloads: list[P | bytes] = []
-            passed_over: list[Chunk[P]] = []
-            damaged: list[int] = []
-            records = size = 0
-            while self._waiting:
-                chunk = self._waiting[0]
-                if chunks and (records + chunk.records > limit_records or size + chunk.payload_bytes > limit_bytes):
+            size = 0
+            while (chunk := self._oldest()) is not None:
+                full = self._taken.records + chunk.records > limit_records or size + chunk.payload_bytes > limit_bytes
+                if full and len(self._taken):
                     break
-                self._waiting.popleft()
-                try:
-                    payload = self._payload(chunk)
-                except SpoolError:
-                    passed_over.append(chunk)
-                except ChunkDamagedError as exc:
-                    _log.error("%d queued records are lost: %s", chunk.records, exc)
-                    damaged.append(chunk.chunk_id)
-                    self._forget(chunk, "damaged")
-                else:
-                    chunks.append(chunk)
-                    payloads.append(payload)
-                    records, size = records + chunk.records, size + chunk.payload_bytes
-            self._waiting.extendleft(reversed(passed_over))
-            self._batch = Batch(tuple(chunks), tuple(payloads))
-            self._delete(damaged)
-            batch = self._batch
+                size += chunk.payload_bytes
+                self._take_oldest(chunk)
+            taken = list(self._taken)
         # Not under the lock: what appends does not wait for it.
-        return [self._loaded(payload, chunk) for chunk, payload in batch] if chunks else None
+        return [self._loaded(chunk) for chunk in taken] if taken else None
 
     def release(self) -> None:
         """Remove what is in flight: it was delivered, or set aside."""
         with self._changed:
-            chunks, self._batch = self._batch.chunks, Batch()
-            for chunk in chunks:
-                self._totals.uncount(chunk)
-            self._delete([chunk.chunk_id for chunk in chunks if chunk.chunk_id])
+            self._taken.clear()
+            # What was put back is older than the place where reading stands, and must come again after a restart.
+            if not len(self._returned):
+                self._settle()
 
     def put_back(self) -> None:
         """Let what is in flight wait again, as the oldest."""
         with self._changed:
-            self._waiting.extendleft(reversed(self._batch.chunks))
-            self._batch = Batch()
+            self._returned.put_back(self._taken)
+            self._taken.clear()
 
     def tidy(self) -> None:
         """Do what has time: drop what is too old, try a failed disk again, give free space back."""
         with self._changed:
             self._drop_aged()
             self._retry_disk()
-            if self._disk_works and self._disk is not None and not self._waiting:
-                self._delete([])
-                try:
-                    self._disk.shrink()
-                except SpoolError as exc:
-                    self._lose_disk(exc)
+            if self._disk is None or not self._disk_works or self.records:
+                return
+            try:
+                self._disk.settle()
+                self._disk.shrink()
+            except SpoolError as exc:
+                self._lose_disk(exc)
 
     def close(self) -> None:
         """Let go of the disk, which keeps the rest; what could be kept nowhere is counted. Twice is safe."""
@@ -204,21 +203,51 @@ class Spool(Generic[P]):
             self.put_back()
             self._disk_retry_at = 0.0
             self._retry_disk()
-            self._waiting_to_disk()
-            for chunk in self._waiting:
-                if not chunk.chunk_id:
-                    self._forget(chunk, "shutdown")
+            for chunk in (*self._returned, *self._memory):
+                if not chunk.stored_bytes and not self._to_disk(chunk, bytes(chunk.payload)):
+                    self._on_drop("shutdown", chunk.records)
             if self._disk is not None:
-                self._delete([])
                 self._disk.close()
-            self._waiting.clear()
+            self._returned.clear()
+            self._memory.clear()
             self._disk = None
             self._disk_works = False
             self._closed = True
             self._changed.notify_all()
 
     def _ready_records(self) -> int:
-        return self._totals.records - self._batch.records
+        return self.records - self._taken.records
+
+    def _oldest(self) -> Chunk[P] | None:
+        """The oldest chunk that can be had and is not in flight."""
+        if self._returned.oldest is not None:
+            return self._returned.oldest
+        if self._disk is not None and self._disk.records and not self._disk_unread:
+            try:
+                if (chunk := self._disk.peek()) is not None:
+                    return chunk
+            except SpoolError as exc:
+                self._pass_disk(exc)
+        return self._memory.oldest
+
+    def _take_oldest(self, chunk: Chunk[P]) -> None:
+        """Take the chunk that ``_oldest`` gave."""
+        for line in (self._returned, self._memory):
+            if line.oldest is chunk:
+                self._taken.append(line.pop())
+                return
+        if self._disk is None:
+            return
+        try:
+            if self._disk.take(chunk):
+                self._taken.append(chunk)
+        except SpoolError as exc:
+            self._pass_disk(exc)
+
+    def _pass_disk(self, error: SpoolError) -> None:
+        """Leave what is on a disk that cannot be read where it is, for now."""
+        self._disk_unread = True
+        self._lose_disk(error)
 
     def _make_room(self, size_bytes: int) -> None:
         """Drop the oldest, but never what is in flight: it may be delivered already.
@@ -229,159 +258,88 @@ class Spool(Generic[P]):
         limit = self._settings.limit_bytes
         if self._settings.when_full == "wait" and self._disk_works:
             limit += limit // 8
-        while self._waiting and self._totals.size_bytes + size_bytes > limit:
-            self._drop_oldest(self._waiting.popleft(), "full")
-        if self._disk_works:
-            return
-        while self._totals.memory_bytes + size_bytes > self._memory_limit_bytes:
-            oldest = next((chunk for chunk in self._waiting if not chunk.chunk_id), None)
-            if oldest is None:
-                break
-            self._waiting.remove(oldest)
+        while self.size_bytes + size_bytes > limit and (oldest := self._oldest()) is not None:
             self._drop_oldest(oldest, "full")
+
+    def _make_memory_room(self, chunk: Chunk[P]) -> None:
+        limit_records = self._memory_limit_records
+        while self._memory.oldest is not None and (
+            self._memory.size_bytes + chunk.payload_bytes > self._memory_limit_bytes
+            or (limit_records is not None and self._memory.records + chunk.records > limit_records)
+        ):
+            self._on_drop("full", self._memory.pop().records)
 
     def _drop_aged(self) -> None:
         horizon = self._clock() - self._settings.limit_age_seconds
-        while self._waiting and self._waiting[0].queued_at < horizon:
-            self._drop_oldest(self._waiting.popleft(), "age")
+        if self._disk is not None and not len(self._returned) and (dropped := self._disk.drop_older(horizon)):
+            self._on_drop("age", dropped)
+        while (oldest := self._oldest()) is not None and oldest.queued_at < horizon:
+            self._drop_oldest(oldest, "age")
 
     def _drop_oldest(self, chunk: Chunk[P], reason: str) -> None:
-        self._forget(chunk, reason)
-        if chunk.chunk_id:
-            self._delete([chunk.chunk_id])
+        for line in (self._returned, self._memory):
+            if line.oldest is chunk:
+                line.pop()
+                self._on_drop(reason, chunk.records)
+                return
+        if self._disk is not None:
+            self._disk.drop(chunk)
+            self._on_drop(reason, chunk.records)
+            if not len(self._taken) and not len(self._returned):
+                self._settle()
 
-    def _forget(self, chunk: Chunk[P], reason: str) -> None:
-        self._totals.uncount(chunk)
-        self._on_drop(reason, chunk.records)
-
-    def _to_disk(self, chunk: Chunk[P], stored: bytes | None = None) -> None:
-        """Put the chunk on disk, where it is not and the disk works; ``stored`` spares making its form anew."""
-        if self._disk is None or not self._disk_works or chunk.chunk_id or chunk.payload is None:
-            return
-        stored = bytes(chunk.payload) if stored is None else stored
+    def _to_disk(self, chunk: Chunk[P], stored: bytes) -> bool:
+        """Put the chunk on disk where that works; say whether it is there."""
+        if self._disk is None or not self._disk_works:
+            return False
         try:
-            chunk_id = self._disk.insert(stored, chunk.records, chunk.queued_at, payload_bytes=chunk.payload_bytes)
+            self._disk.append(chunk, stored)
         except SpoolError as exc:
             self._lose_disk(exc)
-            return
-        chunk.chunk_id, chunk.stored_bytes = chunk_id, len(stored)
+            return False
         if self._disk_lost:
             self._disk_lost = False
             _log.info("the queue is on disk again")
-        if self._totals.kept_bytes + chunk.payload_bytes > _KEPT_BYTES:
-            chunk.payload = None
+        return True
 
-    def _payload(self, chunk: Chunk[P]) -> P | bytes:
-        """Return the chunk's payload. Raises SpoolError where the disk is away, ChunkDamagedError where it lost it."""
-        if chunk.payload is not None:
-            return chunk.payload
-        if self._disk is None:
-            raise SpoolError("the queue is closed")
-        return self._disk.read(chunk.chunk_id)
+    def _settle(self) -> None:
+        """Make the reading place durable; a disk that fails sends a little again after a restart."""
+        if self._disk is not None and self._disk.is_open:
+            try:
+                self._disk.settle()
+            except SpoolError as exc:
+                self._lose_disk(exc)
 
-    def _loaded(self, payload: P | bytes, chunk: Chunk[P]) -> P:
+    def _loaded(self, chunk: Chunk[P]) -> P:
+        payload = chunk.payload
         return self._load(payload, chunk.records) if isinstance(payload, bytes) else payload
 
-    def _delete(self, chunk_ids: list[int]) -> None:
-        """Remove chunks from disk; what a failing disk keeps is removed later, and not sent again meanwhile."""
-        self._undeleted += chunk_ids
-        if not self._undeleted or self._disk is None or not self._disk_works:
-            return
-        try:
-            self._disk.delete(self._undeleted)
-        except SpoolError as exc:
-            self._lose_disk(exc)
-        else:
-            self._undeleted.clear()
-
     def _lose_disk(self, error: SpoolError) -> None:
-        """Go on in memory, or in a new file where the old one is damaged."""
+        """Go on in memory."""
         self._disk_works = False
         self._disk_retry_at = self._clock() + DISK_RETRY_SECONDS
-        if self._disk is not None and error.damaged:
-            self._replace_disk(self._disk, error)
-        elif not self._disk_lost:
+        if not self._disk_lost:
             self._disk_lost = True
             _log.error("the queue goes on in memory, records are lost if the exporter ends now: %s", error)
 
     def _retry_disk(self) -> None:
         if self._disk is None or self._disk_works or self._clock() < self._disk_retry_at:
             return
-        self._disk.close()
-        self._open_disk(self._disk, wait_seconds=0.0)
-        self._waiting_to_disk()
+        if self._disk.is_open:
+            self._disk_works = True
+        else:
+            self._open_disk(self._disk, wait_seconds=0.0)
+        while self._disk_works and len(self._memory):
+            oldest = self._memory.pop()
+            if not self._to_disk(oldest, bytes(oldest.payload)):
+                self._memory.put_back([oldest])
 
-    def _open_disk(self, disk: DiskStore, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
+    def _open_disk(self, disk: DiskQueue[P], *, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
         try:
-            stored, damaged = disk.open(wait_seconds=wait_seconds)
+            disk.open(wait_seconds=wait_seconds)
         except SpoolError as exc:
+            self.unusable = str(exc)
             self._lose_disk(exc)
             return
+        self.unusable = ""
         self._disk_works = True
-        if damaged is not None:
-            self._start_anew(damaged)
-            return
-        known = {chunk.chunk_id for chunk in (*self._waiting, *self._batch.chunks)} | set(self._undeleted)
-        found: list[Chunk[P]] = [
-            Chunk(row.records, row.payload_bytes, row.queued_at, None, row.chunk_id, row.stored_bytes) for row in stored
-        ]
-        self._adopt([chunk for chunk in found if chunk.chunk_id not in known])
-
-    def _adopt(self, chunks: list[Chunk[P]]) -> None:
-        self._waiting.extendleft(reversed(chunks))
-        self._recount()
-
-    def _replace_disk(self, disk: DiskStore, error: SpoolError) -> None:
-        try:
-            aside = disk.replace(str(error))
-        except SpoolError as exc:
-            # Not as damaged again: the next try opens what is there by then.
-            self._lose_disk(SpoolError(str(exc)))
-        else:
-            self._disk_works = True
-            self._start_anew(aside)
-
-    def _start_anew(self, damaged: Path) -> None:
-        """Go on in a new file: save what the damaged one still gives, count what it does not."""
-        held = [*self._batch.chunks, *self._waiting]
-        settled = {chunk.chunk_id for chunk in held if chunk.payload is not None} | set(self._undeleted)
-        settled |= {chunk.chunk_id for chunk in self._batch.chunks}
-        self._undeleted.clear()
-        for chunk in held:
-            chunk.chunk_id = 0
-        for chunk, payload in self._batch:
-            chunk.payload = payload
-        lost = [chunk for chunk in self._waiting if chunk.payload is None]
-        self._waiting = deque(chunk for chunk in self._waiting if chunk.payload is not None)
-        saved = self._salvage(damaged, settled)
-        self._waiting_to_disk()
-        missing = max(sum(chunk.records for chunk in lost) - saved, 0)
-        _log.warning("%d queued records were saved from the damaged file %s", saved, damaged)
-        if missing:
-            _log.error("%d queued records were lost with the damaged file %s", missing, damaged)
-            self._on_drop("damaged", missing)
-
-    def _salvage(self, damaged: Path, settled: set[int]) -> int:
-        """Queue again what a damaged file still gives, but for what we have; return how many records that is."""
-        saved: list[Chunk[P]] = []
-        in_memory = 0
-        for row, payload in salvage(damaged):
-            if row.chunk_id not in settled:
-                chunk: Chunk[P] = Chunk(row.records, row.payload_bytes, row.queued_at, payload)
-                self._to_disk(chunk)
-                saved.append(chunk)
-                in_memory += 0 if chunk.chunk_id else chunk.size_bytes
-                if in_memory >= self._memory_limit_bytes:
-                    break
-        self._adopt(saved)
-        return sum(chunk.records for chunk in saved)
-
-    def _waiting_to_disk(self) -> None:
-        for chunk in [chunk for chunk in self._waiting if not chunk.chunk_id]:
-            self._to_disk(chunk)
-        self._recount()
-
-    def _recount(self) -> None:
-        self._totals = Totals()
-        self._totals.count(self._batch.chunks)
-        self._totals.count(self._waiting)

@@ -51,7 +51,9 @@ class StoredRecords:
     def _encode(self, message: bytes, observed_ns: int) -> Encoded | None:
         try:
             alert = self._read_message(message)
+            return self._encoder.encode(alert, observed_ns=observed_ns)
         except ExporterError as exc:
             _log.error("a queued alert is lost, its message cannot be read any more: %s", exc)
-            return None
-        return self._encoder.encode(alert, observed_ns=observed_ns)
+        except Exception:  # noqa: BLE001 (one message must not keep all the others from being sent)
+            _log.exception("a queued alert is lost, it cannot be encoded again (a programming error)")
+        return None
