@@ -33,7 +33,7 @@ IDLE_SECONDS = 1.0
 _LARGER_AGAIN_SECONDS = 600.0
 """How long after a batch was too large a larger one is tried again."""
 _HALVINGS_IN_VAIN = 16
-"""Refusals of one batch without anything accepted in between, after which the rest is no longer halved."""
+"""Refusals without anything accepted in between, after which batches are no longer halved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Sender:
         self._batching = pace.batching
         self._limit_bytes = BATCH_BYTES
         self._larger_again_at = 0.0
-        self._failures = 0
+        self._failures = self._refusals = 0
         self._state = ""
         self._failing_since: float | None = None
         self._last_error = ""
@@ -175,7 +175,6 @@ class Sender:
     def _deliver(self, batch: Records) -> bool:
         """Send the batch, in smaller pieces where it must be; False where closing ended the tries."""
         pieces = deque([batch] if batch.count else [])
-        in_vain = 0
         while pieces:
             piece = pieces[0]
             request = self._envelope.request(piece)
@@ -186,11 +185,11 @@ class Sender:
                 continue
             pieces.popleft()
             if answer.verdict is Verdict.ACCEPTED:
-                in_vain = 0
+                self._refusals = 0
                 self._accept(answer, piece.count)
                 continue
-            in_vain += 1
-            if answer.verdict is not Verdict.REFUSED and piece.count > 1 and in_vain <= _HALVINGS_IN_VAIN:
+            self._refusals += 1
+            if answer.verdict is not Verdict.REFUSED and piece.count > 1 and self._refusals <= _HALVINGS_IN_VAIN:
                 pieces.extendleft(reversed([*piece.halves()]))
                 self._note_halving(answer, len(request))
             else:
