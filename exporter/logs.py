@@ -14,8 +14,10 @@ import textwrap
 from datetime import UTC, datetime
 from typing import TextIO
 
+from exporter.errors import DecodeError
 from exporter.escaping import shortened, visible, visible_block
 
+NOT_SHOWN = "what was found is not shown, since redaction is set"
 MESSAGE_LIMIT_CHARACTERS = 8_000
 TRACEBACK_LIMIT_CHARACTERS = 16_000
 """An exception's text may hold what a stranger sent."""
@@ -59,10 +61,27 @@ def _timestamp(record: logging.LogRecord) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
-def configure_logging(level: str, form: str, stream: TextIO | None = None) -> None:
-    """Send the log to the stream (standard error). ``level`` and ``form`` as in ``config.Logging``."""
+class Concealing(logging.Filter):
+    """Leaves out of the log what a message that cannot be read contains: what is secret in it is not known."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Put a note in the place of each quotation; every record is written."""
+        if isinstance(record.args, tuple) and any(isinstance(argument, DecodeError) for argument in record.args):
+            record.args = tuple(
+                NOT_SHOWN if isinstance(argument, DecodeError) else argument for argument in record.args
+            )
+        return True
+
+
+def configure_logging(level: str, form: str, *, stream: TextIO | None = None, conceals: bool = False) -> None:
+    """Send the log to the stream (standard error). ``level`` and ``form`` as in ``config.Logging``.
+
+    ``conceals``: quote nothing of messages that could not be read, since redaction cannot be applied to them.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    if conceals:
+        handler.addFilter(Concealing())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -14,7 +14,9 @@ from exporter.logs import configure_logging
 
 def run(config: Config) -> int:
     """Run until a signal, or until the input has ended. Returns 0; raises ConfigError before anything starts."""
-    configure_logging(config.log.level, config.log.format)
+    redaction = config.redaction
+    conceals = bool(redaction.fields or redaction.patterns)
+    configure_logging(config.log.level, config.log.format, conceals=conceals)
     return run_app(App(config))
 
 

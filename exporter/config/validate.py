@@ -14,9 +14,11 @@ from pathlib import Path
 from exporter.config.model import Config, FalcoTarget, TlsServer
 from exporter.errors import ConfigError
 from exporter.listener.address import Address
+from exporter.patterns import Pattern
 
-_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(\[[^\]]+\])?\Z")
-"""Falco's own fields, and what rules' authors, labels and enrichers name (``k8s.ns.label.team-name``)."""
+_FIELD = re.compile(r"(?:[a-z0-9_]+\()*[A-Za-z_][A-Za-z0-9_./-]*(\[[^\]]+\])?\)*\Z")
+"""Falco's own fields, and what rules' authors, labels and enrichers name (``k8s.ns.label.team-name``), and Falco's
+transformers of them (``tolower(proc.cmdline)``)."""
 _POSITIVE = (
     "grpc.poll_ceiling_seconds",
     "grpc.reconnect_ceiling_seconds",
@@ -59,9 +61,9 @@ def _values(config: Config) -> Iterator[str]:
                 yield f"{key}: found {field!r}, expected a Falco output field such as k8s.pod.name"
     for pattern in config.redaction.patterns:
         try:
-            re.compile(pattern)
-        except re.error as exc:
-            yield f"redaction.patterns: {pattern!r} is no regular expression: {exc}"
+            Pattern(pattern)
+        except ValueError as exc:
+            yield f"redaction.patterns: {exc}"
 
 
 def _addresses(config: Config) -> Iterator[str]:

@@ -8,8 +8,12 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from exporter.logs import JsonFormatter, TextFormatter, configure_logging
+from exporter.selfmetrics import SelfMetrics
+from exporter.sources.decode import from_json
+from exporter.sources.intake import Intake
 from tests.hostile import hostile_values
 
 
@@ -63,7 +67,7 @@ def test_a_line_says_when_how_grave_and_where() -> None:
 def test_the_level_is_ours_and_others_are_quiet() -> None:
     """Below the level nothing is written; libraries speak from warnings on."""
     stream = io.StringIO()
-    configure_logging("info", "text", stream)
+    configure_logging("info", "text", stream=stream)
     logging.getLogger("exporter.app").info("shown")
     logging.getLogger("exporter.app").debug("hidden")
     logging.getLogger("aiohttp.access").info("hidden")
@@ -89,3 +93,17 @@ def test_a_stranger_cannot_fill_the_log_with_one_line() -> None:
         line = formatter.format(failed)
         assert len(line) < 30_000
         assert "more characters" in line
+
+
+@pytest.mark.usefixtures("_restored")
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_with_redaction_no_message_is_quoted(form: str) -> None:
+    """A message that cannot be read may hold any secret: the log says why it was refused, not what it holds."""
+    stream = io.StringIO()
+    configure_logging("info", form, stream=stream, conceals=True)
+    intake = Intake("http :0", SelfMetrics(CollectorRegistry()))
+    assert intake.decode(b'{"time": "2026-01-31T12:00:00Z", "rule": "R", "priority": "hunter2"}', from_json) is None
+    logging.getLogger("exporter.app").info("%s and %d", "shown", 1)
+    assert "hunter2" not in stream.getvalue()
+    assert "an alert could not be read (bad_priority): what was found is not shown" in stream.getvalue()
+    assert "shown and 1" in stream.getvalue()

@@ -112,7 +112,7 @@ def test_a_mistake_in_the_file_is_named_with_line_and_key(tmp_path: Path, text: 
         ({"targets": ["unix:///a", "unix:///a"]}, "stands twice"),
         ({"targets": ["falco.sock"]}, "targets: falco.sock: found 'falco.sock', expected HOST:PORT"),
         ({"metrics.extra_labels": ("no field",)}, "metrics.extra_labels: found 'no field'"),
-        ({"redaction.patterns": ("(",)}, "is no regular expression"),
+        ({"redaction.patterns": ("(",)}, "'(' is not a valid regular expression (RE2): missing )"),
         ({"http.basic_auth_user": "u"}, "go together"),
         ({"serve_grpc.address": "0.0.0.0:1"}, "mutual TLS"),
         ({"queue.limit_bytes": 0}, "queue.limit_bytes: found 0, expected a number above 0"),
