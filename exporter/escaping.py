@@ -50,7 +50,8 @@ def _is_hidden(character: str) -> bool:
     return not character.isprintable() or _UNSEEN.match(character) is not None
 
 
-def _has_hidden(value: str) -> bool:
+def has_hidden(value: str) -> bool:
+    """Whether the value has characters that do not show, line feeds and tabs among them."""
     return not value.isprintable() or (not value.isascii() and _UNSEEN.search(value) is not None)
 
 
@@ -82,7 +83,7 @@ def visible(value: str) -> str:
     shown = value
     if not value.isascii():
         shown = _STRAY_MARKS.sub(lambda marks: "".join(map(_escape_hidden, marks[0])), value)
-    return _BEYOND_ASCII.sub(_shown, shown) if _has_hidden(shown) else shown
+    return _BEYOND_ASCII.sub(_shown, shown) if has_hidden(shown) else shown
 
 
 def shortened(value: str, limit_characters: int) -> str:
@@ -139,7 +140,7 @@ def _escape_start(start: re.Match[str]) -> str:
 
 def markdown_name(value: str) -> str:
     """Return a name from an alert for running text: as it is where it is words alone, else as a code span."""
-    return value if _NAME.match(value) and not _has_hidden(value) else markdown_code(value)
+    return value if _NAME.match(value) and not has_hidden(value) else markdown_code(value)
 
 
 def markdown_code(value: str) -> str:
@@ -184,7 +185,7 @@ def shell_word(value: str) -> str:
 @lru_cache(maxsize=512)
 def _quoted_word(value: str) -> str:
     """Quote; small, since what it holds is the attackers' choice."""
-    if not _has_hidden(value):
+    if not has_hidden(value):
         # Not shlex.quote, which leaves bare what zsh (=ls) and braces (a,b) read.
         return "'" + value.replace("'", "'\"'\"'") + "'"
     return "$'" + "".join([_ansi_c(c) for c in value]) + "'"
@@ -209,7 +210,7 @@ def _ansi_c(character: str) -> str:
 
 def nested_shell_word(value: str) -> str:
     """Return the value as one word for a POSIX sh that is itself an argument (``sh -c '…'``)."""
-    if _has_hidden(value):
+    if has_hidden(value):
         raise Unembeddable("POSIX sh has no notation for hidden characters")
     return shlex.quote(value)
 
@@ -244,21 +245,6 @@ def yaml_scalar(value: str) -> str:
 def toml_string(value: str) -> str:
     """Return the value as a TOML basic string (TOML 1.0, String), quotes included, ASCII only."""
     return _double_quoted(value, "\\u00")
-
-
-def falco_string(value: str) -> str:
-    """Return the value as a quoted string of a Falco condition inside YAML, whatever the scalar's style.
-
-    Falco's filter grammar takes backslash escapes in quoted strings (libs,
-    ``filter/escaping.cpp``). What it or a plain YAML scalar has no notation
-    for raises ``Unembeddable``: hidden characters, ``: `` and `` #``, and a
-    backslash at the end, which Falco takes for the quote's escape.
-    """
-    if _has_hidden(value):
-        raise Unembeddable("a Falco condition has no notation for hidden characters")
-    if value.endswith("\\") or ": " in value or " #" in value:
-        raise Unembeddable("a Falco condition in YAML has no notation for a colon or hash beside a space, or a last \\")
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 _FALCO_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
@@ -302,7 +288,7 @@ def regular_expression(value: str) -> str:
     Not for inside brackets. Brackets rather than backslashes for what GNU's
     BRE makes special by a backslash.
     """
-    if _has_hidden(value):
+    if has_hidden(value):
         raise Unembeddable("grep has no notation for hidden characters")
     return re.sub(r"([|?+(){}])", r"[\1]", re.sub(r"([\\^$.*\[\]])", r"\\\1", value))
 
@@ -341,8 +327,7 @@ LANGUAGES: Mapping[str, Callable[[str], str]] = {
 FORMATS: Mapping[str, Callable[[str], str]] = {
     "yaml": yaml_scalar,
     "json": json_string,
-    "falco": falco_string,
     "toml": toml_string,
     "text": visible,
 }
-"""File formats that have a quoting; every other format takes plain words alone."""
+"""File formats that have one quoting; `falco` has several (``exporter/falco/snippet.py``), others take plain words."""

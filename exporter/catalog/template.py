@@ -22,12 +22,13 @@ The notation, the same in prose, commands and file contents:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from exporter import escaping
 from exporter.catalog.shell_places import PLACE, PROGRAM, TEXT, check_places
 from exporter.errors import CatalogError
+from exporter.falco.snippet import STAND_IN, value_writers
 from exporter.prose import Absent, Lookup, Place, ProseTemplate, nothing, split_places
 
 __all__ = ["Absent", "CommandTemplate", "ContentTemplate", "LanguageWord", "Lookup", "Place", "ProseTemplate"]
@@ -153,16 +154,24 @@ class ContentTemplate:
     def __init__(self, text: str, file_format: str) -> None:
         self.text = text.rstrip("\n")
         self._parts = tuple(split_places(self.text))
-        self._escape: Callable[[str], str] = escaping.FORMATS.get(file_format, escaping.plain_word)
         self.fields = _fields(list(self._parts))
         if file_format in _QUOTING:
             _refuse_quoted(self._parts, _QUOTING[file_format], f"format {file_format}")
+        if file_format == "falco":
+            stood_in = "".join([part if isinstance(part, str) else STAND_IN for part in self._parts])
+            self._writers = value_writers(stood_in) if self.fields else ()
+        else:
+            escape = escaping.FORMATS.get(file_format, escaping.plain_word)
+            self._writers = (escape,) * sum(isinstance(part, Place) for part in self._parts)
 
     def render(self, lookup: Lookup) -> str:
         """Return the content. Raises Absent, and Unembeddable where the format cannot hold a value."""
         if not self.fields:
             return self.text
-        return "".join([p if isinstance(p, str) else self._escape(_bounded(p.value(lookup))) for p in self._parts])
+        writers = iter(self._writers)
+        return "".join(
+            [part if isinstance(part, str) else next(writers)(_bounded(part.value(lookup))) for part in self._parts]
+        )
 
 
 def _bounded(value: str) -> str:

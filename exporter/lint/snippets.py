@@ -103,7 +103,7 @@ PARSERS: Mapping[str, Callable[[str], object]] = {
 def rendered_contents(change: ChangeStep) -> Iterator[tuple[str, str]]:
     """Yield the content with plain and, where the format quotes, hostile values: the values' name and the text."""
     for name in ("plain", "hostile", "hidden"):
-        if name != "plain" and change.format not in FORMATS:
+        if name != "plain" and change.format not in {*FORMATS, "falco"}:
             continue
         try:
             yield name, change.content.render(VALUES[name](change.condition.only))

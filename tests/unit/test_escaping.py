@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import escaping
 from exporter.escaping import Unembeddable
+from exporter.falco.condition import And, Comparison, Field, Value, parse
 from tests.hostile import hostile_values, huge_values
 
 VALUES = list(hostile_values().values())
@@ -227,7 +228,7 @@ def test_shell_word_is_one_visible_line(value: str) -> None:
     """A quoted value holds nothing hidden, no unquoted history mark and no second line."""
     for word in embeddable(escaping.shell_word, [value]).values():
         assert "\n" not in word
-        assert not escaping._has_hidden(word)
+        assert not escaping.has_hidden(word)
         assert not (word.startswith("$'") and "!" in word)
 
 
@@ -282,22 +283,13 @@ def test_toml_string_loads_to_the_value(value: str) -> None:
     assert tomllib.loads(f"a = {literal}\nb = [{literal}]\n") == {"a": as_utf8(value), "b": [as_utf8(value)]}
 
 
-def read_falco_string(text: str) -> tuple[str, str]:
-    """Read a quoted string as Falco's parser does; return the value and what follows it."""
-    assert text[0] == '"'
-    end = next(i for i in range(1, len(text)) if text[i] == '"' and text[i - 1] != "\\")
-    return re.sub(r"\\(.)", r"\1", text[1:end]), text[end + 1 :]
-
-
 @given(HOSTILE)
-def test_falco_string_stays_one_string(value: str) -> None:
-    """A Falco condition reads the value as one string, in a plain, folded or flow scalar of YAML."""
-    for literal in embeddable(escaping.falco_string, [value]).values():
-        plain = yaml.safe_load(f"condition: (fd.name = {literal} and evt.num > 0)")["condition"]
-        folded = yaml.safe_load(f"condition: >-\n  (fd.name = {literal} and evt.num > 0)")["condition"]
-        assert plain == folded
-        assert read_falco_string(plain.removeprefix("(fd.name = ")) == (value, " and evt.num > 0)")
-        assert yaml.safe_load(f"values: [[{literal}]]") == {"values": [[value]]}
+def test_falco_literal_stays_one_text(value: str) -> None:
+    """Falco's own grammar reads the value back, and what follows it."""
+    for literal in embeddable(escaping.falco_literal, [value]).values():
+        node = parse(f"fd.name = {literal} and evt.num > 0")
+        assert isinstance(node, And)
+        assert node.children[0] == Comparison(Field("fd.name"), "=", Value(value, quoted=True))
 
 
 @given(HOSTILE)

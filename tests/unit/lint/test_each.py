@@ -38,6 +38,9 @@ def test_a_sound_entry_passes_every_check(tmp_path: Path) -> None:
     assert messages(tmp_path, {}) == ""
 
 
+USES_A_VALUE = "- list: log_files\n  items: [%{fd.name}]\n  override: {items: append}\n"
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -112,22 +115,22 @@ def test_a_sound_entry_passes_every_check(tmp_path: Path) -> None:
             "has content upstream, which `replace` would lose",
         ),
         (
-            tuned("- rule: Schedule Cron Jobs\n  enabled: false\n  override: {enabled: replace}\n# %{fd.name}\n"),
+            tuned("- rule: Schedule Cron Jobs\n  enabled: false\n  override: {enabled: replace}\n" + USES_A_VALUE),
             "tunes Schedule Cron Jobs; expected Clear Log Activities",
         ),
         (
-            tuned("- rule: Clear Log Activities\n  enabled: false\n  override: {enabled: replace}\n# %{fd.name}\n"),
+            tuned("- rule: Clear Log Activities\n  enabled: false\n  override: {enabled: replace}\n" + USES_A_VALUE),
             "disables the rule",
         ),
         (
             tuned(
                 "- rule: Clear Log Activities\n  capture: true\n  capture_duration: 9\n"
-                "  override: {capture: replace}\n# %{fd.name}\n"
+                "  override: {capture: replace}\n" + USES_A_VALUE
             ),
             "capture_duration without an entry under `override`",
         ),
         (
-            tuned("- rule: Clear Log Activities\n  capture: true\n  override: {capture: append}\n# %{fd.name}\n"),
+            tuned("- rule: Clear Log Activities\n  capture: true\n  override: {capture: append}\n" + USES_A_VALUE),
             "capture cannot be appended to",
         ),
         (
@@ -228,7 +231,7 @@ def test_a_fault_is_found(tmp_path: Path, changes: dict[str, Any], expected: str
         tuned("- list: log_files\n  items: [%{fd.name}]\n  override: {items: append}\n"),
         tuned(
             "- rule: Clear Log Activities\n  capture: true\n  capture_duration: 9\n"
-            "  override: {capture: replace, capture_duration: replace}\n# %{fd.name}\n"
+            "  override: {capture: replace, capture_duration: replace}\n" + USES_A_VALUE
         ),
     ],
 )
