@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Build the programs that the lab runs: build.sh [etcd kubernetes helm crictl kwok gh …]; without names, all of them.
+# Needs Go and the Go module proxy. Does nothing for what is there already. Prints the folder of the binaries.
+set -euo pipefail
+cache=${FALCO_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/falco-lab}
+bin=$cache/bin
+mkdir -p "$bin"
+
+etcd_version=v3.6.16
+kubernetes_version=v1.36.3
+helm_version=v3.22.0
+crictl_version=v1.34.0
+kwok_version=v0.8.0
+gh_version=v2.82.1
+
+export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=mod -buildvcs=false -trimpath -p=${LAB_BUILD_JOBS:-$(nproc)}"
+ldflags="-s -w"
+
+done_before() { # NAME VERSION: whether the link NAME points at a binary of this version
+  [ -x "$bin/$1-$2" ] && ln -sfn "$1-$2" "$bin/$1"
+}
+
+keep() { # FILE NAME VERSION
+  mv "$1" "$bin/.$2-$3" && mv "$bin/.$2-$3" "$bin/$2-$3" && ln -sfn "$2-$3" "$bin/$2"
+}
+
+module() { # NAME VERSION MODULE PACKAGE [LDFLAGS]: build one command of a module with the module's own go.sum
+  done_before "$1" "$2" && return
+  echo "building $1 $2" >&2
+  local work
+  work=$(mktemp -d)
+  (
+    cd "$work"
+    go mod init lab-build >&2 2>/dev/null
+    go get "$3@$2" >&2
+    go build -ldflags "$ldflags ${5:-}" -o "$work/out" "$4" >&2
+  )
+  keep "$work/out" "$1" "$2"
+  rm -rf "$work"
+}
+
+copied_module() { # MODULE VERSION DIRECTORY: a writable copy of a module's sources
+  go mod download "$1@$2" >&2
+  cp -r --no-preserve=mode "$(go env GOMODCACHE)/$(printf %s "$1" | sed 's/[A-Z]/!\L&/g')@$2" "$3"
+}
+
+kubernetes() {
+  local name staging missing="" work
+  for name in kube-apiserver kubectl kube-controller-manager kube-scheduler kubelet kube-proxy; do
+    done_before "$name" "$kubernetes_version" || missing="$missing $name"
+  done
+  [ -n "$missing" ] || return 0
+  work=$(mktemp -d)
+  copied_module k8s.io/kubernetes "$kubernetes_version" "$work/kubernetes"
+  staging=v0.${kubernetes_version#v1.}
+  (
+    cd "$work/kubernetes"
+    rm -f go.work go.work.sum
+    # shellcheck disable=SC2046 # a list of options
+    go mod edit $(sed -n "s/^[[:space:]]*\(k8s\.io\/[^ ]*\) v0\.0\.0\( .*\)\?$/-replace=\1=\1@$staging/p" go.mod | sort -u)
+    for name in $missing; do
+      echo "building $name $kubernetes_version" >&2
+      go build -o "$work/out" -ldflags "$ldflags -X k8s.io/component-base/version.gitVersion=$kubernetes_version \
+        -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36" "./cmd/$name" >&2
+      keep "$work/out" "$name" "$kubernetes_version"
+    done
+  )
+  rm -rf "$work"
+}
+
+for part in "${@:-etcd crictl kubernetes helm kwok gh}"; do
+  for name in $part; do
+    case $name in
+      etcd) module etcd "$etcd_version" go.etcd.io/etcd/server/v3 go.etcd.io/etcd/server/v3 ;;
+      crictl) module crictl "$crictl_version" sigs.k8s.io/cri-tools sigs.k8s.io/cri-tools/cmd/crictl ;;
+      helm) module helm "$helm_version" helm.sh/helm/v3 helm.sh/helm/v3/cmd/helm ;;
+      kwok) module kwok "$kwok_version" sigs.k8s.io/kwok sigs.k8s.io/kwok/cmd/kwok ;;
+      gh) module gh "$gh_version" github.com/cli/cli/v2 github.com/cli/cli/v2/cmd/gh ;;
+      kubernetes) kubernetes ;;
+      *)
+        echo "build.sh: $name is not known; expected etcd, crictl, kubernetes, helm, kwok or gh" >&2
+        exit 2
+        ;;
+    esac
+  done
+done
+echo "$bin"

@@ -1,0 +1,130 @@
+"""Fixtures of the lab, and which of its scenarios run.
+
+Every test below ``tests/lab`` has the marker ``lab``. ``--lab-rule TEXT`` keeps
+the scenarios of the rules whose name holds the text; ``--lab-share K/N`` keeps
+one of N shares; ``--lab-record`` writes ``proven/`` for what passed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab import ledger
+from tests.lab.ledger import SCENARIOS, Ledger
+from tests.lab.places.host import Host, host
+from tests.lab.story import Place, Story
+
+Tell = Callable[..., Story]
+_LEDGER = pytest.StashKey[Ledger]()
+_RAN = pytest.StashKey[dict[Path, set[str]]]()
+_FAILED = pytest.StashKey[set[Path]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lab")
+    group.addoption("--lab-rule", default="", metavar="TEXT", help="only scenarios of rules whose name holds TEXT")
+    group.addoption("--lab-share", default="", metavar="K/N", help="only the K-th of N shares of the scenarios")
+    group.addoption("--lab-record", action="store_true", help="write what passing scenarios ran to tests/lab/proven")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    mine = [item for item in items if SCENARIOS.parent in item.path.parents]
+    for item in mine:
+        item.add_marker("lab")
+    kept = [item for item in mine if _kept(item, config)]
+    if len(kept) < len(mine):
+        dropped = [item for item in mine if item not in kept]
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = [item for item in items if item not in dropped]
+
+
+def _kept(item: pytest.Item, config: pytest.Config) -> bool:
+    wanted = config.getoption("--lab-rule")
+    if wanted and not any(wanted.lower() in rule.lower() for rule in rules_of(item)):
+        return False
+    share = config.getoption("--lab-share")
+    if not share or SCENARIOS not in item.path.parents:
+        return True
+    number, _, of = share.partition("/")
+    # By file, so that a scenario's results file is of one run.
+    name = str(item.path.relative_to(SCENARIOS))
+    return zlib.crc32(name.encode()) % int(of) == int(number) % int(of)
+
+
+def rules_of(item: pytest.Item) -> list[str]:
+    """Return the rules that a scenario is about: ``RULE`` or ``RULES`` of its module."""
+    module: Any = item.getparent(pytest.Module)
+    found = getattr(module.obj, "RULES", None) or (getattr(module.obj, "RULE", ""),) if module else ()
+    return [rule for rule in found if rule]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    outcome: Any = yield
+    report = outcome.get_result()
+    ran = item.config.stash.setdefault(_RAN, defaultdict(set))
+    failed = item.config.stash.setdefault(_FAILED, set())
+    if SCENARIOS not in item.path.parents:
+        return
+    if report.failed or report.skipped:
+        failed.add(item.path)
+    if report.when == "call" and report.passed:
+        ran[item.path] |= item.stash.get(_LEDGER, Ledger()).digests
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not session.config.getoption("--lab-record"):
+        return
+    ran = session.config.stash.get(_RAN, {})
+    failed = session.config.stash.get(_FAILED, set())
+    for scenario, digests in ran.items():
+        if scenario not in failed:
+            ledger.write(ledger.file_of(scenario), digests)
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Tell:
+    """Begin a story: ``tell(fields, host=place, …)``; the rule is the module's ``RULE`` unless given."""
+    book = request.node.stash.setdefault(_LEDGER, Ledger())
+    rules = rules_of(request.node)
+
+    def begin(
+        fields: dict[str, Any], *, rule: str = "", source: str = "", time_ns: int = 0, **places: Place
+    ) -> Story:
+        name = rule or rules[0]
+        if "host" in places:
+            places.setdefault("node", places["host"])
+        hostname = "lab-host"
+        return Story(
+            name, fields, places, ledger=book, source=source or _source(name), hostname=hostname, time_ns=time_ns
+        )
+
+    return begin
+
+
+def _source(rule: str) -> str:
+    from tests.lab.steps import reporter
+
+    facts = reporter().catalog.facts(rule)
+    return facts.source if facts else "internal"
+
+
+@pytest.fixture(name="host")
+def a_host() -> Iterator[Host]:
+    """A fresh Debian host."""
+    with host() as made:
+        yield made
+
+
+@pytest.fixture
+def booted_host() -> Iterator[Host]:
+    """A fresh Debian host that systemd has booted, for what needs systemctl or the journal."""
+    with host(systemd=True) as made:
+        yield made

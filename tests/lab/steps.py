@@ -1,0 +1,106 @@
+"""The steps of an alert's report, as rendered, each with the digest of the author's text behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from exporter import report as report_module
+from exporter.alert import Alert
+from exporter.catalog.advice import to_plain
+from exporter.catalog.catalog import load_catalog
+from exporter.catalog.proof import digest
+from exporter.reporter import Reporter
+from exporter.sources.decode_json import from_json
+
+_FORMER_PHASES = {"investigate": ("look", "verify"), "contain": ("keep", "contain", "recover")}
+"""The two phases of entries that have not been rewritten, and what each of their steps may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a report."""
+
+    title: str
+    phases: tuple[str, ...]
+    """What it may be: ``look``, ``keep``, ``contain``, ``verify`` or ``recover``."""
+    where: str
+    """``host``, ``node``, ``cluster`` or ``cloud``."""
+    shell: str
+    """``sh`` or ``bash``: the dialect that the block is written in."""
+    run: str
+    undo: str
+    look: str
+    """What its answer is said to show; here for messages."""
+    run_digest: str
+    undo_digest: str
+
+
+@cache
+def reporter() -> Reporter:
+    """Return a reporter over the catalog that comes with the exporter."""
+    return Reporter(load_catalog(()))
+
+
+def alert_of(rule: str, fields: Mapping[str, Any], *, source: str, hostname: str, time_ns: int) -> Alert:
+    """Return the alert as it comes from Falco: through JSON, with the rule's own priority, tags and output fields."""
+    facts = reporter().catalog.facts(rule)
+    moment = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC)
+    priority = facts.priority if facts else "Warning"
+    output = " ".join(f"{name}={value}" for name, value in fields.items())
+    document = {
+        "time": f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ns % 1_000_000_000:09d}Z",
+        "rule": rule,
+        "priority": priority,
+        "source": source,
+        "hostname": hostname,
+        "output": f"{moment:%H:%M:%S}.{time_ns % 1_000_000_000:09d}: {priority} {rule} ({output})",
+        "output_fields": dict(fields),
+        "tags": list(facts.tags) if facts else [],
+    }
+    return from_json(json.dumps(document))
+
+
+def steps_of(alert: Alert) -> list[Step]:
+    """Return the steps of the alert's report in its order."""
+    report: Any = reporter().report_for(alert)
+    texts = _texts(alert)
+    return [_step(command, texts) for command in getattr(report, "advice", report).commands]
+
+
+def _texts(alert: Alert) -> dict[tuple[str, str], tuple[str, str]]:
+    """From what a step renders to, its block and its undo, to the author's text of both."""
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    module: Any = report_module
+    lookup = module.lookup_of(alert) if hasattr(module, "lookup_of") else module._Values(alert).__getitem__
+    sentinel = lookup("alert.uid")
+    for template in reporter().catalog.advice_for(alert).commands:
+        rendered = template.render(lookup)
+        if rendered is not None:
+            block, undo = (text.replace(sentinel, alert.uid) for text in (rendered.run, rendered.undo))
+            found[block, undo] = (template.run.text, template.undo.text)
+    return found
+
+
+def _step(command: Any, texts: Mapping[tuple[str, str], tuple[str, str]]) -> Step:
+    run_text, undo_text = texts[command.run, command.undo]
+    return Step(
+        title=to_plain(command.title),
+        phases=_FORMER_PHASES.get(command.phase, (command.phase,)) if not hasattr(command, "shows") else _now(command),
+        where={"container": "node"}.get(command.where, command.where),
+        shell=getattr(command, "shell", "bash"),
+        run=command.run,
+        undo=command.undo,
+        look=to_plain(getattr(command, "shows", None) or getattr(command, "look", ())),
+        run_digest=digest(run_text),
+        undo_digest=digest(undo_text) if undo_text else "",
+    )
+
+
+def _now(command: Any) -> tuple[str, ...]:
+    # Entries that have not been rewritten say `contain` for what keeps, too.
+    return {"look": ("look", "verify"), "contain": ("contain", "keep", "recover")}.get(command.phase, (command.phase,))
