@@ -46,10 +46,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _kept(item: pytest.Item, config: pytest.Config) -> bool:
-    wanted = config.getoption("--lab-rule")
+    wanted = config.getoption("--lab-rule", "")
     if wanted and not any(wanted.lower() in rule.lower() for rule in rules_of(item)):
         return False
-    share = config.getoption("--lab-share")
+    share = config.getoption("--lab-share", "")
     if not share or SCENARIOS not in item.path.parents:
         return True
     number, _, of = share.partition("/")
@@ -80,7 +80,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if not session.config.getoption("--lab-record"):
+    if not session.config.getoption("--lab-record", default=False):
         return
     ran = session.config.stash.get(_RAN, {})
     failed = session.config.stash.get(_FAILED, set())

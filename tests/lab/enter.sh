@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # First process of a lab host: enter.sh ROOT_FILE_SYSTEM WORK_DIRECTORY [systemd]
-# Runs inside fresh mount, pid, net, uts and ipc namespaces; nothing that it mounts is seen outside.
+# With LAB_KERNEL=1 the machine's kernel can be set through /proc/sys and /sys; without, only its own network can.
+# Runs inside fresh mount, pid, net, uts, ipc and cgroup namespaces; nothing that it mounts is seen outside.
 set -euo pipefail
 lower=$1 work=$2 init=${3:-}
 mount -t tmpfs -o size=2g,mode=755 lab "$work"
@@ -21,9 +22,31 @@ mkdir dev/pts dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts dev/pts
 ln -s pts/ptmx dev/ptmx
 mount -t tmpfs -o mode=1777 shm dev/shm
-mount -t tmpfs -o mode=755 run run
 mount -t tmpfs -o mode=1777 tmp tmp
-mount --rbind /sys/fs/cgroup sys/fs/cgroup
+mount -t tmpfs -o mode=755 cgroup sys/fs/cgroup
+while read -r _ _ _ _ point _ rest; do
+  case $rest in
+    *" - cgroup2 "*) mkdir "sys/fs/cgroup/${point##*/}" && mount -t cgroup2 cgroup2 "sys/fs/cgroup/${point##*/}" ;;
+    *" - cgroup "*)
+      options=${rest##* }
+      mkdir "sys/fs/cgroup/${point##*/}"
+      mount -t cgroup -o "${options#rw,}" cgroup "sys/fs/cgroup/${point##*/}"
+      ;;
+  esac
+done </proc/self/mountinfo
+if [ -z "${LAB_KERNEL:-}" ]; then
+  mount --bind proc/sys/net run
+  mount --bind proc/sys proc/sys
+  mount -o remount,bind,ro proc/sys
+  mount --bind run proc/sys/net
+  umount run
+  if [ -e proc/sysrq-trigger ]; then
+    mount --bind proc/sysrq-trigger proc/sysrq-trigger
+    mount -o remount,bind,ro proc/sysrq-trigger
+  fi
+  mount -o remount,ro sys
+fi
+mount -t tmpfs -o mode=755 run run
 ip link set lo up
 hostname lab-host
 mkdir -p "$work/root/mnt/.old"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shlex
 import shutil
 import signal
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from tests.lab.cgroups import ControlGroups
 from tests.lab.paste import Answer, Terminal
 from tests.lab.programs import LAB, root_file_system
 
@@ -35,22 +37,24 @@ class Host:
 
     name = "host"
 
-    def __init__(self, pid: int, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, pid: int, groups: ControlGroups, environment: Mapping[str, str] | None = None) -> None:
         self.pid = pid
         """Its first process, as the machine counts."""
+        self._groups = groups
         self.environment = {**_ENVIRONMENT, **(environment or {})}
         self._terminals: dict[str, Terminal] = {}
 
     @property
     def enter(self) -> list[str]:
         """The command that runs what follows it inside, as root."""
-        return ["nsenter", "--target", str(self.pid), "--mount", "--pid", "--net", "--uts", "--ipc", "--root", "--wd=/root"]
+        spaces = ["--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--root", "--wdns=/root"]
+        return self._groups.inside(["nsenter", "--target", str(self.pid), *spaces])
 
     def paste(self, block: str, shell: str = "bash", timeout_seconds: float = 30.0) -> Answer:
         """Paste a block into root's interactive shell; the shell stays for the next block."""
         terminal = self._terminals.get(shell)
         if terminal is None:
-            terminal = self._terminals[shell] = Terminal(shell, ["env", "-C", "/", *self.enter], self.environment)
+            terminal = self._terminals[shell] = Terminal(shell, self.enter, self.environment)
         return terminal.paste(block, timeout_seconds)
 
     def new_terminals(self) -> None:
@@ -140,21 +144,32 @@ def _described(file: Path) -> str:
 
 
 @contextlib.contextmanager
-def host(*, systemd: bool = False) -> Iterator[Host]:
-    """A fresh host, its processes and mounts gone at the end; with ``systemd``, booted by it."""
+def host(*, systemd: bool = False, kernel: bool = False) -> Iterator[Host]:
+    """A fresh host, its processes and mounts gone at the end; with ``systemd``, booted by it.
+
+    With ``kernel``, /proc/sys and /sys are the machine's own and writable: what is set there, the scenario sets back.
+    """
     lower = root_file_system()
     work = Path(tempfile.mkdtemp(prefix="lab-host-"))
-    namespaces = ["--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child", "--propagation", "private"]
+    groups = ControlGroups(work.name)
+    spaces = ["--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup"]
     with (work / "console.log").open("wb") as log:
         outer = subprocess.Popen(
-            ["unshare", *namespaces, LAB / "enter.sh", lower, work, *(["systemd"] if systemd else [])],
+            [
+                *groups.inside(["unshare", *spaces, "--fork", "--kill-child", "--propagation", "private"]),
+                LAB / "enter.sh",
+                lower,
+                work,
+                *(["systemd"] if systemd else []),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            env={**os.environ, "LAB_KERNEL": "1" if kernel else ""},
         )
     made: Host | None = None
     try:
-        made = Host(_inner(outer, work / "console.log"))
+        made = Host(_inner(outer, work / "console.log"), groups)
         _await_boot(made, work / "console.log", systemd=systemd)
         yield made
     finally:
@@ -162,6 +177,7 @@ def host(*, systemd: bool = False) -> Iterator[Host]:
             made.new_terminals()
         outer.send_signal(signal.SIGKILL)
         outer.wait(10)
+        groups.remove()
         shutil.rmtree(work, ignore_errors=True)
 
 
