@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install uninstall demo test check e2e chaos bench bench-smoke stack format proto proto-check docs docs-check lock size dashboards dashboards-check clean help
+.PHONY: install uninstall demo test check e2e lab chaos bench bench-smoke stack format proto proto-check docs docs-check lock size dashboards dashboards-check clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -21,7 +21,7 @@ demo: $(READY)  ## play the demo scenario on a simulated Falco and print a repor
 	$(BIN)/falco-report-exporter demo --once
 
 test: $(READY)  ## run the unit and integration tests
-	$(BIN)/python -m pytest -m "not slow and not e2e"
+	$(BIN)/python -m pytest -m "not slow and not e2e and not lab"
 
 check: $(READY)  ## format, lint, types, import contracts, generated code, all tests but e2e
 	$(BIN)/ruff format --check .
@@ -29,10 +29,13 @@ check: $(READY)  ## format, lint, types, import contracts, generated code, all t
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(MAKE) proto-check docs-check dashboards-check
-	$(BIN)/python -m pytest -m "not e2e"
+	$(BIN)/python -m pytest -m "not e2e and not lab"
 
 e2e: $(READY)  ## run the installed command against real programs
 	$(BIN)/python -m pytest -m e2e
+
+lab: $(READY)  ## run the advice on lab hosts, containers, a cluster and clouds; one rule: make lab RULE="Clear Log Activities"
+	$(BIN)/python -m pytest -m lab tests/lab --lab-record --lab-rule "$(RULE)"
 
 chaos: $(READY)  ## try to break it; prints what was sent, counted, delivered and dropped
 	$(BIN)/python -m pytest -m chaos tests/chaos

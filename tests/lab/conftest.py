@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,8 @@ import pytest
 from tests.lab import ledger
 from tests.lab.ledger import SCENARIOS, Ledger
 from tests.lab.places.host import Host, host
-from tests.lab.story import Place, Story
+from tests.lab.story import Place, Story, Tell
 
-Tell = Callable[..., Story]
 _LEDGER = pytest.StashKey[Ledger]()
 _RAN = pytest.StashKey[dict[Path, set[str]]]()
 _FAILED = pytest.StashKey[set[Path]]()
@@ -95,9 +94,7 @@ def tell(request: pytest.FixtureRequest) -> Tell:
     book = request.node.stash.setdefault(_LEDGER, Ledger())
     rules = rules_of(request.node)
 
-    def begin(
-        fields: dict[str, Any], *, rule: str = "", source: str = "", time_ns: int = 0, **places: Place
-    ) -> Story:
+    def begin(fields: dict[str, Any], *, rule: str = "", source: str = "", time_ns: int = 0, **places: Place) -> Story:
         name = rule or rules[0]
         if "host" in places:
             places.setdefault("node", places["host"])

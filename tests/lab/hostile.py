@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from _pytest.mark import ParameterSet
-from pytest import param
+from typing import Any
+
+import pytest
 
 WORDS = {
     "quotes": "x'; touch owned; echo 'y\"z",
@@ -15,11 +16,11 @@ WORDS = {
 """What a value becomes, by the kind of trouble; a file ``owned`` anywhere shows that it was run."""
 
 
-def file_names(folder: str) -> list[ParameterSet]:
+def file_names(folder: str) -> list[Any]:
     """Return hostile paths in a folder, one a kind, as pytest's parameters."""
-    return [param(f"{folder}/{word.replace('/', '_')}", id=kind) for kind, word in WORDS.items()]
+    return [pytest.param(f"{folder}/{word.replace('/', '_')}", id=kind) for kind, word in WORDS.items()]
 
 
-def words(*kinds: str) -> list[ParameterSet]:
+def words(*kinds: str) -> list[Any]:
     """Return hostile words of these kinds, or of all, as pytest's parameters."""
-    return [param(WORDS[kind], id=kind) for kind in kinds or WORDS]
+    return [pytest.param(WORDS[kind], id=kind) for kind in kinds or WORDS]

@@ -24,8 +24,8 @@ SHELLS: Mapping[str, tuple[str, ...]] = {
     "zsh": ("zsh", "-f", "-i", "+Z", "-o", "nopromptsp", "-o", "nopromptcr", "-o", "nobeep"),
 }
 _STATE = {
-    "bash": "printf '%s;' \"$PWD\" \"$(umask)\" \"$PATH\" \"$IFS\" \"$(shopt -po; trap)\"",
-    "zsh": "printf '%s;' \"$PWD\" \"$(umask)\" \"$PATH\" \"$IFS\" \"$(set -o; trap)\"",
+    "bash": 'printf \'%s;\' "$PWD" "$(umask)" "$PATH" "$IFS" "$(shopt -po; trap)"',
+    "zsh": 'printf \'%s;\' "$PWD" "$(umask)" "$PATH" "$IFS" "$(set -o; trap)"',
 }
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[=>]")
 
@@ -63,12 +63,11 @@ class Terminal:
         termios.tcsetattr(slave, termios.TCSANOW, settings)
         self._master = master
         self._process = subprocess.Popen(
-            [*prefix, *SHELLS[shell]],
+            ["setsid", "--ctty", *prefix, *SHELLS[shell]],
             stdin=slave,
             stdout=slave,
             stderr=slave,
             env={"TERM": "xterm", "LC_ALL": "C.UTF-8", "PS1": "", "PS2": "", **(environment or os.environ)},
-            preexec_fn=_take_terminal,
         )
         os.close(slave)
         try:
@@ -92,6 +91,11 @@ class Terminal:
             raise PasteError(f"the block left the reader's shell changed (directory, umask, PATH, options): {answer}")
         return answer
 
+    def set_up(self, block: str) -> None:
+        """Paste what is meant to change the shell itself."""
+        self._await_mark(block, 10.0)
+        self._state = self._state_now()
+
     def variable(self, name: str) -> str:
         """Return a variable of the shell, empty where it is not set."""
         return self._await_mark(f'printf %s "${{{name}-}}"', 10.0)[0]
@@ -111,9 +115,10 @@ class Terminal:
             left = deadline - time.monotonic()
             if left <= 0:
                 self._interrupt()
+                so_far = got.decode("utf-8", "replace")
                 raise PasteError(
                     f"no end within {timeout_seconds:.0f} s: a quote or here-document is open, a command reads the "
-                    f"terminal, or a pager waits.\n[{self.shell}]\n{block}\n--- so far:\n{got.decode('utf-8', 'replace')}"
+                    f"terminal, or a pager waits.\n[{self.shell}]\n{block}\n--- so far:\n{so_far}"
                 )
             readable, writable, _ = select.select([self._master], [self._master] if waiting else [], [], min(left, 1.0))
             if writable:
@@ -138,11 +143,3 @@ class Terminal:
         except subprocess.TimeoutExpired:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait(5)
-
-
-def _take_terminal() -> None:
-    """Make the terminal the controlling one of a session of its own, as sshd and a terminal emulator do."""
-    import fcntl
-
-    os.setsid()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -17,8 +17,7 @@ import pytest
 
 LAB = Path(__file__).parent
 CACHE = Path(
-    os.environ.get("FALCO_LAB_CACHE")
-    or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "falco-lab"
+    os.environ.get("FALCO_LAB_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "falco-lab"
 )
 
 

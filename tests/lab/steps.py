@@ -9,16 +9,14 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from exporter import report as report_module
 from exporter.alert import Alert
-from exporter.catalog.advice import to_plain
+from exporter.catalog.advice import Command
 from exporter.catalog.catalog import load_catalog
 from exporter.catalog.proof import digest
+from exporter.prose import to_plain
+from exporter.report import lookup_of
 from exporter.reporter import Reporter
 from exporter.sources.decode_json import from_json
-
-_FORMER_PHASES = {"investigate": ("look", "verify"), "contain": ("keep", "contain", "recover")}
-"""The two phases of entries that have not been rewritten, and what each of their steps may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +65,16 @@ def alert_of(rule: str, fields: Mapping[str, Any], *, source: str, hostname: str
 
 def steps_of(alert: Alert) -> list[Step]:
     """Return the steps of the alert's report in its order."""
-    report: Any = reporter().report_for(alert)
     texts = _texts(alert)
-    return [_step(command, texts) for command in getattr(report, "advice", report).commands]
+    return [_step(command, texts) for command in reporter().report_for(alert).advice.commands]
 
 
 def _texts(alert: Alert) -> dict[tuple[str, str], tuple[str, str]]:
     """From what a step renders to, its block and its undo, to the author's text of both."""
     found: dict[tuple[str, str], tuple[str, str]] = {}
-    module: Any = report_module
-    lookup = module.lookup_of(alert) if hasattr(module, "lookup_of") else module._Values(alert).__getitem__
-    sentinel = lookup("alert.uid")
+    lookup = lookup_of(alert)
+    # Advice is given again with another alert's uid: until the report is made it holds a stand-in.
+    sentinel = lookup("alert.uid") or ""
     for template in reporter().catalog.advice_for(alert).commands:
         rendered = template.render(lookup)
         if rendered is not None:
@@ -86,21 +83,19 @@ def _texts(alert: Alert) -> dict[tuple[str, str], tuple[str, str]]:
     return found
 
 
-def _step(command: Any, texts: Mapping[tuple[str, str], tuple[str, str]]) -> Step:
+def _step(command: Command, texts: Mapping[tuple[str, str], tuple[str, str]]) -> Step:
     run_text, undo_text = texts[command.run, command.undo]
     return Step(
         title=to_plain(command.title),
-        phases=_FORMER_PHASES.get(command.phase, (command.phase,)) if not hasattr(command, "shows") else _now(command),
-        where={"container": "node"}.get(command.where, command.where),
-        shell=getattr(command, "shell", "bash"),
+        # Entries that have not been rewritten have two phases only.
+        phases={"look": ("look", "verify"), "contain": ("contain", "keep", "recover")}.get(
+            command.phase, (command.phase,)
+        ),
+        where=command.where,
+        shell=command.shell,
         run=command.run,
         undo=command.undo,
-        look=to_plain(getattr(command, "shows", None) or getattr(command, "look", ())),
+        look=to_plain(command.shows),
         run_digest=digest(run_text),
         undo_digest=digest(undo_text) if undo_text else "",
     )
-
-
-def _now(command: Any) -> tuple[str, ...]:
-    # Entries that have not been rewritten say `contain` for what keeps, too.
-    return {"look": ("look", "verify"), "contain": ("contain", "keep", "recover")}.get(command.phase, (command.phase,))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -52,9 +53,7 @@ class Story:
         hostname: str = "lab-host",
         time_ns: int = 0,
     ) -> None:
-        self.alert = alert_of(
-            rule, fields, source=source, hostname=hostname, time_ns=time_ns or time.time_ns()
-        )
+        self.alert = alert_of(rule, fields, source=source, hostname=hostname, time_ns=time_ns or time.time_ns())
         self.uid = self.alert.uid
         """The alert's uid: steps name their folders by it."""
         self.steps = steps_of(self.alert)
@@ -68,7 +67,9 @@ class Story:
     def __enter__(self) -> Story:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             left = [step.title for step in self.steps[self._at :]]
             assert not left, f"the story ends before the report does; not run: {left}"
@@ -147,14 +148,16 @@ class Story:
         if before := self._not_held:
             _must_show(before, not_held, (), step)
             wanted = _texts(held)
-            assert not all(text in before.text for text in wanted), f"said that it held before anything was done: {before}"
+            assert not all(text in before.text for text in wanted), (
+                f"said that it held before anything was done: {before}"
+            )
         return answer
 
     def recover(self, title: str = "", **keywords: Any) -> Answer:
         """Run the next step, which brings back known good; as ``contain``."""
         step = self.steps[self._at]
         assert "recover" in step.phases, f"{step.title!r} is {step.phases}"
-        self.steps[self._at] = _as(step, "contain")
+        self.steps[self._at] = replace(step, phases=("contain",))
         return self.contain(title, **keywords)
 
     def unproven(self, title: str, why: str) -> None:
@@ -172,7 +175,9 @@ class Story:
                 self._ledger.ran(step.undo_digest)
         assert state() == becomes, f"undo restored {state()!r}, not {becomes!r}; the last answer: {answer}"
 
-    def again(self, title: str, *, shows: Text = (), hides: Text = (), undo: bool = False, seconds: float = 30.0) -> Answer:
+    def again(
+        self, title: str, *, shows: Text = (), hides: Text = (), undo: bool = False, seconds: float = 30.0
+    ) -> Answer:
         """Run a step once more, e.g. when its object is gone; its answer must be the one that the text explains."""
         found = [step for step in self.steps if title in step.title]
         assert len(found) == 1, f"{title!r} names {len(found)} steps of {[step.title for step in self.steps]}"
@@ -182,7 +187,7 @@ class Story:
         return answer
 
     def everything(self, seconds: float = 30.0) -> list[Answer]:
-        """Run every step that is left and its undo, expecting no more than that each comes to its end (hostile twins)."""
+        """Run every step that is left, and then the undos; each must come to its end. For hostile twins."""
         answers = []
         while self._at < len(self.steps):
             step = self._next(None, "")
@@ -222,10 +227,8 @@ class Story:
         return answer
 
 
-def _as(step: Step, phase: str) -> Step:
-    from dataclasses import replace
-
-    return replace(step, phases=(phase,))
+Tell = Callable[..., Story]
+"""Begins a story: the fixture ``tell``."""
 
 
 def _texts(text: Text) -> Iterable[str]:

@@ -52,16 +52,34 @@ class Host:
 
     def paste(self, block: str, shell: str = "bash", timeout_seconds: float = 30.0) -> Answer:
         """Paste a block into root's interactive shell; the shell stays for the next block."""
-        terminal = self._terminals.get(shell)
-        if terminal is None:
-            terminal = self._terminals[shell] = Terminal(shell, self.enter, self.environment)
-        return terminal.paste(block, timeout_seconds)
+        if shell == "sh":
+            return self._by_sh(block, timeout_seconds)
+        return self.terminal(shell).paste(block, timeout_seconds)
+
+    def terminal(self, shell: str) -> Terminal:
+        """Return root's terminal with an interactive shell, opened at first use."""
+        if shell not in self._terminals:
+            self._terminals[shell] = Terminal(shell, self.enter, self.environment)
+        return self._terminals[shell]
 
     def new_terminals(self) -> None:
         """Close the shells: the next block goes into a fresh one."""
-        for terminal in self._terminals.values():
-            terminal.close()
-        self._terminals.clear()
+        for shell in list(self._terminals):
+            self._terminals.pop(shell).close()
+
+    def _by_sh(self, block: str, timeout_seconds: float) -> Answer:
+        done = subprocess.run(
+            [*self.enter, "sh", "-c", block],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+            env=self.environment,
+            timeout=timeout_seconds,
+            check=False,
+        )
+        return Answer(done.stdout, done.returncode, "sh", block)
 
     def run(self, command: str, *, user: str = "root", text: str = "", timeout_seconds: float = 30.0) -> str:
         """Run the lab's own shell command, e.g. the act; return what it printed. Fails where it fails."""
@@ -203,10 +221,12 @@ def _await_boot(made: Host, log: Path, *, systemd: bool) -> None:
         made.wait_until(entered, "the host's first process")
         if systemd:
             made.wait_until(
-                lambda: subprocess.run(
-                    [*made.enter, "systemctl", "is-system-running"], capture_output=True, check=False
-                ).stdout.strip()
-                in {b"running", b"degraded"},
+                lambda: (
+                    subprocess.run(
+                        [*made.enter, "systemctl", "is-system-running"], capture_output=True, check=False
+                    ).stdout.strip()
+                    in {b"running", b"degraded"}
+                ),
                 "systemd has booted",
                 30,
             )

@@ -1,0 +1,87 @@
+"""Every block of the catalog, pasted into an interactive bash and an interactive zsh, means the same in both.
+
+No program runs: on a host with an empty PATH, a shell function stands for
+every command and writes down its arguments. Both shells must come to the end
+of the block, leave themselves as they were, and have called the same programs
+with the same arguments. Blocks for ``sh`` are read by dash as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from exporter.catalog.model import CommandStep
+from exporter.catalog.proof import digest
+from exporter.catalog.template import Absent, CommandTemplate, Lookup
+from exporter.escaping import Unembeddable
+from exporter.lint.samples import hostile, plain
+from exporter.lint.walk import commands
+from tests.lab.paste import PasteError
+from tests.lab.places.host import Host, host
+from tests.lab.steps import reporter
+
+RECORD = """\
+PATH=/nowhere
+command_not_found_handle() { local words; words=$(printf ' <%s>' "$@"); printf 'ran%s\\0' "$words" >> /tmp/record; }
+command_not_found_handler() { command_not_found_handle "$@"; }
+"""
+VALUES: dict[str, Callable[[], Lookup]] = {"plain": plain, "hostile": hostile}
+
+
+def blocks() -> Iterator[tuple[str, CommandStep, CommandTemplate]]:
+    """Yield every block and every undo of the catalog once, with its owner and step."""
+    seen = set()
+    for owned, step in commands(reporter().catalog):
+        for template in (step.run, step.undo):
+            if template.text and (name := digest(template.text)) not in seen:
+                seen.add(name)
+                yield f"{owned.owner}, {step.title.text}", step, template
+
+
+@pytest.fixture(scope="module")
+def shells() -> Iterator[Host]:
+    with host() as made:
+        for shell in ("bash", "zsh"):
+            made.terminal(shell).set_up(RECORD)
+        yield made
+
+
+def called(shells: Host, shell: str, block: str) -> str:
+    """Return what a shell called while the block was pasted, or what went wrong."""
+    shells.write("/tmp/record")
+    try:
+        shells.paste(block, shell, 4)
+    except PasteError as error:
+        shells.new_terminals()
+        for name in ("bash", "zsh"):
+            shells.terminal(name).set_up(RECORD)
+        return str(error)
+    # Both ends of a pipe start at once, so the order says nothing.
+    return "\n".join(sorted(shells.read("/tmp/record").split("\0")))
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("values", VALUES)
+def test_bash_and_zsh_take_a_pasted_block_alike(shells: Host, values: str) -> None:
+    differing = []
+    for owner, _, template in blocks():
+        try:
+            block = template.render(VALUES[values]())
+        except (Absent, Unembeddable):
+            continue
+        bash, zsh = (called(shells, shell, block) for shell in ("bash", "zsh"))
+        if bash != zsh or "no end within" in bash or "left the reader" in bash:
+            differing.append(f"{owner}\n{block}\n--- bash:\n{bash}\n--- zsh:\n{zsh}")
+    assert not differing, f"{len(differing)} blocks:\n" + "\n==========\n".join(differing)
+
+
+def test_dash_reads_blocks_for_sh(shells: Host) -> None:
+    wrong = []
+    for owner, step, template in blocks():
+        if getattr(step, "shell", "bash") == "sh":
+            shells.write("/tmp/block", template.render(plain()))
+            answer = shells.run("dash -n /tmp/block 2>&1 || true")
+            wrong += [f"{owner}: {answer}"] if answer else []
+    assert not wrong, "\n".join(wrong)
