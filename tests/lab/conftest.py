@@ -96,9 +96,11 @@ def tell(request: pytest.FixtureRequest) -> Tell:
 
     def begin(fields: dict[str, Any], *, rule: str = "", source: str = "", time_ns: int = 0, **places: Place) -> Story:
         name = rule or rules[0]
-        if "host" in places:
-            places.setdefault("node", places["host"])
-        hostname = "lab-host"
+        machine = places.get("node") or places.get("host")
+        if machine:
+            # A container's node is the host that Falco runs on.
+            places = {"host": machine, "node": machine} | places
+        hostname = getattr(machine, "hostname", "")
         return Story(
             name, fields, places, ledger=book, source=source or _source(name), hostname=hostname, time_ns=time_ns
         )

@@ -48,7 +48,8 @@ if [ -z "${LAB_KERNEL:-}" ]; then
 fi
 mount -t tmpfs -o mode=755 run run
 ip link set lo up
-hostname lab-host
+hostname "${LAB_HOSTNAME:-lab-host}"
+[ -z "${LAB_PROGRAMS:-}" ] || mount --bind "$LAB_PROGRAMS" usr/local/bin
 mkdir -p "$work/root/mnt/.old"
 pivot_root . mnt/.old
 umount -l /mnt/.old

@@ -6,6 +6,7 @@ cache=${FALCO_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/falco-lab}
 packages=systemd,systemd-sysv,dbus,procps,iproute2,kmod,lsof,jq,curl,ca-certificates,cron,sudo,openssh-server,openssh-client
 packages=$packages,gdb,strace,nftables,iptables,conntrack,auditd,e2fsprogs,file,netcat-openbsd,netcat-traditional,socat,acl
 packages=$packages,tcpdump,bpftool,zsh,python3-minimal,perl-base,logrotate,rsyslog,attr,keyutils,psmisc,debsums,bsdextrautils,iputils-ping,findutils,passwd,login,xz-utils,zstd
+packages=$packages,containerd,runc,containernetworking-plugins,ebtables,busybox-static,libpam-systemd,bind9-host,netbase
 name=host-bookworm-$(printf %s "$packages" | sha256sum | cut -c1-10)
 root=$cache/$name
 if [ ! -d "$root" ]; then
@@ -18,6 +19,7 @@ if [ ! -d "$root" ]; then
   }
   chroot "$work/root" apt-get clean
   chroot "$work/root" useradd -m -s /bin/bash -u 1000 alice
+  chroot "$work/root" systemctl disable -q containerd.service >/dev/null 2>&1 || true
   chroot "$work/root" systemctl mask -q systemd-logind.service systemd-networkd.service systemd-resolved.service \
     systemd-udevd.service systemd-udev-trigger.service getty.target console-getty.service auditd.service ssh.service \
     apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer systemd-timesyncd.service >/dev/null 2>&1 || true

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.lab.cgroups import ControlGroups
@@ -37,11 +37,12 @@ class Host:
 
     name = "host"
 
-    def __init__(self, pid: int, groups: ControlGroups, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, pid: int, groups: ControlGroups, hostname: str) -> None:
         self.pid = pid
         """Its first process, as the machine counts."""
+        self.hostname = hostname
         self._groups = groups
-        self.environment = {**_ENVIRONMENT, **(environment or {})}
+        self.environment = dict(_ENVIRONMENT)
         self._terminals: dict[str, Terminal] = {}
 
     @property
@@ -162,8 +163,17 @@ def _described(file: Path) -> str:
 
 
 @contextlib.contextmanager
-def host(*, systemd: bool = False, kernel: bool = False) -> Iterator[Host]:
+def host(
+    *,
+    systemd: bool = False,
+    kernel: bool = False,
+    kind: type[Host] | None = None,
+    programs: Path | None = None,
+    hostname: str = "lab-host",
+) -> Iterator[Host]:
     """A fresh host, its processes and mounts gone at the end; with ``systemd``, booted by it.
+
+    ``programs`` is a folder that becomes its /usr/local/bin; ``kind`` is what is yielded, a Host unless given.
 
     With ``kernel``, /proc/sys and /sys are the machine's own and writable: what is set there, the scenario sets back.
     """
@@ -183,11 +193,16 @@ def host(*, systemd: bool = False, kernel: bool = False) -> Iterator[Host]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "LAB_KERNEL": "1" if kernel else ""},
+            env={
+                **os.environ,
+                "LAB_KERNEL": "1" if kernel else "",
+                "LAB_HOSTNAME": hostname,
+                "LAB_PROGRAMS": str(programs or ""),
+            },
         )
     made: Host | None = None
     try:
-        made = Host(_inner(outer, work / "console.log"), groups)
+        made = (kind or Host)(_inner(outer, work / "console.log"), groups, hostname)
         _await_boot(made, work / "console.log", systemd=systemd)
         yield made
     finally:

@@ -1,0 +1,99 @@
+"""The far end of a host's connections: a network of its own with the addresses that the documentation RFCs set apart."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.lab.places.host import Host
+
+PEER = "203.0.113.45"
+"""An address out there."""
+_BLOCKS = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
+
+
+class Internet:
+    """Everything that answers to the addresses of RFC 5737."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def _inside(self, *words: str) -> list[str]:
+        return ["nsenter", "--target", str(self._pid), "--net", *words]
+
+    def run(self, command: str) -> str:
+        """Run a command out there; return what it printed."""
+        done = subprocess.run(
+            self._inside("sh", "-c", command), capture_output=True, text=True, check=False, timeout=20
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def listen(self, port: int, *, into: Path, udp: bool = False, says: str = "") -> None:
+        """Listen on every address; what comes is appended to a file, and each connection is sent ``says``."""
+        kind = "UDP4-RECVFROM" if udp else "TCP4-LISTEN"
+        talk = f"printf %s {shlex.quote(says)}; cat >> {shlex.quote(str(into))}"
+        self._started.append(
+            subprocess.Popen(
+                self._inside("socat", f"{kind}:{port},fork,reuseaddr", f"SYSTEM:{talk!r}"), stderr=subprocess.DEVNULL
+            )
+        )
+        deadline = time.monotonic() + 5
+        probe = "-u" if udp else "-t"
+        while f":{port}" not in self.run(f"ss -H -l -n {probe}"):
+            assert time.monotonic() < deadline, f"nobody listens on port {port}"
+            time.sleep(0.02)
+
+    def connect(self, address: str, port: int, says: str = "") -> subprocess.Popen[bytes]:
+        """Connect to the host from out there and stay connected."""
+        process = subprocess.Popen(self._inside("nc", address, str(port)), stdin=subprocess.PIPE)
+        self._started.append(process)
+        assert process.stdin is not None
+        process.stdin.write(says.encode())
+        process.stdin.flush()
+        return process
+
+    def connections(self) -> str:
+        """What is connected, as ``ss`` sees it from out there."""
+        return self.run("ss -H -t -n state established")
+
+    def close(self) -> None:
+        """End every listener and connection."""
+        for process in self._started:
+            process.kill()
+            process.wait(5)
+
+
+@contextlib.contextmanager
+def internet(place: Host) -> Iterator[Internet]:
+    """Connect a host, by a default route, to a network that has every address of RFC 5737; gone at the end."""
+    process = subprocess.Popen(["unshare", "--net", "sleep", "86400"])
+    far = Internet(process.pid)
+    own = Path("/proc/self/ns/net").readlink()
+    try:
+        deadline = time.monotonic() + 5
+        while Path(f"/proc/{process.pid}/ns/net").readlink() == own:
+            assert time.monotonic() < deadline, "no network namespace"
+            time.sleep(0.01)
+        near = f"labw{process.pid}"
+        for command in (
+            f"ip link add {near} type veth peer name wan netns {process.pid}",
+            f"ip link set {near} netns {place.pid} name eth0",
+        ):
+            subprocess.run(shlex.split(command), check=True)
+        place.run("ip addr add 10.99.0.2/30 dev eth0; ip link set eth0 up; ip route add default via 10.99.0.1")
+        far.run(
+            "ip link set lo up; ip addr add 10.99.0.1/30 dev wan; ip link set wan up; ip route add default via 10.99.0.2"
+        )
+        for block in _BLOCKS:
+            far.run(f"ip route add local {block} dev lo")
+        yield far
+    finally:
+        far.close()
+        process.kill()
+        process.wait(5)
