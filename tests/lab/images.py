@@ -13,64 +13,19 @@ from pathlib import Path
 
 from tests.lab.programs import root_file_system
 
-_APPLETS = [
-    "sh",
-    "ash",
-    "ls",
-    "cat",
-    "cp",
-    "mv",
-    "rm",
-    "mkdir",
-    "touch",
-    "chmod",
-    "chown",
-    "ln",
-    "sleep",
-    "echo",
-    "printf",
-    "id",
-    "ps",
-    "grep",
-    "sed",
-    "awk",
-    "find",
-    "head",
-    "tail",
-    "wc",
-    "nc",
-    "wget",
-    "ip",
-    "ping",
-    "netstat",
-    "env",
-    "kill",
-    "dd",
-    "tar",
-    "vi",
-    "mount",
-    "umount",
-    "hostname",
-    "stat",
-    "date",
-    "test",
-    "true",
-    "false",
-    "sort",
-    "uniq",
-    "xargs",
-    "base64",
-    "mknod",
-]
+_APPLETS = (
+    "sh ash ls cat cp mv rm mkdir touch chmod chown ln sleep echo printf id ps grep sed awk find head tail wc nc wget "
+    "ip ping netstat env kill dd tar vi mount umount hostname stat date test true false sort uniq xargs base64 mknod"
+)
 
 
 def busybox_image(
     directory: Path, tag: str, *, command: Sequence[str] = ("sleep", "86400"), extra: Sequence[str] = ()
 ) -> Path:
-    """Write an image with busybox and whatever programs of the lab's host ``extra`` names; return the archive's path."""
+    """Write an image with busybox and the programs of the lab's host that ``extra`` names; return its path."""
     root = root_file_system()
     files: dict[str, bytes | str] = {"bin/busybox": (root / "bin/busybox").read_bytes()}
-    files |= {f"bin/{name}": "busybox" for name in _APPLETS}
+    files |= {f"bin/{name}": "busybox" for name in _APPLETS.split()}
     files |= {
         "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/sh\n",
         "etc/group": b"root:x:0:\nwww-data:x:33:\n",

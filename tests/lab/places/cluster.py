@@ -29,7 +29,7 @@ USERS = {
     "viewer": ("readers",),
     "system:node:node-1": ("system:nodes",),
 }
-"""Who has a token: alice is cluster-admin by a binding, bob and mallory edit, the viewer views; the token is the name."""
+"""Who has a token: alice is cluster-admin by a binding, bob and mallory edit, the viewer views."""
 
 _POLICY = """\
 apiVersion: audit.k8s.io/v1
@@ -63,11 +63,13 @@ _ADDRESS = "10.98.0.1"
 _SERVER = f"https://{_ADDRESS}:6443"
 _UNITS = {
     "etcd": "etcd --data-dir /var/lib/etcd --unsafe-no-fsync --listen-client-urls http://127.0.0.1:2379 "
-    "--advertise-client-urls http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380 --logger zap --log-level warn",
+    "--advertise-client-urls http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380 "
+    "--logger zap --log-level warn",
     "kube-apiserver": "kube-apiserver --etcd-servers http://127.0.0.1:2379 --secure-port 6443 --bind-address 0.0.0.0 "
     f"--advertise-address {_ADDRESS} --cert-dir /etc/kubernetes/pki --token-auth-file /etc/kubernetes/tokens.csv "
     "--authorization-mode Node,RBAC --service-account-issuer https://kubernetes.default.svc "
-    "--service-account-key-file /etc/kubernetes/pki/sa.pub --service-account-signing-key-file /etc/kubernetes/pki/sa.key "
+    "--service-account-key-file /etc/kubernetes/pki/sa.pub "
+    "--service-account-signing-key-file /etc/kubernetes/pki/sa.key "
     "--service-cluster-ip-range 10.96.0.0/16 --allow-privileged=true --endpoint-reconciler-type none "
     "--kubelet-preferred-address-types InternalIP --audit-policy-file /etc/kubernetes/audit.yaml "
     f"--audit-log-path {AUDIT_LOG} --audit-log-mode blocking --anonymous-auth=true --profiling=false",
@@ -274,9 +276,7 @@ def _configure(place: Node) -> None:
         openssl genrsa -out /etc/kubernetes/pki/sa.key 2048 2>/dev/null
         openssl rsa -in /etc/kubernetes/pki/sa.key -pubout -out /etc/kubernetes/pki/sa.pub 2>/dev/null"""
     )
-    tokens = [
-        f'{_token(user)},{user},{number},"{",".join(groups)}"\n' for number, (user, groups) in enumerate(USERS.items())
-    ]
+    tokens = [f'{_token(user)},{user},{user},"{",".join(groups)}"\n' for user, groups in USERS.items()]
     place.write("/etc/kubernetes/tokens.csv", "".join(tokens), 0o600)
     place.write("/etc/kubernetes/audit.yaml", _POLICY)
     place.write("/etc/kubernetes/kubelet.json", json.dumps(_KUBELET))

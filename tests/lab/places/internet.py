@@ -1,4 +1,4 @@
-"""The far end of a host's connections: a network of its own with the addresses that the documentation RFCs set apart."""
+"""The far end of a host's connections: a network of its own with the addresses of RFC 5737."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def internet(place: Host) -> Iterator[Internet]:
             subprocess.run(shlex.split(command), check=True)
         place.run("ip addr add 10.99.0.2/30 dev eth0; ip link set eth0 up; ip route add default via 10.99.0.1")
         far.run(
-            "ip link set lo up; ip addr add 10.99.0.1/30 dev wan; ip link set wan up; ip route add default via 10.99.0.2"
+            "ip link set lo up; ip addr add 10.99.0.1/30 dev wan; ip link set wan up;ip route add default via 10.99.0.2"
         )
         for block in _BLOCKS:
             far.run(f"ip route add local {block} dev lo")
