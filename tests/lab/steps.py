@@ -13,10 +13,12 @@ from exporter.alert import Alert
 from exporter.catalog.advice import Command
 from exporter.catalog.catalog import load_catalog
 from exporter.catalog.proof import digest
+from exporter.derived import lookup_of
 from exporter.prose import to_plain
-from exporter.report import lookup_of
 from exporter.reporter import Reporter
 from exporter.sources.decode_json import from_json
+
+_FORMER = {"look": ("look", "verify"), "contain": ("contain", "keep", "recover")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,9 @@ def _texts(alert: Alert) -> dict[tuple[str, str], tuple[str, str]]:
     """From what a step renders to, its block and its undo, to the author's text of both."""
     found: dict[tuple[str, str], tuple[str, str]] = {}
     lookup = lookup_of(alert)
-    # Advice is given again with another alert's uid: until the report is made it holds a stand-in.
-    sentinel = lookup("alert.uid") or ""
     for template in reporter().catalog.advice_for(alert).commands:
-        rendered = template.render(lookup)
-        if rendered is not None:
-            block, undo = (text.replace(sentinel, alert.uid) for text in (rendered.run, rendered.undo))
-            found[block, undo] = (template.run.text, template.undo.text)
+        for rendered in template.render(lookup):
+            found[rendered.run, rendered.undo] = (template.run.text, template.undo.text)
     return found
 
 
@@ -88,9 +86,7 @@ def _step(command: Command, texts: Mapping[tuple[str, str], tuple[str, str]]) ->
     return Step(
         title=to_plain(command.title),
         # Entries that have not been rewritten have two phases only.
-        phases={"look": ("look", "verify"), "contain": ("contain", "keep", "recover")}.get(
-            command.phase, (command.phase,)
-        ),
+        phases=_FORMER.get(command.phase, (command.phase,)),
         where=command.where,
         shell=command.shell,
         run=command.run,
