@@ -137,6 +137,14 @@ def _principal(alert: Alert) -> str | None:
     return alert.get("user.loginname") or alert.get("user.name")
 
 
+def _arguments(alert: Alert) -> str | None:
+    """The process's arguments: ``proc.args``, or the command line without the name before them."""
+    line, name = alert.get("proc.cmdline"), alert.get("proc.name")
+    if (arguments := alert.get("proc.args")) is not None or line is None:
+        return arguments
+    return line[len(name) :].lstrip(" ") if name and line.startswith(name) else line.partition(" ")[2]
+
+
 def _terminal(alert: Alert) -> str | None:
     """``proc.tty`` as the device's name, e.g. ``pts/0`` for 34816 (Linux' ``new_decode_dev``); None without one."""
     number = _number(alert.get("proc.tty"))
@@ -243,6 +251,7 @@ DERIVED: Mapping[str, Callable[[Alert], str | None]] = {
     "alert.uid": lambda alert: alert.uid,
     "alert.place": _place,
     "alert.principal": _principal,
+    "alert.args": _arguments,
     "alert.terminal": _terminal,
     "alert.workload": _workload,
     "alert.object_kind": lambda alert: fd_label(alert).lower() if alert.get("fd.name") else None,

@@ -26,6 +26,7 @@ ALERT_VALUES: Mapping[str, str] = {
     "alert.day_before_rfc3339": "2024-10-04T18:29:39Z",
     "alert.place": "shop/web-7d4b9c6f5-x2x9z",
     "alert.principal": "alice",
+    "alert.args": "/srv/app.py",
     "alert.terminal": "pts/0",
     "alert.workload": "deployment",
     "alert.object_kind": "file",

@@ -30,8 +30,8 @@ _SENTINEL = "#' )\n#\" )\n"
 """Comments; but where a quote was left open each closes it and leaves a stray bracket, so that no error hides."""
 _UNQUOTED = "SC2086"
 """Shellcheck's "info" on an unquoted variable, which may hold a value of the alert."""
-_NOT_OURS = frozenset({"SC2148", "SC2034", "SC2154", "SC1091"})
-"""A snippet has no shebang, is not all of a program, and names files that are not here."""
+_NOT_OURS = frozenset({"SC2148", "SC2034", "SC2154", "SC1091", "SC2174"})
+"""A snippet has no shebang, is not all of a program, names files that are not here, and its last directory is private."""
 
 
 @dataclass(frozen=True, slots=True)
