@@ -31,7 +31,7 @@ _SENTINEL = "#' )\n#\" )\n"
 _UNQUOTED = "SC2086"
 """Shellcheck's "info" on an unquoted variable, which may hold a value of the alert."""
 _NOT_OURS = frozenset({"SC2148", "SC2034", "SC2154", "SC1091", "SC2174"})
-"""A snippet has no shebang, is not all of a program, names files that are not here; only its last directory is private."""
+"""A snippet has no shebang, is not all of a program, names files that are not here; its last directory is private."""
 
 
 @dataclass(frozen=True, slots=True)
