@@ -67,7 +67,7 @@ def measure_way(sizes: Sizes, address: str) -> Iterator[Result]:
         options = ("--otlp.endpoint", endpoint)
         on_disk = (*options, "--queue.directory", str(Path(directory) / "queue"))
         for case in (
-            Case("otlp_bare", "without advice", (*options, "--no-otlp.advice")),
+            Case("otlp_bare", "without advice", (*options, "--otlp.advice", "none")),
             Case("otlp", "with advice", options, budget=60),
             Case("otlp_unlike", "with advice, no two process ids alike", options, command="unlike"),
             Case("otlp_strange", "with advice, no two command lines and files alike", options, command="strange"),

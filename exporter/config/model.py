@@ -120,7 +120,11 @@ class Otlp:
     service_name: str = setting("", "resource attribute service.name (default: OTEL_SERVICE_NAME, else falco)")
     record_limit_bytes: int = setting(48_000, "cut a record's attributes above this size (Loki refuses 65,536)")
     attribute_limit: int = setting(100, "cut a record's attributes above this number (Loki refuses 128)")
-    advice: bool = setting(True, "put the mitigation advice into each record")
+    advice: str = setting(
+        "brief",
+        "advice in each record: brief (verdict, signs, techniques, the short report), full (every command too), none",
+        choices=("brief", "full", "none"),
+    )
 
 
 @dataclass(frozen=True)

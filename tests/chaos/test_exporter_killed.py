@@ -80,7 +80,7 @@ def test_falco_restarts_twenty_times(tmp_path: Path, say: Callable[[str], None])
     """Stopped or killed, its socket removed or left behind: the exporter comes back, and counts every alert."""
     address = f"unix://{tmp_path}/falco.sock"
     seconds = []
-    with exporter(tmp_path, "--target", address, "--no-otlp.advice") as running:
+    with exporter(tmp_path, "--target", address, "--otlp.advice", "none") as running:
         for number in range(RESTARTS):
             falco = FalcoSimulator(address).start()
             begun = time.monotonic()

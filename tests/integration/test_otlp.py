@@ -81,7 +81,7 @@ def delivering(
     """A started sink, and a look at its metrics."""
     registry = CollectorRegistry()
     sink = OtelLogsSink(
-        settings := Otlp(endpoint=endpoint, protocol=protocol),
+        settings := Otlp(endpoint=endpoint, protocol=protocol, advice=options.pop("advice", "full")),
         Destination(
             to_endpoint(settings, options.pop("environ", {})), Queue(directory=directory, **options.pop("queue", {}))
         ),

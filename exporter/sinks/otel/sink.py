@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from exporter.alert import Alert
 from exporter.config.model import Grouping, Otlp, Queue
 from exporter.selfmetrics import SelfMetrics
+from exporter.sinks.otel.encode.advice import NONE
 from exporter.sinks.otel.encode.budget import Budget
 from exporter.sinks.otel.encode.record import RecordEncoder, Reports
 from exporter.sinks.otel.queue.grouping import Grouper, Joined
@@ -89,7 +90,8 @@ class OtelLogsSink:
         self._metrics = metrics
         self._grouper = Grouper(grouping) if grouping.window_seconds > 0 else None
         budget = Budget(settings.record_limit_bytes, settings.attribute_limit, metrics.log_records_truncated.inc)
-        reports = reports if settings.advice else replace(reports, advice_for=None)
+        advice_for = None if settings.advice == NONE else reports.advice_for
+        reports = replace(reports, advice_for=advice_for, detail=settings.advice)
         self._encoder = RecordEncoder(budget, reports)
         # One of its own: the sender's thread reads while others write.
         stored = StoredRecords(RecordEncoder(budget, reports), read_message, on_drop=self._count_dropped)

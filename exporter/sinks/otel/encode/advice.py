@@ -88,6 +88,10 @@ _ARRAYS: tuple[tuple[str, Callable[[Advice], Sequence[Any]], Callable[[Any], str
     ("tuning", lambda advice: advice.tuning, to_change_text),
     ("references", lambda advice: advice.references, lambda link: f"{link.title} <{link.url}>"),
 )
+BRIEF, FULL, NONE = "brief", "full", "none"
+_BRIEF_ARRAYS = frozenset(
+    {"falco.signs", "attack.technique.ids", "attack.technique.names", "attack.tactic.ids", "attack.tactic.names"}
+)
 _MARKDOWN_LIMIT_CHARACTERS = 16_384
 """A longer report is left out, for a value has blown it up; its parts have attributes of their own."""
 _DOCUMENTATION = ("https://falco.org/", "https://github.com/falcosecurity/")
@@ -186,14 +190,14 @@ def _word_part(name: str, source: Callable[[Advice], Any], to_word: Callable[[An
 
 
 class AdviceWriter:
-    """Turn reports into attributes.
+    """Turn advice into attributes, all of it (``full``) or what a reader needs first (``brief``).
 
     Parts that are the very same object in one report of a rule and the next
     (the catalog keeps what has no placeholder) are encoded once; so are parts
     and entries that are equal to a recent one, which is the rule in a burst.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, detail: str = FULL) -> None:
         composed = AttributeKey(REPORT_PREFIX + "composed")
         self._composed = {truth: composed.boolean(truth) for truth in (False, True)}
         self._parts = (
@@ -204,8 +208,8 @@ class AdviceWriter:
             _word_part("falco.outcome", lambda advice: advice.judgement.outcome),
             _line_part("title", lambda advice: advice.title),
             _line_part("summary", lambda advice: advice.summary),
-            _line_part("impact", lambda advice: advice.impact),
-            *(_array_part(*array) for array in _ARRAYS),
+            *([_line_part("impact", lambda advice: advice.impact)] if detail == FULL else []),
+            *(_array_part(*array) for array in _ARRAYS if detail == FULL or array[0] in _BRIEF_ARRAYS),
         )
         self._known: dict[str, list[tuple[Any, bytes, int]]] = {}
         self._kept: dict[int, tuple[Advice, Encoded]] = {}

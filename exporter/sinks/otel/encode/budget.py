@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
+from exporter.alert import Alert
+from exporter.report import Advice
 from exporter.sinks.otel.encode.advice import REPORT_PREFIX
 from exporter.sinks.otel.encode.attributes import OUTPUT_FIELDS_PREFIX
 from exporter.sinks.otel.encode.wire import count_plain
@@ -32,6 +34,9 @@ _NAME_CHARACTERS = 80
 _ITEM_LIMIT_BYTES = 4_096
 _VALUE_LIMITS_BYTES = (8_192, 2_048, 512)
 _CUT_MARK = " … [cut]"
+LONG_VALUE_CHARACTERS = 2_048
+"""A longer value is cut before advice is made of it: it would fill the record many times over."""
+_ADVISED_VALUE_BYTES = 1_024
 _ADVICE_LAST_FIRST = tuple(
     REPORT_PREFIX + name
     for name in (
@@ -51,6 +56,30 @@ _ADVICE_LAST_FIRST = tuple(
     )
 )
 _ESSENTIAL = frozenset({"log.record.uid", "security_rule.name", "falco.priority", "falco.source", "host.name"})
+
+
+def has_long_values(alert: Alert) -> bool:
+    """Say whether a value is so long that it must not get into advice as it is."""
+    return max(map(len, alert.all_fields().values()), default=0) > LONG_VALUE_CHARACTERS
+
+
+def shorten_values(alert: Alert) -> Alert:
+    """Return the alert as advice may be made of it: its long values cut, with a mark at their end."""
+    fields = {
+        name: _first_bytes(value, _ADVISED_VALUE_BYTES) if len(value) > LONG_VALUE_CHARACTERS else value
+        for name, value in alert.all_fields().items()
+    }
+    return replace(alert, fields=fields)
+
+
+def without_cut_values(advice: Advice) -> Advice:
+    """Return the advice without the commands and files that hold half a value: they would do something else."""
+    return replace(
+        advice,
+        commands=tuple([command for command in advice.commands if _CUT_MARK not in command.run + command.undo]),
+        changes=tuple([change for change in advice.changes if _CUT_MARK not in change.content]),
+        tuning=tuple([change for change in advice.tuning if _CUT_MARK not in change.content]),
+    )
 
 
 @dataclass(frozen=True, slots=True)

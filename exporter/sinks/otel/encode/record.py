@@ -17,9 +17,10 @@ from exporter.catalog.uid import with_uid_bytes
 from exporter.escaping import visible
 from exporter.report import Advice
 from exporter.sinks.otel.encode import wire
-from exporter.sinks.otel.encode.advice import NO_ADVICE, AdviceWriter
+from exporter.sinks.otel.encode.advice import FULL, NO_ADVICE, AdviceWriter
+from exporter.sinks.otel.encode.advice import Encoded as EncodedAdvice
 from exporter.sinks.otel.encode.attributes import CONSTANTS_BY_SOURCE, FieldWriter
-from exporter.sinks.otel.encode.budget import Budget
+from exporter.sinks.otel.encode.budget import Budget, has_long_values, shorten_values, without_cut_values
 from exporter.sinks.otel.encode.wire import AttributeKey
 from exporter.sinks.otel.queue.grouping import Group
 from exporter.sinks.otel.queue.records import Encoded
@@ -60,6 +61,8 @@ class Reports:
     """Gives an alert's advice; None leaves it out."""
     address: str = ""
     """With the alert's uid behind it, a report's own address; empty where there is none."""
+    detail: str = FULL
+    """How much of the advice: ``brief`` or ``full``."""
 
 
 class RecordEncoder:
@@ -70,7 +73,7 @@ class RecordEncoder:
         self._advice_for = reports.advice_for
         self._report_address = reports.address
         self._fields = FieldWriter()
-        self._advice = AdviceWriter()
+        self._advice = AdviceWriter(reports.detail)
         self._templates: dict[tuple[str, Priority, str, str], _Template] = {}
         self._uid = AttributeKey("log.record.uid")
         self._url = AttributeKey("falco.report.url")
@@ -92,7 +95,7 @@ class RecordEncoder:
         if group is not None:
             parts += _group_attributes(alert, group)
         self._fields.write(alert, parts)
-        advice = NO_ADVICE if self._advice_for is None else self._advice.write(alert.rule, self._advice_for(alert))
+        advice = self._write_advice(alert)
         link = self._report_address + uid if self._report_address else ""
         if link:
             parts.append(self._url.string(link))
@@ -108,6 +111,13 @@ class RecordEncoder:
             encoded = with_uid_bytes(encoded, uid)
         record = Encoded(b"".join(parts), encoded)
         return self._budget.fit(record, attributes, plain_bytes=advice.plain_bytes)
+
+    def _write_advice(self, alert: Alert) -> EncodedAdvice:
+        if self._advice_for is None:
+            return NO_ADVICE
+        if has_long_values(alert):
+            return self._advice.write(alert.rule, without_cut_values(self._advice_for(shorten_values(alert))))
+        return self._advice.write(alert.rule, self._advice_for(alert))
 
     def _template(self, alert: Alert) -> _Template:
         key = (alert.rule, alert.priority, alert.source, alert.hostname)

@@ -95,6 +95,47 @@ def test_arrays_count_as_loki_writes_them() -> None:
     assert attributes["falco.report.truncated"] is True
 
 
+def test_a_long_value_costs_itself_and_not_the_advice() -> None:
+    """Sixty kilobytes of command line in advice that names it everywhere: all of the advice that is whole stays."""
+
+    def reports(alert: Alert) -> Advice:
+        command_line = alert.get("proc.cmdline") or ""
+        advice = advice_for(alert)
+        named = advice.commands[0]._replace(run=f"pkill -f -- '{command_line}'")
+        return replace(
+            advice,
+            summary=text("It ran ", command_line, "."),
+            commands=(named, *advice.commands[1:]),
+            impact=text("It ran ", command_line),
+        )
+
+    attributes, counted = cut({"proc.cmdline": "x" * 60_000, "fd.name": "/var/log/syslog"}, reports=reports)
+    assert len(attributes["process.command_line"].encode()) == 8_192
+    assert attributes["falco.report.summary"].endswith("… [cut].")
+    for name in ("markdown", "pager", "title", "impact", "references", "tuning", "mitigation.recommendations"):
+        assert attributes[f"falco.report.{name}"]
+    # Half a command does something else than the whole.
+    assert [entry.split(":")[0] for entry in attributes["falco.report.mitigation.commands"]] == [
+        "[contain, node] Stop it"
+    ]
+    assert "pkill" not in attributes["falco.report.markdown"]
+    assert attributes["falco.report.truncated_attributes"] == ["process.command_line"]
+    assert counted == 1
+
+
+def test_what_is_dropped_is_counted_in_the_record() -> None:
+    """dropped_attributes_count says how many attributes are gone; shortened ones are not among them."""
+    fields = {"proc.cmdline": "x" * 60_000, **{f"custom.{index:03d}": "x" for index in range(200)}}
+    encoder = RecordEncoder(Budget(48_000, 100, lambda: None), Reports(advice_for))
+    whole = RecordEncoder(Budget(10**7, 10**4, lambda: None), Reports(advice_for))
+    alert = replace(ALERT, fields=fields)
+    record = LogRecord.FromString(encoder.encode(alert, observed_ns=1).joined)
+    all_of_it = LogRecord.FromString(whole.encode(alert, observed_ns=1).joined)
+    added = len({"falco.report.truncated", "falco.report.truncated_attributes"})
+    assert record.dropped_attributes_count == len(all_of_it.attributes) - (len(record.attributes) - added) > 100
+    assert all_of_it.dropped_attributes_count == 0
+
+
 @given(
     fields=st.dictionaries(st.text(min_size=1), st.text(max_size=2_000), max_size=40),
     limit_bytes=st.integers(4_000, 20_000),

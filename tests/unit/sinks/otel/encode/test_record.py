@@ -41,8 +41,9 @@ def encoder(
     attribute_limit: int = 100,
     advice_for: Callable[[Alert], Advice] | None = advice_for,
     address: str = "",
+    detail: str = "full",
 ) -> RecordEncoder:
-    return RecordEncoder(Budget(limit_bytes, attribute_limit, lambda: None), Reports(advice_for, address))
+    return RecordEncoder(Budget(limit_bytes, attribute_limit, lambda: None), Reports(advice_for, address, detail))
 
 
 def record_of(alert: Alert, **options: Any) -> LogRecord:
@@ -125,6 +126,20 @@ def test_every_attribute_has_its_name_its_value_and_its_type() -> None:
         ],
         "falco.report.url": f"https://falco.example/reports/{ALERT.uid}",
     }
+
+
+def test_brief_records_carry_what_a_reader_needs_first() -> None:
+    """Verdict, outcome, signs, techniques, pager lines and the brief report; the long lists are left out."""
+    full, brief = attributes_of(record_of(ALERT)), attributes_of(record_of(ALERT, detail="brief"))
+    left_out = {
+        "falco.report.impact",
+        *(f"falco.report.mitigation.{name}" for name in ("commands", "configuration", "recommendations")),
+        *(f"falco.report.{name}" for name in ("innocent", "tuning", "references")),
+    }
+    assert full.keys() - brief.keys() == left_out & full.keys()
+    assert brief == {name: value for name, value in full.items() if name not in left_out}
+    for name in ("falco.verdict", "falco.report.pager", "falco.report.markdown", "falco.report.attack.technique.ids"):
+        assert brief[name]
 
 
 def through_the_sdk(record: LogRecord) -> ExportLogsServiceRequest:
