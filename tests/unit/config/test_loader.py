@@ -142,7 +142,7 @@ def test_every_mistake_is_listed_at_once() -> None:
         ("FALCO_REPORT_EXPORTER_WEB_RECENT_REPORTS", "x", "found 'x', expected a whole number"),
         ("FALCO_REPORT_EXPORTER_WEB_RECENT", "5", "no such setting"),
         ("FALCO_REPORT_EXPORTER_OTLP_ADVICE", "maybe", "expected one of: brief, full, none"),
-            ("FALCO_REPORT_EXPORTER_METRICS_LEGACY_FALCO_EVENTS", "maybe", "expected true or false"),
+        ("FALCO_REPORT_EXPORTER_METRICS_LEGACY_FALCO_EVENTS", "maybe", "expected true or false"),
     ],
 )
 def test_a_mistake_in_the_environment_names_the_variable(variable: str, text: str, said: str) -> None:
