@@ -24,6 +24,7 @@ from exporter.catalog.describe import describe
 from exporter.catalog.index import facts_of
 from exporter.catalog.shipped import ShippedCatalog
 from exporter.config.model import Config
+from exporter.errors import ExporterError
 from exporter.falco.rules_file import read_rules_files
 from exporter.pipeline import Pipeline, Sink, Source
 from exporter.redaction import make_redaction
@@ -146,8 +147,10 @@ class App:
         self.pipeline.start()
         try:
             self.web.start()
+            for receiver in self._receivers():
+                receiver.open()
         except BaseException:
-            self.pipeline.close(0)
+            self._take_back()
             raise
         gc.collect()
         gc.freeze()
@@ -165,10 +168,23 @@ class App:
                 "web.reports_address to 127.0.0.1:9377, or web.config_file with a password or client certificates"
             )
 
+    def _receivers(self) -> Iterator[FalcoHttpSource]:
+        return (source for source in self.sources if isinstance(source, FalcoHttpSource))
+
+    def _take_back(self) -> None:
+        """Undo a start that failed."""
+        for receiver in self._receivers():
+            receiver.close()
+        self.web.close()
+        self.pipeline.close(0)
+
     def _run(self, source: Source) -> None:
         """A source that returns has ended for good; one that raises has a mistake in it, and ends everything."""
         try:
             source.run(self.pipeline, self._stop)
+        except ExporterError as exc:  # says itself what to do
+            self._failure = exc
+            self._ended.set()
         except BaseException as exc:
             logger.exception("%s: ended by a programming error", source.name)
             self._failure = exc

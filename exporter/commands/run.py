@@ -1,4 +1,8 @@
-"""``run``: the exporter until SIGTERM or Ctrl-C."""
+"""``run``: the exporter until SIGTERM, SIGHUP or Ctrl-C.
+
+SIGHUP ends it as SIGTERM does, in order and with what waits delivered or kept: certificates, passwords and the web
+configuration are read again by themselves when they change, and every other setting needs a start.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +30,9 @@ def run_app(app: App, started: Callable[[], None] = lambda: None) -> int:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         app.request_stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants no end with the terminal
+            signal.signal(number, stop)
     manager = ServiceManager(app.responds)
     app.start()
     try:

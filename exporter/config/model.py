@@ -188,6 +188,9 @@ class ServeGrpc:
     )
     tls: TlsServer = field(default_factory=TlsServer)
     subscriber_limit_alerts: int = setting(10_000, "alerts that wait for one slow subscriber before it is cut off")
+    subscriber_limit_bytes: int = setting(
+        16_777_216, "maximum bytes that wait for one slow subscriber before it is cut off"
+    )
 
 
 @dataclass(frozen=True)

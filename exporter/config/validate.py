@@ -35,6 +35,7 @@ _POSITIVE = (
     "web.connection_limit",
     "web.request_timeout_seconds",
     "serve_grpc.subscriber_limit_alerts",
+    "serve_grpc.subscriber_limit_bytes",
 )
 
 

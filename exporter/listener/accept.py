@@ -59,9 +59,9 @@ class Acceptor:
         self._handshakes: dict[asyncio.Task[None], str] = {}
         """Under way, the oldest first, by the peer."""
 
-    def bind(self) -> None:
-        """Open the port. Raises ConfigError where the address cannot be had."""
-        self._sockets = bind(self.address)
+    def bind(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the port, or take the sockets of ``address.bind``. Raises ConfigError where it cannot be had."""
+        self._sockets = bind(self.address) if sockets is None else sockets
         if not self.address.path:
             self.address = Address(self.address.host, self._sockets[0].getsockname()[1])
 

@@ -13,8 +13,7 @@ import logging
 import os
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from exporter.alert import Alert, Priority
 from exporter.config.model import ServeGrpc
 from exporter.errors import ConfigError
 from exporter.selfmetrics import SelfMetrics
+from exporter.sinks.serve_grpc_backlog import Backlog, Subscriber
 
 logger = logging.getLogger(__name__)
 
@@ -40,48 +40,6 @@ _VERSION = falco_version_pb2.response(
 )
 
 
-class Subscriber:
-    """One reader's bounded queue; ``cut_off`` is called, once, when more waits than the limit."""
-
-    def __init__(self, limit: int, cut_off: Callable[[], object]) -> None:
-        self._limit = limit
-        self._cut_off = cut_off
-        self._waiting: deque[bytes] = deque()
-        self._changed = threading.Condition()
-        self.overrun = False
-        """Whether more came than the reader took."""
-        self.ended = False
-
-    def put(self, messages: Sequence[bytes]) -> None:
-        """Queue the messages; above the limit nothing more is kept, and the reader is cut off."""
-        with self._changed:
-            if self.overrun:
-                return
-            if len(self._waiting) + len(messages) > self._limit:
-                self.overrun = True
-                self._waiting.clear()
-            else:
-                self._waiting.extend(messages)
-            self._changed.notify()
-        if self.overrun:
-            self._cut_off()
-
-    def end(self) -> None:
-        """No more requests will come, or the server stops."""
-        with self._changed:
-            self.ended = True
-            self._changed.notify()
-
-    def take(self, wait_seconds: float) -> list[bytes]:
-        """Return what waits, after waiting for it if need be."""
-        with self._changed:
-            if not self._waiting and not self.ended and not self.overrun:
-                self._changed.wait(wait_seconds)
-            taken = list(self._waiting)
-            self._waiting.clear()
-            return taken
-
-
 class ServeGrpcSink:
     """Falco's gRPC server as a ``pipeline.Sink``. ``start`` raises ConfigError where it cannot listen."""
 
@@ -91,7 +49,7 @@ class ServeGrpcSink:
         self._settings = settings
         self._lock = threading.Lock()
         self._subscribers: set[Subscriber] = set()
-        self._gotten: deque[bytes] | None = None
+        self._gotten: Backlog | None = None
         self._asked_at = 0.0
         self._stopping = threading.Event()
         self._server: grpc.Server | None = None
@@ -143,9 +101,7 @@ class ServeGrpcSink:
                 subscriber.put(messages)
             if self._gotten is not None:
                 self._gotten.extend(messages)
-                while len(self._gotten) > self._settings.subscriber_limit_alerts:
-                    self._gotten.popleft()
-                    self._dropped.inc()
+                self._dropped.inc(self._gotten.drop_oldest())
 
     def is_asked(self) -> bool:
         """Whether anybody reads: a stream is open, or somebody has called ``get`` lately."""
@@ -203,8 +159,11 @@ class ServeGrpcSink:
         """Give what came since the last ``get`` of anybody; the first one opens the queue."""
         with self._lock:
             self._asked_at = time.monotonic()
-            gotten, self._gotten = self._gotten, deque()
-        yield from gotten or ()
+            gotten, self._gotten = self._gotten, self._backlog()
+        yield from gotten.take() if gotten is not None else ()
+
+    def _backlog(self) -> Backlog:
+        return Backlog(self._settings.subscriber_limit_alerts, self._settings.subscriber_limit_bytes)
 
     def _sub(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         """Give every alert from the stream's opening to its end."""
@@ -214,7 +173,7 @@ class ServeGrpcSink:
             self._cut_off.inc()
             context.cancel()
 
-        subscriber = Subscriber(self._settings.subscriber_limit_alerts, cut_off)
+        subscriber = Subscriber(self._backlog(), cut_off)
         with self._lock:
             if len(self._subscribers) >= STREAM_LIMIT:
                 context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"there are {STREAM_LIMIT} streams already")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from exporter.config.model import FalcoHttp
 from exporter.errors import DecodeError
 from exporter.listener.accept import Acceptor
-from exporter.listener.address import Address
+from exporter.listener.address import Address, bind
 from exporter.listener.connection import Limits
 from exporter.listener.descriptors import fitting_connections
 from exporter.pipeline import Handover
@@ -75,6 +76,7 @@ class FalcoHttpSource:
         self._intake = Intake(self.name, metrics)
         self._refusals = Refusals(self.name, self._reject)
         self._acceptor: Acceptor | None = None
+        self._sockets: list[socket.socket] | None = None
         self._failure: BaseException | None = None
         self.listening = threading.Event()
         """Set once the port is open."""
@@ -96,6 +98,16 @@ class FalcoHttpSource:
         """Return what was refused lately because of a wrong setting, and which one."""
         return self._refusals.warnings()
 
+    def open(self) -> None:
+        """Open the port, so that an address in use is said before anything runs. Raises ConfigError."""
+        self._sockets = bind(self._address)
+
+    def close(self) -> None:
+        """Give up a port that was opened and is not served."""
+        for opened in self._sockets or ():
+            opened.close()
+        self._sockets = None
+
     def run(self, handover: Handover, stop: threading.Event) -> None:
         """Answer requests until ``stop``; the ones under way are answered first."""
         try:
@@ -112,7 +124,7 @@ class FalcoHttpSource:
         inbox = Inbox(self._intake, handover, self._fail)
         shared = self._shared(inbox)
         self._acceptor = Acceptor(self._address, _Host(shared), tls=self._tls, reject=self._reject)
-        self._acceptor.bind()
+        self._acceptor.bind(self._sockets)
         self._acceptor.start()
         self._say_listening()
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -187,6 +189,35 @@ def test_sigterm_drains_and_ends_with_0(falco: FalcoSimulator, tmp_path: Path) -
         assert time.monotonic() - begun < 5
     assert "Traceback" not in running.output
     assert falco.stop()
+
+
+def test_sighup_ends_it_in_order(tmp_path: Path) -> None:
+    """The terminal is gone, or somebody wants a reload: what waits is not dropped by a sudden end."""
+    with exporter(tmp_path, "--http.address", "127.0.0.1:0") as running:
+        running.await_ready()
+        os.kill(running.pid, signal.SIGHUP)
+        assert running.wait() == 0
+    assert "Traceback" not in running.output
+
+
+@pytest.mark.parametrize(
+    "setting", ["--http.address", "--web.listen-address", "--web.probe-address", "--web.reports-address"]
+)
+def test_an_address_in_use_is_one_line(setting: str) -> None:
+    """Exit 2 and what to do, without a traceback and without starting anything."""
+    addresses = {"--web.listen-address": "127.0.0.1:0"}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        addresses[setting] = f"127.0.0.1:{taken.getsockname()[1]}"
+        flags = [word for pair in addresses.items() for word in pair]
+        done = subprocess.run(
+            [COMMAND, "run", "--stdin", *flags], capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 2
+    said = [line for line in done.stderr.splitlines() if " INFO " not in line]
+    assert said == [
+        f"falco-report-exporter: cannot listen on {addresses[setting]}: Address already in use; "
+        "choose another address, or stop the program that holds it"
+    ]
 
 
 def test_a_configuration_mistake_exits_2_before_anything_listens(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import stat
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -232,3 +234,28 @@ def test_a_client_without_certificate_is_refused(tmp_path: Path) -> None:
         channel.unary_unary("/falco.version.service/version")(b"", timeout=10)
     sink.close(1.0)
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_what_waits_is_bounded_in_bytes(socket: Path, registry: CollectorRegistry) -> None:
+    """Alerts of 50 kB: who does not read, by sub or by get, holds megabytes and not half a gigabyte."""
+    settings = ServeGrpc(f"unix://{socket}", subscriber_limit_bytes=4 * 2**20)
+    sink = ServeGrpcSink(settings, SelfMetrics(registry))
+    sink.start()
+    large = replace(alert(1), fields={"proc.cmdline": "x" * 50_000})
+    with grpc.insecure_channel(f"unix://{socket}") as channel:
+        get = channel.unary_stream("/falco.outputs.service/get")
+        assert list(get(b"")) == []
+        stuck = channel.stream_stream("/falco.outputs.service/sub")(iter([b""]))
+        wait_until(lambda: subscribers(registry) == 1)
+        tracemalloc.start()
+        for _ in range(200):
+            sink.write([large] * 5)
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert held < 3 * 4 * 2**20
+        wait_until(lambda: registry.get_sample_value("falco_exporter_grpc_subscribers_cut_off_total") == 1)
+        kept = sum(1 for _ in get(b""))
+        assert 0 < kept <= 4 * 2**20 // 50_000
+        assert registry.get_sample_value("falco_exporter_grpc_alerts_dropped_total") == 1_000 - kept
+        stuck.cancel()
+    sink.close(1.0)
