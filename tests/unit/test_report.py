@@ -19,7 +19,7 @@ def test_details_are_in_order_of_reading_and_leave_out_what_is_absent() -> None:
         ("Process", "event-generator"),
         ("Executable", "/bin/event-generator"),
     )
-    assert details[-1] == ("evt.type", "openat")
+    assert details[-1] == ("Container id", "8e2c1f0a9b7d")
     assert dict(details)["Login id"] == "none: no login session is attached"
 
 
