@@ -40,6 +40,11 @@ class Format:
         text: str = self._load(self.function)(report, length)
         return text
 
+    def document(self, report: Report, length: Length) -> str:
+        """Return the report as a file of its own."""
+        start, end = self.frame()
+        return start + self.render(report, length) + end
+
     def frame(self) -> tuple[str, str]:
         """Return what stands before the first and after the last report of a file."""
         return (self._load("html_page_start")(), self._load("HTML_PAGE_END")) if self.name == "html" else ("", "")

@@ -20,7 +20,7 @@ DETAILS, REFERENCES = "Alert Details", "References"
 TUNING_NOTE = "Only if you are sure this is benign: Falco will no longer alert on it."
 COMPOSED_NOTE = "General advice, composed from the alert's tags, source and fields: no entry is written for this rule."
 NO_COMMANDS = "None: the alert names nothing that a command could look at."
-UNPROVEN = "Not proven by running it"
+UNPROVEN = "Unproven"
 
 SIDES = (
     ("attack", "For an attack:"),

@@ -16,6 +16,7 @@ from exporter.config.model import Web
 from exporter.report import Report
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.recent import RecentSink
+from exporter.web.listing import Listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Site:
     content: Content
     shows_reports: Callable[[web.Request], str]
     """Why the report pages are not served to this request; empty when they are."""
+    listing: Listing
+    """The rows of the alerts that have a page."""
     still_admits: Callable[[web.Request], bool]
     """Whether a request that was let in would be now."""
     has_metrics: bool = True

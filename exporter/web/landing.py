@@ -8,6 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from exporter.web.content import SITE
+from exporter.web.reports import VERDICT_LABELS, aside
 from exporter.web.templates import render_page
 
 
@@ -19,12 +20,15 @@ def add_landing(app: web.Application) -> None:
 async def landing(request: web.Request) -> web.Response:
     """Show links, state, and where report pages are or how to turn them on."""
     site = request.app[SITE]
+    no_reports = site.shows_reports(request) if site.has_reports else ""
+    counts = await aside(site.listing.counts) if site.has_reports and not no_reports else {}
     page = render_page(
         "landing.html",
         root="./",
         has_metrics=site.has_metrics,
         reports_here=site.has_reports,
-        no_reports=site.shows_reports(request) if site.has_reports else "",
+        no_reports=no_reports,
+        counts=[(verdict, VERDICT_LABELS[verdict], count) for verdict, count in counts.items() if any(counts.values())],
         reports_address=site.settings.reports_address,
         external_url=site.settings.external_url,
         grafana_url=site.settings.grafana_url,

@@ -14,9 +14,10 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from exporter.sinks.recent import Filter, RecentSink
-from exporter.web.content import SITE
-from exporter.web.reports import filter_from, guarded, row
+from exporter.sinks.recent import RecentSink
+from exporter.web.content import SITE, Site
+from exporter.web.query import Wanted, wanted_from
+from exporter.web.reports import aside, guarded
 
 LOOK_SECONDS = 0.3
 HEARTBEAT_SECONDS = 15.0
@@ -40,11 +41,11 @@ async def live(request: web.Request) -> web.StreamResponse:
     streams, site = request.app[_STREAMS], request.app[SITE]
     if len(streams) >= STREAM_LIMIT:
         return web.Response(status=503, text=f"{STREAM_LIMIT} live streams are open already; close one.\n")
-    wanted, recent = filter_from(request.query), site.content.recent
+    wanted, recent = wanted_from(request.query), site.content.recent
     sequence = _sequence(recent, request.headers.get("Last-Event-ID") or request.query.get("after", ""))
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
-    stream = _Stream(response, recent, wanted, sequence)
+    stream = _Stream(response, site, wanted, sequence)
     streams.add(stream)
     try:
         with contextlib.suppress(ConnectionError, TimeoutError):  # the browser went away: nothing is lost
@@ -66,9 +67,10 @@ def _sequence(recent: RecentSink, cursor: str) -> int:
 class _Stream:
     """One browser's stream."""
 
-    def __init__(self, response: web.StreamResponse, recent: RecentSink, wanted: Filter, sequence: int) -> None:
+    def __init__(self, response: web.StreamResponse, site: Site, wanted: Wanted, sequence: int) -> None:
         self._response = response
-        self._recent = recent
+        self._recent = site.content.recent
+        self._listing = site.listing
         self._wanted = wanted
         self._sequence = sequence
 
@@ -81,7 +83,7 @@ class _Stream:
         await self._write("retry: 2000\n\n")
         beat = loop.time()
         while not has_ended():
-            if text := self._news():
+            if text := await self._news():
                 await self._write(text)
                 beat = loop.time()
             elif loop.time() - beat > HEARTBEAT_SECONDS:
@@ -89,13 +91,19 @@ class _Stream:
                 beat = loop.time()
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _news(self) -> str:
+    async def _news(self) -> str:
         newest = self._recent.sequence
-        entries = self._recent.newer_than(self._sequence, self._wanted, limit=BURST_LIMIT)
+        entries = self._recent.newer_than(self._sequence, self._wanted.filter, limit=BURST_LIMIT)
         self._sequence = max(self._sequence, newest)
+        if not entries:
+            return ""
+        rows = await aside(lambda: [(entry.sequence, self._listing.row(entry)) for entry in reversed(entries)])
         return "".join(
-            f"id: {self._recent.boot}-{entry.sequence}\nevent: report\ndata: {json.dumps(row(entry))}\n\n"
-            for entry in reversed(entries)
+            [
+                f"id: {self._recent.boot}-{sequence}\nevent: report\ndata: {json.dumps(row._asdict())}\n\n"
+                for sequence, row in rows
+                if self._wanted.verdict in {"", row.verdict}
+            ]
         )
 
     async def _write(self, text: str) -> None:

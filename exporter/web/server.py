@@ -18,7 +18,9 @@ from exporter.listener.connection import REASONS, Limits, Reason, Reject
 from exporter.listener.server import Listener
 from exporter.web.access import Access
 from exporter.web.content import SITE, Content, Site
+from exporter.web.errors import error_pages
 from exporter.web.landing import add_landing
+from exporter.web.listing import Listing
 from exporter.web.live import add_live
 from exporter.web.metrics import add_metrics
 from exporter.web.probes import add_probes
@@ -40,6 +42,7 @@ class WebServer:
     def __init__(self, settings: Web, content: Content) -> None:
         self._settings = settings
         self._content = content
+        self._listing = Listing(content.recent, content.report_for)
         self._config_file = WebConfigFile(settings.config_file)
         self._addresses = {
             name: Address.from_text(text, f"web.{name}_address")
@@ -148,12 +151,15 @@ class WebServer:
 
     def _app(self, name: str, address: Address, reject: Reject) -> web.Application:
         access = Access(self._config_file, is_loopback=address.is_loopback, external_url=self._settings.external_url)
-        app = web.Application(middlewares=[access.authentication(reject)], client_max_size=BODY_LIMIT_BYTES)
+        app = web.Application(
+            middlewares=[access.authentication(reject), error_pages], client_max_size=BODY_LIMIT_BYTES
+        )
         app.on_response_prepare.append(access.add_headers)
         app[SITE] = Site(
             self._settings,
             self._content,
             shows_reports=access.why_no_reports,
+            listing=self._listing,
             still_admits=access.still_admits,
             has_metrics=name == "listen",
             has_reports=name == "reports" or "reports" not in self._addresses,

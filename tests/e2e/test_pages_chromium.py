@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +12,15 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from exporter.alert import Priority
+from exporter.alert import Alert, Priority
+from exporter.catalog.catalog import load_catalog
+from exporter.report import Report
+from exporter.reporter import Reporter
+from exporter.verdict.judgement import UNDECIDED, VERDICTS
 from tests.e2e.programs import program
 from tests.hostile import hostile_alerts
-from tests.site import Site, make_alert, running_site, wait_until
+from tests.reference import reference_alert
+from tests.site import Site, make_alert, make_report, running_site, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -31,7 +38,8 @@ FLAGS = (
 )
 CONTRAST = """
 const channel = (v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
-const parse = (c) => c.match(/[\\d.]+/g).map(Number);
+const parse = (c) => { const n = c.match(/[\\d.]+/g).map(Number);
+  return c.startsWith("color(srgb") ? n.map((v, i) => (i < 3 ? v * 255 : v)) : n; };
 const light = (c) => 0.2126 * channel(c[0]) + 0.7152 * channel(c[1]) + 0.0722 * channel(c[2]);
 const ground = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor);
   if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
@@ -63,8 +71,8 @@ class Browser:
         (found,) = self.all(selector)
         return found
 
-    def script(self, text: str) -> Any:
-        return self.driver.execute_script(text)
+    def script(self, text: str, *values: Any) -> Any:
+        return self.driver.execute_script(text, *values)
 
     def command(self, name: str, **parameters: Any) -> Any:
         return self.driver.execute_cdp_cmd(name, parameters)
@@ -138,8 +146,8 @@ def test_filter_and_open(page: Browser, site: Site) -> None:
     page.one("input[name=text]").send_keys("SHADOW", Keys.ENTER)
     wait_until(lambda: page.rules() == ["Read sensitive file untrusted"], "the list filtered by text")
     page.one("#reports a").click()
-    wait_until(lambda: bool(page.all(".paper")), "the report")
-    assert "/etc/shadow" in page.one(".paper").text
+    wait_until(lambda: bool(page.all("article.report")), "the report")
+    assert "/etc/shadow" in page.one("article.report").text
     page.one("nav[aria-label=Breadcrumb] a").click()
     wait_until(lambda: len(page.rules()) == 3, "the whole list")
 
@@ -159,7 +167,7 @@ def test_new_reports_arrive_without_reloading_and_can_be_paused(page: Browser, s
     assert len(page.rules()) == 5
     assert page.script("return window.sameDocument")
     page.one("#reports li:first-child a").click()
-    wait_until(lambda: bool(page.all(".paper")), "the new report's page")
+    wait_until(lambda: bool(page.all("article.report")), "the new report's page")
 
 
 def test_the_live_list_is_filtered(page: Browser, site: Site) -> None:
@@ -185,6 +193,81 @@ def test_a_command_is_copied_by_its_button(page: Browser, site: Site) -> None:
     assert copied == "ls -l -- '/var/log/it'\"'\"'s $(here)'"
 
 
+def test_every_copy_button_copies_a_command_and_says_which(page: Browser) -> None:
+    """Buttons stand at commands only, and each has a name of its own."""
+    reporter = Reporter(load_catalog())
+    with running_site(report_for=reporter.report_for) as site:
+        alert = reference_alert()
+        site.write(alert)
+        page.open(site, f"/reports/{alert.uid}")
+        page.script("for (const part of document.querySelectorAll('details')) part.open = true")
+        names = [button.get_attribute("aria-label") for button in page.all("button.copy")]
+        assert len(names) == len(set(names)) > 3
+        assert all(re.match(r"Copy (step|undo of step|check of|load of) ", name) for name in names)
+        blocks = page.script("return [...document.querySelectorAll('.copyable pre')].map((e) => e.textContent)")
+        advice = reporter.report_for(alert).advice
+        commands = {text for step in advice.commands for text in (step.run, step.undo)}
+        commands |= {text for change in (*advice.changes, *advice.tuning) for text in (change.check, change.load)}
+        assert set(blocks) <= commands
+
+
+def test_the_brief_report_is_on_top_and_the_rest_is_folded(page: Browser) -> None:
+    """The verdict is the heading, in words and in colour; what is folded opens by its link, when found and in print."""
+    reporter = Reporter(load_catalog())
+    with running_site(report_for=reporter.report_for) as site:
+        alert = reference_alert()
+        site.write(alert)
+        page.open(site, f"/reports/{alert.uid}")
+        (heading,) = page.all("h1")
+        words = page.one("h1 .verdict").text
+        assert heading.text.startswith(words)
+        assert words.isupper() or words.partition(",")[0].isupper()
+        assert page.script("return getComputedStyle(document.querySelector('h1 .verdict')).color !== "
+                           "getComputedStyle(document.querySelector('h1')).color")  # fmt: skip
+        assert page.one("#report-" + alert.uid + "-commands").is_displayed()
+        folded = page.all("article.report details")
+        assert folded
+        assert not any(part.get_attribute("open") for part in folded)
+        details = page.one(".report-details section")
+        assert not page.script("return arguments[0].checkVisibility({contentVisibilityAuto: true})", details)
+        page.one(".contents a[href$='-details']").click()
+        wait_until(lambda: page.one(".report-details").get_attribute("open") is not None, "the details unfolded")
+        page.open(site, f"/reports/{alert.uid}")
+        page.media("print")
+        assert all(part.size["height"] > 40 for part in page.all("article.report details"))
+
+
+def test_the_filter_and_the_list_agree_after_going_back(page: Browser, site: Site) -> None:
+    """Back brings the earlier list and the fields that gave it."""
+    page.open(site, "/reports")
+    page.one("select[name=priority]").send_keys("Critical")
+    page.one("form.filter button[type=submit]").click()
+    wait_until(lambda: len(page.rules()) == 1, "the filtered list")
+    page.driver.back()
+    wait_until(lambda: len(page.rules()) == 3, "the whole list")
+    wait_until(lambda: page.script("return document.querySelector('select[name=priority]').value") == "", "no filter")
+    page.driver.forward()
+    wait_until(lambda: len(page.rules()) == 1, "the filtered list again")
+    assert page.script("return document.querySelector('select[name=priority]').value") == "Critical"
+
+
+def test_a_repeat_that_arrives_counts_in_its_row(page: Browser, site: Site) -> None:
+    """A live report like one that is listed takes its place at the head, and the earlier one stays reachable."""
+    page.open(site, "/reports")
+    wait_until(lambda: page.one("#live-state").text == "Live", "the stream")
+    first = make_alert(20, rule="Repeats")
+    site.write(first)
+    wait_until(lambda: page.rules()[0] == "Repeats", "the report")
+    site.write(make_alert(21, rule="Repeats"), make_alert(22, rule="Repeats"))
+    times = "return document.querySelector('#reports li .times').textContent"
+    wait_until(lambda: page.script(times) == "×3", "the count")
+    assert page.rules().count("Repeats") == 1
+    page.one("#reports li:first-child .earlier summary").click()
+    links = [link.get_attribute("href") for link in page.all("#reports li:first-child .earlier a")]
+    assert len(links) == 2
+    assert links[-1].endswith(first.uid)
+
+
 def test_everything_but_live_and_copy_works_without_scripts(page: Browser, site: Site) -> None:
     """List, filter and report need no script; what needs one is not shown."""
     page.command("Emulation.setScriptExecutionDisabled", value=True)
@@ -192,7 +275,7 @@ def test_everything_but_live_and_copy_works_without_scripts(page: Browser, site:
     assert page.rules() == ["Read sensitive file untrusted"]
     assert not page.one("#live").is_displayed()
     page.one("#reports a").click()
-    wait_until(lambda: bool(page.all(".paper")), "the report")
+    wait_until(lambda: bool(page.all("article.report")), "the report")
     assert not page.all("button.copy")
     assert not page.one("#print").is_displayed()
 
@@ -209,20 +292,29 @@ def test_pages_fit_a_phone(page: Browser, site: Site) -> None:
             assert not button.is_displayed() or button.rect["height"] >= 24
 
 
+def judged(alert: Alert) -> Report:
+    """A report whose verdict depends on the priority, so that there is each of them."""
+    report = make_report(alert)
+    verdict = VERDICTS[alert.priority % len(VERDICTS)]
+    return Report(alert, replace(report.advice, judgement=UNDECIDED._replace(verdict=verdict)))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_contrast_in_both_schemes(page: Browser, site: Site, scheme: str) -> None:
-    """Every text has at least 4.5 : 1 (WCAG 1.4.3), and the scheme is the reader's."""
+def test_text_has_contrast_in_both_schemes(page: Browser, scheme: str) -> None:
+    """Every text has at least 4.5 : 1 (WCAG 1.4.3) whatever the verdict, and the scheme is the reader's."""
     page.media(scheme=scheme)
-    for priority in Priority:
-        site.write(make_alert(10, rule=f"Rule {priority.label}", priority=priority))
-    site.not_ready["Falco"] = "away"
-    alert = make_alert(11)
-    site.write(alert)
-    for path in ("/", "/reports", f"/reports/{alert.uid}"):
-        page.open(site, path)
-        assert page.script(CONTRAST) == []
-        background = page.script("return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
-        assert (sum(background) < 300) is (scheme == "dark")
+    with running_site(report_for=judged) as site:
+        alerts = [make_alert(10, rule=f"Rule {priority.label}", priority=priority) for priority in Priority]
+        site.write(*alerts, *alerts)
+        site.not_ready["Falco"] = "away"
+        for path in ("/", "/reports", *[f"/reports/{alert.uid}" for alert in alerts]):
+            page.open(site, path)
+            page.script("for (const part of document.querySelectorAll('details')) part.open = true")
+            assert page.script(CONTRAST) == []
+            background = page.script(
+                "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
+            )
+            assert (sum(background) < 300) is (scheme == "dark")
 
 
 def test_the_print_shows_the_report_alone(page: Browser, site: Site) -> None:
@@ -233,7 +325,7 @@ def test_the_print_shows_the_report_alone(page: Browser, site: Site) -> None:
     page.open(site, f"/reports/{alert.uid}")
     for selector in (".top", ".tools", "body > footer", "button.copy"):
         assert not any(found.is_displayed() for found in page.all(selector)), selector
-    assert page.one(".paper").is_displayed()
+    assert page.one("article.report").is_displayed()
     assert page.script("return getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
     assert page.script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert len(page.command("Page.printToPDF")["data"]) > 1_000
@@ -267,7 +359,7 @@ def test_hostile_alerts_do_nothing(page: Browser) -> None:
         page.open(site, "/reports")
         _is_inert(page)
         links = [link.get_attribute("href") for link in page.all("#reports a")]
-        assert len(links) > 100
+        assert len(links) >= 50
         for link in links:
             page.driver.get(link)
             _is_inert(page)

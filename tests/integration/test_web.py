@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import html
 import http.client
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from exporter.alert import Priority
+from exporter.alert import Alert, Priority
 from exporter.errors import ConfigError
+from exporter.render.formats import FORMATS
+from exporter.report import Report
+from exporter.verdict.judgement import UNDECIDED
 from tests.hostile import hostile_alerts
-from tests.site import Site, make_alert, running_site
+from tests.site import Site, make_alert, make_report, running_site
 
 
 class Answer:
@@ -138,14 +143,14 @@ def test_the_list_shows_the_newest_first_and_filters() -> None:
         assert listed("host=node-1&namespace=web") == ["First"]
         assert listed("text=SHADOW") == ["Third"]
         assert listed("text=nowhere") == []
-        assert "None of the 3 reports kept" in get(site, "/reports?text=nowhere").text
+        assert "No stored report matches: 3 are kept" in get(site, "/reports?text=nowhere").text
         assert get(site, "/reports?priority=x").status == 400
         assert get(site, "/api/reports?limit=0").status == 400
         assert len(json.loads(get(site, "/api/reports?limit=2").body)["reports"]) == 2
 
 
-def test_a_report_has_an_address_of_its_own_in_three_forms() -> None:
-    """HTML, Markdown and JSON of one alert; what is not kept is said to be so."""
+def test_a_report_has_an_address_of_its_own_in_every_format() -> None:
+    """A page, and the same in each format of the table; what is not kept is said to be so."""
     with running_site(external_url="https://falco.example/x/") as site:
         alert = make_alert(fd__name="/var/log/my syslog")
         site.write(alert)
@@ -161,6 +166,14 @@ def test_a_report_has_an_address_of_its_own_in_three_forms() -> None:
         document = get(site, f"/reports/{alert.uid}.json")
         assert document.headers["Content-Type"] == "application/json; charset=utf-8"
         assert "Clear Log Activities" in json.dumps(json.loads(document.body))
+        for form in FORMATS.values():
+            answer = get(site, f"/reports/{alert.uid}.{form.suffix}")
+            assert answer.headers["Content-Type"] == f"{form.media_type}; charset=utf-8"
+            assert "Clear Log Activities" in answer.text
+            assert f'href="{alert.uid}.{form.suffix}"' in page.text
+        assert "attachment" in get(site, f"/reports/{alert.uid}.html").headers["Content-Disposition"]
+        assert "Alert Details" not in get(site, f"/reports/{alert.uid}.md?length=brief").text
+        assert get(site, f"/reports/{alert.uid}.md?length=x").status == 400
         missing = get(site, f"/reports/{'0' * 32}")
         assert missing.status == 404
         assert "This report is not kept" in missing.text
@@ -251,3 +264,61 @@ def test_an_address_in_use_is_a_configuration_error() -> None:
         running_site(listen_address=f"127.0.0.1:{site.server.port}"),
     ):
         pass
+
+
+def judged_by_rule(alert: Alert) -> Report:
+    """A report whose verdict is the rule's first word."""
+    report = make_report(alert)
+    return Report(alert, replace(report.advice, judgement=UNDECIDED._replace(verdict=alert.rule.partition(" ")[0])))
+
+
+def test_repeats_stand_in_one_row_and_every_alert_kept_can_be_reached() -> None:
+    """Alerts of one rule, place and verdict are one row with a count; pages lead to the last one kept."""
+    with running_site() as site:
+        site.write(*[make_alert(number, rule=f"Rule {number % 120}") for number in range(300)])
+        seen, path = [], "/reports"
+        while path:
+            page = get(site, path).text
+            seen += re.findall(r'data-of="rule" href="reports/[0-9a-f]{32}">([^<]*)<', page)
+            found = re.search(r'rel="next" href="([^"]*)"', page)
+            path = f"/{html.unescape(found[1])}" if found else ""
+        assert sorted(seen) == sorted(f"Rule {number}" for number in range(120))
+        assert "page 3 of 3" in page
+        first = get(site, "/reports").text
+        assert first.count(">×3<") == 50
+        assert "300 reports" in first
+        assert get(site, "/reports?page=99").status == 200
+        assert get(site, "/reports?page=0", Accept="text/html").status == 400
+
+
+def test_verdicts_filter_and_are_counted() -> None:
+    """The list takes a verdict, each row says its own, and the first page counts them."""
+    with running_site(report_for=judged_by_rule) as site:
+        site.write(
+            *[make_alert(number, rule=f"{word} {number}") for number, word in enumerate(["attack"] * 3 + ["test"])]
+        )
+        rows = json.loads(get(site, "/api/reports?verdict=attack").body)["reports"]
+        assert [row["rule"] for row in rows] == ["attack 2", "attack 1", "attack 0"]
+        assert {row["verdict_words"] for row in rows} == {"LIKELY ATTACK"}
+        page = get(site, "/reports?verdict=test").text
+        assert page.count('<li id="r-') == 1 + 1  # and the template
+        assert "LOOKS LIKE A TEST" in page
+        assert re.search(r"<strong>3</strong> Likely attack", get(site, "/").text)
+        assert get(site, "/reports?verdict=evil").status == 400
+
+
+def test_errors_come_in_the_form_that_is_read() -> None:
+    """A browser gets a page with a way back, a program JSON or a line; nothing of the address runs."""
+    with running_site() as site:
+        page = get(site, "/nothing/<b>here", Accept="text/html")
+        assert (page.status, page.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+        assert "&lt;b&gt;here" in page.text or "%3Cb%3Ehere" in page.text
+        assert "<b>here" not in page.text
+        assert 'href="../reports"' in page.text
+        wrong = get(site, "/reports?priority=x", Accept="text/html,*/*")
+        assert wrong.status == 400
+        assert "priority: expected one of Emergency" in wrong.text
+        assert "<h1>" in wrong.text
+        assert get(site, "/reports?priority=x").text.startswith("priority: expected")
+        document = get(site, "/api/reports?limit=x")
+        assert json.loads(document.body) == {"error": "limit: expected a number from 1 to 1,000"}

@@ -2,23 +2,20 @@
 // Copy buttons, printing and live arrival; every page works without this file.
 
 function addCopyButtons() {
-  for (const block of document.querySelectorAll("main pre:not(.message)")) {
+  for (const block of document.querySelectorAll("main pre[data-copy]")) {
     const frame = document.createElement("div");
     frame.className = "copyable";
     block.replaceWith(frame);
-    frame.append(block, copyButton(block, "copy"));
-  }
-  // The one-line commands that check and load a change.
-  for (const code of document.querySelectorAll(".paper li > p:not([class]) > b:first-child + code:last-child")) {
-    code.after(" ", copyButton(code, "copy beside"));
+    frame.append(block, copyButton(block));
   }
 }
 
-function copyButton(source, className) {
+function copyButton(source) {
   const button = document.createElement("button");
   button.type = "button";
-  button.className = className;
+  button.className = "copy";
   button.textContent = "Copy";
+  button.setAttribute("aria-label", "Copy " + source.dataset.copy);
   button.addEventListener("click", () => copy(source.textContent.replace(/\n$/, ""), button));
   return button;
 }
@@ -30,9 +27,14 @@ async function copy(text, button) {
   } catch {
     done = copyBySelection(text); // over plain HTTP there is no clipboard object
   }
+  const name = button.getAttribute("aria-label");
   button.textContent = done ? "Copied" : "Press Ctrl+C";
+  button.removeAttribute("aria-label"); // what it says now is its name
   button.focus();
-  setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  setTimeout(() => {
+    button.textContent = "Copy";
+    button.setAttribute("aria-label", name);
+  }, 2000);
 }
 
 function copyBySelection(text) {
@@ -53,7 +55,27 @@ function addPrintButton() {
   button.addEventListener("click", () => window.print());
 }
 
+// Folded sections are printed whole, and folded again afterwards.
+function unfoldForPrint() {
+  let folded = [];
+  window.addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("main details:not([open])")];
+    for (const part of folded) part.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const part of folded) part.open = false;
+  });
+}
+
+// A link to a folded section unfolds it; browsers that do so themselves lose nothing.
+function unfoldTarget() {
+  const found = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+  const part = found && found.closest("details");
+  if (part) part.open = true;
+}
+
 const SHOWN_LIMIT = 200;
+const EARLIER_LIMIT = 20;
 
 class LiveList {
   constructor(list) {
@@ -96,24 +118,57 @@ class LiveList {
     const report = JSON.parse(event.data);
     if (document.getElementById("r-" + report.uid)) return;
     document.getElementById("empty").hidden = true;
-    this.list.prepend(this.row(report));
+    const before = [...this.list.children].find((row) => row.dataset.group === report.group);
+    this.list.prepend(this.row(report, before));
+    if (before) before.remove();
     while (this.list.children.length > SHOWN_LIMIT) this.list.lastElementChild.remove();
   }
 
-  row(report) {
+  // The row of a report; of one that repeats it takes over the earlier ones.
+  row(report, before) {
     const row = this.template.cloneNode(true);
     const part = (name) => row.querySelector(`[data-of=${name}]`);
     row.id = "r-" + report.uid;
-    row.className = `row new p-${report.priority.toLowerCase()}`;
-    for (const name of ["priority", "rule", "output", "host", "namespace"]) part(name).textContent = report[name];
+    row.className = `row new v-${report.verdict} p-${report.priority.toLowerCase()}`;
+    row.dataset.group = report.group;
+    for (const name of ["verdict_words", "priority", "rule", "summary", "place"]) part(name).textContent = report[name];
+    part("host").textContent = report.host === report.place ? "" : report.host;
     part("rule").setAttribute("href", "reports/" + report.uid);
-    part("time").dateTime = report.time;
-    part("time").textContent = report.time.slice(0, 19).replace("T", " ") + " UTC";
+    part("time").replaceChildren(moment(report.time));
+    if (before) {
+      const times = Number(before.querySelector("[data-of=times]").textContent.slice(1)) + 1;
+      part("times").textContent = "×" + times;
+      part("times").hidden = false;
+      const earlier = before.querySelector(".earlier");
+      const link = document.createElement("a");
+      link.setAttribute("href", before.querySelector("[data-of=rule]").getAttribute("href"));
+      link.append(before.querySelector("[data-of=time] time"));
+      const item = document.createElement("li");
+      item.append(link);
+      const list = earlier.querySelector("ol");
+      list.prepend(item);
+      while (list.children.length > EARLIER_LIMIT) list.lastElementChild.remove();
+      earlier.hidden = false;
+      row.querySelector(".earlier").replaceWith(earlier);
+    }
     return row;
   }
 }
 
+function moment(text) {
+  const time = document.createElement("time");
+  time.dateTime = text;
+  time.textContent = text.slice(0, 19).replace("T", " ") + " UTC";
+  return time;
+}
+
 addCopyButtons();
 addPrintButton();
+unfoldForPrint();
+unfoldTarget();
+window.addEventListener("hashchange", unfoldTarget);
+const filter = document.getElementById("filter");
+// After Back a browser fills the fields in again; the list is that of the address.
+if (filter) window.addEventListener("pageshow", () => filter.reset());
 const list = document.getElementById("reports");
-if (list) new LiveList(list);
+if (list && list.dataset.page === "1") new LiveList(list);

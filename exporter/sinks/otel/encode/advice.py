@@ -50,7 +50,7 @@ def to_command_text(command: Command) -> str:
     if command.undo:
         lines.append(f"Undo: {command.undo}")
     if command.unproven:
-        lines.append(f"Not proven by running it: {visible(command.unproven)}")
+        lines.append(f"Unproven: {visible(command.unproven)}")
     return "\n".join(lines)
 
 
