@@ -15,6 +15,10 @@ from exporter.report import Advice, Matched, Prose, to_plain
 
 SUMMARY_WORDS = 105
 """Of the summary, its heading left out."""
+FIRST_COMMAND_WORDS = 150
+"""Before the first command."""
+_WORDS_AROUND = 34
+"""Of the header, the headings and the shell's name before the first command, values included."""
 _UNKNOWN_LIMIT = 2
 
 
@@ -43,7 +47,7 @@ def summary_notes(advice: Advice) -> Summary:
     spent += sum([count_words(text(label)) + count_words(prose) for label, prose in decision])
     if advice.composed:
         spent += count_words(text(parts.COMPOSED_NOTE))
-    kept, left_out = _chosen(advice.judgement.signs, SUMMARY_WORDS - spent)
+    kept, left_out = _chosen(advice.judgement.signs, min(SUMMARY_WORDS, _words_before_command(advice)) - spent)
     signs = _listed(kept)
     if unknown:
         signs.append(("Unknown:", joined(unknown)))
@@ -54,6 +58,13 @@ def summary_notes(advice: Advice) -> Summary:
         decision,
         tuple([(labels.get(sign.side, ""), sentence(sign.text)) for sign in left_out]),
     )
+
+
+def _words_before_command(advice: Advice) -> int:
+    """Return how many words the summary may have for the first command to stand where it should."""
+    step = advice.commands[0] if advice.commands else None
+    first = count_words(step.title) + count_words(parts.remark(step)) + 1 if step else 0
+    return FIRST_COMMAND_WORDS - _WORDS_AROUND - count_words(advice.title) - first
 
 
 def _listed(kept: Sequence[Matched]) -> list[tuple[str, Prose]]:
