@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, disable_creat
 from exporter.alert import Priority
 from exporter.catalog.catalog import load_catalog
 from exporter.catalog.describe import describe
-from exporter.catalog.index import facts_of
+from exporter.catalog.index import RuleFacts, facts_of
 from exporter.catalog.shipped import ShippedCatalog
 from exporter.config.model import Config
 from exporter.errors import ExporterError
@@ -125,10 +125,17 @@ class App:
         return sinks
 
     def _known_rules(self) -> Iterator[KnownRule]:
-        known = list(self.reporter.catalog.rules.values())
-        known += facts_of(read_rules_files(self.config.metrics.rules_files))
-        for facts in known:
-            yield KnownRule(facts.rule, Priority.from_label(facts.priority), facts.source)
+        """Those of the rules files begin at 0; without files the stable ones do, which Falco loads by default."""
+        catalog = self.reporter.catalog
+        read = read_rules_files(self.config.metrics.rules_files)
+        own = facts_of(read)
+        for problem in read.problems:
+            logger.warning("metrics.rules_files: %s; Falco would not load it, it is left out", problem)
+        for facts in own:
+            yield _known(facts, begins_at_zero=True, covered=catalog.covers(facts.rule, facts.source))
+        for facts in catalog.rules.values():
+            default = facts.source == "internal" or (not own and facts.maturity == "stable")
+            yield _known(facts, begins_at_zero=default)
 
     def _sources(self) -> Iterator[AnySource]:
         config = self.config
@@ -241,6 +248,10 @@ class App:
         )
         rows.append(StateRow("Queue", f"{status.queued_records} records, {status.queued_bytes} bytes, {where}"))
         return rows
+
+
+def _known(facts: RuleFacts, *, begins_at_zero: bool, covered: bool | None = None) -> KnownRule:
+    return KnownRule(facts.rule, Priority.from_label(facts.priority), facts.source, begins_at_zero, covered)
 
 
 def _state_of(source: AnySource) -> str:

@@ -7,6 +7,7 @@ every sink in it. With --check nothing is written; exit 1 says what is stale.
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,15 +82,14 @@ def _settings_row(option: Option) -> str:
     return f"| `{option.flag}` | `{option.key}` | {shown} | {words} |"
 
 
+_RULES = "- rule: Ours\n  desc: d\n  condition: evt.num > 0\n  output: o\n  priority: NOTICE\n"
+
+
 def _families(*, legacy: bool) -> Iterator[Metric]:
-    config = Config(
-        targets=(FalcoTarget(),),
-        metrics=Metrics(legacy_falco_events=legacy),
-        otlp=Otlp(endpoint="http://127.0.0.1:4317", protocol="grpc"),
-        serve_grpc=ServeGrpc(address="unix:///nowhere"),
-        web=Web(listen_address="127.0.0.1:0"),
-    )
-    app = App(config)
+    with tempfile.TemporaryDirectory() as directory:
+        rules = Path(directory) / "rules.yaml"
+        rules.write_text(_RULES, encoding="utf-8")
+        app = App(_config(legacy=legacy, rules=rules))
     for sink in app.pipeline.sinks[:2]:
         sink.write([decode.from_grpc(alert.to_message()) for alert in demo_scenario(time.time_ns())])
     for metric in vars(app.metrics).values():
@@ -99,6 +99,16 @@ def _families(*, legacy: bool) -> Iterator[Metric]:
     for family in app.registry.collect():
         if not legacy or family.name == "falco_events":
             yield family
+
+
+def _config(*, legacy: bool, rules: Path) -> Config:
+    return Config(
+        targets=(FalcoTarget(),),
+        metrics=Metrics(legacy_falco_events=legacy, rules_files=(rules,)),
+        otlp=Otlp(endpoint="http://127.0.0.1:4317", protocol="grpc"),
+        serve_grpc=ServeGrpc(address="unix:///nowhere"),
+        web=Web(listen_address="127.0.0.1:0"),
+    )
 
 
 def metrics_page() -> str:

@@ -83,6 +83,10 @@ class Catalog:
         found = self._entries.get((rule, source)) or self._by_name.get(rule)
         return found or self._by_name.get(self._current.get(rule, ""))
 
+    def covers(self, rule: str, source: str) -> bool:
+        """Whether there is an entry written for this rule."""
+        return self.entry(rule, source) is not None
+
     def facts(self, rule: str) -> RuleFacts | None:
         """Return what upstream's rules files say about the rule, by its current or an earlier name."""
         return self.rules.get(rule) or self.rules.get(self._current.get(rule, ""))

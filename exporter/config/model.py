@@ -105,7 +105,11 @@ class Metrics:
     )
     series_limit: int = setting(10_000, "most series of falco_events_total; the rest counts in one overflow series")
     series_idle_seconds: float = setting(86_400.0, "forget a series of falco_events_total idle for longer (0: never)")
-    rules_files: tuple[Path, ...] = setting((), "rules files whose rules start at 0")
+    rules_files: tuple[Path, ...] = setting(
+        (),
+        "Falco's rules files, or directories of them, in Falco's order: their rules start at 0 and are looked up in "
+        "the catalog; without any, the stable rules start at 0",
+    )
     legacy_falco_events: bool = setting(False, "also expose falco-exporter's falco_events")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from exporter.config.model import Config, FalcoTarget, TlsServer
 from exporter.errors import ConfigError
+from exporter.falco.rules_file import rules_files_in
 from exporter.listener.address import Address
 from exporter.patterns import Pattern
 
@@ -128,10 +129,20 @@ def _files(config: Config) -> Iterator[str]:
     yield from _readable("http.bearer_token_file", config.http.bearer_token_file)
     yield from _readable("http.basic_auth_password_file", config.http.basic_auth_password_file)
     for path in config.metrics.rules_files:
-        yield from _readable("metrics.rules_files", path)
+        yield from _rules_files(path)
     for path in config.catalog.directories:
         if not path.is_dir():
             yield f"catalog.directories: {path}: no such directory"
+
+
+def _rules_files(path: Path) -> Iterator[str]:
+    try:
+        files = rules_files_in(path)
+    except ConfigError as exc:
+        yield f"metrics.rules_files: {exc}"
+        return
+    for file in files:
+        yield from _readable("metrics.rules_files", file)
 
 
 def _tls_server(section: str, tls: TlsServer) -> Iterator[str]:

@@ -175,16 +175,33 @@ def test_what_cannot_be_is_said_before_anything_starts(config: Config, error: ty
     assert set(threading.enumerate()) <= before
 
 
-def test_rules_of_your_own_start_at_0(tmp_path: Path) -> None:
-    """A rules file given by a setting has its series before its first alert."""
-    rules = tmp_path / "mine.yaml"
-    rules.write_text("- rule: Mine\n  desc: d\n  condition: evt.type = open\n  output: x\n  priority: ALERT\n", "utf-8")
-    config = Config(json_lines=JsonLines(file=tmp_path / "a"), metrics=Metrics(rules_files=(rules,)), web=LOOPBACK)
-    app = App(replace(config))
-    labels = {"rule": "Mine", "priority": "Alert", "source": "syscall"}
-    assert app.registry.get_sample_value("falco_rule_events_total", labels) == 0
-    labels = {"rule": "Terminal shell in container", "priority": "Notice", "source": "syscall"}
-    assert app.registry.get_sample_value("falco_rule_events_total", labels) == 0
+MINE = "- rule: Mine\n  desc: d\n  condition: evt.type = open\n  output: x\n  priority: ALERT\n"
+STABLE = {"rule": "Terminal shell in container", "priority": "Notice", "source": "syscall"}
+SANDBOX = {"rule": "Read Shell Configuration File", "priority": "Warning", "source": "syscall"}
+
+
+def test_without_rules_files_the_stable_rules_start_at_0(tmp_path: Path) -> None:
+    """Those that Falco loads by default, and its internal alerts; no others, and nothing is said of coverage."""
+    get = App(Config(json_lines=JsonLines(file=tmp_path / "a"), web=LOOPBACK)).registry.get_sample_value
+    assert get("falco_rule_events_total", STABLE) == 0
+    assert get("falco_rule_events_total", SANDBOX) is None
+    assert get("falco_catalog_rule_covered", {"rule": STABLE["rule"], "source": "syscall"}) is None
+
+
+def test_the_rules_of_your_files_start_at_0_as_falco_reads_them(tmp_path: Path) -> None:
+    """A directory of files in Falco's order: an override moves the series, and the catalog's gaps are a metric."""
+    (tmp_path / "b.yaml").write_text(
+        "- rule: Terminal shell in container\n  priority: CRITICAL\n  override: {priority: replace}\n"
+        "- rule: Nothing before\n  priority: CRITICAL\n  override: {priority: replace}\n"
+    )
+    (tmp_path / "a.yaml").write_text(MINE + MINE.replace("Mine", STABLE["rule"]))
+    config = Config(json_lines=JsonLines(file=tmp_path / "a"), metrics=Metrics(rules_files=(tmp_path,)), web=LOOPBACK)
+    get = App(replace(config)).registry.get_sample_value
+    assert get("falco_rule_events_total", {"rule": "Mine", "priority": "Alert", "source": "syscall"}) == 0
+    assert get("falco_rule_events_total", {**STABLE, "priority": "Critical"}) == 0
+    assert get("falco_rule_events_total", STABLE) is None
+    assert get("falco_catalog_rule_covered", {"rule": "Mine", "source": "syscall"}) == 0
+    assert get("falco_catalog_rule_covered", {"rule": STABLE["rule"], "source": "syscall"}) == 1
 
 
 def test_closing_delivers_what_still_waits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,7 @@ Owns the exposition's content; refuses to count anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.core import (
@@ -17,6 +17,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.samples import Exemplar, Sample
 
+from exporter.escaping import label_value
 from exporter.sinks.prometheus.series import OVERFLOW, Key, Labels, Rule, label_texts
 
 RULE_LABELS = ("rule", "priority", "source")
@@ -104,6 +105,18 @@ def rule_info(rules: Iterable[tuple[Key, tuple[str, ...]]]) -> Metric:
     )
     for key, texts in rules:
         family.add_metric([*label_texts(key), *texts], 1)
+    return family
+
+
+def rule_covered(covered: Mapping[tuple[str, str], bool]) -> Metric:
+    """Whether the catalog knows the rules of the rules files, by rule and source."""
+    family = GaugeMetricFamily(
+        "falco_catalog_rule_covered",
+        "1 where the catalog has advice of its own for a rule of metrics.rules_files, else 0; without files: absent.",
+        labels=("rule", "source"),
+    )
+    for key, answer in sorted(covered.items()):
+        family.add_metric([label_value(part) for part in key], int(answer))
     return family
 
 

@@ -8,7 +8,7 @@ which labels there are, and any exposition format.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from exporter.alert import Alert, Priority
 from exporter.escaping import label_value
@@ -65,11 +65,16 @@ class Rule:
 
 
 class RuleTable:
-    """The totals of every rule: those known beforehand at 0, others as they come, up to a limit."""
+    """The totals of every rule: those that begin at 0, others as they come, up to a limit.
 
-    def __init__(self, known: Iterable[Key], *, limit: int) -> None:
+    ``reserved`` are names and sources of rules that are let in whatever the
+    limit: nobody who makes up names can keep them out.
+    """
+
+    def __init__(self, known: Iterable[Key], *, limit: int, reserved: Collection[tuple[str, str]] = ()) -> None:
         self.rules: dict[Key, Rule] = {key: Rule() for key in sorted({clean(key) for key in known})}
-        self._limit = len(self.rules) + limit
+        self._reserved = frozenset(reserved)
+        self._room = limit
         self._overflow = Rule()
 
     def admit(self, key: Key) -> Rule:
@@ -78,8 +83,10 @@ class RuleTable:
         rule = self.rules.get(key)
         if rule is not None:
             return rule
-        if len(self.rules) >= self._limit:
-            return self.rules.setdefault((OVERFLOW,) * len(key), self._overflow)
+        if (key[0], key[2]) not in self._reserved:
+            if self._room <= 0:
+                return self.rules.setdefault((OVERFLOW,) * len(key), self._overflow)
+            self._room -= 1
         rule = self.rules[key] = Rule()
         return rule
 

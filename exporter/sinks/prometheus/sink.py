@@ -34,17 +34,21 @@ KEPT_ALERT_BYTES = 4_096
 
 
 class KnownRule(NamedTuple):
-    """A rule whose series exists before its first event."""
+    """A rule that is known before its first event."""
 
     rule: str
     priority: Priority
     source: str
+    begins_at_zero: bool = True
+    """Whether its series exists before its first event."""
+    covered: bool | None = None
+    """Whether the catalog has an entry for it; None for rules of no rules file."""
 
 
 class PrometheusSink(Collector):
     """Counts alerts in plain dictionaries; a collector in the registry it is given.
 
-    ``rules`` start at 0, so that ``increase()`` sees their first event.
+    ``rules`` start at 0 where they say so, so that ``increase()`` sees their first event.
     ``describe`` gives what ``falco_rule_info`` says of a rule, by its name and
     source; None for nothing. Raises ConfigError for labels that cannot be.
     """
@@ -62,7 +66,14 @@ class PrometheusSink(Collector):
     ) -> None:
         self._extra_fields = settings.extra_labels
         names = families.EVENT_LABELS + label_names(settings.extra_labels, families.EVENT_LABELS)
-        self._rules = RuleTable(rules, limit=UNKNOWN_RULES_LIMIT)
+        known = tuple(rules)
+        self._rules = RuleTable(
+            [found[:3] for found in known if found.begins_at_zero],
+            limit=UNKNOWN_RULES_LIMIT,
+            reserved=[(found.rule, found.source) for found in known],
+        )
+        covered = {(found.rule, found.source): found.covered for found in known if found.covered is not None}
+        self._covered = families.rule_covered(covered)
         self._rule_infos = RuleInfos(describe)
         self._events = SeriesTable(names, limit=settings.series_limit, idle_seconds=settings.series_idle_seconds)
         self._legacy = LegacyEvents(settings) if settings.legacy_falco_events else None
@@ -138,6 +149,8 @@ class PrometheusSink(Collector):
         yield families.events(events, typed=legacy is None)
         yield families.last_events(rules)
         yield families.rule_info([(key, self._rule_infos.labels(key)) for key, rule in rules if rule.count])
+        if self._covered.samples:
+            yield self._covered
         yield families.delay(DELAY_BUCKETS_SECONDS, delays, delay_sum_ns / 1e9)
         yield from families.table(*table)
         if legacy is not None:

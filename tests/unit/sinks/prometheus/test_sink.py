@@ -215,6 +215,30 @@ def test_made_up_rule_names_are_capped_and_known_ones_are_not() -> None:
     assert len(samples(registry, "falco_rule_events_total")) == UNKNOWN_RULES_LIMIT + 2
 
 
+def test_a_known_rule_need_not_begin_at_0() -> None:
+    """Its series comes with its first event, however full the table is, whatever its priority is by then."""
+    registry = CollectorRegistry()
+    quiet = KnownRule("Quiet", Priority.NOTICE, "syscall", begins_at_zero=False)
+    sink = PrometheusSink(Metrics(), registry=registry, rules=[KNOWN, quiet], describe=describe, clock_ns=Clock())
+    assert rule_total(registry, KNOWN.rule) == 0
+    assert rule_total(registry, "Quiet") is None
+    sink.write([make_alert(f"Rule {number}") for number in range(UNKNOWN_RULES_LIMIT + 50)])
+    sink.write([make_alert("Quiet")])
+    assert rule_total(registry, "Quiet") == 1
+
+
+def test_which_rules_the_catalog_covers() -> None:
+    """A gauge per rule of the rules files; without files there is none."""
+    registry = CollectorRegistry()
+    rules = [KNOWN, KNOWN._replace(rule="Ours", covered=False), KNOWN._replace(rule="x\n\u202e", covered=True)]
+    PrometheusSink(Metrics(), registry=registry, rules=rules, describe=describe, clock_ns=Clock())
+    assert {found.labels["rule"]: found.value for found in samples(registry, "falco_catalog_rule_covered")} == {
+        "Ours": 0,
+        r"x\n\u202e": 1,
+    }
+    assert "falco_catalog_rule_covered" not in {metric.name for metric in make_sink()[1].collect()}
+
+
 @pytest.mark.parametrize("length", [0, 10, 100_000])
 @pytest.mark.parametrize("rule", [KNOWN.rule, "Rule \x1b" + "x" * 600])
 def test_a_rules_exemplar_is_the_last_alerts_uid(length: int, rule: str) -> None:
