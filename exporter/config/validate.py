@@ -81,6 +81,8 @@ def _addresses(config: Config) -> Iterator[str]:
     for key, url in (("web.external_url", config.web.external_url), ("web.grafana_url", config.web.grafana_url)):
         if url and not re.match(r"https?://[^\s/]+", url):
             yield f"{key}: found {url!r}, expected an address that starts with http:// or https://"
+        elif "@" in url.partition("://")[2].partition("/")[0]:
+            yield f"{key}: expected an address without user and password, since it is shown on pages and in metrics"
     if config.http.path and not config.http.path.startswith("/"):
         yield f"http.path: found {config.http.path!r}, expected a path that starts with /"
 

@@ -58,12 +58,23 @@ def test_the_others_differ_in_their_exporter_alone(name: str) -> None:
 def test_compose_accepts_the_stack() -> None:
     """`docker compose config` has no complaint, and every file that is mounted exists."""
     file = DEPLOY / "compose" / "compose.yaml"
-    done = subprocess.run([find_compose(), "-f", file, "config"], capture_output=True, text=True, check=False)
+    command = [find_compose(), "-f", file, "config"]
+    environment = os.environ | {"ALERTS_PATH": "/secret"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     for service in yaml.safe_load(done.stdout)["services"].values():
         for volume in service.get("volumes", ()):
             if volume["type"] == "bind" and str(ROOT) in volume["source"]:
                 assert Path(volume["source"]).exists(), volume["source"]
+
+
+def test_compose_does_not_start_without_its_secrets() -> None:
+    """No password that everybody knows and no open receiver: `setup.sh` is asked for."""
+    environment = {name: value for name, value in os.environ.items() if name != "ALERTS_PATH"}
+    command = [find_compose(), "-f", DEPLOY / "compose" / "compose.yaml", "config"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode != 0
+    assert "run ./setup.sh first" in done.stderr
 
 
 def test_prometheus_accepts_its_configuration(tmp_path: Path) -> None:

@@ -116,6 +116,7 @@ def test_a_mistake_in_the_file_is_named_with_line_and_key(tmp_path: Path, text: 
         ({"http.basic_auth_user": "u"}, "go together"),
         ({"serve_grpc.address": "0.0.0.0:1"}, "mutual TLS"),
         ({"queue.limit_bytes": 0}, "queue.limit_bytes: found 0, expected a number above 0"),
+        ({"web.grafana_url": "https://u:geheim@grafana.example/"}, "web.grafana_url: expected an address without user"),
         ({"web.external_url": "report.example"}, "starts with http:// or https://"),
         ({"web.config_file": Path("/nowhere.yaml")}, "web.config_file: /nowhere.yaml: No such file or directory"),
         ({"catalog.directories": (Path("/nowhere"),)}, "catalog.directories: /nowhere: no such directory"),
