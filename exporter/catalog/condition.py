@@ -8,46 +8,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from exporter.errors import CatalogError
-from exporter.falco.condition import (
-    And,
-    Comparison,
-    ConditionError,
-    Evaluation,
-    compile_condition,
-    fields_of,
-    parse,
-    walk,
-)
+from exporter.falco.condition import And, Comparison, fields_of, parse
 from exporter.prose import Lookup
+from exporter.verdict.facts import Facts
+from exporter.verdict.language import Language
 
 _WORKLOAD = "alert.workload"
 
 
-@dataclass(frozen=True, slots=True)
 class When:
-    """A condition in Falco's grammar. A field that is absent makes its comparison false, as in Falco."""
+    """A condition in the language of signs: Falco's grammar, derived facts, lists and macros.
 
-    text: str
-    fields: frozenset[str]
-    """Every field that the answer depends on."""
-    _holds: Evaluation
+    Where absent fields leave it open it does not hold, negated or not.
+    """
 
-    @classmethod
-    def from_text(cls, text: str) -> When:
-        """Read a condition. Raises CatalogError."""
-        try:
-            node = parse(text)
-            holds = compile_condition(node)
-        except ConditionError as exc:
-            raise CatalogError(f"not a Falco condition: {exc}") from exc
-        fields: set[str] = set()
-        for part in walk(node):
-            if isinstance(part, Comparison):
-                fields |= {field.key for side in (part.left, part.right) for field in fields_of(side)}
-        # Falco's network fields are taken from the address where an alert has no such field.
-        fields |= {f"fd.{name[3:-3]}ip" for name in fields if name.startswith("fd.") and name.endswith("net")}
-        return cls(text, frozenset(fields), holds)
+    __slots__ = ("_holds", "_lists", "_node", "fields", "text")
+
+    def __init__(self, text: str, language: Language) -> None:
+        """Compile the condition. Raises CatalogError."""
+        compiled = language.compile(text)
+        self.text = text
+        self.fields = compiled.fields
+        """Every field that the answer depends on."""
+        self._holds = compiled.holds
+        self._lists = {name: frozenset(items) for name, items in language.lists.items()}
+        self._node = parse(text)
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Fields that are there wherever the condition holds."""
+        parts = self._node.children if isinstance(self._node, And) else (self._node,)
+        return frozenset(field.key for part in parts if isinstance(part, Comparison) for field in fields_of(part.left))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, When) and self.text == other.text
@@ -55,16 +46,9 @@ class When:
     def __hash__(self) -> int:
         return hash(self.text)
 
-    @property
-    def given(self) -> frozenset[str]:
-        """Fields that are there wherever the condition holds."""
-        node = parse(self.text)
-        parts = node.children if isinstance(node, And) else (node,)
-        return frozenset(field.key for part in parts if isinstance(part, Comparison) for field in fields_of(part.left))
-
     def holds(self, lookup: Lookup) -> bool:
         """Whether the alert's fields meet the condition."""
-        return self._holds(lookup) is True
+        return self._holds(Facts(lookup, self._lists)) is True
 
 
 def _workload(kind: str) -> Callable[[Lookup], bool]:

@@ -72,7 +72,7 @@ def load_files(paths: list[Path], documents: Documents, *, overlay: bool = False
     roots = [read_document(path, CatalogError).mapping(_DOCUMENT_KEYS) for path in paths]
     for root in roots:
         for node in root["procedures"].items() if "procedures" in root else ():
-            _add_procedure(node, documents.procedures, overlay=overlay)
+            _add_procedure(node, documents, overlay=overlay)
     for root in roots:
         ruleset = root["ruleset"].text() if "ruleset" in root else ""
         source = root["source"].text() if "source" in root else ""
@@ -80,12 +80,13 @@ def load_files(paths: list[Path], documents: Documents, *, overlay: bool = False
             _add_entry(node, documents, ruleset=ruleset, source=source, overlay=overlay)
 
 
-def _add_procedure(node: Node, procedures: dict[str, Procedure], *, overlay: bool) -> None:
+def _add_procedure(node: Node, documents: Documents, *, overlay: bool) -> None:
+    procedures = documents.procedures
     keys = node.mapping(_PROCEDURE_KEYS, frozenset({"name", "purpose"}))
     name = keys["name"].text()
     if name in procedures and not overlay:
         raise keys["name"].error(f"procedure {name!r} is there already; give this one another name")
-    around = Surroundings(procedures)
+    around = Surroundings(procedures, language=documents.language)
 
     def compile_with(arguments: Arguments) -> Used:
         inside = around.inside(arguments)
@@ -144,7 +145,8 @@ def _extended(present: Entry, keys: Keys, documents: Documents) -> Entry:
 
 def _parts(keys: Keys, rule: tuple[str, str], documents: Documents) -> dict[str, Any]:
     output = documents.outputs.get(rule[0])
-    around = Surroundings(documents.procedures, guaranteed=None if output is None else output | EVERY_ALERT)
+    guaranteed = None if output is None else output | EVERY_ALERT
+    around = Surroundings(documents.procedures, guaranteed=guaranteed, language=documents.language)
     return {
         "former_names": tuple(item.text() for item in items(keys, "former_names")),
         "attack": tuple(_technique(item, around) for item in items(keys, "attack")),

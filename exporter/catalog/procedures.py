@@ -104,7 +104,7 @@ def condition_with_arguments(text: str, arguments: Arguments | None) -> str:
     def name(match: re.Match[str]) -> str:
         if arguments is None or match[1] not in arguments:
             raise CatalogError(f"{match[0]}: {_expected(arguments or {})}")
-        value = arguments[match[1]].split("|")[0]
+        value = arguments[match[1]].split("|")[0].replace("arg.", "evt.arg.")
         if value.startswith("'"):
             raise CatalogError(f"{match[0]} stands for {value}; a condition needs a field there")
         return value

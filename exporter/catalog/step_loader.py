@@ -26,6 +26,8 @@ from exporter.catalog.procedures import (
 from exporter.catalog.steps import ChangeStep, Choice, CommandStep, Sentence
 from exporter.catalog.template import CommandTemplate, ContentTemplate, ProseTemplate
 from exporter.errors import CatalogError
+from exporter.verdict.files import shipped_language
+from exporter.verdict.language import Language
 from exporter.yaml_nodes import Node
 
 _CONDITION_KEYS = frozenset({"only", "needs", "when"})
@@ -53,6 +55,8 @@ class Surroundings:
     """Inside a procedure: its arguments; None elsewhere."""
     guaranteed: frozenset[str] | None = None
     """Fields that every alert of the rule has; None where nothing is known of them."""
+    language: Language | None = None
+    """Lists and macros for conditions; None: the shipped ones."""
     depth: int = 0
     """How many procedures use one another to come here."""
 
@@ -128,8 +132,9 @@ def words_of(node: Node) -> Iterator[Node]:
 
 
 def when_of(node: Node, around: Surroundings) -> When:
-    """Return a condition in Falco's grammar. Raises CatalogError."""
-    return _checked(node, lambda: When.from_text(condition_with_arguments(node.text(), around.arguments)))
+    """Return a condition in the language of signs. Raises CatalogError."""
+    language = around.language or shipped_language()
+    return _checked(node, lambda: When(condition_with_arguments(node.text(), around.arguments), language))
 
 
 def condition_of(keys: Keys, around: Surroundings) -> Condition:

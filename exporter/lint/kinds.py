@@ -1,0 +1,144 @@
+"""Kinds of faults that blocks of commands had, each found by its form.
+
+Owns what breaks in the reader's shell, at the second run, in a managed
+cluster or on a laptop. Refuses what a shell's own parser says (``shell.py``)
+and what is never safe (``safety.py``). Entries and procedures that are still
+to be rewritten are spared (``first_form.py``).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+from exporter.catalog.catalog import Catalog
+from exporter.catalog.exception import ExceptionStep
+from exporter.catalog.steps import ChangeStep, CommandStep
+from exporter.lint.finding import Finding
+from exporter.lint.first_form import first_form
+from exporter.lint.samples import VALUES
+from exporter.lint.shell import rendered
+from exporter.lint.walk import changes, commands
+
+_ZSH = (
+    "argv|cdpath|commands|fignore|fpath|functions|histchars|mailpath|manpath|match|mbegin|mend|options|path|pipestatus|"
+    "prompt|psvar|signals|status|watch|ERRNO|GID|UID|EUID|EGID|PPID|SECONDS|RANDOM|USERNAME|HISTCMD"
+)
+_EVERYWHERE: tuple[tuple[str, str], ...] = (
+    (rf"(?m)(?:^|[\s;(&|]|\bfor |\bread (?:-r )?)(?:{_ZSH})(?:=|\b(?= in |$))",
+     "{} has a meaning in zsh, macOS' default shell; take another name"),
+    (r"(?m)(?:^|[\s;])#(?![!{]).*$", "comment {}: interactive zsh runs it as a command; put it into `shows`"),
+    (r"\bfor \w+ in [^\n;]*\$\(", "{}: zsh does not split words; pipe into `while read -r`"),
+    (r"\bfor \w+ in \$\w+\b", "{}: zsh does not split words; pipe into `while read -r`"),
+    (r"\b(?:mapfile|readarray)\b", "{} is not in zsh nor in macOS' bash; pipe into `while read -r`"),
+    (r"\bsysctl --system\b", "{} applies every file anew; apply the one file with `sysctl -p FILE`"),
+    (r"\bsystemctl (?:reboot|kexec|poweroff|halt)\b|(?m:^\s*reboot\b)", "{} destroys evidence and services"),
+    (r"\bupdate-grub\b", "{} needs a reboot; change what is running"),
+    (r"\bmv -f\b|\bmv --force\b", "{} overwrites what was saved; write only where nothing is: [ -e F ] || …"),
+)  # fmt: skip
+"""What no block may do, with {} for what was found."""
+_LAPTOP: tuple[tuple[str, str], ...] = (
+    (r"\bdate\b[^\n|;)]*\s(?:-d|--date)\b", "{}: macOS has no `date -d`; use a time that the program computes"),
+    (r"\bsed\b[^\n|;)]*\s-i(?!\s*'')", "{}: macOS' sed reads -i differently; write to a new file"),
+    (r"\b(?:grep|sed)\b[^\n|;)]*\s-\w*P\w*\b", "{}: macOS' grep has no -P"),
+    (r"\breadlink -f\b|\bstat -c\b|\bxargs -r\b|\bbase64 -w", "{} is GNU's only; this step runs on a laptop"),
+)  # fmt: skip
+"""What no block may do where kubectl or a provider's client runs."""
+_TEN_MINUTES = re.compile(r"alert\.(?:since|until)(?:_rfc3339)?\}")
+_HIDES = re.compile(r"2>\s*/dev/null|&>\s*/dev/null|>\s*/dev/null 2>&1")
+_OVERLAY_FILES = re.compile(r"\bfind\b[^\n|;]*(?:upper|\$up|/diff\b)[^\n|;]*-type f\b")
+_SAVED = re.compile(r"(?<![<>&=\-\d])>>?\s*\"?(?!/dev/|&|/proc/|/sys/)((?:\$\w+|\$\{\w+\}|\$HOME|~|/|\w)[^\s\";|&)]*)")
+_RELOAD_ALL = re.compile(r"\b(?:systemctl (?:reboot|kexec)|sysctl --system|update-grub|nft flush ruleset)\b")
+
+
+def check_kinds(catalog: Catalog) -> Iterator[Finding]:
+    """Yield blocks, changes and tuning with a fault of a known kind."""
+    spared = first_form()
+    own = [(owned.owner, step) for owned, step in commands(catalog) if owned.owner not in spared]
+    for owner, step in own:
+        for message in faults(step):
+            yield Finding(step.place, owner, message)
+    yield from _dash(own)
+    for owned, change in changes(catalog):
+        if owned.owner not in spared:
+            for message in _change(change):
+                yield Finding(change.place, owned.owner, message)
+    for entry in catalog.entries:
+        if entry.rule not in spared and any(not isinstance(step, ExceptionStep) for step in entry.tuning):
+            message = "tune with `content`: name the fields under `except`; the exception is written for you"
+            yield Finding(entry.place, entry.rule, message)
+
+
+def faults(step: CommandStep) -> Iterator[str]:
+    """Yield what is wrong with one step's blocks, by kind."""
+    for text in (step.run.text, step.undo.text):
+        kinds = (*_EVERYWHERE, *(_LAPTOP if step.where in {"cluster", "cloud"} else ()))
+        for pattern, message in kinds:
+            if match := re.search(pattern, _without_strings(text)):
+                yield message.format(match[0].strip())
+    if step.phase in {"look", "verify"} and (match := _TEN_MINUTES.search(step.run.text)) and "until" in step.run.text:
+        yield f"{match[0][:-1]}: a window of ten minutes; look from the beginning until now"
+    if step.phase in {"keep", "contain", "recover"} and (match := _HIDES.search(step.run.text + step.undo.text)):
+        yield f"{match[0]} hides why it failed; let the reader see the error"
+    if match := _OVERLAY_FILES.search(step.run.text):
+        yield f"{match[0]}: whiteouts and links are not of type f; leave -type out"
+    yield from _saved(step)
+
+
+def _saved(step: CommandStep) -> Iterator[str]:
+    """What is written goes below a directory that the alert's uid names, or into the kernel's own files."""
+    if step.phase not in {"keep", "contain"}:
+        return
+    text = step.run.text
+    for match in _SAVED.finditer(text):
+        target = match[1]
+        variable = re.match(r"\$\{?(\w+)", target)
+        if target.startswith(("/proc", "/sys")) or "alert.uid" in target:
+            continue
+        if variable and _named_by_uid(variable[1], text):
+            continue
+        if variable and re.search(rf"\b{variable[1]}=/(?:sys|proc)/", text):
+            continue
+        yield f"writes {target}: name it by the alert's uid, below d=/root/evidence/%{{alert.uid}}"
+
+
+def _named_by_uid(variable: str, text: str, depth: int = 0) -> bool:
+    assignment = re.search(rf"\b{variable}=(\S+)", text)
+    if assignment is None or depth > 3:
+        return False
+    if "alert.uid" in assignment[1]:
+        return True
+    inner = re.match(r"\"?(?:\$HOME/evidence/)?\$\{?(\w+)", assignment[1])
+    return inner is not None and _named_by_uid(inner[1], text, depth + 1)
+
+
+def _without_strings(text: str) -> str:
+    """Return the text with what stands in single quotes left out: programs of jq, awk and sed are not the shell's."""
+    return re.sub(r"'[^']*'", "''", text)
+
+
+def _change(change: ChangeStep) -> Iterator[str]:
+    if match := _RELOAD_ALL.search(f"{change.check}\n{change.load}"):
+        yield f"{match[0]}: load this one file only"
+    if change.format == "falco" and re.search(
+        r"override:\s*\n?\s*\{?\s*(?:condition|items): replace", change.content.text
+    ):
+        yield "override with `replace` drops what somebody else put there; append"
+    if change.tool in {"kubernetes", "kubectl"} and re.search(r"\bjq \.", change.check):
+        yield "`jq .` only says that it is JSON; check with the program that reads it"
+
+
+def _dash(steps: list[tuple[str, CommandStep]]) -> Iterator[Finding]:
+    """Yield blocks fenced sh that dash, the plainest POSIX shell, cannot parse; nothing where it is not installed."""
+    dash = shutil.which("dash")
+    for owner, step in steps if dash else ():
+        if step.shell != "sh":
+            continue
+        lookup = VALUES["plain"](step.condition.only)
+        for text in filter(None, (rendered(step.run, lookup), rendered(step.undo, lookup))):
+            done = subprocess.run([str(dash), "-n"], input=text.encode(), capture_output=True, check=False, timeout=60)
+            if done.returncode or done.stderr:
+                said = done.stderr.decode(errors="replace").strip().split("\n")[0]
+                yield Finding(step.place, owner, f"fenced sh, but dash -n says: {said}")
