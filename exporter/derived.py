@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from exporter.alert import Alert
+from exporter.escaping import Unembeddable, regular_expression
 from exporter.prose import Lookup
 
 _NANOSECONDS = 1_000_000_000
@@ -145,6 +146,17 @@ def _arguments(alert: Alert) -> str | None:
     return line[len(name) :].lstrip(" ") if name and line.startswith(name) else line.partition(" ")[2]
 
 
+def _command_line_pattern(alert: Alert) -> str | None:
+    """A regular expression that fits a command line with these arguments, whatever the program is called in it."""
+    if alert.get("proc.cmdline") is None and alert.get("proc.args") is None:
+        return None
+    arguments = _arguments(alert)
+    try:
+        return f".* {regular_expression(arguments)}" if arguments else "[^ ]*"
+    except Unembeddable:
+        return None
+
+
 def _terminal(alert: Alert) -> str | None:
     """``proc.tty`` as the device's name, e.g. ``pts/0`` for 34816 (Linux' ``new_decode_dev``); None without one."""
     number = _number(alert.get("proc.tty"))
@@ -252,6 +264,7 @@ DERIVED: Mapping[str, Callable[[Alert], str | None]] = {
     "alert.place": _place,
     "alert.principal": _principal,
     "alert.args": _arguments,
+    "alert.cmdline_regex": _command_line_pattern,
     "alert.terminal": _terminal,
     "alert.workload": _workload,
     "alert.object_kind": lambda alert: fd_label(alert).lower() if alert.get("fd.name") else None,

@@ -14,6 +14,7 @@ from exporter.lint.attack import check_attack
 from exporter.lint.fields import check_fields
 from exporter.lint.finding import Finding
 from exporter.lint.kinds import check_kinds
+from exporter.lint.length import check_length
 from exporter.lint.limits import check_limits
 from exporter.lint.links import check_links
 from exporter.lint.safety import check_safety
@@ -29,6 +30,7 @@ __all__ = ["CHECKS", "Finding", "check_catalog"]
 CHECKS = (
     check_fields,
     check_limits,
+    check_length,
     check_kinds,
     check_wording,
     check_attack,

@@ -27,7 +27,7 @@ _ZSH = (
     "prompt|psvar|signals|status|watch|ERRNO|GID|UID|EUID|EGID|PPID|SECONDS|RANDOM|USERNAME|HISTCMD"
 )
 _EVERYWHERE: tuple[tuple[str, str], ...] = (
-    (rf"(?m)(?:^|[\s;(&|]|\bfor |\bread (?:-r )?)(?:{_ZSH})(?:=|\b(?= in |$))",
+    (rf"(?m)(?:^|[\s;(&|])(?:{_ZSH})=|\b(?:for|read|read -r) (?:{_ZSH})\b",
      "{} has a meaning in zsh, macOS' default shell; take another name"),
     (r"(?m)(?:^|[\s;])#(?![!{]).*$", "comment {}: interactive zsh runs it as a command; put it into `shows`"),
     (r"\bfor \w+ in [^\n;]*\$\(", "{}: zsh does not split words; pipe into `while read -r`"),
@@ -92,8 +92,11 @@ def _saved(step: CommandStep) -> Iterator[str]:
     if step.phase not in {"keep", "contain"}:
         return
     text = step.run.text
+    inside = re.search(r"\bcd \"?\$\{?(\w+)\}?\"?(?![/\w])", text)
     for match in _SAVED.finditer(text):
         target = match[1]
+        if inside and target[0] not in "/$~" and _named_by_uid(inside[1], text):
+            continue
         variable = re.match(r"\$\{?(\w+)", target)
         if target.startswith(("/proc", "/sys")) or "alert.uid" in target:
             continue

@@ -16,7 +16,7 @@ from exporter.lint.finding import Finding
 from exporter.lint.first_form import first_form
 from exporter.lint.walk import changes, commands
 
-_REQUIRED = frozenset({"what", "ask", "close_if", "escalate_if", "steps", "references"})
+REQUIRED = frozenset({"what", "ask", "close_if", "escalate_if", "steps", "references"})
 _WORDS = {"what": 9, "summary": 40, "close_if": 35, "escalate_if": 30, "impact": 45}
 """The author's own words in each text."""
 _STEP_WORDS = 45
@@ -50,7 +50,7 @@ def words_in(template: ProseTemplate) -> int:
 
 
 def _missing(entry: Entry) -> Iterator[str]:
-    for key in sorted(_REQUIRED - entry.written):
+    for key in sorted(REQUIRED - entry.written):
         yield f"missing key: {key}"
     if len(entry.ask.split()) > 5:
         yield f"ask has {len(entry.ask.split())} words; expected at most 5, as the title has it after UNDECIDED"

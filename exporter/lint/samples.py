@@ -27,6 +27,7 @@ ALERT_VALUES: Mapping[str, str] = {
     "alert.place": "shop/web-7d4b9c6f5-x2x9z",
     "alert.principal": "alice",
     "alert.args": "/srv/app.py",
+    "alert.cmdline_regex": ".* /srv/app[.]py",
     "alert.terminal": "pts/0",
     "alert.workload": "deployment",
     "alert.object_kind": "file",

@@ -1,0 +1,85 @@
+"""Kinds of faults in blocks: each is found, and what looks like it but is sound passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.lint.kinds import check_kinds
+from tests.unit.catalog.builder import CHANGE, CONTAIN, LOOK, TUNE, catalog_of
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.lint.kinds.first_form", frozenset)
+
+
+EXCEPT = {"tune": [{"do": "Allow it.", "except": ["proc.name", "fd.name"]}]}
+
+
+def found(directory: Path, changes: dict[str, Any]) -> str:
+    return "\n".join(str(each) for each in check_kinds(catalog_of(directory, EXCEPT | changes)))
+
+
+def look(run: str, **keys: str) -> dict[str, Any]:
+    return {"steps": [{**LOOK, "run": run, **keys}]}
+
+
+def contain(run: str, **keys: str) -> dict[str, Any]:
+    return {"steps": [{**CONTAIN, "run": run, **keys}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (look('path=/etc/passwd\ncat "$path"'), "path= has a meaning in zsh"),
+        (look("while read -r status; do echo; done"), "has a meaning in zsh"),
+        (look("stat /etc # the file"), "comment # the file: interactive zsh"),
+        (look("for x in $(ls /tmp); do echo; done"), "zsh does not split words"),
+        (look("for x in $list; do echo; done"), "zsh does not split words"),
+        (look("mapfile -t a < /etc/passwd"), "mapfile is not in zsh"),
+        (contain("sysctl --system"), "sysctl --system applies every file anew"),
+        (contain("systemctl reboot"), "systemctl reboot destroys evidence"),
+        (contain("mv -f a b"), "mv -f overwrites"),
+        (look("date -d yesterday", where="cloud", rights="x"), "macOS has no `date -d`"),
+        (look("grep -P x /etc/passwd", where="cluster", rights="x"), "macOS' grep has no -P"),
+        (look("journalctl --since %{alert.since} --until %{alert.until}"), "a window of ten minutes"),
+        (contain("kill 1 2>/dev/null"), "hides why it failed"),
+        (contain("true", undo="kill 1 2>/dev/null"), "hides why it failed"),
+        (look('up=/x/upperdir\nfind "$up" -xdev -type f'), "whiteouts and links are not of type f"),
+        (contain("ss -tn > /root/sockets"), "writes /root/sockets: name it by the alert's uid"),
+        (contain('d=/root/evidence; ss -tn > "$d/sockets"'), "name it by the alert's uid"),
+        (look("diff <(id) <(id)"), "fenced sh, but dash -n says"),
+        ({"configure": [{**CHANGE, "load": "sysctl --system"}]}, "load this one file only"),
+        ({"tune": [TUNE]}, "override with `replace` drops what somebody else put there"),
+        ({"tune": [TUNE]}, "tune with `content`"),
+    ],
+)
+def test_a_fault_is_found(tmp_path: Path, changes: dict[str, Any], expected: str) -> None:
+    """Each kind is found, with file and line."""
+    assert expected in found(tmp_path, changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        look('f=%{fd.name}\nstat -- "$f"'),
+        look("awk '{ path = $1; print path }' /etc/passwd"),
+        look('ls /proc | while read -r p; do echo "$p"; done'),
+        look('for f in exe maps; do echo "$f"; done'),
+        look("date -d yesterday"),
+        look("find /tmp -type f"),
+        look("echo '#'; echo \"${#HOME}\""),
+        look("diff <(id) <(id)", shell="bash"),
+        look("ss -tn 2>/dev/null"),
+        contain('d=/root/evidence/%{alert.uid}; ss -tn > "$d/sockets"'),
+        contain('u=%{alert.uid}; d=$HOME/evidence/$u; ss -tn > "$d/sockets"'),
+        contain('d=/root/evidence/%{alert.uid}; cd "$d" && ss -tn > sockets'),
+        contain('g=/sys/fs/cgroup/x; echo 1 > "$g/cgroup.freeze"'),
+    ],
+)
+def test_what_is_sound_passes(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """What looks like a fault but is none is not complained of."""
+    assert found(tmp_path, changes) == ""
