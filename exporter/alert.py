@@ -66,6 +66,8 @@ _PREFIX = re.compile(
 )
 """``HH:MM:SS.nnnnnnnnn: Priority ``, and the same with Falco's time_format_iso_8601."""
 _PARTS_WITHOUT_FIELDS = 5
+ALERT_BYTES, FIELD_BYTES, TAG_BYTES = 600, 220, 80
+"""What an alert, a field and a tag take besides their texts (CPython, 64 bit)."""
 TIME_LIMIT_NS = 2**63
 """No alert is of this time (in the year 2262) or later, so that ``time_ns`` fits every signed 64-bit field."""
 
@@ -169,6 +171,18 @@ class Alert:
         if value is None or value in ABSENT:
             value = get("ka.target.namespace")
         return "" if value is None or value in ABSENT else value
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory the alert takes, never much less.
+
+        Every text of a received alert is in its message, and one character beyond ASCII makes each of a
+        string's four bytes wide. Besides texts there are objects: a message of tiny fields is little beside them.
+        """
+        size = len(self.received) * 5
+        if not size:
+            size = 4 * (len(self.raw_output) + sum(map(len, self.all_fields().values())) + sum(map(len, self.tags)))
+        return size + len(self.fields) * FIELD_BYTES + len(self.tags) * TAG_BYTES + ALERT_BYTES
 
     def changed(self, **members: Any) -> Alert:
         """Return the alert with other members; it no longer holds the message it came in, which says otherwise."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from exporter.alert import Alert, Priority
 
 SIZE_LIMIT_BYTES = 32 * 1024 * 1024
-"""Most text kept, counted in characters of output and fields."""
+"""Maximum memory of the alerts that are kept, as they estimate it themselves (``Alert.size_bytes``)."""
 
 
 class Entry:
@@ -107,7 +107,7 @@ class RecentSink:
                 self._keep(alert)
 
     def _keep(self, alert: Alert) -> None:
-        size = len(alert.raw_output) + sum(map(len, alert.all_fields().values()))
+        size = alert.size_bytes
         self._sequence += 1
         self._entries.append(Entry(self._sequence, alert, size))
         self._size += size

@@ -75,6 +75,11 @@ class Admission:
         self._path = path
         self._refusals = refusals
 
+    @property
+    def asks_for_nothing(self) -> bool:
+        """Whether a head that was admitted once is admitted always: no secret is asked for, which could change."""
+        return self._authorization() is None and self._path() is None
+
     def judge(self, method: bytes, url: bytes, headers: Mapping[bytes, bytes]) -> bytes | None:
         """Return the answer to a request whose body is not wanted; None for one that may hold alerts."""
         path = to_path(url)

@@ -35,6 +35,9 @@ TLS_HINT = (
     "a TLS handshake came to a listener without TLS: give Falco's http_output.url http://, "
     "or set http.tls.cert_file and http.tls.key_file"
 )
+KNOWN_HEADS = 2_048
+"""Heads that are remembered, each of at most ``KNOWN_HEAD_BYTES``; a sender's differ in the body's length only."""
+KNOWN_HEAD_BYTES = 1_024
 _JUDGED = frozenset({b"authorization", b"origin", b"sec-fetch-site", b"expect"})
 
 
@@ -57,14 +60,24 @@ class Shared:
     """Open ones; the one that has rested longest first."""
     parts_bytes: int = 0
     """Bytes of bodies that have arrived in part."""
+    heads: dict[bytes, int] = field(default_factory=dict)
+    """The length of the body by the head, byte for byte, of requests that were taken: the same bytes mean the same."""
+
+    def remember(self, head: bytes, length: int) -> None:
+        """Take a request with this head without parsing and judging it again."""
+        if len(head) <= KNOWN_HEAD_BYTES:
+            if len(self.heads) >= KNOWN_HEADS:
+                self.heads.clear()
+            self.heads[head] = length
 
 
 class Connection(asyncio.Protocol):
     """A sender's connection; also the receiver of llhttp's callbacks (``on_…``)."""
 
     __slots__ = (
-        "_answers_due", "_body", "_body_bytes", "_fed_bytes", "_head_bytes", "_headers", "_is_in_head", "_is_last",
-        "_is_refused", "_parser", "_parts_bytes", "_shared", "_transport", "_url", "deadline", "is_resting",
+        "_answers_due", "_body", "_body_bytes", "_fed_bytes", "_head_bytes", "_headers", "_is_between", "_is_in_head",
+        "_is_last", "_is_plain", "_is_refused", "_parser", "_parts_bytes", "_requests", "_shared", "_transport", "_url",
+        "deadline", "is_resting",
     )  # fmt: skip
 
     def __init__(self, shared: Shared) -> None:
@@ -73,7 +86,8 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._answers_due = 0
         self._is_last = False
-        self._parts_bytes = 0
+        self._is_between = True
+        self._fed_bytes = self._parts_bytes = self._requests = 0
         self.is_resting = False
         """Whether it is between two requests."""
         self.deadline = shared.now() + shared.limits.request_seconds
@@ -83,11 +97,11 @@ class Connection(asyncio.Protocol):
     def _begin(self) -> None:
         """Expect the next request."""
         self._is_in_head = True
-        self._is_refused = False
+        self._is_refused = self._is_plain = False
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
         self._body: bytes | bytearray = b""
-        self._fed_bytes = self._head_bytes = self._body_bytes = 0
+        self._head_bytes = self._body_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first request, which has its deadline already."""
@@ -103,13 +117,29 @@ class Connection(asyncio.Protocol):
         self._transport = None
 
     def data_received(self, data: bytes) -> None:
-        """Give the bytes to the parser, within the limits."""
-        if self._is_last:
-            return
+        """Take a request whose head is known; give anything else to the parser, within the limits."""
+        shared = self._shared
         if self.is_resting:
             self.is_resting = False
-            self.deadline = self._shared.now() + self._shared.limits.request_seconds
+            end = data.find(b"\r\n\r\n") + 4
+            if end > 3 and shared.heads.get(data[:end]) == len(data) - end:
+                self._answers_due = 1
+                shared.inbox.take_alone(self, data[end:])
+                return
+            self.deadline = shared.now() + shared.limits.request_seconds
+        if self._is_last:
+            return
+        is_first, requests = self._is_between, self._requests
         self._fed_bytes += len(data)
+        self._parse(data)
+        if not self._is_between:
+            self._watch_size()
+        elif self._is_plain and is_first and self._requests == requests + 1:
+            head, mark, body = data.partition(b"\r\n\r\n")
+            if len(body) == self._body_bytes:
+                shared.remember(head + mark, len(body))
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -119,8 +149,6 @@ class Connection(asyncio.Protocol):
             self._shared.inbox.fail(exc)
         except httptools.HttpParserError:
             self._end_badly(data)
-        if self._fed_bytes:
-            self._watch_size()
 
     def _watch_size(self) -> None:
         """Look at a request that has not arrived whole."""
@@ -157,6 +185,11 @@ class Connection(asyncio.Protocol):
             self._shared.refusals.refuse(reason)
             self._answer(make_answer(status, text))
 
+    def on_message_begin(self) -> None:
+        """Expect a request."""
+        self._is_between = False
+        self._begin()
+
     def on_url(self, url: bytes) -> None:
         """Keep the target, which may come in parts."""
         self._url += url
@@ -171,6 +204,7 @@ class Connection(asyncio.Protocol):
         if name in _JUDGED:
             self._headers[name] = value
         elif name == b"content-length":
+            self._is_plain = True
             self._is_refused = len(value) > 15 or int(value) > self._shared.body_limit_bytes
         elif name == b"connection" and self._parser.get_http_version() == "1.0":
             self._headers[name] = value
@@ -191,6 +225,7 @@ class Connection(asyncio.Protocol):
             self._is_refused = True
         elif self._is_refused:
             refusal = self._refuse_large()
+        self._is_plain &= not headers and refusal is None and self._shared.admission.asks_for_nothing
         if refusal is not None:
             # A sender that waits for "100 Continue" may leave the body out, or not: the connection ends.
             self._is_last = b"expect" in headers
@@ -221,6 +256,8 @@ class Connection(asyncio.Protocol):
         """Take the body; the answer comes once every sink has its alerts."""
         if self._is_last:
             return
+        self._is_between = True
+        self._requests += 1
         self._is_last = not self._parser.should_keep_alive() or b"connection" in self._headers
         if self._parts_bytes:
             self._release_parts()
@@ -233,13 +270,13 @@ class Connection(asyncio.Protocol):
             self._answers_due += 1
             body = self._body
             self._shared.inbox.take(self, body if isinstance(body, bytes) else bytes(body))
-        self._begin()
+        self._body, self._fed_bytes = b"", 0
+        self._is_plain &= not self._is_last
 
     def _settle(self) -> None:
         """A refused request is over, which was answered before."""
         if self._is_last and not self._answers_due and self._transport is not None:
             self._transport.close()
-        self._is_in_head, self._fed_bytes = True, 0
         self._rest_if_answered()
 
     def _answer(self, answer: bytes) -> None:
@@ -261,11 +298,11 @@ class Connection(asyncio.Protocol):
 
     def _rest_if_answered(self) -> None:
         """Rest, unless the next request has begun, which has its own time from here on."""
-        if not self._is_in_head or self._answers_due:
+        if self._answers_due or not (self._is_between or self._is_in_head):
             return
         shared = self._shared
-        self.is_resting = not self._fed_bytes
-        self.deadline = shared.now() + (IDLE_SECONDS if self.is_resting else shared.limits.request_seconds)
+        self.is_resting = self._is_between
+        self.deadline = shared.now() + (IDLE_SECONDS if self._is_between else shared.limits.request_seconds)
         if self in shared.connections:
             shared.connections.move_to_end(self)
 

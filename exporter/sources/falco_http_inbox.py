@@ -23,6 +23,8 @@ from exporter.sources.intake import Intake
 
 BATCH_ALERTS = 512
 """Handed over before the turn ends where it brings more."""
+ALONE_REQUESTS = 8
+"""After so many requests of one peer, with none of another between them, its next ones do not wait for the others."""
 _SHOWN_ERRORS = 3
 _to_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -48,6 +50,8 @@ class Inbox:
         self._answers: list[tuple[Peer, bytes]] = []
         self._received = 0
         self._is_scheduled = False
+        self._last_peer: Peer | None = None
+        self._streak = 0
         self._loop = asyncio.get_running_loop()
         self._taken = make_answer(200)
 
@@ -68,6 +72,19 @@ class Inbox:
         else:
             answer = self._take_several(body)
         self.answer(peer, answer)
+
+    def take_alone(self, peer: Peer, body: bytes) -> None:
+        """Take a request that came by itself; at once where this peer has been the only one for a while."""
+        if peer is self._last_peer:
+            self._streak += 1
+        else:
+            self._last_peer, self._streak = peer, 0
+        if self._streak > ALONE_REQUESTS:
+            self._is_scheduled = True
+            self.take(peer, body)
+            self.flush()
+        else:
+            self.take(peer, body)
 
     def take_alert(self, peer: Peer, alert: Alert, answer: bytes) -> None:
         """Take an alert that is already one."""

@@ -77,3 +77,6 @@ class ReceivedFields(Fields):
     def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
         """Return one field's value; takes none of the others out."""
         return (self._fields or self._in_message).get(name, default)
+
+    def __len__(self) -> int:
+        return len(self._in_message if self._fields is None else self._fields)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import tracemalloc
 
 import pytest
 
 from exporter.alert import Alert, Priority
 from exporter.sinks.recent import Filter, RecentSink
+from exporter.sources.decode_json import from_json
 from tests.hostile import hostile_alerts
 
 
@@ -35,11 +38,45 @@ def test_the_newest_come_first_and_the_oldest_go() -> None:
 
 def test_the_ring_is_bounded_by_size_as_well() -> None:
     """Megabyte fields push older alerts out; an alert above the whole size is not kept."""
-    recent = RecentSink(100, size_limit_bytes=2_500)
+    recent = RecentSink(100, size_limit_bytes=10_500)
     recent.write([make_alert(number, proc__name="x" * 1_000) for number in range(5)])
     assert numbers(recent) == [4, 3]
     recent.write([make_alert(9, proc__name="x" * 5_000)])
     assert numbers(recent) == []
+
+
+LARGE = 20_000
+BASE = {"rule": "R", "time": "2024-10-05T18:29:39.273467556Z", "priority": "Notice"}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"unknown": "x" * LARGE},
+        {"tags": ["x" * LARGE]},
+        {"tags": ["x"] * (LARGE // 4)},
+        {"output_fields": {"x" * LARGE: "y"}},
+        {"output_fields": {f"{number:x}": 1 for number in range(LARGE // 10)}},
+        {"output_fields": {"a": "x" * LARGE + "\U0001f525"}},
+        {"rule": "x" * LARGE},
+        {"hostname": "x" * LARGE},
+        {"output": "x" * LARGE},
+        {"output_fields": {"a": ["x"] * (LARGE // 4)}},
+    ],
+)
+def test_whatever_is_kept_counts_in_bytes(members: dict[str, object]) -> None:
+    """Ignored members, tags, names of fields and of rules, and what small pieces cost beside their text."""
+    body = json.dumps(BASE | members, ensure_ascii=False).encode()
+    recent = RecentSink(10_000, size_limit_bytes=1_600_000)
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            recent.write([from_json(bytes(bytearray(body)))])
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(recent) > 0
+    assert held < 2_000_000
 
 
 def test_an_alert_is_found_by_its_uid() -> None:
