@@ -23,6 +23,7 @@ AS_PROMETHEUS = {
     "Accept-Encoding": "gzip",
 }
 TIMEOUT_SECONDS = 120.0
+NO_LAME_DUCK = ("--shutdown.lame-duck-seconds", "0")
 
 
 def cpu_seconds(pid: int) -> float:
@@ -101,7 +102,17 @@ class Exporter:
         self.spawned_at = time.monotonic()
         listen = f"127.0.0.1:{self.port}" if pages else f":{self.port}"
         self._process = subprocess.Popen(
-            [str(COMMAND), "run", "--target", address, "--web.listen-address", listen, *window, *arguments],
+            [
+                str(COMMAND),
+                "run",
+                *NO_LAME_DUCK,
+                "--target",
+                address,
+                "--web.listen-address",
+                listen,
+                *window,
+                *arguments,
+            ],
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )

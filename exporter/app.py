@@ -77,11 +77,14 @@ class App:
                 recent=self.recent,
                 report_for=self.reporter.report_for,
                 not_ready=self.not_ready,
+                warnings=self.warnings,
                 state=self.state,
             ),
         )
         self._stop = threading.Event()
         self._ended = threading.Event()
+        self._stop_asked = False
+        self._at_once = threading.Event()
         self._failure: BaseException | None = None
         self._threads: list[threading.Thread] = []
 
@@ -199,8 +202,11 @@ class App:
         if all(thread is threading.current_thread() or not thread.is_alive() for thread in self._threads):
             self._ended.set()
 
-    def request_stop(self) -> None:
-        """Ask for the end; returns at once, twice is safe, fit for a signal handler."""
+    def request_stop(self, *, at_once: bool = False) -> None:
+        """Ask for the end; returns at once, fit for a signal handler. A second time there is no lame duck."""
+        if at_once or self._stop_asked:
+            self._at_once.set()
+        self._stop_asked = True
         self._ended.set()
 
     def wait(self) -> None:
@@ -210,7 +216,8 @@ class App:
             raise self._failure
 
     def close(self) -> None:
-        """Stop sources, drain the sinks within the deadline, stop the pages. Twice is safe."""
+        """Let senders go elsewhere, stop sources, drain sinks within the deadline, stop the pages. Twice is safe."""
+        self._be_lame_duck()
         deadline = time.monotonic() + self.config.shutdown_seconds
         self._stop.set()
         for thread in self._threads:
@@ -220,6 +227,15 @@ class App:
         self.pipeline.close(max(0.0, deadline - time.monotonic()))
         self.web.close()
 
+    def _be_lame_duck(self) -> None:
+        """Go on taking posts while every sender learns that this exporter is not ready any more."""
+        seconds = self.config.shutdown.lame_duck_seconds
+        if not self._stop_asked or self._failure is not None or seconds <= 0 or self._stop.is_set():
+            return
+        if any(receiver.state == "up" for receiver in self._receivers()):
+            logger.info("stopping: not ready, alerts are taken for %s s more", seconds)
+            self._at_once.wait(seconds)
+
     def responds(self) -> bool:
         """Whether alerts still pass through the pipeline and the pages' thread lives."""
         return self.pipeline.responds(RESPONSE_SECONDS) and self.web.is_alive
@@ -227,13 +243,23 @@ class App:
     def not_ready(self) -> Mapping[str, str]:
         """What keeps the exporter from being ready: part and reason."""
         reasons = {source.name: source.state for source in self.sources if source.state != "up"}
+        if self._stop_asked:
+            reasons["shutdown"] = "the exporter is stopping"
         if self.log_records is not None and (reason := self.log_records.unready_reason()):
             reasons["log records"] = reason
         return reasons
 
+    def warnings(self) -> Mapping[str, str]:
+        """What goes wrong although alerts can be kept: part and what to do."""
+        found: dict[str, str] = {}
+        for receiver in self._receivers():
+            found |= {f"{receiver.name} ({reason})": text for reason, text in receiver.warnings().items()}
+        return found
+
     def state(self) -> Sequence[StateRow]:
         """The landing page's table."""
         rows = [StateRow(source.name, _state_of(source), source.state == "up") for source in self.sources]
+        rows += [StateRow(part, text, healthy=False) for part, text in self.warnings().items()]
         if self.log_records is None:
             rows.append(StateRow("Log records", f"off: {why_disabled(self.config.otlp, os.environ)}"))
             return rows

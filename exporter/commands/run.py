@@ -27,8 +27,8 @@ def run(config: Config) -> int:
 def run_app(app: App, started: Callable[[], None] = lambda: None) -> int:
     """Run the application in the foreground; ``started`` is called once it runs."""
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        app.request_stop()
+    def stop(number: int, _frame: FrameType | None) -> None:
+        app.request_stop(at_once=number == signal.SIGINT)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants no end with the terminal

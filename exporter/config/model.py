@@ -213,6 +213,17 @@ class Logging:
 
 
 @dataclass(frozen=True)
+class Shutdown:
+    """The end, on SIGTERM."""
+
+    lame_duck_seconds: float = setting(
+        5.0,
+        "on SIGTERM be not ready but go on taking posts for this long, until every sender has gone elsewhere "
+        "(with http.address; a second signal ends it)",
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything that can be set."""
 
@@ -230,4 +241,5 @@ class Config:
     serve_grpc: ServeGrpc = field(default_factory=ServeGrpc)
     catalog: Catalog = field(default_factory=Catalog)
     log: Logging = field(default_factory=Logging)
+    shutdown: Shutdown = field(default_factory=Shutdown)
     shutdown_seconds: float = setting(10.0, "longest time to drain on SIGTERM")

@@ -7,10 +7,10 @@ refuses to understand HTTP, which aiohttp's own protocol behind it does.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Generic, Literal, Protocol, TypeVar, get_args
 
 from exporter.listener.peer import peer_of
 
@@ -49,7 +49,29 @@ class Limits:
     """Maximum bytes of one request that are read; above the application's own limit, so that its answer can be read."""
 
 
-class Connections:
+class Held(Protocol):
+    """A connection, as far as the limit of their number is concerned."""
+
+    @property
+    def peer(self) -> str:
+        """Whom it comes from (``to_peer``)."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether its request is being answered."""
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it is between two requests."""
+
+    def cut(self, reason: Reason) -> None:
+        """Close at once."""
+
+
+H = TypeVar("H", bound=Held)
+
+
+class Connections(Generic[H]):
     """The open connections of one listener, and which of them makes room for a new one.
 
     Strangers who open many connections and send half a request on each must not keep others out: above the limit
@@ -59,23 +81,33 @@ class Connections:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._open: dict[object, Connection] = {}
-        """By the protocol behind it; the one that has rested longest first."""
+        self._open: OrderedDict[object, H] = OrderedDict()
+        """By a key of the caller's; the one that has rested longest first."""
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def find(self, inner: object) -> Connection | None:
-        """Return the connection before a protocol; None when it is closed."""
-        return self._open.get(inner)
+    def __iter__(self) -> Iterator[H]:
+        return iter(list(self._open.values()))
 
-    def add(self, inner: object, connection: Connection) -> None:
+    def find(self, key: object) -> H | None:
+        """Return the connection of a key; None when it is closed."""
+        return self._open.get(key)
+
+    def add(self, key: object, connection: H) -> None:
         """Count one more, as the newest."""
-        self._open[inner] = connection
+        self._open[key] = connection
 
-    def remove(self, inner: object) -> bool:
+    def remove(self, key: object) -> bool:
         """Count one less; False where it was counted no more."""
-        return self._open.pop(inner, None) is not None
+        return self._open.pop(key, None) is not None
+
+    def renew(self, key: object) -> bool:
+        """Make it the newest, which it is after each answer; False where it is closed."""
+        if key not in self._open:
+            return False
+        self._open.move_to_end(key)
+        return True
 
     def has_room(self, handshakes: int) -> bool:
         """Whether one more may come besides those in their handshake; cuts one where that makes room."""
@@ -96,7 +128,9 @@ class Connections:
 class Connection(asyncio.Protocol):
     """Stands before aiohttp's protocol and cuts a connection that is too slow."""
 
-    def __init__(self, inner: asyncio.Protocol, connections: Connections, limits: Limits, reject: Reject) -> None:
+    def __init__(
+        self, inner: asyncio.Protocol, connections: Connections[Connection], limits: Limits, reject: Reject
+    ) -> None:
         self._inner = inner
         self._connections = connections
         self._limits = limits
@@ -161,8 +195,7 @@ class Connection(asyncio.Protocol):
     def request_answered(self) -> None:
         """From here on the peer has to read the answer, or to rest, within the idle time."""
         self.is_busy = False
-        if self._connections.remove(self._inner):
-            self._connections.add(self._inner, self)
+        if self._connections.renew(self._inner):
             self._arm(IDLE_SECONDS, "idle")
 
     def cut(self, reason: Reason) -> None:

@@ -49,7 +49,7 @@ class Listener:
             keepalive_timeout=IDLE_SECONDS,
             logger=RequestLog(logger, reject),
         )
-        self._connections = Connections(limits.connections)
+        self._connections: Connections[Connection] = Connections(limits.connections)
 
     @property
     def address(self) -> Address:

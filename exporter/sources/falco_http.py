@@ -13,19 +13,19 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
 
 from exporter.config.model import FalcoHttp
 from exporter.errors import DecodeError
 from exporter.listener.accept import Acceptor
 from exporter.listener.address import Address, bind
-from exporter.listener.connection import Limits
+from exporter.listener.connection import Connections, Limits
 from exporter.listener.descriptors import fitting_connections
 from exporter.pipeline import Handover
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources.falco_http_access import expected_authorization, expected_path, tls_context
-from exporter.sources.falco_http_admission import Admission, Refusals
+from exporter.sources.falco_http_admission import Admission, ReceiverReason, Refusals
 from exporter.sources.falco_http_answers import make_answer
 from exporter.sources.falco_http_connection import (
     HEAD_LIMIT_BYTES,
@@ -75,6 +75,8 @@ class FalcoHttpSource:
         self._tls = tls_context(settings.tls)
         self._intake = Intake(self.name, metrics)
         self._refusals = Refusals(self.name, self._reject)
+        for reason in get_args(ReceiverReason):
+            metrics.http_rejected.labels("http", reason)
         self._acceptor: Acceptor | None = None
         self._sockets: list[socket.socket] | None = None
         self._failure: BaseException | None = None
@@ -94,8 +96,8 @@ class FalcoHttpSource:
         assert self._acceptor is not None
         return self._acceptor.address.port
 
-    def warnings(self) -> list[str]:
-        """Return what was refused lately because of a wrong setting, and which one."""
+    def warnings(self) -> Mapping[str, str]:
+        """Return why posts were refused lately that point to a wrong setting, and which one to change."""
         return self._refusals.warnings()
 
     def open(self) -> None:
@@ -138,12 +140,14 @@ class FalcoHttpSource:
 
     def _shared(self, inbox: Inbox) -> Shared:
         settings = self._settings
+        limits = Limits(
+            fitting_connections(settings.connection_limit, "http.connection_limit"),
+            settings.read_timeout_seconds,
+            settings.body_limit_bytes + REFUSED_BYTES + HEAD_LIMIT_BYTES,
+        )
         return Shared(
-            Limits(
-                fitting_connections(settings.connection_limit, "http.connection_limit"),
-                settings.read_timeout_seconds,
-                settings.body_limit_bytes + REFUSED_BYTES + HEAD_LIMIT_BYTES,
-            ),
+            limits,
+            Connections(limits.connections),
             settings.body_limit_bytes,
             inbox,
             Admission(settings, self._authorization, self._path, self._refusals),
@@ -165,7 +169,7 @@ class FalcoHttpSource:
             logger.warning(_OPEN_TO_ALL, self.name)
         self.listening.set()
 
-    def _reject(self, reason: str) -> None:
+    def _reject(self, reason: ReceiverReason) -> None:
         self._metrics.http_rejected.labels("http", reason).inc()
 
     def _fail(self, failure: BaseException) -> None:
@@ -207,27 +211,20 @@ class _Host:
         return Connection(self._shared)
 
     def has_room(self, handshakes: int) -> bool:
-        """Whether one more may come; the one that has rested longest makes room."""
-        connections = self._shared.connections
-        if handshakes + len(connections) < self._shared.limits.connections:
-            return True
-        resting = next((connection for connection in connections if connection.is_resting), None)
-        if resting is None:
-            return False
-        resting.cut("idle")
-        return True
+        """Whether one more may come; may cut one to make room."""
+        return self._shared.connections.has_room(handshakes)
 
 
 async def _close(shared: Shared, inbox: Inbox) -> None:
     """Answer what has arrived whole; give the rest a moment to arrive, then cut it."""
     loop = asyncio.get_running_loop()
     until = loop.time() + LAST_ANSWERS_SECONDS
-    while shared.connections and loop.time() < until:
+    while len(shared.connections) and loop.time() < until:
         inbox.flush()
-        for connection in list(shared.connections):
+        for connection in shared.connections:
             if connection.is_resting:
                 connection.close()
         await asyncio.sleep(0.01)
-    for connection in list(shared.connections):
+    for connection in shared.connections:
         connection.cut("shutdown")
     inbox.flush()

@@ -11,23 +11,28 @@ import hmac
 import logging
 import time
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import httptools
 
 from exporter.config.model import FalcoHttp
+from exporter.listener.connection import Reason
 from exporter.log_limit import LogLimit
 from exporter.sources.falco_http_access import authorizes
 from exporter.sources.falco_http_answers import make_answer
 
 logger = logging.getLogger(__name__)
 
+ReceiverReason = Literal[Reason, "cross_site", "memory", "method", "shutdown", "tls_on_plain_port", "wrong_path"]
+"""Why the receiver refuses or cuts: the closed set behind a metric's label."""
 WARN_SECONDS = 600.0
 """How long a refusal that points to a wrong setting stays visible on the landing page and in /readyz."""
 PROBES = frozenset({b"/healthz", b"/ping"})
 TEST_PATH = b"/test"
 
+_PROBE_HEADERS = ("Cache-Control: no-store", "Server: falco-report-exporter")
 _REALM = 'WWW-Authenticate: Basic realm="falco-report-exporter", charset="UTF-8"'
-_ANSWERS: Mapping[str, tuple[int, str, tuple[str, ...]]] = {
+_ANSWERS: Mapping[ReceiverReason, tuple[int, str, tuple[str, ...]]] = {
     "method": (405, "Alerts are posted here; GET /healthz says whether the receiver answers.\n", ("Allow: POST",)),
     "cross_site": (403, "Requests that a web page made (Origin, Sec-Fetch-Site) are refused.\n", ()),
     "wrong_path": (404, "Not found: alerts are taken on another path, see http.path.\n", ()),
@@ -38,14 +43,16 @@ _ANSWERS: Mapping[str, tuple[int, str, tuple[str, ...]]] = {
 class Refusals:
     """Counts refusals by reason, logs each once a minute and remembers those that point to a wrong setting."""
 
-    def __init__(self, name: str, reject: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, name: str, reject: Callable[[ReceiverReason], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._name = name
         self._reject = reject
         self._clock = clock
         self._limit = LogLimit(clock=clock)
-        self._noticed: dict[str, tuple[float, str]] = {}
+        self._noticed: dict[ReceiverReason, tuple[float, str]] = {}
 
-    def refuse(self, reason: str, what_to_do: str = "") -> None:
+    def refuse(self, reason: ReceiverReason, what_to_do: str = "") -> None:
         """Count; with ``what_to_do`` also log and remember."""
         self._reject(reason)
         if not what_to_do:
@@ -54,10 +61,11 @@ class Refusals:
         if self._limit.permits(reason):
             logger.warning("%s: an alert was refused and is lost (%s): %s", self._name, reason, what_to_do)
 
-    def warnings(self) -> list[str]:
-        """Return what was refused lately and what to do about it."""
+    def warnings(self) -> Mapping[str, str]:
+        """Return the reasons of refusals of late, each with what to do about it."""
         newest = self._clock() - WARN_SECONDS
-        return [f"alerts refused ({reason}): {text}" for reason, (when, text) in self._noticed.items() if when > newest]
+        noticed = list(self._noticed.items())  # another thread asks
+        return {reason: f"alerts are refused and lost; {text}" for reason, (when, text) in noticed if when > newest}
 
 
 class Admission:
@@ -84,7 +92,7 @@ class Admission:
         """Return the answer to a request whose body is not wanted; None for one that may hold alerts."""
         path = to_path(url)
         if method in {b"GET", b"HEAD"} and path in PROBES:
-            return make_answer(200, "ok\n" if method == b"GET" else "", "Cache-Control: no-store")
+            return make_answer(200, "ok\n" if method == b"GET" else "", *_PROBE_HEADERS)
         if method != b"POST":
             return self._refuse("method")
         if b"origin" in headers or b"sec-fetch-site" in headers:
@@ -99,7 +107,7 @@ class Admission:
             )
         return None
 
-    def _refuse(self, reason: str, what_to_do: str = "") -> bytes:
+    def _refuse(self, reason: ReceiverReason, what_to_do: str = "") -> bytes:
         self._refusals.refuse(reason, what_to_do)
         status, text, headers = _ANSWERS[reason]
         return make_answer(status, text, *headers)

@@ -9,15 +9,15 @@ know what a body means (``falco_http_inbox.py``) and who may post
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
 import httptools
 
-from exporter.listener.connection import IDLE_SECONDS, Limits
-from exporter.sources.falco_http_admission import TEST_PATH, Admission, Refusals, to_path
+from exporter.listener.connection import IDLE_SECONDS, Connections, Limits
+from exporter.listener.peer import peer_of
+from exporter.sources.falco_http_admission import TEST_PATH, Admission, ReceiverReason, Refusals, to_path
 from exporter.sources.falco_http_answers import CONTINUE, as_last, make_answer
 from exporter.sources.falco_http_inbox import Inbox
 
@@ -46,6 +46,7 @@ class Shared:
     """What all connections of one receiver have in common."""
 
     limits: Limits
+    connections: Connections[Connection]
     body_limit_bytes: int
     inbox: Inbox
     admission: Admission
@@ -56,8 +57,6 @@ class Shared:
     """Count a body above the limit."""
     now: Callable[[], float]
     """Seconds, of the event loop's clock."""
-    connections: OrderedDict[Connection, None] = field(default_factory=OrderedDict)
-    """Open ones; the one that has rested longest first."""
     parts_bytes: int = 0
     """Bytes of bodies that have arrived in part."""
     heads: dict[bytes, int] = field(default_factory=dict)
@@ -77,7 +76,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_answers_due", "_body", "_body_bytes", "_fed_bytes", "_head_bytes", "_headers", "_is_between", "_is_in_head",
         "_is_last", "_is_plain", "_is_refused", "_parser", "_parts_bytes", "_requests", "_shared", "_transport", "_url",
-        "deadline", "is_resting",
+        "deadline", "is_resting", "peer",
     )  # fmt: skip
 
     def __init__(self, shared: Shared) -> None:
@@ -88,6 +87,8 @@ class Connection(asyncio.Protocol):
         self._is_last = False
         self._is_between = True
         self._fed_bytes = self._parts_bytes = self._requests = 0
+        self.peer = ""
+        """Whom it comes from (``to_peer``)."""
         self.is_resting = False
         """Whether it is between two requests."""
         self.deadline = shared.now() + shared.limits.request_seconds
@@ -106,12 +107,13 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first request, which has its deadline already."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
-        self._shared.connections[self] = None
+        self.peer = peer_of(transport)
+        self._shared.connections.add(self, self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it; what arrived of a request is lost and counted."""
         shared = self._shared
-        if shared.connections.pop(self, self) is None and self._body_bytes:
+        if shared.connections.remove(self) and not self._is_between and self._body_bytes:
             shared.refusals.refuse("aborted")
         self._release_parts()
         self._transport = None
@@ -176,7 +178,7 @@ class Connection(asyncio.Protocol):
             self._shared.refusals.refuse("tls_on_plain_port", TLS_HINT)
         self._end("bad_request", 400, "This is not a valid HTTP/1.1 request.\n")
 
-    def _end(self, reason: str, status: int, text: str) -> None:
+    def _end(self, reason: ReceiverReason, status: int, text: str) -> None:
         """Refuse what cannot be read on; the connection ends with the answer."""
         if not self._is_last:
             self._is_last = True
@@ -303,8 +305,12 @@ class Connection(asyncio.Protocol):
         shared = self._shared
         self.is_resting = self._is_between
         self.deadline = shared.now() + (IDLE_SECONDS if self._is_between else shared.limits.request_seconds)
-        if self in shared.connections:
-            shared.connections.move_to_end(self)
+        shared.connections.renew(self)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self._answers_due > 0
 
     def pause_writing(self) -> None:
         """Read no more from a peer that does not read its answers."""
@@ -316,10 +322,10 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.resume_reading()
 
-    def cut(self, reason: str) -> None:
+    def cut(self, reason: ReceiverReason) -> None:
         """Close at once."""
         self._is_last = True
-        self._shared.connections.pop(self, None)
+        self._shared.connections.remove(self)
         self._shared.refusals.refuse(reason)
         if self._transport is not None:
             self._transport.abort()

@@ -45,6 +45,8 @@ class Content:
     """Makes a report when its page is opened; any thread may call it."""
     not_ready: Callable[[], Mapping[str, str]] = dict
     """What keeps the exporter from being ready: part and reason; empty when it is."""
+    warnings: Callable[[], Mapping[str, str]] = dict
+    """What goes wrong although the exporter is ready: part and what to do."""
     state: Callable[[], Sequence[StateRow]] = tuple
     """The landing page's table."""
 

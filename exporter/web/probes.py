@@ -25,12 +25,16 @@ async def healthy(request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """Say whether alerts flow; 503 and the reasons when they do not. JSON where the client prefers it."""
-    reasons = request.app[SITE].content.not_ready()
+    """Say whether alerts can be kept; 503 and the reasons when not. Warnings too; JSON where the client prefers it."""
+    content = request.app[SITE].content
+    reasons = content.not_ready()
     status = 503 if reasons else 200
     shown = reasons if request[AUTHENTICATED] else {}
+    warnings = content.warnings() if request[AUTHENTICATED] else {}
     headers = {"Cache-Control": "no-store"}
     if "application/json" in request.headers.get("Accept", ""):
-        return web.json_response({"ready": not reasons, "reasons": dict(shown)}, status=status, headers=headers)
+        document = {"ready": not reasons, "reasons": dict(shown), "warnings": dict(warnings)}
+        return web.json_response(document, status=status, headers=headers)
     lines = [f"{part}: {reason}\n" for part, reason in shown.items()]
+    lines += [f"warning: {part}: {text}\n" for part, text in warnings.items()]
     return web.Response(text="".join(["not ready\n" if reasons else "ready\n", *lines]), status=status, headers=headers)

@@ -18,6 +18,8 @@ from typing import Any
 
 COMMAND = Path(sys.executable).with_name("falco-report-exporter")
 
+NO_LAME_DUCK = ("--shutdown.lame-duck-seconds", "0")
+
 
 def free_port() -> int:
     """A port that nobody listens on just now."""
@@ -95,7 +97,7 @@ class Exporter(Process):
     def __init__(self, directory: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
         super().__init__(
-            [COMMAND, "run", "--web.listen-address", f"127.0.0.1:{self.port}", *arguments],
+            [COMMAND, "run", "--web.listen-address", f"127.0.0.1:{self.port}", *NO_LAME_DUCK, *arguments],
             directory / "exporter.log",
             environment,
         )

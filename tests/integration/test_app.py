@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import socket
 import threading
 import time
 import urllib.error
@@ -15,11 +17,23 @@ import grpc
 import pytest
 
 from exporter.app import App
-from exporter.config.model import Catalog, Config, FalcoHttp, FalcoTarget, JsonLines, Metrics, Otlp, Queue, Web
+from exporter.config.model import (
+    Catalog,
+    Config,
+    FalcoHttp,
+    FalcoTarget,
+    JsonLines,
+    Metrics,
+    Otlp,
+    Queue,
+    Shutdown,
+    Web,
+)
 from exporter.errors import CatalogError, ConfigError
 from exporter.pipeline import Handover
 from exporter.simulator.scenarios import demo_scenario, flood
 from exporter.simulator.server import FalcoSimulator
+from exporter.sources.falco_http import FalcoHttpSource
 from tests.integration.falco import wait_until
 from tests.integration.otlp import Receiver, Reply, grpc_receiver
 
@@ -261,3 +275,103 @@ def test_the_log_says_whether_report_pages_are_on(tmp_path: Path, caplog: pytest
         assert "report pages on, at /reports" in caplog.text
     with running(replace(config, web=Web(listen_address=":0"))):
         assert "report pages off: the listener can be reached from other machines" in caplog.text
+
+
+def post(port: int, body: bytes, path: str = "/") -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def receiver_of(app: App) -> FalcoHttpSource:
+    [source] = app.sources
+    assert isinstance(source, FalcoHttpSource)
+    assert source.listening.wait(10)
+    return source
+
+
+def one_alert(number: int = 0) -> bytes:
+    return next(flood(1, 1_760_000_000_000_000_000 + number)).to_json().encode()
+
+
+def test_posts_are_taken_for_a_while_after_the_end_was_asked_for() -> None:
+    """Not ready at once, so that a Service sends its posts elsewhere; those that still come are counted."""
+    app = App(Config(http=FalcoHttp(address="127.0.0.1:0"), web=LOOPBACK, shutdown=Shutdown(lame_duck_seconds=30)))
+    app.start()
+    port = receiver_of(app).port
+    assert fetch(app, "/readyz")[0] == 200
+    app.request_stop()
+    closing = threading.Thread(target=app.close)
+    closing.start()
+    status, text = fetch(app, "/readyz")
+    assert (status, "stopping" in text) == (503, True)
+    for number in range(3):
+        assert post(port, one_alert(number)) == 200
+    assert counted(app) == 3
+    assert closing.is_alive()
+    app.request_stop()
+    closing.join(5)
+    assert not closing.is_alive()
+    with pytest.raises(ConnectionError):
+        post(port, one_alert())
+
+
+@pytest.mark.parametrize("how", ["at once", "no posts are taken"])
+def test_there_is_no_lame_duck_without_need(how: str) -> None:
+    """Ctrl-C ends at once, and so does an exporter that takes no posts."""
+    http_settings = FalcoHttp(address="127.0.0.1:0") if how == "at once" else FalcoHttp()
+    app = App(Config(http=http_settings, web=LOOPBACK, shutdown=Shutdown(lame_duck_seconds=30)))
+    app.start()
+    if how == "at once":
+        receiver_of(app)
+    app.request_stop(at_once=how == "at once")
+    begun = time.monotonic()
+    app.close()
+    assert time.monotonic() - begun < 5
+
+
+def test_a_port_that_is_taken_is_one_clear_error() -> None:
+    """Said before any source runs, and what was started ends again."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        app = App(Config(http=FalcoHttp(address=address), web=LOOPBACK))
+        with pytest.raises(ConfigError, match=f"cannot listen on {address}"):
+            app.start()
+        app.close()
+
+
+def test_a_wrong_path_is_a_warning_and_not_a_reason_to_be_unready() -> None:
+    """Whoever can reach the port could take the exporter out of its Service otherwise."""
+    with running(Config(http=FalcoHttp(address="127.0.0.1:0", path="/secret"), web=LOOPBACK)) as app:
+        assert post(receiver_of(app).port, one_alert(), "/falco") == 404
+        status, text = fetch(app, "/readyz")
+        assert status == 200
+        assert "warning: http 127.0.0.1:0 (wrong_path)" in text
+        assert "http_output.url" in text
+        assert "http_output.url" in fetch(app, "/")[1]
+
+
+def test_metrics_count_every_post_though_the_queue_is_full(tmp_path: Path) -> None:
+    """Falco sends nothing twice: what a full queue cannot take it drops and counts, and metrics and pages have all."""
+    config = Config(
+        http=FalcoHttp(address="127.0.0.1:0"),
+        web=LOOPBACK,
+        otlp=Otlp(endpoint="http://127.0.0.1:9", protocol="grpc"),
+        queue=Queue(directory=tmp_path / "queue", limit_bytes=100_000, when_full="wait"),
+        shutdown_seconds=0.1,
+    )
+    with running(config) as app:
+        port = receiver_of(app).port
+        for number in range(300):
+            assert post(port, one_alert(number)) == 200
+        assert counted(app) == 300
+        assert len(app.recent) == 300
+        dropped = app.registry.get_sample_value("falco_exporter_log_records_dropped_total", {"reason": "full"})
+        kept = app.registry.get_sample_value("falco_exporter_queue_records")
+        assert dropped is not None
+        assert kept is not None
+        assert dropped > 0
+        assert dropped + kept == 300

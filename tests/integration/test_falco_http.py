@@ -384,12 +384,12 @@ def test_a_wrong_path_is_said_loudly(tmp_path: Path, how: str, caplog: pytest.Lo
     settings = {"path": "/geheim"} if how == "path" else {"path_file": file}
     with receiving(FalcoHttp(address="127.0.0.1:0", **settings)) as receiver:  # type: ignore[arg-type]
         assert receiver.post(json.dumps(ALERT), "/geheim?x")[0] == 200
-        assert receiver.source.warnings() == []
+        assert receiver.source.warnings() == {}
         status, text, _ = receiver.post(json.dumps(ALERT), "/")
         assert status == 404
         assert receiver.post(json.dumps(ALERT), "/geheim/")[0] == 404
         assert receiver.rejected("wrong_path") == 2
-        [warning] = receiver.source.warnings()
+        warning = receiver.source.warnings()["wrong_path"]
         assert "http_output.url" in warning
         assert len([record for record in caplog.records if "http_output.url" in record.getMessage()]) == 1
         assert "geheim" not in text + warning + caplog.text
@@ -405,7 +405,7 @@ def test_refused_credentials_are_said_with_falcos_setting(tmp_path: Path, caplog
     secret.write_text("geheim", encoding="utf-8")
     with receiving(FalcoHttp(address="127.0.0.1:0", bearer_token_file=secret)) as receiver:
         assert receiver.post(json.dumps(ALERT))[0] == 401
-        assert "Falco cannot send a token" in receiver.source.warnings()[0]
+        assert "Falco cannot send a token" in receiver.source.warnings()["unauthorized"]
     with receiving(FalcoHttp(address="127.0.0.1:0", basic_auth_user="u", basic_auth_password_file=secret)) as receiver:
         assert receiver.post(json.dumps(ALERT))[0] == 401
     assert "http_output.url" in caplog.text
@@ -437,6 +437,48 @@ def test_a_test_alert_is_made_where_it_is_allowed(allowed: bool) -> None:
         assert [alert.rule for alert in receiver.kept.alerts] == (
             ["Test alert of falco-report-exporter"] if allowed else []
         ) + ["R"]
+
+
+@pytest.mark.parametrize("how", ["path_file", "bearer_token_file"])
+def test_a_secret_that_changed_counts_on_an_open_connection(tmp_path: Path, how: str) -> None:
+    """The same head that was taken before is refused once the secret is another."""
+    file = tmp_path / "secret"
+    file.write_text("/geheim", encoding="utf-8")
+    with (
+        receiving(FalcoHttp(address="127.0.0.1:0", **{how: file})) as receiver,  # type: ignore[arg-type]
+        open_socket(receiver) as connection,
+    ):
+        headers = ["Authorization: Bearer /geheim"] if how == "bearer_token_file" else []
+        stream = request(json.dumps(ALERT).encode(), path="/geheim", headers=headers)
+        for _ in range(3):
+            connection.sendall(stream)
+            assert statuses(connection, 1) == [200]
+        file.write_text("/anders", encoding="utf-8")
+        connection.sendall(stream)
+        assert statuses(connection, 1)[0] in {401, 404}
+
+
+def test_a_head_that_is_known_is_framed_as_the_first_time(receiver: Receiver) -> None:
+    """The same head with more, less or other bytes after it means what the parser would say."""
+    body = json.dumps(ALERT).encode()
+    other = json.dumps(ALERT | {"rule": "S"}).encode()
+    head = request(body).removesuffix(body)
+    with open_socket(receiver) as connection:
+        for _ in range(3):
+            connection.sendall(head + body)
+            assert statuses(connection, 1) == [200]
+        connection.sendall(head + other)
+        assert statuses(connection, 1) == [200]
+        connection.sendall(head + body + head + other + head)
+        assert statuses(connection, 2) == [200, 200]
+        connection.sendall(body[:10])
+        connection.sendall(body[10:])
+        assert statuses(connection, 1) == [200]
+        connection.sendall(head + b"x" * len(body))
+        assert statuses(connection, 1) == [400]
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nOrigin: y\r\nContent-Length: 2\r\n\r\n{}" * 2)
+        assert statuses(connection, 2) == [403, 403]
+    assert [alert.rule for alert in receiver.kept.alerts] == ["R", "R", "R", "S", "R", "S", "R"]
 
 
 def test_pipelined_and_split_requests_are_answered_in_order(receiver: Receiver) -> None:
@@ -564,7 +606,7 @@ def test_bodies_that_arrive_in_part_are_bounded_together(monkeypatch: pytest.Mon
 
 def _read_some(connection: socket.socket, head: bytes, receiver: Receiver) -> bool:
     """Send the larger part of a body, in pieces, until it is refused."""
-    if connection.getsockname() and receiver.rejected("memory") is None:
+    if connection.getsockname() and receiver.rejected("memory") == 0:
         connection.sendall(head + b" " * 200_000)
         connection.sendall(b" " * 100_000)
     return receiver.rejected("memory") == 1
@@ -628,5 +670,5 @@ def test_2000_senders_fit() -> None:
         finally:
             for connection in connections:
                 connection.close()
-        assert receiver.rejected("idle") is None
-        assert receiver.rejected("connection_limit") is None
+        assert receiver.rejected("idle") == 0
+        assert receiver.rejected("connection_limit") == 0
