@@ -28,7 +28,7 @@ _CONTROL_PLANE = frozenset(
 )  # fmt: skip
 _PROVIDERS = ("eks:", "aks:", "system:gke", "system:gcp", "system:managed", "system:vpa-", "system:node-problem")
 _PROVIDER_NAMES = frozenset(
-    {"aksService", "aksprovider", "masterclient", "gke-init", "system:glbc", "system:l7-lb-controller"}
+    {"aksService", "aksprovider", "gke-init", "system:glbc", "system:l7-lb-controller"}
 )
 _AUTOMATION = frozenset(
     {
@@ -45,8 +45,14 @@ _RESERVED = {
     **dict.fromkeys(_WORKLOAD_CONTROLLERS, "workload-controller"),
     **dict.fromkeys(_CONTROL_PLANE, "control-plane"),
     **dict.fromkeys(_PROVIDER_NAMES, "provider"),
-    **dict.fromkeys(("kubernetes-admin", "kube-admin", "system:admin", "admin", "clusterAdmin"), "admin"),
+    **dict.fromkeys(("kubernetes-admin", "kube-admin", "system:admin", "admin", "clusterAdmin", "masterclient"), "admin"),
 }
+_WORKLOADS = frozenset(
+    {
+        "api", "app", "backend", "batch", "ec", "ecs", "eks", "frontend", "instance", "lambda", "node", "service", "svc",
+        "task", "web", "worker",
+    }
+)  # fmt: skip
 _WORDS = re.compile(r"[A-Za-z]+")
 _INFO = re.compile(r"(?P<user>.*?) via (?P<address>\S+) (?P<failed>!)?(?:→|->|\S*>)\s*(?P<call>\S+)")
 _GOOGLE_AGENT = re.compile(
@@ -114,7 +120,7 @@ def _aws_user(lookup: Lookup) -> str | None:
 
 
 def _aws_kind(lookup: Lookup) -> str | None:
-    """``service`` (a call that AWS makes itself), ``root``, ``sso``, ``automation`` (by its name) or ``identity``."""
+    """``service`` (AWS itself), ``root``, ``sso``, by its name ``automation`` or ``workload``, else ``identity``."""
     user, arn = lookup("aws.user"), lookup("ct.user.arn") or ""
     if user is None:
         return None
@@ -124,7 +130,9 @@ def _aws_kind(lookup: Lookup) -> str | None:
         return "root"
     if "assumed-role/AWSReservedSSO_" in arn or user.startswith("AWSReservedSSO_"):
         return "sso"
-    return "automation" if is_automation(user) else "identity"
+    if is_automation(user):
+        return "automation"
+    return "workload" if _WORKLOADS.intersection(map(str.lower, _WORDS.findall(user))) else "identity"
 
 
 def _aws_origin(lookup: Lookup) -> str | None:
