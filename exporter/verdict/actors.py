@@ -27,9 +27,7 @@ _CONTROL_PLANE = frozenset(
     }
 )  # fmt: skip
 _PROVIDERS = ("eks:", "aks:", "system:gke", "system:gcp", "system:managed", "system:vpa-", "system:node-problem")
-_PROVIDER_NAMES = frozenset(
-    {"aksService", "aksprovider", "gke-init", "system:glbc", "system:l7-lb-controller"}
-)
+_PROVIDER_NAMES = frozenset({"aksService", "aksprovider", "gke-init", "system:glbc", "system:l7-lb-controller"})
 _AUTOMATION = frozenset(
     {
         "argocd", "atlantis", "automation", "bamboo", "bitbucket", "cdk", "cfn", "ci", "cicd", "circleci",
@@ -45,7 +43,9 @@ _RESERVED = {
     **dict.fromkeys(_WORKLOAD_CONTROLLERS, "workload-controller"),
     **dict.fromkeys(_CONTROL_PLANE, "control-plane"),
     **dict.fromkeys(_PROVIDER_NAMES, "provider"),
-    **dict.fromkeys(("kubernetes-admin", "kube-admin", "system:admin", "admin", "clusterAdmin", "masterclient"), "admin"),
+    **dict.fromkeys(
+        ("kubernetes-admin", "kube-admin", "system:admin", "admin", "clusterAdmin", "masterclient"), "admin"
+    ),
 }
 _WORKLOADS = frozenset(
     {
