@@ -23,6 +23,9 @@ demo: $(READY)  ## play the demo scenario on a simulated Falco and print a repor
 test: $(READY)  ## run the unit and integration tests
 	$(BIN)/python -m pytest -m "not slow and not e2e and not lab"
 
+verdicts: $(READY)  ## judge the labelled alerts and print what came of it, each wrong one with its signs
+	$(BIN)/python -m tools.verdicts
+
 check: $(READY)  ## format, lint, types, import contracts, generated code, all tests but e2e
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exporter.alert import Alert
+from exporter.catalog.catalog import load_catalog
 from exporter.prose import to_plain
 from exporter.sources.decode import from_json
-from exporter.verdict.files import load_judge
 from exporter.verdict.judgement import VERDICTS, Judgement
 
 FILES = sorted(Path(__file__).parent.parent.joinpath("tests", "verdicts").glob("*.jsonl"))
@@ -40,8 +40,8 @@ class Row(NamedTuple):
 
 
 def judged(paths: Iterable[Path]) -> Iterator[Row]:
-    """Yield every labelled alert of the files, judged by the shipped signs."""
-    judge = load_judge()
+    """Yield every labelled alert of the files, judged by the shipped signs and entries."""
+    judge = load_catalog().judge
     for path in paths:
         for line in path.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)

@@ -30,7 +30,7 @@ _PROVIDERS = ("eks:", "aks:", "system:gke", "system:gcp", "system:managed", "sys
 _PROVIDER_NAMES = frozenset({"aksService", "aksprovider", "gke-init", "system:glbc", "system:l7-lb-controller"})
 _AUTOMATION = frozenset(
     {
-        "argocd", "atlantis", "automation", "bamboo", "bitbucket", "cdk", "cfn", "ci", "cicd", "circleci",
+        "actions", "argocd", "atlantis", "automation", "bamboo", "bitbucket", "cdk", "cfn", "ci", "cicd", "circleci",
         "cloudbuild", "cloudformation", "codebuild", "codepipeline", "crossplane", "deploy", "deployer", "deployment",
         "drone", "flux", "gha", "githubactions", "gitlab", "gitops", "iac", "jenkins", "octopus", "pipeline", "pulumi",
         "runner", "scalr", "spacelift", "teamcity", "terraform", "tf", "tfc",
@@ -49,8 +49,8 @@ _RESERVED = {
 }
 _WORKLOADS = frozenset(
     {
-        "api", "app", "backend", "batch", "ec", "ecs", "eks", "frontend", "instance", "lambda", "node", "service", "svc",
-        "task", "web", "worker",
+        "api", "app", "backend", "batch", "ec", "ecs", "eks", "frontend", "instance", "lambda", "node", "service",
+        "svc", "task", "web", "worker",
     }
 )  # fmt: skip
 _WORDS = re.compile(r"[A-Za-z]+")
