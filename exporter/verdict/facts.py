@@ -43,11 +43,18 @@ def source_fields(field: str) -> tuple[str, ...]:
 class Facts:
     """One alert's fields and derived facts, each worked out once, when asked for."""
 
-    __slots__ = ("_found", "_lists", "_lookup")
+    __slots__ = ("_found", "_lists", "_lookup", "_macro")
 
-    def __init__(self, lookup: Lookup, lists: Mapping[str, frozenset[str]]) -> None:
+    def __init__(
+        self,
+        lookup: Lookup,
+        lists: Mapping[str, frozenset[str]],
+        macro: Callable[[str, Lookup], str | None] = lambda _, __: None,
+    ) -> None:
+        """Take lists by name, and what evaluates a macro of these facts."""
         self._lookup = lookup
         self._lists = lists
+        self._macro = macro
         self._found: dict[str, str | None] = {}
 
     def __call__(self, field: str) -> str | None:
@@ -64,6 +71,8 @@ class Facts:
         if fact is not None:
             return fact[0](self)
         name, bracket, argument = field.partition("[")
+        if name.startswith("alert.macro"):
+            return self._macro(field, self)
         if name == HAS:
             return "no" if self(argument.removesuffix("]")) is None else "yes"
         if bracket and name in _OF_LISTS:

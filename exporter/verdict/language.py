@@ -17,6 +17,7 @@ from exporter.falco.condition import (
     ConditionError,
     Evaluation,
     Field,
+    Lookup,
     Macro,
     Node,
     Not,
@@ -39,6 +40,10 @@ FIELD_CLASSES = frozenset(
 """First words of the fields that Falco and its official plugins know, and ``alert`` for what every alert has."""
 
 
+MACRO, MACRO_OPEN = "alert.macro", "alert.macro.open"
+"""A macro as a fact, worked out once an alert: with absent fields as false, and with them leaving it open."""
+
+
 class Compiled(NamedTuple):
     """A condition, ready to be asked."""
 
@@ -56,6 +61,7 @@ class Language:
     ) -> None:
         self.lists: dict[str, tuple[str, ...]] = {}
         self.macros: dict[str, Node] = {}
+        self._evaluations: dict[str, Evaluation] = {}
         for name, items in (lists or {}).items():
             self.add_list(name, items)
         for name, condition in (macros or {}).items():
@@ -71,6 +77,7 @@ class Language:
         node = self._node(condition)
         present = self.macros.get(name)
         self.macros[name] = node if present is None else Or((present, node))
+        self._evaluations = {}
 
     def compile(self, condition: str, *, absent_is_unknown: bool = True) -> Compiled:
         """Return the condition, compiled. Raises CatalogError that names what is wrong in it.
@@ -79,11 +86,23 @@ class Language:
         false, as in Falco.
         """
         node = self._node(condition)
+        fields = frozenset(name for field in self._fields(node) for name in source_fields(field))
+        return Compiled(self._evaluation(node, MACRO_OPEN if absent_is_unknown else MACRO), fields)
+
+    def evaluate_macro(self, field: str, facts: Lookup) -> str | None:
+        """Return ``yes``, ``no`` or, where absent fields leave it open, None for ``macro[NAME]`` of ``facts``."""
+        evaluation = self._evaluations.get(field)
+        if evaluation is None:
+            kind, _, name = field.partition("[")
+            evaluation = self._evaluations[field] = self._evaluation(self.macros[name.removesuffix("]")], kind)
+        answer = evaluation(facts)
+        return None if answer is None else "yes" if answer else "no"
+
+    def _evaluation(self, node: Node, kind: str) -> Evaluation:
         try:
-            holds = compile_condition(node, absent_is_unknown=absent_is_unknown, macros=self.macros)
+            return compile_condition(_as_facts(node, kind), absent_is_unknown=kind == MACRO_OPEN)
         except ConditionError as exc:
             raise CatalogError(f"the condition cannot be evaluated: {exc}") from exc
-        return Compiled(holds, frozenset(name for field in self._fields(node) for name in source_fields(field)))
 
     def _node(self, condition: str) -> Node:
         try:
@@ -132,3 +151,12 @@ class Language:
             for text in (self.lists.get(item.text, (item.text,)) if not item.quoted else (item.text,))
         )
         return replace(node, right=Values(found))
+
+
+def _as_facts(node: Node, kind: str) -> Node:
+    """Put a fact in the place of each macro."""
+    if isinstance(node, Macro):
+        return Comparison(Field(kind, node.name), "=", Value("yes"))
+    if isinstance(node, And | Or):
+        return replace(node, children=tuple(_as_facts(child, kind) for child in node.children))
+    return Not(_as_facts(node.child, kind)) if isinstance(node, Not) else node

@@ -36,12 +36,12 @@ class Scope:
     tags: frozenset[str] = frozenset()
 
     def holds(self, alert: Alert) -> bool:
-        """Whether the alert is in scope."""
-        return (
-            (not self.rules or alert.rule in self.rules)
-            and (not self.sources or alert.source in self.sources)
-            and (not self.tags or not self.tags.isdisjoint(alert.tags))
-        )
+        """Whether alerts of this rule and source are in scope; tags are asked for each alert."""
+        return (not self.rules or alert.rule in self.rules) and (not self.sources or alert.source in self.sources)
+
+    def has_tag(self, alert: Alert) -> bool:
+        """Whether the alert has one of the tags, where any are named."""
+        return not self.tags or not self.tags.isdisjoint(alert.tags)
 
 
 @dataclass(frozen=True, slots=True)
