@@ -121,7 +121,7 @@ def read_document(path: Path, error_type: type[ExporterError]) -> Node:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
         raise error_type(f"{path}:{line}: not valid YAML: {exc.problem}") from exc
     except yaml.YAMLError as exc:
-        raise error_type(f"{path}: not valid YAML: {exc}") from exc
+        raise error_type(f"{path}: not valid YAML: {' '.join(str(exc).split())}") from exc
     if root is None:
         raise error_type(f"{path}:1: the file is empty; expected keys and values")
     return Node(root, file=str(path), key="", error_type=error_type)

@@ -65,6 +65,7 @@ _HEADERS = frozenset(
         "X-XSS-Protection",
     }
 )
+_HASH = re.compile(r"\$2[abxy]?\$[\w./$]*")
 _BCRYPT = re.compile(r"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}\Z")
 
 
@@ -91,6 +92,14 @@ class WebConfig:
 
 def read_web_config(path: Path) -> WebConfig:
     """Read the file. Raises ConfigError naming file, line and key of what is wrong; unknown keys are."""
+    try:
+        return _read(path)
+    except ConfigError as exc:
+        # A slip such as "alice:$2y$…" makes the hash part of a key, which a message would name.
+        raise ConfigError(_HASH.sub("(a hash)", str(exc))) from None
+
+
+def _read(path: Path) -> WebConfig:
     root = read_document(path, ConfigError).mapping(
         frozenset({"tls_server_config", "http_server_config", "basic_auth_users"})
     )

@@ -113,6 +113,15 @@ def test_what_is_wrong_is_said_with_its_place_and_without_secrets(tmp_path: Path
     assert "topsecret" not in message
 
 
+@pytest.mark.parametrize("text", ["basic_auth_users: {{alice:{0}: }}", "basic_auth_users:{0}: x", "{0}: {{}}"])
+def test_a_hash_in_the_wrong_place_is_not_shown(tmp_path: Path, text: str) -> None:
+    """A missing space makes it part of a key; messages name keys."""
+    hashed = "$2y$10$" + "a" * 53
+    with pytest.raises(ConfigError) as caught:
+        read_web_config(write(tmp_path, text.format(hashed)))
+    assert "aaaa" not in str(caught.value)
+
+
 def test_unusable_certificates_are_refused_at_the_start(tmp_path: Path) -> None:
     """A missing file, a key of another certificate: the message names the files and what was expected."""
     one, other = Authority(tmp_path, "one"), Authority(tmp_path, "other")
