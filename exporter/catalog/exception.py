@@ -89,11 +89,16 @@ _OF_SOURCE: Mapping[str, tuple[str, ...]] = {
     "syscall": ("proc.exepath", "proc.cmdline", "proc.pname", "user.name", "fd.name", "evt.type",
                 "container.image.repository", "k8s.ns.name"),
     "k8s_audit": ("ka.user.name", "ka.verb", "ka.target.resource", "ka.target.subresource", "ka.target.namespace",
-                  "ka.target.name"),
-    "aws_cloudtrail": ("ct.name", "ct.user", "ct.user.arn", "ct.srcip", "ct.region"),
-    "gcp_auditlog": ("gcp.user", "gcp.methodName", "gcp.projectId", "gcp.callerIP"),
-    "okta": ("okta.evt.type", "okta.actor.name", "okta.target.user.name", "okta.client.ip"),
-    "github": ("github.type", "github.action", "github.user", "github.repo.name", "github.org"),
+                  "ka.target.name", "ka.req.pod.containers.image", "ka.req.binding.role"),
+    "aws_cloudtrail": ("ct.name", "ct.user", "ct.user.arn", "ct.user.accountid", "ct.srcip", "ct.region",
+                       "ct.request.name", "ct.request.username", "ct.request.functionname", "ct.request.groupname",
+                       "ct.request.cluster", "ct.request.taskdefinition", "s3.bucket"),
+    "gcp_auditlog": ("gcp.user", "gcp.methodName", "gcp.serviceName", "gcp.projectId", "gcp.callerIP",
+                     "gcp.storage.bucket", "gcp.cloudfunctions.function", "gcp.cloudsql.databaseId"),
+    "okta": ("okta.evt.type", "okta.actor.name", "okta.target.user.name", "okta.target.group.name",
+             "okta.target.app.alternateid", "okta.client.ip"),
+    "github": ("github.type", "github.action", "github.user", "github.repo.name", "github.org",
+               "github.collaborator.name", "github.workflow.filename"),
 }  # fmt: skip
 """What tells one case from its neighbours, by trait or event source."""
 _COMPOSED_TITLE = ProseTemplate("Except exactly this case from the rule.")
