@@ -17,6 +17,7 @@ from pathlib import Path
 
 from exporter.alert import Alert
 from exporter.catalog.catalog import load_catalog
+from exporter.render.brief_steps import split_steps
 from exporter.render.document import Length
 from exporter.render.markdown import to_markdown
 from exporter.report import Report
@@ -72,12 +73,11 @@ def count(text: str) -> int:
 def _given(report: Report) -> int:
     """Words of the brief report that come from the entry and the alert."""
     advice = report.advice
+    steps, _ = split_steps(advice)
     parts = [advice.what, advice.summary, *advice.unknown[:2], advice.close_if, advice.escalate_if, advice.impact]
-    parts += [
-        part for step in advice.commands for part in (step.title, step.shows, step.empty, step.breaks, step.rights)
-    ]
+    parts += [part for step in steps for part in (step.title, step.shows, step.empty, step.breaks, step.rights)]
     texts = ["".join([span.text for span in prose]) for prose in parts]
-    texts += [text for step in advice.commands for text in (step.run, step.undo, step.unproven)]
+    texts += [text for step in steps for text in (step.run, step.undo, step.unproven)]
     return sum(map(count, texts))
 
 

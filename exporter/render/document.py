@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from exporter.escaping import shortened
 from exporter.render import parts
+from exporter.render.brief_steps import split_steps
 from exporter.render.parts import limited, text
 from exporter.render.summary import summary_notes
 from exporter.report import Advice, Change, Command, Prose, Reference, Report, Span
@@ -116,12 +117,20 @@ def brief_sections(advice: Advice) -> Iterator[Section]:
     """Yield the sections of the brief report, which the advice gives."""
     yield Section("summary", parts.SUMMARY, tuple(_summary(advice)), is_brief=True)
     yield Section("mitigation", parts.MITIGATION, (), is_brief=True)
-    yield Section("commands", parts.COMMANDS, tuple(_commands(advice.commands)), level=3, is_brief=True)
+    brief, further = split_steps(advice)
+    steps = [Note("", text(parts.dialect(brief))), *_steps(brief, first=1)]
+    if further:
+        steps.append(Note("", text(parts.further_steps(further))))
+    yield Section("commands", parts.COMMANDS, tuple(steps), level=3, is_brief=True)
     yield Section("impact", parts.IMPACT, tuple(_impact(advice)), is_brief=True)
 
 
 def _rest(report: Report) -> Iterator[Section]:
     advice = report.advice
+    brief, further = split_steps(advice)
+    if further:
+        steps = tuple(_steps(further, first=len(brief) + 1))
+        yield Section("further-steps", parts.FURTHER_STEPS, steps)
     if advice.changes:
         yield Section("configuration", parts.CHANGES, tuple(_changes(advice.changes, "change")))
     if advice.recommendations:
@@ -147,10 +156,9 @@ def _summary(advice: Advice) -> Iterator[Block]:
         yield Note(label, prose)
 
 
-def _commands(commands: tuple[Command, ...]) -> Iterator[Block]:
-    yield Note("", text(parts.dialect(commands)))
+def _steps(commands: tuple[Command, ...], *, first: int) -> Iterator[Block]:
     mixed = len({command.shell for command in commands}) > 1
-    for number, command in enumerate(commands, 1):
+    for number, command in enumerate(commands, first):
         remark = parts.remark(command, names_shell=mixed)
         yield Step(number, limited(command.title), remark, _command(command, number), command.phase)
 

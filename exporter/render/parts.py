@@ -15,6 +15,7 @@ from exporter.report import Command, Prose, Span, Technique, to_plain
 SUMMARY, IMPACT = "Summary of Detected Activity", "Possible Impact"
 MITIGATION, COMMANDS = "Mitigation Strategies", "Command Line Commands"
 CHANGES, RECOMMENDATIONS, TUNING = "Configuration Changes", "Additional Recommendations", "Tuning Falco"
+FURTHER_STEPS = "Further Steps"
 DETAILS, REFERENCES = "Alert Details", "References"
 
 TUNING_NOTE = "Only if you are sure this is benign: Falco will no longer alert on it."
@@ -106,6 +107,13 @@ def remark(command: Command, *, names_shell: bool = False) -> Prose:
     if not command.rights:
         return text(place)
     return (Span("text", f"{place}; needs "), *limited(clause(command.rights)))
+
+
+def further_steps(commands: tuple[Command, ...]) -> str:
+    """Return the sentence that says which steps the full report has besides."""
+    phases = ", ".join(dict.fromkeys([command.phase for command in commands]))
+    steps = "1 further step" if len(commands) == 1 else f"{len(commands)} further steps"
+    return f"{steps} in the full report: {phases}."
 
 
 def dialect(commands: tuple[Command, ...]) -> str:

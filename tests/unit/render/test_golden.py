@@ -39,6 +39,7 @@ HEADINGS = [
     "Mitigation Strategies",
     "Command Line Commands",
     "Possible Impact",
+    "Further Steps",
     "Configuration Changes",
     "Additional Recommendations",
     "Tuning Falco",

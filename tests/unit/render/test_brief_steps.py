@@ -1,0 +1,65 @@
+"""A brief report shows the steps that fit on its page; the full report has the others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from exporter.render.brief_steps import WORD_LIMIT, split_steps
+from exporter.render.document import Length
+from exporter.render.markdown import to_markdown
+from exporter.report import Advice, Command, Report, Span
+from tests.reference import reference_report
+
+
+def step(phase: str, name: str, words: int) -> Command:
+    title = (Span("text", name),)
+    return Command(title, phase, "host", "sh", " ".join(["true"] * words), title, (), (), "", (), "")
+
+
+def advice(*steps: Command) -> Advice:
+    return replace(reference_report().advice, commands=steps, names_uid=False)
+
+
+def names(steps: tuple[Command, ...]) -> list[str]:
+    return ["".join([span.text for span in step.title]) for step in steps]
+
+
+def test_all_steps_are_shown_where_they_fit() -> None:
+    """A short entry loses nothing, in its own order."""
+    steps = (step("look", "a", 5), step("keep", "b", 5), step("contain", "c", 5), step("verify", "d", 5))
+    assert split_steps(advice(*steps)) == (steps, ())
+
+
+def test_looking_and_containing_come_first_where_not_all_fits() -> None:
+    """The first look, the first containment with its check and what it would destroy go before second looks."""
+    steps = (
+        step("look", "first look", 20),
+        step("look", "second look", 200),
+        step("keep", "keep", 20),
+        step("contain", "contain", 20),
+        step("verify", "verify", 20),
+        step("contain", "second contain", 200),
+    )
+    brief, further = split_steps(advice(*steps))
+    assert names(brief) == ["first look", "keep", "contain", "verify"]
+    assert names(further) == ["second look", "second contain"]
+
+
+@pytest.mark.parametrize("words", [50, 400])
+def test_a_look_and_a_containment_are_always_shown(words: int) -> None:
+    """However long they are, a page says where to look and how to contain."""
+    brief, _ = split_steps(advice(step("look", "look", words), step("contain", "contain", words)))
+    assert names(brief) == ["look", "contain"]
+
+
+def test_the_full_report_goes_on_where_the_brief_one_ends() -> None:
+    """Every step stands in the full report once, numbered through; the brief report says what it leaves out."""
+    steps = tuple([step("look", f"look {number}", 120) for number in range(6)])
+    report = Report(reference_report().alert, advice(*steps))
+    brief, full = to_markdown(report, Length.BRIEF), to_markdown(report)
+    assert full.startswith(brief)
+    assert "further steps in the full report: look." in brief
+    assert [full.count(f"**{number}. look {number - 1}") for number in range(1, 7)] == [1] * 6
+    assert len(brief.split()) < WORD_LIMIT + 30
