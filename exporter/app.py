@@ -18,19 +18,28 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
-from exporter.alert import Priority
+from exporter.alert import Alert, Priority
 from exporter.catalog.catalog import load_catalog
 from exporter.catalog.describe import describe
 from exporter.catalog.index import RuleFacts, facts_of
 from exporter.catalog.shipped import ShippedCatalog
 from exporter.config.model import Config
+from exporter.config.routes import DEFAULT, queue_of
 from exporter.errors import ExporterError
 from exporter.falco.rules_file import read_rules_files
-from exporter.pipeline import Pipeline, Sink, Source
+from exporter.identity import labels_of, make_hosts
+from exporter.pipeline import Pipeline, Sink, Source, Transform
 from exporter.redaction import make_redaction
 from exporter.reporter import Reporter
 from exporter.selfmetrics import SelfMetrics
-from exporter.sinks.otel.send.environment import check_resource_variables, to_batching, to_endpoint, why_disabled
+from exporter.sinks.otel.send.environment import (
+    check_resource_variables,
+    is_turned_off,
+    to_batching,
+    to_endpoint,
+    to_named_endpoint,
+    why_disabled,
+)
 from exporter.sinks.prometheus.sink import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
 from exporter.sinks.serve_grpc import ServeGrpcSink
@@ -42,7 +51,7 @@ from exporter.sources.json_lines import JsonLinesSource
 from exporter.web import Content, StateRow, WebServer, may_show_reports
 
 if TYPE_CHECKING:
-    from exporter.sinks.otel.sink import OtelLogsSink
+    from exporter.sinks.otel.routed import RoutedSink
 
 logger = logging.getLogger(__name__)
 
@@ -66,14 +75,16 @@ class App:
         directories = config.catalog.directories
         self.reporter = Reporter(load_catalog(directories) if directories else ShippedCatalog())
         self.recent = RecentSink(config.web.recent_reports)
+        self._hosts = make_hosts(config.identity)
         self.log_records = self._log_records_sink()
-        self.pipeline = Pipeline(self._sinks(), make_redaction(config.redaction))
+        self.pipeline = Pipeline(self._sinks(), self._transform())
         self.sources: tuple[AnySource, ...] = tuple(self._sources())
         self.web = WebServer(
             config.web,
             Content(
                 registry=self.registry,
                 metrics=self.metrics,
+                labels=labels_of(config.identity),
                 recent=self.recent,
                 report_for=self.reporter.report_for,
                 not_ready=self.not_ready,
@@ -88,25 +99,51 @@ class App:
         self._failure: BaseException | None = None
         self._threads: list[threading.Thread] = []
 
-    def _log_records_sink(self) -> OtelLogsSink | None:
-        if reason := why_disabled(self.config.otlp, os.environ):
+    def _log_records_sink(self) -> RoutedSink | None:
+        config = self.config
+        reason = why_disabled(config.otlp, os.environ)
+        if reason and (not config.endpoints or is_turned_off(os.environ)):
             logger.info("no log records are sent: %s", reason)
             return None
-        destination_settings = to_endpoint(self.config.otlp, os.environ), self.config.queue, to_batching(os.environ)
+        endpoints = {} if reason else {DEFAULT: to_endpoint(config.otlp, os.environ)}
+        endpoints |= {named.name: to_named_endpoint(named, config.otlp, os.environ) for named in config.endpoints}
+        batching = to_batching(os.environ)
         check_resource_variables(os.environ)
         # Imported when wanted: OpenTelemetry's SDK costs a fifth of a start and some 10 MiB.
         from exporter.sinks.otel.encode.record import Reports
+        from exporter.sinks.otel.routed import RoutedSink
+        from exporter.sinks.otel.routes import Router
         from exporter.sinks.otel.sink import Destination, OtelLogsSink
 
-        base = self.config.web.external_url.rstrip("/")
-        return OtelLogsSink(
-            self.config.otlp,
-            Destination(*destination_settings),
-            self.config.grouping,
-            reports=Reports(self.reporter.advice_for, f"{base}/reports/" if base else ""),
-            read_message=from_received,
-            metrics=self.metrics,
-        )
+        base = config.web.external_url.rstrip("/")
+        labels = labels_of(config.identity)
+        sinks = {
+            name: OtelLogsSink(
+                config.otlp,
+                Destination(endpoint, queue_of(config.queue, name), batching, name, labels),
+                config.grouping,
+                reports=Reports(self.reporter.advice_for, f"{base}/reports/" if base else ""),
+                read_message=self._read_message,
+                metrics=self.metrics,
+            )
+            for name, endpoint in endpoints.items()
+        }
+        return RoutedSink(sinks, Router(config.routes, self._verdict_of), self.metrics)
+
+    def _verdict_of(self, alert: Alert) -> str:
+        return self.reporter.advice_for(alert).judgement.verdict
+
+    def _read_message(self, message: bytes) -> Alert:
+        """Read an alert that the queue kept as it came."""
+        alert = from_received(message)
+        return alert if self._hosts is None else self._hosts(alert)
+
+    def _transform(self) -> Transform | None:
+        """What happens to each alert before any sink sees it: its host gets its name, secrets are masked."""
+        redact, rename = make_redaction(self.config.redaction), self._hosts
+        if redact is None or rename is None:
+            return redact or rename
+        return lambda alert: redact(rename(alert))
 
     def _sinks(self) -> list[Sink]:
         """Metrics first: they never wait, whatever the others do."""
@@ -263,16 +300,13 @@ class App:
         if self.log_records is None:
             rows.append(StateRow("Log records", f"off: {why_disabled(self.config.otlp, os.environ)}"))
             return rows
-        status = self.log_records.status()
-        where = "on disk" if status.durable else "in memory"
-        rows.append(
-            StateRow(
-                "Log records",
-                status.last_error or f"delivered to {status.endpoint}",
-                status.failing_since is None,
-            )
-        )
-        rows.append(StateRow("Queue", f"{status.queued_records} records, {status.queued_bytes} bytes, {where}"))
+        for name, status in self.log_records.statuses().items():
+            which = f" ({name})" if len(self.log_records.sinks) > 1 else ""
+            where = "on disk" if status.durable else "in memory"
+            delivery = status.last_error or f"delivered to {status.endpoint}"
+            rows.append(StateRow(f"Log records{which}", delivery, status.failing_since is None))
+            queue = f"{status.queued_records} records, {status.queued_bytes} bytes, {where}"
+            rows.append(StateRow(f"Queue{which}", queue))
         return rows
 
 

@@ -100,33 +100,37 @@ class SelfMetrics:
         self.log_records_exported = Counter(
             "falco_exporter_log_records_exported_total",
             "Log records that the OTLP endpoint accepted.",
+            labelnames=["endpoint"],
             registry=self.registry,
         )
         self.log_records_failed = Counter(
             "falco_exporter_log_records_failed_total",
             "Log records that the OTLP endpoint refused for good, by reason.",
-            ["reason"],
+            ["endpoint", "reason"],
             registry=self.registry,
         )
         self.log_records_dropped = Counter(
             "falco_exporter_log_records_dropped_total",
             "Log records dropped before they were sent, by reason.",
-            ["reason"],
+            ["endpoint", "reason"],
             registry=self.registry,
         )
         self.queue_records = Gauge(
             "falco_exporter_queue_records",
             "Log records that wait for delivery.",
+            labelnames=["endpoint"],
             registry=self.registry,
         )
         self.queue_bytes = Gauge(
             "falco_exporter_queue_bytes",
             "Bytes of the log records that wait for delivery.",
+            labelnames=["endpoint"],
             registry=self.registry,
         )
         self.queue_oldest_timestamp = Gauge(
             "falco_exporter_queue_oldest_timestamp_seconds",
             "When the oldest waiting log record was queued, seconds since 1970; 0 when none waits.",
+            labelnames=["endpoint"],
             registry=self.registry,
         )
 
@@ -153,36 +157,78 @@ class SelfMetrics:
         self.log_records_truncated = Counter(
             "falco_exporter_log_records_truncated_total",
             "Log records that were cut because they were above the size or attribute limit.",
+            labelnames=["endpoint"],
             registry=self.registry,
         )
         self.alerts_grouped = Counter(
             "falco_exporter_alerts_grouped_total",
-            "Alerts that no log record of their own stands for, but one with a count.",
+            "Alerts merged into a grouped record.",
+            labelnames=["endpoint"],
+            registry=self.registry,
+        )
+        self.alerts_filtered = Counter(
+            "falco_exporter_alerts_filtered_total",
+            "Alerts of which no log record is sent because a route drops them, by route; metrics and pages have them.",
+            ["route"],
             registry=self.registry,
         )
         self.export_retries = Counter(
             "falco_exporter_log_export_retries_total",
             "Requests that the OTLP endpoint did not take and that are sent again, by reason.",
-            ["reason"],
+            ["endpoint", "reason"],
             registry=self.registry,
         )
         self.queue_limit_bytes = Gauge(
             "falco_exporter_queue_limit_bytes",
-            "Most bytes of log records that may wait for delivery.",
+            "Maximum bytes of log records that may wait for delivery.",
+            labelnames=["endpoint"],
             registry=self.registry,
         )
         self.queue_durable = Gauge(
             "falco_exporter_queue_durable",
             "1 while the queue is on disk, 0 while it is in memory and would be lost with the process.",
+            labelnames=["endpoint"],
             registry=self.registry,
         )
         self.queue_refused_bytes = Gauge(
             "falco_exporter_queue_refused_bytes",
             "Bytes of the batches that the OTLP endpoint refused for good and that are set aside.",
+            labelnames=["endpoint"],
             registry=self.registry,
         )
         self.delivery_failing_timestamp = Gauge(
             "falco_exporter_delivery_failing_since_timestamp_seconds",
             "Since when no log record could be delivered, seconds since 1970; 0 while delivery works.",
+            labelnames=["endpoint"],
             registry=self.registry,
         )
+
+
+class DeliveryMetrics:
+    """The metrics of delivery to one endpoint."""
+
+    def __init__(self, metrics: SelfMetrics, endpoint: str) -> None:
+        self._metrics = metrics
+        self._endpoint = endpoint
+        self.exported = metrics.log_records_exported.labels(endpoint)
+        self.truncated = metrics.log_records_truncated.labels(endpoint)
+        self.grouped = metrics.alerts_grouped.labels(endpoint)
+        self.queue_records = metrics.queue_records.labels(endpoint)
+        self.queue_bytes = metrics.queue_bytes.labels(endpoint)
+        self.queue_oldest_timestamp = metrics.queue_oldest_timestamp.labels(endpoint)
+        self.queue_limit_bytes = metrics.queue_limit_bytes.labels(endpoint)
+        self.queue_durable = metrics.queue_durable.labels(endpoint)
+        self.queue_refused_bytes = metrics.queue_refused_bytes.labels(endpoint)
+        self.failing_timestamp = metrics.delivery_failing_timestamp.labels(endpoint)
+
+    def failed(self, reason: str) -> Counter:
+        """Return the counter of records that were refused for good, for one reason."""
+        return self._metrics.log_records_failed.labels(self._endpoint, reason)
+
+    def dropped(self, reason: str) -> Counter:
+        """Return the counter of records that were dropped, for one reason."""
+        return self._metrics.log_records_dropped.labels(self._endpoint, reason)
+
+    def retries(self, reason: str) -> Counter:
+        """Return the counter of requests that are sent again, for one reason."""
+        return self._metrics.export_retries.labels(self._endpoint, reason)

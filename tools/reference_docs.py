@@ -18,7 +18,9 @@ from exporter.app import App
 from exporter.config.loader import FILE_VARIABLE, TARGETS_VARIABLE
 from exporter.config.model import Config, FalcoTarget, Metrics, Otlp, ServeGrpc, Web
 from exporter.config.options import Option, options
+from exporter.event_sources import EVENT_SOURCES
 from exporter.simulator.scenarios import demo_scenario
+from exporter.sinks.otel.encode.attributes import INTEGERS, STRINGS, WORKED_OUT
 from exporter.sources import decode
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -45,11 +47,38 @@ targets:
     tls: {{ca_file: /etc/falco/ca.crt, cert_file: /etc/falco/client.crt, key_file: /etc/falco/client.key}}
 ```
 
+Further OTLP endpoints and routes between them are in the file only. Each endpoint has its own queue
+(`queue.directory/endpoints/NAME`). The first route that fits decides; a condition that is left out always holds, one
+that is a list needs one of its items; what no route fits goes to `default`, the endpoint of `otlp.endpoint`. A route
+with `drop: true` sends no record, and counts it in `falco_exporter_alerts_filtered_total`. Metrics and report pages
+count every alert whatever the routes say.
+
+```yaml
+endpoints:
+  - name: soc
+    endpoint: https://soc.example.net:4317
+    protocol: grpc                            # or http/protobuf
+    headers_file: /etc/falco-report-exporter/soc-headers   # KEY=VALUE, one per line
+    tls: {{ca_file: /etc/ssl/soc-ca.pem}}
+routes:
+  - name: noise
+    drop: true
+    rules: ["Contact K8S API Server*"]        # * and ? as in a shell
+    verdicts: [benign, test]
+  - to: [soc, default]
+    priority: warning                         # minimum
+    sources: [syscall, k8s_audit]
+    namespaces: ["prod-*"]
+    tags: [container]
+```
+
 Without any source the target is `unix:///run/falco/falco.sock`. OpenTelemetry's own
 variables (`OTEL_EXPORTER_OTLP_ENDPOINT`, `…_HEADERS`, `…_CERTIFICATE`, `…_COMPRESSION`,
 `…_TIMEOUT`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, …) work as its
 specification says; secrets such as headers belong there or into files, never into flags.
 """
+_ATTRIBUTES_BEGIN = "<!-- Made by `make docs` from exporter/sinks/otel/encode/attributes.py. -->"
+_ATTRIBUTES_END = "<!-- End of what is made. -->"
 _METRICS_HEAD = """\
 # Metrics
 
@@ -125,10 +154,40 @@ def metrics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def log_records_page() -> str:
+    """Return docs/log-records.md with its table of attributes made anew."""
+    page = (DOCS / "log-records.md").read_text(encoding="utf-8")
+    before, _, rest = page.partition(_ATTRIBUTES_BEGIN)
+    _, _, after = rest.partition(_ATTRIBUTES_END)
+    rows = "\n".join(["| Attribute | Type | Falco's field |", "|---|---|---|", *_attribute_rows()])
+    return f"{before}{_ATTRIBUTES_BEGIN}\n{rows}\n{_ATTRIBUTES_END}{after}"
+
+
+def _attribute_rows() -> Iterator[str]:
+    fields: dict[tuple[str, str], list[str]] = {}
+    for table, kind in ((STRINGS, "string"), (INTEGERS, "int")):
+        for field, name in table.items():
+            fields.setdefault((name, kind), []).append(f"`{field}`")
+    for (name, kind), found in sorted(fields.items()):
+        yield f"| `{name}` | {kind} | {', '.join(found)} |"
+    for names, kind, text in WORKED_OUT:
+        yield f"| {', '.join(f'`{name}`' for name in names)} | {kind} | {text} |"
+    said: dict[str, list[str]] = {}
+    for source, facts in EVENT_SOURCES.items():
+        for name, value in facts.attributes:
+            said.setdefault(name, []).append(f"`{value}` for source `{source}`")
+    for name, values in said.items():
+        yield f"| `{name}` | string | {', '.join(values)} |"
+
+
 def main(check: bool) -> int:
     """Write or compare the pages."""
     stale = 0
-    for name, page in (("settings.md", settings_page()), ("metrics.md", metrics_page())):
+    for name, page in (
+        ("settings.md", settings_page()),
+        ("metrics.md", metrics_page()),
+        ("log-records.md", log_records_page()),
+    ):
         path = DOCS / name
         if not check:
             path.write_text(page, encoding="utf-8")

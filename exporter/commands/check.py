@@ -13,11 +13,12 @@ from typing import NamedTuple
 from exporter.app import App
 from exporter.commands.terminal import Style
 from exporter.config.model import Config
+from exporter.config.routes import DEFAULT
 from exporter.errors import ConfigError
 from exporter.escaping import terminal
 from exporter.listener.address import Address, bind
 from exporter.sinks.otel.queue.probe import check_directory
-from exporter.sinks.otel.send.environment import to_endpoint, why_disabled
+from exporter.sinks.otel.send.environment import is_turned_off, to_endpoint, to_named_endpoint, why_disabled
 from exporter.sinks.otel.send.probe import check_endpoint
 from exporter.sources.falco_grpc_errors import diagnose
 from exporter.web import may_show_reports
@@ -106,12 +107,17 @@ def _file(config: Config) -> Iterator[Finding]:
 
 
 def _records(config: Config) -> Iterator[Finding]:
-    if reason := why_disabled(config.otlp, os.environ):
+    reason = why_disabled(config.otlp, os.environ)
+    if reason:
         yield Finding("off", "OTLP", reason)
-        return
-    endpoint = to_endpoint(config.otlp, os.environ)
-    answer = check_endpoint(endpoint)
-    yield Finding("ok" if answer.works else "error", f"OTLP {endpoint.shown}", answer.message)
+        if is_turned_off(os.environ) or not config.endpoints:
+            return
+    endpoints = {} if reason else {DEFAULT: to_endpoint(config.otlp, os.environ)}
+    endpoints |= {named.name: to_named_endpoint(named, config.otlp, os.environ) for named in config.endpoints}
+    for name, endpoint in endpoints.items():
+        answer = check_endpoint(endpoint)
+        what = f"OTLP {endpoint.shown}" + (f" ({name})" if len(endpoints) > 1 else "")
+        yield Finding("ok" if answer.works else "error", what, answer.message)
     yield _queue(config)
 
 

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.config.model import Config, FalcoTarget, TlsClient
+from exporter.config.model import Config, FalcoTarget, OtlpEndpoint, Route, TlsClient
 from exporter.config.options import ENVIRONMENT_PREFIX, Option, options
+from exporter.config.routes import to_endpoint, to_route
 from exporter.config.validate import validate
 from exporter.config.values import from_text, items_from_text
 from exporter.errors import ConfigError, ExporterError, nearest
@@ -25,6 +26,17 @@ FILE_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
 _TARGET_KEYS = frozenset({"address", "name", "tls"})
 _TLS_KEYS = frozenset(field.name for field in dataclasses.fields(TlsClient))
 Values = dict[tuple[str, ...], Any]
+
+
+@dataclasses.dataclass(slots=True)
+class _Lists:
+    """What the file gives as lists of mappings."""
+
+    targets: tuple[FalcoTarget, ...] = ()
+    endpoints: tuple[OtlpEndpoint, ...] = ()
+    routes: tuple[Route, ...] = ()
+
+
 _SERVICE_LINK = re.compile(
     r"_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)\Z"
 )
@@ -44,29 +56,37 @@ def load_config(
     """
     known = {option.path: option for option in options()}
     values: Values = {path: option.default for path, option in known.items()}
-    targets: tuple[FalcoTarget, ...] = ()
+    lists = _Lists()
     file = file or (Path(environment[FILE_VARIABLE]) if environment.get(FILE_VARIABLE) else None)
     if file is not None:
-        targets = _read_file(file, known, values)
-    targets = _read_environment(environment, known, values) or targets
+        lists = _read_file(file, known, values)
+    targets = _read_environment(environment, known, values) or lists.targets
     if flags.get("targets"):
         targets = tuple(FalcoTarget(address) for address in flags["targets"])
     values |= {path: flags[option.key] for path, option in known.items() if flags.get(option.key) is not None}
-    config = _with_targets(_build(Config, values), targets, demo=demo)
+    config = dataclasses.replace(_build(Config, values), endpoints=lists.endpoints, routes=lists.routes)
+    config = _with_targets(config, targets, demo=demo)
     validate(config)
     return config
 
 
-def _read_file(file: Path, known: Mapping[tuple[str, ...], Option], values: Values) -> tuple[FalcoTarget, ...]:
+def _read_file(file: Path, known: Mapping[tuple[str, ...], Option], values: Values) -> _Lists:
     root = read_document(file, ConfigError)
     problems: list[ExporterError] = []
-    keys = root.mapping(frozenset({path[0] for path in known} | {"targets"}), problems=problems)
-    targets = tuple(_target(node) for node in keys.pop("targets").items()) if "targets" in keys else ()
+    keys = root.mapping(frozenset({path[0] for path in known} | {"targets", "endpoints", "routes"}), problems=problems)
+    found: dict[str, list[Node]] = {
+        name: list(keys.pop(name).items()) if name in keys else [] for name in ("targets", "endpoints", "routes")
+    }
+    lists = _Lists(
+        tuple(_target(node) for node in found["targets"]),
+        tuple(to_endpoint(node) for node in found["endpoints"]),
+        tuple(to_route(node, number) for number, node in enumerate(found["routes"], 1)),
+    )
     for name, node in keys.items():
         _read_node(node, (name,), known, values, problems)
     if problems:
         raise ConfigError("\n".join(map(str, problems)))
-    return targets
+    return lists
 
 
 def _read_node(

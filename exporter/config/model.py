@@ -132,6 +132,55 @@ class Otlp:
 
 
 @dataclass(frozen=True)
+class OtlpEndpoint:
+    """One further OTLP endpoint, with a queue of its own (``endpoints`` in the file)."""
+
+    name: str
+    """What routes, labels and logs call it."""
+    endpoint: str
+    """``http://HOST:PORT``, or ``https://`` for TLS."""
+    protocol: str = ""
+    """``grpc`` or ``http/protobuf``; empty for that of ``otlp.protocol`` and the environment."""
+    headers_file: Path | None = None
+    """File with headers, one KEY=VALUE per line; those of the environment are for the default endpoint only."""
+    tls: TlsClient = field(default_factory=TlsClient)
+
+
+@dataclass(frozen=True)
+class Route:
+    """Which alerts' records go where (``routes`` in the file). A condition that is empty always holds."""
+
+    name: str
+    """What the metric of dropped records calls it."""
+    to: tuple[str, ...] = ()
+    """Names of endpoints; ``default`` is that of ``otlp.endpoint``. Empty where ``drop``."""
+    drop: bool = False
+    """Whether no record is sent."""
+    priority: str = ""
+    """Minimum priority, one of Falco's words."""
+    verdicts: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    """Rules' names; ``*`` and ``?`` stand for any characters and any one."""
+    sources: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    """Kubernetes namespaces, with ``*`` and ``?``."""
+    tags: tuple[str, ...] = ()
+    """Tags of the rule, of which one is enough."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who and where we are, on metrics and log records."""
+
+    labels: tuple[str, ...] = setting(
+        (), "constant labels of every metric and attributes of every record, NAME=VALUE, e.g. cluster=prod"
+    )
+    hosts: tuple[str, ...] = setting(
+        (), "Falco's hostname to the node's name, PATTERN=NAME; {1} is what the first * matched, e.g. falco-*=node-{1}"
+    )
+
+
+@dataclass(frozen=True)
 class Queue:
     """The durable queue between us and the collector."""
 
@@ -229,10 +278,15 @@ class Config:
 
     targets: tuple[FalcoTarget, ...] = ()
     """The Falco gRPC servers; empty where alerts come another way."""
+    endpoints: tuple[OtlpEndpoint, ...] = ()
+    """Further OTLP endpoints."""
+    routes: tuple[Route, ...] = ()
+    """Which records go where; the first route that fits decides, and ``otlp.endpoint`` gets the rest."""
     grpc: FalcoGrpc = field(default_factory=FalcoGrpc)
     http: FalcoHttp = field(default_factory=FalcoHttp)
     json_lines: JsonLines = field(default_factory=JsonLines)
     metrics: Metrics = field(default_factory=Metrics)
+    identity: Identity = field(default_factory=Identity)
     otlp: Otlp = field(default_factory=Otlp)
     queue: Queue = field(default_factory=Queue)
     grouping: Grouping = field(default_factory=Grouping)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exporter.config.model import Config, FalcoTarget, TlsServer
+from exporter.config.routes import problems_of
 from exporter.errors import ConfigError
 from exporter.falco.rules_file import rules_files_in
 from exporter.listener.address import Address
@@ -20,6 +21,11 @@ from exporter.patterns import Pattern
 _FIELD = re.compile(r"(?:[a-z0-9_]+\()*[A-Za-z_][A-Za-z0-9_./-]*(\[[^\]]+\])?\)*\Z")
 """Falco's own fields, and what rules' authors, labels and enrichers name (``k8s.ns.label.team-name``), and Falco's
 transformers of them (``tolower(proc.cmdline)``)."""
+_METRIC_LABELS = frozenset(
+    {"rule", "priority", "source", "host", "hostname", "namespace", "target", "endpoint", "reason", "route", "listener",
+     "le", "quantile", "instance", "job", "k8s_ns_name", "k8s_pod_name", "tags", "uid"}
+)  # fmt: skip
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _POSITIVE = (
     "grpc.poll_ceiling_seconds",
     "grpc.reconnect_ceiling_seconds",
@@ -42,8 +48,22 @@ _POSITIVE = (
 
 def validate(config: Config) -> None:
     """Raise ConfigError listing everything that is wrong, a line each."""
-    if problems := [*_values(config), *_addresses(config), *_targets(config), *_files(config), *_together(config)]:
+    parts = (_values, _addresses, _targets, _files, _together, problems_of, _identity)
+    if problems := [problem for part in parts for problem in part(config)]:
         raise ConfigError("\n".join(problems))
+
+
+def _identity(config: Config) -> Iterator[str]:
+    for item in config.identity.labels:
+        name, equals, _ = item.partition("=")
+        if not equals or not _LABEL.match(name):
+            yield f"identity.labels: found {item!r}, expected NAME=VALUE with a name of letters, digits and _"
+        elif name in _METRIC_LABELS:
+            yield f"identity.labels: found {item!r}, expected a name that no metric has as a label of its own"
+    for item in config.identity.hosts:
+        pattern, equals, name = item.partition("=")
+        if not equals or not pattern or not name:
+            yield f"identity.hosts: found {item!r}, expected PATTERN=NAME, e.g. falco-*=node-{{1}}"
 
 
 def _values(config: Config) -> Iterator[str]:
@@ -126,6 +146,10 @@ def _files(config: Config) -> Iterator[str]:
             yield from _readable(f"targets: {target.label}: tls.{name}", getattr(target.tls, name))
     for section, tls in (("http", config.http.tls), ("serve_grpc", config.serve_grpc.tls)):
         yield from _tls_server(section, tls)
+    for endpoint in config.endpoints:
+        yield from _readable(f"endpoints: {endpoint.name}: headers_file", endpoint.headers_file)
+        for name in ("ca_file", "cert_file", "key_file"):
+            yield from _readable(f"endpoints: {endpoint.name}: tls.{name}", getattr(endpoint.tls, name))
     yield from _readable("web.config_file", config.web.config_file)
     yield from _readable("http.path_file", config.http.path_file)
     yield from _readable("http.bearer_token_file", config.http.bearer_token_file)

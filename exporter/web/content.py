@@ -49,6 +49,8 @@ class Content:
     """What goes wrong although the exporter is ready: part and what to do."""
     state: Callable[[], Sequence[StateRow]] = tuple
     """The landing page's table."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Constant labels of every metric."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ async def metrics(request: web.Request) -> web.Response:
     """Answer a scrape; one at a time, since each holds the interpreter for a while."""
     content = request.app[SITE].content
     try:
-        expose, content_type = choose_exposition(request.headers.get("Accept", ""))
+        expose, content_type = choose_exposition(request.headers.get("Accept", ""), content.labels)
     except (TypeError, ValueError) as exc:  # prometheus_client reads versions as numbers
         raise web.HTTPBadRequest(text=f"Accept: cannot be read: {type(exc).__name__}\n") from exc
     compress = gzip_accepted(request.headers.get("Accept-Encoding", ""))

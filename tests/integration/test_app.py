@@ -262,7 +262,9 @@ def test_the_log_says_what_becomes_of_records_that_nobody_takes(
     )
     app = App(config)
     app.start()
-    wait_until(lambda: counted(app) == 20)
+    sink = app.log_records
+    assert sink is not None
+    wait_until(lambda: sink.statuses()["default"].queued_records == 20)
     app.close()
     assert said in caplog.text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 
 from exporter import __version__
-from exporter.selfmetrics import SelfMetrics
+from exporter.selfmetrics import DeliveryMetrics, SelfMetrics
 
 
 def test_a_new_version_replaces_the_old_one_of_its_target_alone() -> None:
@@ -35,10 +35,10 @@ def test_every_metric_is_the_exporters_and_explains_itself() -> None:
 def test_two_registries_share_nothing() -> None:
     """Two exporters in one process count apart."""
     first, second = CollectorRegistry(), CollectorRegistry()
-    SelfMetrics(first).log_records_exported.inc()
-    SelfMetrics(second)
-    assert first.get_sample_value("falco_exporter_log_records_exported_total") == 1
-    assert second.get_sample_value("falco_exporter_log_records_exported_total") == 0
+    DeliveryMetrics(SelfMetrics(first), "soc").exported.inc()
+    DeliveryMetrics(SelfMetrics(second), "soc")
+    assert first.get_sample_value("falco_exporter_log_records_exported_total", {"endpoint": "soc"}) == 1
+    assert second.get_sample_value("falco_exporter_log_records_exported_total", {"endpoint": "soc"}) == 0
 
 
 def test_the_build_is_shown() -> None:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.alert import Alert
 from exporter.config.model import Grouping, Otlp, Queue
-from exporter.selfmetrics import SelfMetrics
+from exporter.selfmetrics import DeliveryMetrics, SelfMetrics
 from exporter.sinks.otel.encode.advice import NONE
 from exporter.sinks.otel.encode.budget import Budget
 from exporter.sinks.otel.encode.record import RecordEncoder, Reports
@@ -60,6 +60,10 @@ class Destination:
     endpoint: Endpoint
     queue: Queue
     batching: Batching = field(default_factory=Batching)
+    name: str = "default"
+    """What routes and metrics call it."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Attributes of the resource."""
 
 
 class OtelLogsSink:
@@ -85,11 +89,12 @@ class OtelLogsSink:
     ) -> None:
         self._settings = settings
         self._endpoint = destination.endpoint
+        self._labels = destination.labels
         self._batching = destination.batching
         self._queue = queue = destination.queue
-        self._metrics = metrics
+        self._metrics = delivery = DeliveryMetrics(metrics, destination.name)
         self._grouper = Grouper(grouping) if grouping.window_seconds > 0 else None
-        budget = Budget(settings.record_limit_bytes, settings.attribute_limit, metrics.log_records_truncated.inc)
+        budget = Budget(settings.record_limit_bytes, settings.attribute_limit, delivery.truncated.inc)
         advice_for = None if settings.advice == NONE else reports.advice_for
         reports = replace(reports, advice_for=advice_for, detail=settings.advice)
         self._encoder = RecordEncoder(budget, reports)
@@ -114,7 +119,7 @@ class OtelLogsSink:
         self._sender = Sender(
             self._spool,
             to_client(self._endpoint),
-            Envelope(to_resource(self._settings.service_name)),
+            Envelope(to_resource(self._settings.service_name, self._labels)),
             refused=self._refused,
             metrics=self._metrics,
             pace=Pace(self.pauses, self._batching),
@@ -209,7 +214,7 @@ class OtelLogsSink:
             message = alert.received if stored and group is None else b""
             records.add(encode(alert, group, observed_ns=observed_ns), observed_ns, message)
             if group is not None:
-                self._metrics.alerts_grouped.inc(group.count)
+                self._metrics.grouped.inc(group.count)
             if records.count >= self._batching.records or len(records) > CHUNK_BYTES:
                 self._spool.append(records, records.count)
                 records = Records()
@@ -217,7 +222,7 @@ class OtelLogsSink:
             self._spool.append(records, records.count)
 
     def _count_dropped(self, reason: str, records: int) -> None:
-        self._metrics.log_records_dropped.labels(reason).inc(records)
+        self._metrics.dropped(reason).inc(records)
 
     def _close_groups(self, grouper: Grouper) -> None:
         """Send each group when its window ends, though no alert may come to tell the time."""
@@ -236,10 +241,10 @@ class OtelLogsSink:
         metrics.queue_limit_bytes.set(spool.limit_bytes)
         metrics.queue_durable.set_function(lambda: spool.durable)
         metrics.queue_refused_bytes.set_function(self._refused.size_bytes)
-        metrics.delivery_failing_timestamp.set_function(lambda: self.delivery_failing_since or 0.0)
+        metrics.failing_timestamp.set_function(lambda: self.delivery_failing_since or 0.0)
         for reason in (*DROP_REASONS, UNSENDABLE):
-            metrics.log_records_dropped.labels(reason)
+            metrics.dropped(reason)
         for reason in failure_reasons(self._endpoint.protocol):
-            metrics.log_records_failed.labels(reason)
+            metrics.failed(reason)
         for reason in retry_reasons(self._endpoint.protocol):
-            metrics.export_retries.labels(reason)
+            metrics.retries(reason)

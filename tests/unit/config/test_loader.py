@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from exporter.config.loader import load_config
-from exporter.config.model import Config, FalcoTarget, TlsClient
+from exporter.config.model import Config, FalcoTarget, OtlpEndpoint, Route, TlsClient
 from exporter.config.options import options
 from exporter.errors import ConfigError
 
@@ -47,7 +47,12 @@ def test_every_setting_can_be_set_in_the_environment(tmp_path: Path) -> None:
     """Each option's variable reaches its field with the field's type; only what needs a partner is refused alone."""
     file = write(tmp_path, "x")
     samples: dict[type, str] = {str: "x", int: "7", float: "1.5", bool: "true", Path: str(file)}
-    special = {"catalog.directories": str(tmp_path), "http.path": "/x"}
+    special = {
+        "catalog.directories": str(tmp_path),
+        "http.path": "/x",
+        "identity.labels": "a=b",
+        "identity.hosts": "a=b",
+    }
     refused = set()
     for option in options():
         if "address" in option.key or "url" in option.key:
@@ -92,6 +97,9 @@ def test_targets_of_the_file_have_names_and_tls(tmp_path: Path) -> None:
         ("a: b: c", "1: not valid YAML"),
         ("", "1: the file is empty"),
         ("targets: [{name: x}]", "1: targets[0]: missing key: address"),
+        ("endpoints: [{name: soc}]", "1: endpoints[0]: missing key: endpoint"),
+        ("routes:\n - drop: maybe", "2: routes[0].drop: found 'maybe', expected true or false"),
+        ("routes:\n - {to: soc, rule: x}", "2: routes[0].rule: unknown key 'rule'"),
         ("web: {recent_reports: 1, recent_reports: 2}", "web.recent_reports: duplicate key"),
     ],
 )
@@ -102,6 +110,46 @@ def test_a_mistake_in_the_file_is_named_with_line_and_key(tmp_path: Path, text: 
         load_config({}, {}, file)
     assert said in str(caught.value)
     assert str(caught.value).startswith(f"{file}:")
+
+
+def test_endpoints_and_routes_are_read_from_the_file(tmp_path: Path) -> None:
+    """An endpoint with its files, a route with one or several of each condition, a route that drops."""
+    pem = write(tmp_path, "x")
+    file = tmp_path / "other.yaml"
+    file.write_text(
+        f"endpoints: [{{name: soc, endpoint: 'https://soc:4317', headers_file: {pem}, tls: {{ca_file: {pem}}}}}]\n"
+        "routes:\n"
+        "  - {name: noise, drop: true, verdicts: [benign, test], rules: ['*Shell*'], tags: network}\n"
+        "  - {to: [soc, default], priority: Warning, sources: syscall, namespaces: [kube-*]}\n",
+        encoding="utf-8",
+    )
+    config = load_config({}, {}, file)
+    assert config.endpoints == (OtlpEndpoint("soc", "https://soc:4317", "", pem, TlsClient(ca_file=pem)),)
+    noise = Route("noise", (), True, "", ("benign", "test"), ("*Shell*",), (), (), ("network",))
+    assert config.routes == (noise, Route("2", ("soc", "default"), False, "warning", (), (), ("syscall",), ("kube-*",)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("routes: [{to: soc}]", "routes: 1: to: found 'soc', expected one of: default"),
+        ("routes: [{name: n, rules: x}]", "routes: n: expected either `to` with names of endpoints or `drop: true`"),
+        ("routes: [{to: default, drop: true}]", "expected either `to`"),
+        ("routes: [{to: default, priority: high}]", "priority: found 'high', expected one of: emergency, alert"),
+        ("routes: [{to: default, verdicts: bad}]", "verdicts: found 'bad', expected one of: attack, undecided"),
+        ("endpoints: [{name: soc, endpoint: 'http://h:1'}]", "endpoints: no route leads to 'soc'"),
+        ("endpoints: [{name: default, endpoint: 'http://h:1'}]", "endpoints: found the name 'default'"),
+        ("endpoints: [{name: ../x, endpoint: 'http://h:1'}]", "endpoints: found the name '../x'"),
+        ("identity: {labels: cluster}", "identity.labels: found 'cluster', expected NAME=VALUE"),
+        ("identity: {labels: 'rule=x'}", "identity.labels: found 'rule=x', expected a name that no metric has"),
+        ("identity: {hosts: 'x='}", "identity.hosts: found 'x=', expected PATTERN=NAME"),
+    ],
+)
+def test_routes_and_identity_that_cannot_be_are_named(tmp_path: Path, text: str, said: str) -> None:
+    """What was found and what was expected, before a socket opens."""
+    with pytest.raises(ConfigError) as caught:
+        load_config({}, {}, write(tmp_path, text))
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from operator import getitem
 
 from exporter.alert import ABSENT, Alert, absent_values
+from exporter.identity import ATTRIBUTES
 from exporter.sinks.otel.encode.wire import AttributeKey
 
 OUTPUT_FIELDS_PREFIX = "falco.output_fields."
@@ -78,6 +79,7 @@ STRINGS: Mapping[str, str] = {
     "github.owner": "vcs.owner.name",
     "github.repo.name": "vcs.repository.name",
     "github.repo.url": "vcs.repository.url.full",
+    **{f"static.{word}": name for word, name in ATTRIBUTES.items()},
 }
 """Field to attribute, text to text."""
 
@@ -111,12 +113,28 @@ TARGET_NAMES: Mapping[str, str] = {
 }
 """Kubernetes resource (``ka.target.resource``) to the attribute that ``ka.target.name`` gives besides."""
 
-CONSTANTS_BY_SOURCE: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "aws_cloudtrail": (("cloud.provider", "aws"),),
-    "gcp_auditlog": (("cloud.provider", "gcp"),),
-    "github": (("vcs.provider.name", "github"),),
-}
-"""What an event source says by itself."""
+WORKED_OUT: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("file.path",), "string", "`fd.name` where it is a file's path (`fd.type` is file or directory, or not given)"),
+    (("network.transport",), "string", "`fd.l4proto`, in lower case"),
+    (
+        ("process.interactive",),
+        "bool",
+        "`proc.tty` above 0; the number stays under `falco.output_fields.proc.tty`",
+    ),
+    (("container.image.tags",), "array of strings", "`container.image.tag`"),
+    (("container.image.repo_digests",), "array of strings", "`container.image.digest`, as `repository@digest`"),
+    (
+        tuple(TARGET_NAMES.values()),
+        "string",
+        "`ka.target.name`, by `ka.target.resource`; the name stays under `falco.output_fields.ka.target.name`",
+    ),
+    (
+        ("k8s.pod.name",),
+        "string",
+        "`ka.resp.name` of a pod whose request named none; it stays under `falco.output_fields.ka.resp.name`",
+    ),
+)
+"""Attributes that need more than one field or a conversion: names, type, and what they are made of (Markdown)."""
 
 _SKIPPED = frozenset({"evt.time"})
 """The record's own timestamp has it, and one transport adds it to every alert."""
@@ -186,6 +204,19 @@ def _target_name() -> AlertWriter:
             resource == "pods" and alert.get("ka.target.pod.name")
         )
         return own.string(value) if key is None or said else key.string(value) + own.string(value)
+
+    return write
+
+
+def _response_name() -> AlertWriter:
+    """The name that the API server gave a new pod (``generateName``), unless the request named it itself."""
+    pod = AttributeKey("k8s.pod.name")
+    own = AttributeKey(OUTPUT_FIELDS_PREFIX + "ka.resp.name")
+
+    def write(alert: Alert, value: str) -> bytes:
+        of_pod = alert.get("ka.target.resource") == "pods" and alert.get("ka.target.subresource") is None
+        said = alert.get("ka.target.pod.name") or alert.get("ka.target.name") or alert.get("k8s.pod.name")
+        return pod.string(value) + own.string(value) if of_pod and not said else own.string(value)
 
     return write
 
@@ -261,6 +292,7 @@ class FieldWriter:
             "fd.name": ("file.path", _file_path()),
             "container.image.digest": ("container.image.repo_digests", _image_digests()),
             "ka.target.name": ("", _target_name()),
+            "ka.resp.name": ("", _response_name()),
         }
         self._steps: dict[tuple[str, bool], dict[str, bytes]] = {}
         self._plans: dict[tuple[str, ...], list[dict[str, bytes]]] = {}

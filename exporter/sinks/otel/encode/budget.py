@@ -55,7 +55,9 @@ _ADVICE_LAST_FIRST = tuple(
         "title",
     )
 )
-_ESSENTIAL = frozenset({"log.record.uid", "security_rule.name", "falco.priority", "falco.source", "host.name"})
+_ESSENTIAL = frozenset(
+    {"log.record.uid", "security_rule.name", "falco.priority", "falco.source", "host.name", "falco.hostname"}
+)
 
 
 def has_long_values(alert: Alert) -> bool:

@@ -15,17 +15,20 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 from exporter.alert import Alert, Priority
 from exporter.catalog.uid import with_uid_bytes
 from exporter.escaping import visible
+from exporter.event_sources import event_source
 from exporter.report import Advice
 from exporter.sinks.otel.encode import wire
 from exporter.sinks.otel.encode.advice import FULL, NO_ADVICE, AdviceWriter
 from exporter.sinks.otel.encode.advice import Encoded as EncodedAdvice
-from exporter.sinks.otel.encode.attributes import CONSTANTS_BY_SOURCE, FieldWriter
+from exporter.sinks.otel.encode.attributes import FieldWriter
 from exporter.sinks.otel.encode.budget import Budget, has_long_values, shorten_values, without_cut_values
 from exporter.sinks.otel.encode.wire import AttributeKey
 from exporter.sinks.otel.queue.grouping import Group
 from exporter.sinks.otel.queue.records import Encoded
 
 EVENT_NAME = "falco.alert"
+FALCO_HOST = "falco.hostname"
+"""The machine that Falco runs on, where that is not where the event happened (cloud, audit and identity sources)."""
 SEVERITIES: Mapping[Priority, int] = {
     Priority.EMERGENCY: SeverityNumber.SEVERITY_NUMBER_FATAL,
     Priority.ALERT: SeverityNumber.SEVERITY_NUMBER_ERROR3,
@@ -131,9 +134,11 @@ class RecordEncoder:
 
 def _to_template(alert: Alert) -> _Template:
     constants = [("security_rule.name", alert.rule), ("falco.priority", alert.priority.label)]
-    constants += [("falco.source", alert.source), ("host.name", alert.hostname)]
+    source = event_source(alert.source)
+    host = "host.name" if source.on_falcos_host else FALCO_HOST
+    constants += [("falco.source", alert.source), (host, alert.hostname)]
     constants.append(("security_rule.category", category_of(alert.tags)))
-    constants += CONSTANTS_BY_SOURCE.get(alert.source, ())
+    constants += source.attributes
     parts = [AttributeKey(name).string(value) for name, value in constants if value]
     if alert.tags:
         parts.append(AttributeKey("falco.tags").strings(alert.tags))

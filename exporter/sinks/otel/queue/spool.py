@@ -74,7 +74,7 @@ class Spool(Generic[P]):
         self._taken: Line[P] = Line()
         self._changed = threading.Condition(threading.RLock())
         self._awaited_records = 1
-        self._closed = False
+        self._closed = self._ended = False
         self.unusable = ""
         """Why the disk could not be used from the start on; empty once it could."""
 
@@ -127,6 +127,10 @@ class Spool(Generic[P]):
     def append(self, payload: P, records: int) -> None:
         """Queue one chunk. On disk when this returns, where the disk works."""
         with self._changed:
+            if self._ended:
+                # A source that did not stop in time still delivers.
+                self._on_drop("shutdown", records)
+                return
             self._retry_disk()
             chunk = Chunk(records, len(payload), self._clock(), payload)
             stored = bytes(payload) if self._disk_works else None
@@ -212,7 +216,7 @@ class Spool(Generic[P]):
             self._memory.clear()
             self._disk = None
             self._disk_works = False
-            self._closed = True
+            self._closed = self._ended = True
             self._changed.notify_all()
 
     def _ready_records(self) -> int:

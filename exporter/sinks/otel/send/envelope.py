@@ -6,6 +6,7 @@ Owns the resource and the scope. Refuses to look into a record.
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from typing import Any, Final
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -15,6 +16,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ResourceMes
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
 from exporter import __version__
+from exporter.identity import ATTRIBUTES
 from exporter.sinks.otel.encode import wire
 from exporter.sinks.otel.queue.records import Records
 
@@ -23,10 +25,12 @@ SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
 DEFAULT_SERVICE_NAME: Final = "falco"
 
 
-def to_resource(service_name: str = "", *, host_name: str | None = None) -> Resource:
+def to_resource(
+    service_name: str = "", labels: Mapping[str, str] | None = None, *, host_name: str | None = None
+) -> Resource:
     """Return who we are, as opentelemetry-sdk makes it from ``OTEL_RESOURCE_ATTRIBUTES`` and ``OTEL_SERVICE_NAME``.
 
-    ``service_name``, where not empty, goes before both. Where nothing sets
+    ``service_name``, where not empty, and ``labels`` go before both. Where nothing sets
     it, ``service.instance.id`` is the host's name: the SDK's own is random at
     each start, and Loki makes an index label, hence a new stream, of it.
     """
@@ -37,6 +41,7 @@ def to_resource(service_name: str = "", *, host_name: str | None = None) -> Reso
         "service.instance.id": host_name or socket.gethostname(),
     }
     ours = {key: value for key, value in defaults.items() if key not in said}
+    ours |= {ATTRIBUTES.get(name, name): value for name, value in (labels or {}).items()}
     if service_name:
         ours["service.name"] = service_name
     return Resource.create(ours)

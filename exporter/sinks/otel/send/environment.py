@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from exporter.config.model import Otlp
+from exporter.config.model import Otlp, OtlpEndpoint
 from exporter.errors import ConfigError
 from exporter.sinks.otel.send.endpoint import (
     DEFLATE,
@@ -33,6 +33,7 @@ _DEFAULT_ENDPOINTS = {GRPC: "http://localhost:4317", HTTP: "http://localhost:431
 _LOGS_PATH = "v1/logs"
 _DEFAULT_TIMEOUT_MS = 10_000
 _SCHEMES = ("http", "https")
+_SECRETS = ("_HEADERS", "_CERTIFICATE", "_CLIENT_KEY")
 _HEADER_NAMES = {GRPC: re.compile(r"[0-9a-z_.\-]+\Z"), HTTP: re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+\Z")}
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*\Z")
 
@@ -51,7 +52,7 @@ class Batching:
 
 def why_disabled(settings: Otlp, environ: Mapping[str, str]) -> str:
     """Say why no log records are sent; empty where they are. Raises ConfigError for a value that is not valid."""
-    if _boolean(environ, "OTEL_SDK_DISABLED"):
+    if is_turned_off(environ):
         return "OTEL_SDK_DISABLED is true"
     if settings.endpoint:
         return ""
@@ -63,6 +64,11 @@ def why_disabled(settings: Otlp, environ: Mapping[str, str]) -> str:
     if not _said(environ, "ENDPOINT")[1]:
         return "set otlp.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT to send log records"
     return ""
+
+
+def is_turned_off(environ: Mapping[str, str]) -> bool:
+    """Say whether OpenTelemetry as a whole is turned off. Raises ConfigError for a value that is not valid."""
+    return _boolean(environ, "OTEL_SDK_DISABLED")
 
 
 def to_endpoint(settings: Otlp, environ: Mapping[str, str]) -> Endpoint:
@@ -85,6 +91,23 @@ def to_endpoint(settings: Otlp, environ: Mapping[str, str]) -> Endpoint:
         cert_file=cert_file,
         key_file=key_file,
     )
+
+
+def to_named_endpoint(named: OtlpEndpoint, settings: Otlp, environ: Mapping[str, str]) -> Endpoint:
+    """Return one of the further endpoints. Raises ConfigError for what is not valid.
+
+    Transport, time-out and compression are those of the environment where it says nothing of its own; headers and
+    certificates never are: they are secrets of the default endpoint.
+    """
+    shared = {name: value for name, value in environ.items() if not name.endswith(_SECRETS)}
+    base = to_endpoint(replace(settings, endpoint=named.endpoint, protocol=named.protocol or settings.protocol), shared)
+    headers: dict[str, str] = {}
+    if named.headers_file is not None:
+        where = f"endpoints: {named.name}: headers_file"
+        text = named.headers_file.read_text(encoding="utf-8", errors="replace")
+        headers = _to_headers(text.replace("\n", ","), where, base.protocol)
+    tls = named.tls
+    return replace(base, headers=headers, ca_file=tls.ca_file, cert_file=tls.cert_file, key_file=tls.key_file)
 
 
 def to_batching(environ: Mapping[str, str]) -> Batching:
@@ -145,6 +168,10 @@ def _url(settings: Otlp, environ: Mapping[str, str], protocol: str) -> str:
 def _headers(environ: Mapping[str, str], protocol: str) -> dict[str, str]:
     """Read KEY=VALUE separated by commas, percent-encoded. No complaint shows a value: it may be a secret."""
     variable, text = _said(environ, "HEADERS")
+    return _to_headers(text, variable, protocol)
+
+
+def _to_headers(text: str, variable: str, protocol: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     for number, item in enumerate((item for item in text.split(",") if item.strip()), 1):
         name, equals, value = (part.strip() for part in item.partition("="))

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
-from exporter.selfmetrics import SelfMetrics
+from exporter.selfmetrics import DeliveryMetrics
 from exporter.sinks.otel.queue.records import Records, join
 from exporter.sinks.otel.queue.refused import RefusedBatches
 from exporter.sinks.otel.queue.spool import Spool
@@ -70,7 +70,7 @@ class Sender:
         envelope: Envelope,
         *,
         refused: RefusedBatches,
-        metrics: SelfMetrics,
+        metrics: DeliveryMetrics,
         pace: Pace,
     ) -> None:
         self._spool = spool
@@ -163,7 +163,7 @@ class Sender:
         """Drop and count what is in flight: it would fail again."""
         records = self._spool.in_flight_records
         _log.exception("%d log records are lost: they cannot be sent (a programming error)", records)
-        self._metrics.log_records_dropped.labels(UNSENDABLE).inc(records)
+        self._metrics.dropped(UNSENDABLE).inc(records)
         self._spool.release()
 
     def _batch_bytes(self) -> int:
@@ -204,9 +204,9 @@ class Sender:
 
     def _accept(self, answer: Answer, records: int) -> None:
         rejected = min(answer.rejected, records)
-        self._metrics.log_records_exported.inc(records - rejected)
+        self._metrics.exported.inc(records - rejected)
         if rejected:
-            self._metrics.log_records_failed.labels(REJECTED).inc(rejected)
+            self._metrics.failed(REJECTED).inc(rejected)
             self._change_state(REJECTED, f"the receiver took a batch but for {rejected} of {records} records", answer)
         elif self._state:
             _log.info("log records are delivered again")
@@ -217,7 +217,7 @@ class Sender:
 
     def _refuse(self, answer: Answer, records: int, request: bytes) -> None:
         """Set records aside; go slower the more are refused in a row, so that little of the queue is used up."""
-        self._metrics.log_records_failed.labels(answer.reason).inc(records)
+        self._metrics.failed(answer.reason).inc(records)
         path = self._refused.keep(request)
         self._fail(f"{records} log records were refused for good", answer, kept=str(path or "not kept"))
         if self._failures > 1:
@@ -225,7 +225,7 @@ class Sender:
 
     def _pause(self, answer: Answer) -> bool:
         """Wait for the next try; False where there shall be none."""
-        self._metrics.export_retries.labels(answer.reason).inc()
+        self._metrics.retries(answer.reason).inc()
         self._fail(f"{self._spool.records} log records wait for delivery, trying again", answer)
         if self._closing.is_set() and self._spool.durable:
             # The disk keeps them for the next start: no need to use up the time to stop.

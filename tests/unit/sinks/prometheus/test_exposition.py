@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families as text_families
 
 from exporter.alert import Alert, Priority
 from exporter.config.model import Metrics
@@ -62,3 +65,27 @@ def test_created_samples_are_left_out() -> None:
         text = expose(registry).decode()
         assert "_created" not in text
         assert "b_count" in text or "escaping" in accept
+
+
+@pytest.mark.parametrize("accept", [accept for accept in ACCEPTS if "dots" not in accept and "values" not in accept])
+def test_constant_labels_are_on_every_sample_and_nothing_else_changes(accept: str) -> None:
+    """cluster and owner stand on each series, small families and large; a metric's own label of that name counts."""
+    registry = CollectorRegistry()
+    sink = PrometheusSink(Metrics(), registry=registry, rules=[], describe=lambda rule, source: None)
+    sink.write(hostile_alerts())
+    Counter("a", "A.", ["owner"], registry=registry).labels("own").inc()
+    labels = {"cluster": 'a"\\b\nc', "owner": "team"}
+    plain, _ = choose_exposition(accept)
+    expose, _ = choose_exposition(accept, labels)
+    found = {parsed.name: parsed.samples for parsed in parse(expose(registry).decode(), accept)}
+    expected = {parsed.name: parsed.samples for parsed in parse(plain(registry).decode(), accept)}
+    assert found.keys() == expected.keys()
+    for name, samples in expected.items():
+        assert [sample.labels for sample in found[name]] == [{**labels, **sample.labels} for sample in samples]
+        assert [sample.value for sample in found[name]] == [sample.value for sample in samples]
+
+
+def parse(text: str, accept: str) -> list[Metric]:
+    """Read an exposition back."""
+    families = openmetrics_families if OPENMETRICS in accept else text_families
+    return list(families(text))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
+from exporter.event_sources import EVENT_SOURCES
 from exporter.sinks.otel.encode.attributes import (
-    CONSTANTS_BY_SOURCE,
     INTEGERS,
     OUTPUT_FIELDS_PREFIX,
     STRINGS,
@@ -30,7 +30,7 @@ def possible_attributes() -> set[str]:
     record = LogRecord.FromString(encoder.encode(ALERT, group, observed_ns=1).joined)
     names = {name for name in attributes_of(record) if not name.startswith(OUTPUT_FIELDS_PREFIX)}
     names |= {*STRINGS.values(), *INTEGERS.values(), *TARGET_NAMES.values(), TRUNCATED, TRUNCATED_ATTRIBUTES}
-    return names | {name for constants in CONSTANTS_BY_SOURCE.values() for name, _ in constants}
+    return names | {name for source in EVENT_SOURCES.values() for name, _ in source.attributes} | {"falco.hostname"}
 
 
 @pytest.mark.parametrize("name", sorted(possible_attributes()))

@@ -211,6 +211,31 @@ def test_severity_follows_the_data_models_appendix(priority: Priority, number: i
                 "falco.output_fields.ka.target.resource": "deployments",
             },
         ),
+        (
+            fields(ka__target__resource="pods", ka__resp__name="web-x7k2p"),
+            {
+                "k8s.pod.name": "web-x7k2p",
+                "falco.output_fields.ka.resp.name": "web-x7k2p",
+                "falco.output_fields.ka.target.resource": "pods",
+            },
+        ),
+        (
+            fields(ka__target__resource="pods", ka__target__name="web", ka__resp__name="web-x7k2p"),
+            {
+                "k8s.pod.name": "web",
+                "falco.output_fields.ka.target.name": "web",
+                "falco.output_fields.ka.resp.name": "web-x7k2p",
+                "falco.output_fields.ka.target.resource": "pods",
+            },
+        ),
+        (
+            fields(static__cluster="prod", static__environment="live", static__owner="team"),
+            {
+                "k8s.cluster.name": "prod",
+                "deployment.environment.name": "live",
+                "falco.output_fields.static.owner": "team",
+            },
+        ),
         (fields(ka__response__code="403"), {"http.response.status_code": 403}),
         (
             replace(fields(ct__srcip="192.0.2.1", ct__region="eu-west-1"), source="aws_cloudtrail"),
@@ -232,8 +257,27 @@ def test_fields_become_semantic_conventions_where_they_mean_them(alert: Alert, e
     attributes = attributes_of(record_of(alert, advice_for=None))
     assert {key: attributes.get(key) for key in expected} == expected
     named = {"security_rule.name", "security_rule.category", "falco.priority", "falco.source", "falco.tags"}
-    extra = attributes.keys() - expected.keys() - named - {"host.name", "log.record.uid"}
+    extra = attributes.keys() - expected.keys() - named - {"host.name", "falco.hostname", "log.record.uid"}
     assert extra <= {"falco.output_fields.fd.type"}
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("syscall", "host.name"),
+        ("internal", "host.name"),
+        ("k8s_audit", "falco.hostname"),
+        ("aws_cloudtrail", "falco.hostname"),
+        ("okta", "falco.hostname"),
+        ("a_plugin", "falco.hostname"),
+    ],
+)
+def test_the_host_is_where_the_event_happened(source: str, name: str) -> None:
+    """Falco's machine is host.name only for events of that machine; for others it has a name of its own."""
+    attributes = attributes_of(record_of(replace(ALERT, source=source), advice_for=None))
+    assert {key: value for key, value in attributes.items() if key in {"host.name", "falco.hostname"}} == {
+        name: "mini-debian-lab"
+    }
 
 
 def test_numbers_keep_their_value_whatever_their_length() -> None:

@@ -195,6 +195,15 @@ def test_memory_counts_what_is_lost_at_the_end() -> None:
     assert bench.drops == {"shutdown": 7}
 
 
+def test_what_comes_after_the_end_is_counted(directory: Path | None) -> None:
+    """A source that did not stop in time cannot lose an alert without a word."""
+    bench = Bench(directory)
+    bench.spool.close()
+    bench.spool.append(b"x", 4)
+    assert bench.drops == {"shutdown": 4}
+    assert bench.spool.records == 0
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
