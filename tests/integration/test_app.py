@@ -371,8 +371,10 @@ def test_metrics_count_every_post_though_the_queue_is_full(tmp_path: Path) -> No
             assert post(port, one_alert(number)) == 200
         assert counted(app) == 300
         assert len(app.recent) == 300
-        dropped = app.registry.get_sample_value("falco_exporter_log_records_dropped_total", {"reason": "full"})
-        kept = app.registry.get_sample_value("falco_exporter_queue_records")
+        dropped = app.registry.get_sample_value(
+            "falco_exporter_log_records_dropped_total", {"endpoint": "default", "reason": "full"}
+        )
+        kept = app.registry.get_sample_value("falco_exporter_queue_records", {"endpoint": "default"})
         assert dropped is not None
         assert kept is not None
         assert dropped > 0
