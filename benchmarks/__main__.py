@@ -13,12 +13,14 @@ from pathlib import Path
 from benchmarks import results
 from benchmarks.delay import measure_delay
 from benchmarks.exposition import measure_scrapes
+from benchmarks.posts import measure_hour, measure_posts
 from benchmarks.results import Result
 from benchmarks.sizes import FULL, SMOKE, Sizes
 from benchmarks.stages import measure_stages
 from benchmarks.whole import measure_idle, measure_start, measure_way, measure_yardstick
 
 GROUPS: dict[str, Callable[[Sizes, str], Iterator[Result]]] = {
+    "posts": measure_posts,
     "yardstick": measure_yardstick,
     "way": measure_way,
     "delay": measure_delay,
@@ -26,6 +28,7 @@ GROUPS: dict[str, Callable[[Sizes, str], Iterator[Result]]] = {
     "idle": measure_idle,
     "scrape": measure_scrapes,
     "stages": measure_stages,
+    "hour": measure_hour,
 }
 
 

@@ -6,6 +6,7 @@ input and answers each with one JSON line:
 
 - ``post N``: post N alerts, spread evenly over the connections, at most eight on their way at a time;
 - ``unlike N``: the same, each with process ids, a command line and a file of its own;
+- ``burst N``: post N alerts, many in one piece;
 - ``pace RATE SECONDS``: post at a rate.
 
 Raw sockets and requests made beforehand, so that the sender takes little of the
@@ -27,6 +28,7 @@ from itertools import cycle, islice
 from exporter.simulator.scenarios import flood
 
 ON_THEIR_WAY = 8
+BURST_REQUESTS = 32
 KEPT_REQUESTS = 2_300
 """Requests that are made beforehand and sent again and again; a multiple of the flood's rules."""
 _HEAD = (
@@ -117,6 +119,21 @@ def post_on_many(connections: Sequence[socket.socket], requests: Iterator[bytes]
     return seconds
 
 
+def post_in_bursts(connection: socket.socket, requests: Iterator[bytes], count: int) -> list[float]:
+    """Post many in one piece, then read their answers: how much memory they cost, not how long each takes."""
+    seconds = []
+    while count > 0:
+        pieces = list(islice(requests, min(BURST_REQUESTS, count)))
+        count -= len(pieces)
+        begun = time.perf_counter()
+        connection.sendall(b"".join(pieces))
+        answers = b""
+        while answers.count(b"HTTP/1.1 200") < len(pieces):
+            answers += connection.recv(65_536)
+        seconds.append(time.perf_counter() - begun)
+    return seconds
+
+
 def post_at_pace(connection: socket.socket, requests: Iterator[bytes], rate: float, seconds: float) -> list[float]:
     """Post at a rate, on one connection; a late one is sent at once."""
     begun, taken = time.perf_counter(), []
@@ -137,6 +154,8 @@ def carry_out(words: Sequence[str], connections: Sequence[socket.socket], kept: 
     before, begun = cpu_seconds(), time.perf_counter()
     if words[0] == "pace":
         taken = post_at_pace(connections[0], requests, float(words[1]), float(words[2]))
+    elif words[0] == "burst":
+        taken = post_in_bursts(connections[0], requests, count)
     elif len(connections) == 1:
         taken = post_on_one(connections[0], requests, count)
     else:

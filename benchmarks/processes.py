@@ -93,7 +93,8 @@ WIDE_WINDOW = ("--grpc.window-bytes", "16384")
 class Exporter:
     """The installed command with ``run``.
 
-    ``pages``: on the loopback, where reports are kept and shown. ``window``: options for the HTTP/2 window.
+    ``address``: of Falco's gRPC server; empty where alerts come another way. ``pages``: on the loopback, where
+    reports are kept and shown. ``window``: options for the HTTP/2 window.
     """
 
     def __init__(self, address: str, *arguments: str, pages: bool = False, window: Sequence[str] = WIDE_WINDOW) -> None:
@@ -106,8 +107,7 @@ class Exporter:
                 str(COMMAND),
                 "run",
                 *NO_LAME_DUCK,
-                "--target",
-                address,
+                *(["--target", address] if address else []),
                 "--web.listen-address",
                 listen,
                 *window,

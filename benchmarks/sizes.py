@@ -15,9 +15,27 @@ class Sizes:
     idle_seconds: float
     live_seconds: float
     series: tuple[int, ...]
+    posts: int
+    hour_alerts: int
 
 
 FULL = Sizes(
-    alerts=60_000, runs=3, stage_alerts=20_000, idle_seconds=10.0, live_seconds=6.0, series=(100, 1_000, 10_000)
+    alerts=60_000,
+    runs=3,
+    stage_alerts=20_000,
+    idle_seconds=10.0,
+    live_seconds=6.0,
+    series=(100, 1_000, 10_000),
+    posts=20_000,
+    hour_alerts=3_600_000,
 )
-SMOKE = Sizes(alerts=2_000, runs=1, stage_alerts=500, idle_seconds=0.5, live_seconds=0.5, series=(100,))
+SMOKE = Sizes(
+    alerts=2_000,
+    runs=1,
+    stage_alerts=500,
+    idle_seconds=0.5,
+    live_seconds=0.5,
+    series=(100,),
+    posts=500,
+    hour_alerts=4_000,
+)
