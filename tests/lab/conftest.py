@@ -17,7 +17,13 @@ import pytest
 
 from tests.lab import ledger
 from tests.lab.ledger import SCENARIOS, Ledger
+from tests.lab.places import vendors
+from tests.lab.places.aws import Aws, aws
+from tests.lab.places.cluster import Cluster, cluster
 from tests.lab.places.host import Host, host
+from tests.lab.places.node import Node, node
+from tests.lab.places.vendors import Vendor
+from tests.lab.steps import reporter
 from tests.lab.story import Place, Story, Tell
 
 _LEDGER = pytest.StashKey[Ledger]()
@@ -90,7 +96,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Tell:
-    """Begin a story: ``tell(fields, host=place, …)``; the rule is the module's ``RULE`` unless given."""
+    """Begin a story: ``tell(fields, host=place, …)``; the rule is the module's ``RULE`` unless given.
+
+    ``event`` is a cluster's audit event instead of fields: the alert is made of it as the k8saudit plugin does.
+    """
     book = request.node.stash.setdefault(_LEDGER, Ledger())
     rules = rules_of(request.node)
 
@@ -102,15 +111,13 @@ def tell(request: pytest.FixtureRequest) -> Tell:
             places = {"host": machine, "node": machine} | places
         hostname = getattr(machine, "hostname", "")
         return Story(
-            name, fields, places, ledger=book, source=source or _source(name), hostname=hostname, time_ns=time_ns
+            name, fields or {}, places, ledger=book, source=source or _source(name), hostname=hostname, time_ns=time_ns
         )
 
     return begin
 
 
 def _source(rule: str) -> str:
-    from tests.lab.steps import reporter
-
     facts = reporter().catalog.facts(rule)
     return facts.source if facts else "internal"
 
@@ -119,6 +126,62 @@ def _source(rule: str) -> str:
 def a_host() -> Iterator[Host]:
     """A fresh Debian host."""
     with host() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def _cluster() -> Iterator[Cluster]:
+    with cluster() as made:
+        yield made
+
+
+@pytest.fixture(name="cluster")
+def a_cluster(_cluster: Cluster) -> Iterator[Cluster]:
+    """A cluster with a node; what a scenario made in it is removed after it."""
+    yield _cluster
+    _cluster.clean()
+    _cluster.node.new_terminals()
+
+
+@pytest.fixture(scope="session")
+def _node() -> Iterator[Node]:
+    with node() as made:
+        yield made
+
+
+@pytest.fixture(name="node")
+def a_node(_node: Node) -> Iterator[Node]:
+    """A node with containerd and no kubelet, for containers that no cluster knows of."""
+    yield _node
+    _node.remove_pods()
+    _node.new_terminals()
+
+
+@pytest.fixture(name="github")
+def a_github(tmp_path: Path) -> Iterator[Vendor]:
+    """GitHub's stand-in and a laptop with gh and curl."""
+    with vendors.github(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(name="okta")
+def an_okta(tmp_path: Path) -> Iterator[Vendor]:
+    """Okta's stand-in and a laptop with curl."""
+    with vendors.okta(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(name="google")
+def a_google(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Vendor]:
+    """Google's stand-in for the services that the module's ``GOOGLE`` names, and a laptop with gcloud."""
+    with vendors.google(tmp_path, request.module.GOOGLE) as made:
+        yield made
+
+
+@pytest.fixture(name="aws")
+def an_aws(tmp_path: Path) -> Iterator[Aws]:
+    """Moto's AWS with CloudTrail's LookupEvents, and a laptop with the aws client."""
+    with aws(tmp_path) as made:
         yield made
 
 

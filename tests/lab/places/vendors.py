@@ -1,0 +1,88 @@
+"""GitHub, Okta and Google: a laptop with their real clients, and a stand-in that knows what the vendor describes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tests.integration.certificates import Authority
+from tests.lab import openapi
+from tests.lab.places.laptop import Laptop, laptop
+from tests.lab.programs import built, program
+from tests.lab.standin import Description, Request, StandIn, serving
+
+OKTA_DOMAIN = "example.okta.com"
+
+
+class Vendor:
+    """A vendor's service and the laptop from which it is administered."""
+
+    def __init__(self, place: Laptop, service: StandIn) -> None:
+        self.laptop = place
+        """Where ``cloud`` steps run."""
+        self.service = service
+        """What answers; ``service.answers("GET /user", {...})``."""
+
+
+@contextlib.contextmanager
+def _vendor(
+    directory: Path, description: Description, hosts: tuple[str, ...], environment: Mapping[str, str]
+) -> Iterator[Vendor]:
+    authority = Authority(directory)
+    pair = authority.make_server(host=hosts[0])
+    trust = {name: str(authority.cert_file) for name in ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")}
+    trust["CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE"] = str(authority.cert_file)
+    names = [host for host in hosts if not host.startswith("*")]
+    with laptop({**trust, **environment}, hosts=names) as place:
+        service = StandIn(description)
+        with serving(service, place, certificate=(pair.cert_file, pair.key_file)):
+            yield Vendor(place, service)
+
+
+@contextlib.contextmanager
+def github(directory: Path) -> Iterator[Vendor]:
+    """GitHub, for gh and curl: ``GH_TOKEN`` is set."""
+    built("gh")
+    with _vendor(directory, openapi.github(), ("api.github.com",), {"GH_TOKEN": "ghp_lab", "GH_PAGER": ""}) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def okta(directory: Path) -> Iterator[Vendor]:
+    """Okta, for curl: ``OKTA_DOMAIN`` and ``OKTA_TOKEN`` are set."""
+    settings = {"OKTA_DOMAIN": OKTA_DOMAIN, "OKTA_TOKEN": "00lab"}
+    with _vendor(directory, openapi.okta(), (OKTA_DOMAIN,), settings) as made:
+        yield made
+
+
+class _ByHost:
+    """Several of Google's services at once, each under its own host name."""
+
+    def __init__(self, services: Mapping[str, str]) -> None:
+        self._services = {f"{name}.googleapis.com": openapi.google(name, version) for name, version in services.items()}
+
+    def complaint(self, request: Request) -> str:
+        """Return why Google would not know this request; empty where it does."""
+        service = self._services.get(request.host.partition(":")[0])
+        return service.complaint(request) if service else f"the story has no service at {request.host}"
+
+
+@contextlib.contextmanager
+def google(directory: Path, services: Mapping[str, str]) -> Iterator[Vendor]:
+    """Google Cloud, for the real gcloud; ``services`` are names and versions of discovery documents."""
+    program("gcloud")
+    token = directory / "token"
+    token.write_text("ya29.lab", encoding="utf-8")
+    settings = {
+        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
+        "CLOUDSDK_CORE_PROJECT": "shop-prod",
+        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
+        "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
+        "CLOUDSDK_CORE_CHECK_GCE_METADATA": "0",
+    }
+    hosts = ("*.googleapis.com", *(f"{name}.googleapis.com" for name in services))
+    with _vendor(directory, _ByHost(services), hosts, settings) as made:
+        made.laptop.environment["CLOUDSDK_CONFIG"] = f"{made.laptop.home}/.config/gcloud"
+        yield made
