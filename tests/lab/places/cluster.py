@@ -51,7 +51,11 @@ _KUBELET = {
     "enforceNodeAllocatable": [],
     "localStorageCapacityIsolation": False,
     "evictionHard": {"memory.available": "1Mi", "nodefs.available": "0%", "imagefs.available": "0%"},
-    "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}},
+    "authentication": {
+        "anonymous": {"enabled": False},
+        "webhook": {"enabled": True},
+        "x509": {"clientCAFile": "/etc/kubernetes/pki/ca.crt"},
+    },
     "authorization": {"mode": "Webhook"},
     "clusterDomain": "cluster.local",
     "clusterDNS": ["10.96.0.10"],
@@ -71,6 +75,8 @@ _UNITS = {
     "--service-account-key-file /etc/kubernetes/pki/sa.pub "
     "--service-account-signing-key-file /etc/kubernetes/pki/sa.key "
     "--service-cluster-ip-range 10.96.0.0/16 --allow-privileged=true --endpoint-reconciler-type none "
+    "--kubelet-client-certificate /etc/kubernetes/pki/kubelet-client.crt "
+    "--kubelet-client-key /etc/kubernetes/pki/kubelet-client.key --client-ca-file /etc/kubernetes/pki/ca.crt "
     "--kubelet-preferred-address-types InternalIP --audit-policy-file /etc/kubernetes/audit.yaml "
     f"--audit-log-path {AUDIT_LOG} --audit-log-mode blocking --anonymous-auth=true --profiling=false",
     "kube-controller-manager": "kube-controller-manager --kubeconfig /etc/kubernetes/admin.conf --leader-elect=false "
@@ -105,6 +111,23 @@ items:
     roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:node"}
     subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: "system:nodes"}]
 """
+
+
+_KERNEL_SETTINGS = """
+mkdir -p /run/lab/sys
+while read -r name value; do
+  [ -e "/proc/sys/$name" ] || continue
+  echo "$value" > "/run/lab/sys/${name##*/}"
+  mount --bind "/run/lab/sys/${name##*/}" "/proc/sys/$name"
+done <<'END'
+vm/overcommit_memory 1
+kernel/panic 10
+kernel/panic_on_oops 1
+kernel/keys/root_maxkeys 1000000
+kernel/keys/root_maxbytes 25000000
+END
+"""
+"""The kubelet sets these where they differ; files stand for them, so that the machine keeps its own."""
 
 
 class Laptop:
@@ -193,6 +216,14 @@ class Cluster:
             self._laptops[user] = Laptop(self.node, user)
         return self._laptops[user]
 
+    def namespace(self, name: str = "shop", labels: str = "") -> None:
+        """Create a namespace and wait for its default account, without which no pod is admitted."""
+        admin = self.laptop()
+        admin.run(
+            f"kubectl create namespace {name}" + (f" && kubectl label namespace {name} {labels}" if labels else "")
+        )
+        self.node.wait_until(lambda: admin.get("serviceaccount", "-n", name, "default"), "the default account", 20)
+
     def audit_events(self) -> list[Event]:
         """Return the audit log's events, oldest first."""
         return [json.loads(line) for line in self.node.read(AUDIT_LOG).splitlines() if line.endswith("}")]
@@ -264,7 +295,8 @@ def cluster() -> Iterator[Cluster]:
         place.wait_until(lambda: _answers(admin), "the API server is ready", 60)
         admin.apply(_ROLES)
         place.run("systemctl start kube-controller-manager kube-scheduler kubelet")
-        place.wait_until(lambda: _node_ready(admin), "the node is Ready", 90)
+        _await_node(place, admin)
+        place.wait_until(lambda: admin.get("serviceaccount", "default"), "the controllers work", 30)
         yield made
 
 
@@ -272,15 +304,24 @@ def _configure(place: Node) -> None:
     place.run(
         f"""ip link add lab0 type bridge; ip addr add {_ADDRESS}/24 dev lab0; ip link set lab0 up
         ip route add default dev lab0; sysctl -qw net.ipv4.ip_forward=1
+        [ -e /dev/kmsg ] || mknod /dev/kmsg c 1 11
         mkdir -p /etc/kubernetes/pki /var/log/kubernetes/audit /var/lib/kubelet; chmod 711 /home/alice
         openssl genrsa -out /etc/kubernetes/pki/sa.key 2048 2>/dev/null
-        openssl rsa -in /etc/kubernetes/pki/sa.key -pubout -out /etc/kubernetes/pki/sa.pub 2>/dev/null"""
+        openssl rsa -in /etc/kubernetes/pki/sa.key -pubout -out /etc/kubernetes/pki/sa.pub 2>/dev/null
+        cd /etc/kubernetes/pki
+        openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=lab-ca -days 2 -keyout ca.key -out ca.crt 2>/dev/null
+        openssl req -newkey rsa:2048 -nodes -subj /O=system:masters/CN=kube-apiserver-kubelet-client \\
+          -keyout kubelet-client.key -out kubelet-client.csr 2>/dev/null
+        openssl x509 -req -in kubelet-client.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \\
+          -out kubelet-client.crt 2>/dev/null"""
     )
+    place.run(_KERNEL_SETTINGS)
     tokens = [f'{_token(user)},{user},{user},"{",".join(groups)}"\n' for user, groups in USERS.items()]
     place.write("/etc/kubernetes/tokens.csv", "".join(tokens), 0o600)
     place.write("/etc/kubernetes/audit.yaml", _POLICY)
     place.write("/etc/kubernetes/kubelet.json", json.dumps(_KUBELET))
     place.write("/etc/kubernetes/admin.conf", _kubeconfig("admin"), 0o600)
+    place.write("/root/.kube/config", _kubeconfig("admin"), 0o600)
     place.write("/etc/kubernetes/kubelet.conf", _kubeconfig("system:node:node-1"), 0o600)
     for name, command in _UNITS.items():
         unit = f"[Service]\nExecStart=/usr/local/bin/{command}\nRestart=on-failure\nRestartSec=1\nDelegate=yes\n"
@@ -291,6 +332,16 @@ def _answers(admin: Laptop) -> bool:
     with contextlib.suppress(AssertionError):
         return "ok" in admin.run("kubectl get --raw /readyz")
     return False
+
+
+def _await_node(place: Node, admin: Laptop) -> None:
+    try:
+        place.wait_until(lambda: _node_ready(admin), "the node is Ready", 60)
+    except AssertionError as error:
+        logs = place.run(
+            "journalctl --no-pager -o cat -n 40 -u kubelet; kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes -o wide"
+        )
+        raise AssertionError(f"{error}: {logs}") from error
 
 
 def _node_ready(admin: Laptop) -> bool:

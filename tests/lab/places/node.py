@@ -156,7 +156,7 @@ def node(*parts: str) -> Iterator[Node]:
     programs = built("crictl", *parts)
     with host(systemd=True, kind=Node, programs=programs, hostname="node-1") as made:
         assert isinstance(made, Node)
-        made.run("mkdir -p /var/lib/containerd; mount -t tmpfs -o mode=711 containerd /var/lib/containerd")
+        made.run("mkdir -p /var/lib/containerd; mount -t tmpfs -o mode=711 tmpfs /var/lib/containerd")
         made.write("/etc/containerd/config.toml", _CONTAINERD)
         made.write("/etc/cni/net.d/10-lab.conflist", json.dumps(_NETWORK))
         made.write("/etc/crictl.yaml", _CRICTL)
