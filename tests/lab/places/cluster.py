@@ -338,9 +338,7 @@ def _await_node(place: Node, admin: Laptop) -> None:
     try:
         place.wait_until(lambda: _node_ready(admin), "the node is Ready", 60)
     except AssertionError as error:
-        logs = place.run(
-            "journalctl --no-pager -o cat -n 40 -u kubelet; kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes -o wide"
-        )
+        logs = place.run("journalctl --no-pager -o cat -n 40 -u kubelet; kubectl get nodes -o wide")
         raise AssertionError(f"{error}: {logs}") from error
 
 
