@@ -12,7 +12,7 @@ import contextlib
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ _UNITS = {
     "--kubelet-client-certificate /etc/kubernetes/pki/kubelet-client.crt "
     "--kubelet-client-key /etc/kubernetes/pki/kubelet-client.key --client-ca-file /etc/kubernetes/pki/ca.crt "
     "--kubelet-preferred-address-types InternalIP --audit-policy-file /etc/kubernetes/audit.yaml "
-    f"--audit-log-path {AUDIT_LOG} --audit-log-mode blocking --anonymous-auth=true --profiling=false",
+    f"--audit-log-path={AUDIT_LOG} --audit-log-mode blocking --anonymous-auth=true --profiling=false",
     "kube-controller-manager": "kube-controller-manager --kubeconfig /etc/kubernetes/admin.conf --leader-elect=false "
     "--use-service-account-credentials=true --service-account-private-key-file /etc/kubernetes/pki/sa.key "
     "--root-ca-file /etc/kubernetes/pki/apiserver.crt",
@@ -228,15 +228,18 @@ class Cluster:
         """Return the audit log's events, oldest first."""
         return [json.loads(line) for line in self.node.read(AUDIT_LOG).splitlines() if line.endswith("}")]
 
-    def audit_event(self, matches: Callable[[Event], Any], timeout_seconds: float = 10.0) -> Event:
-        """Return the newest audit event that matches; wait for it."""
+    def audit_event(self, timeout_seconds: float = 10.0, **wanted: Any) -> Event:
+        """Return the newest audit event with these values; wait for it.
+
+        ``user``, ``verb``, ``stage``, ``code``, and of the object: ``resource``, ``subresource``, ``namespace``, ``name``.
+        """
         found: list[Event] = []
 
         def look() -> bool:
-            found[:] = [event for event in self.audit_events() if matches(event)]
+            found[:] = [event for event in self.audit_events() if wanted.items() <= _facts(event).items()]
             return bool(found)
 
-        self.node.wait_until(look, "an audit event that matches", timeout_seconds)
+        self.node.wait_until(look, f"an audit event with {wanted}", timeout_seconds)
         return found[-1]
 
     def await_pod(self, namespace: str, name: str, timeout_seconds: float = 40.0) -> dict[str, Any]:
@@ -265,6 +268,17 @@ validatingwebhookconfiguration -o name | xargs -r kubectl delete
         )
         admin.close()
         self._laptops.clear()
+
+
+def _facts(event: Event) -> dict[str, Any]:
+    object_ref = event.get("objectRef", {})
+    return {
+        "user": event["user"].get("username"),
+        "verb": event["verb"],
+        "stage": event["stage"],
+        "code": event.get("responseStatus", {}).get("code"),
+        **{key: object_ref.get(key) for key in ("resource", "subresource", "namespace", "name")},
+    }
 
 
 def _kubeconfig(user: str) -> str:
