@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.lab import ledger
+from tests.lab import audit, ledger
 from tests.lab.ledger import SCENARIOS, Ledger
 from tests.lab.places import vendors
 from tests.lab.places.aws import Aws, aws
@@ -103,16 +103,29 @@ def tell(request: pytest.FixtureRequest) -> Tell:
     book = request.node.stash.setdefault(_LEDGER, Ledger())
     rules = rules_of(request.node)
 
-    def begin(fields: dict[str, Any], *, rule: str = "", source: str = "", time_ns: int = 0, **places: Place) -> Story:
+    def begin(
+        fields: Mapping[str, Any] | None = None,
+        *,
+        event: Mapping[str, Any] | None = None,
+        rule: str = "",
+        source: str = "",
+        time_ns: int = 0,
+        **places: Place,
+    ) -> Story:
         name = rule or rules[0]
+        values = dict(fields or {})
+        if event is not None:
+            facts = reporter().catalog.facts(name)
+            assert facts is not None, f"{name} is no official rule; give fields"
+            values = audit.fields_of(event, facts.fields) | values
+            time_ns = audit.time_of(event)
         machine = places.get("node") or places.get("host")
         if machine:
             # A container's node is the host that Falco runs on.
             places = {"host": machine, "node": machine} | places
         hostname = getattr(machine, "hostname", "")
-        return Story(
-            name, fields or {}, places, ledger=book, source=source or _source(name), hostname=hostname, time_ns=time_ns
-        )
+        named = {"hostname": hostname, "source": source or _source(name), "time_ns": time_ns}
+        return Story(name, values, places, ledger=book, **named)
 
     return begin
 

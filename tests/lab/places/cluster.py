@@ -231,7 +231,7 @@ class Cluster:
     def audit_event(self, timeout_seconds: float = 10.0, **wanted: Any) -> Event:
         """Return the newest audit event with these values; wait for it.
 
-        ``user``, ``verb``, ``stage``, ``code``, and of the object: ``resource``, ``subresource``, ``namespace``, ``name``.
+        ``user``, ``verb``, ``stage``, ``code``; of the object ``resource``, ``subresource``, ``namespace``, ``name``.
         """
         found: list[Event] = []
 
