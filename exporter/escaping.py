@@ -251,15 +251,17 @@ _FALCO_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t
 
 
 def falco_literal(value: str) -> str:
-    """Return the value as a quoted text of a Falco condition, quotes included; not yet fit for YAML.
+    r"""Return the value as a quoted text of a Falco condition, quotes included; not yet fit for YAML.
 
-    Only escapes that every Falco knows (libs, ``filter/escaping.cpp``).
-    Raises ``Unembeddable`` for what Falco has no notation for: NUL, and a
-    backslash at the end, which it takes for the quote's escape.
+    Only escapes that every Falco knows (libs, ``filter/escaping.cpp``). A
+    backslash at the end is written as backslash and blank, as Falco's own
+    rules do, for it would take ``\\"`` for the quote's escape. Raises
+    ``Unembeddable`` for NUL, which ends Falco's text.
     """
-    if "\0" in value or value.endswith("\\"):
-        raise Unembeddable("a Falco condition has no notation for NUL or a backslash at the end")
-    return '"' + "".join([_FALCO_ESCAPES.get(character, character) for character in value]) + '"'
+    if "\0" in value:
+        raise Unembeddable("a Falco condition has no notation for NUL")
+    text = "".join([_FALCO_ESCAPES.get(character, character) for character in value])
+    return f'"{text[:-1]} "' if value.endswith("\\") else f'"{text}"'
 
 
 def plain_word(value: str) -> str:

@@ -111,7 +111,7 @@ def coverage(rules_files: Sequence[Path], directories: Sequence[Path], *, minimu
     read = read_rules_files(rules_files)
     rules = facts_of(read)
     for problem in read.problems:
-        print(visible(f"falco-report-exporter: {problem}; left out"), file=sys.stderr)
+        print(visible(f"falco-report-exporter: {problem}; Falco would not load it"), file=sys.stderr)
     if not rules:
         raise CatalogError(f"{', '.join(map(str, rules_files))}: no rules found; expected Falco rules files")
     missing = [facts for facts in rules if catalog.entry(facts.rule, facts.source) is None]

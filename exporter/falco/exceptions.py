@@ -12,10 +12,10 @@ What has no safe form raises ``Unembeddable``:
   nobody knows any more);
 - more than 255 bytes, which Falco does not load (libs,
   ``s_max_filter_value_buf_size``);
-- a backslash at the end, and an interior word that looks like a list's name
-  (``x shell_binaries y``: Falco replaces it, within quotes too). For ``=`` on
-  a text both are written as a ``glob`` that matches nothing else. A list of
-  your own whose name has no underscore is not recognised.
+- an interior word that looks like a list's name (``x shell_binaries y``: Falco
+  replaces it, within quotes too). For ``=`` on a text it is written as a
+  ``glob`` that matches nothing else. A list of your own whose name has no
+  underscore is not recognised.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _written(comparison: Comparison, source: str) -> tuple[str, str]:
     if not fits_kind(comparison.value, kind) or (kind != "string" and comparison.operator != "="):
         raise Unembeddable(f"{comparison.field} {comparison.operator} {comparison.value[:60]!r}: expected a {kind}")
     operator, value = comparison.operator, comparison.value
-    if kind == "string" and operator == "=" and (value.endswith("\\") or _LIST_NAME.search(value)):
+    if kind == "string" and operator == "=" and _LIST_NAME.search(value):
         # Brackets around the blank before it: then no delimiter stands beside the name.
         names = {match.start() - 1 for match in _LIST_NAME.finditer(value)}
         operator, value = "glob", glob_literal(value, bracketed=names)
