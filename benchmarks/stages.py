@@ -105,6 +105,8 @@ class Stages:
         yield "decode", f"decode ({size:,.0f}-byte messages)", self._cost_of_messages(decode.from_grpc)
         yield "pipeline", "pipeline (no sinks)", cost(each(Pipeline([]).deliver, self.batches), self.count)
         yield "prometheus", "Prometheus sink", self._sink(self._prometheus(self.catalog))
+        judge = self.catalog.judge.judge
+        yield "verdict", "verdict and outcome", cost(lambda: [judge(alert) for alert in self.alerts], self.count)
         yield "recent", "recent reports", self._sink(RecentSink(1_000))
         yield "uid", "uid", cost(lambda: [alert.uid for alert in self.alerts], self.count)
         yield "report", "advice", cost(lambda: [self.reporter.advice_for(a) for a in self.alerts], self.count)
@@ -144,6 +146,7 @@ class Stages:
             registry=CollectorRegistry(),
             rules=rules,
             describe=lambda rule, source: describe(catalog, rule, source),
+            judge=catalog.judge.judge,
         )
 
     def _log_records(self) -> Iterator[tuple[str, str, float]]:

@@ -154,6 +154,7 @@ class App:
                 registry=self.registry,
                 rules=self._known_rules(),
                 describe=lambda rule, source: describe(catalog, rule, source),
+                judge=catalog.judge.judge,
             ),
         ]
         if may_show_reports(self.config.web):

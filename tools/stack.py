@@ -166,7 +166,8 @@ class Stack:
 
     def proof(self) -> str:
         """Return what shows that the whole way works; empty until it does."""
-        query = urllib.parse.urlencode({"query": 'ALERTS{alertname="FalcoSevereEvent",alertstate="firing"}'})
+        firing_alerts = 'ALERTS{alertname=~"FalcoSevere.*|FalcoLikelyAttack",alertstate="firing"}'
+        query = urllib.parse.urlencode({"query": firing_alerts})
         firing = fetched(f"http://127.0.0.1:{self.ports.prometheus}/api/v1/query?{query}")["data"]["result"]
         received = fetched(f"http://127.0.0.1:{self.ports.alertmanager}/api/v2/alerts")
         file = self.directory / "records.jsonl"

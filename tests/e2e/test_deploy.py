@@ -96,14 +96,17 @@ def test_alertmanager_accepts_its_configuration() -> None:
 @pytest.mark.parametrize(
     ("labels", "receiver"),
     [
-        ("alertname=FalcoSevereEvent priority=Critical rule=R", "pager"),
+        ("alertname=FalcoLikelyAttack priority=Notice rule=R verdict=attack severity=critical", "pager"),
+        ("alertname=FalcoSevereEvent priority=Critical rule=R verdict=undecided severity=critical", "pager"),
+        ("alertname=FalcoSevereEventExplained priority=Critical rule=R verdict=benign severity=info", "team"),
+        ("alertname=FalcoRuleNeverSeenBefore priority=Critical rule=R severity=warning", "team"),
         ("alertname=FalcoUnusualRate priority=Warning rule=R", "team"),
         ("alertname=FalcoUnusualRate priority=Notice rule=R", "nobody"),
         ("alertname=FalcoExporterDown instance=i", "pager"),
     ],
 )
-def test_alertmanager_routes_by_priority(labels: str, receiver: str) -> None:
-    """Grave events wake somebody, notices nobody."""
+def test_alertmanager_routes_by_verdict_and_priority(labels: str, receiver: str) -> None:
+    """Likely attacks of any priority wake somebody; what is likely benign and notices wake nobody."""
     file = DEPLOY / "compose" / "alertmanager.yaml"
     command = [program("amtool"), "config", "routes", "test", f"--config.file={file}", *labels.split()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

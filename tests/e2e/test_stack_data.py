@@ -148,7 +148,8 @@ def test_every_rule_runs_and_the_first_critical_event_fires(stack: Stack) -> Non
     assert len(rules) == sum(len(group["rules"]) for group in text["groups"])
     assert [rule["name"] for rule in rules if rule["health"] == "err"] == []
     wait_until(
-        lambda: len(stack.ask('ALERTS{alertname="FalcoSevereEvent",alertstate="firing"}')) >= 5, "critical events fire"
+        lambda: len(stack.ask('ALERTS{alertname=~"FalcoSevere.*|FalcoLikelyAttack",alertstate="firing"}')) >= 5,
+        "likely attacks and grave events fire",
     )
 
 
@@ -191,7 +192,7 @@ def test_the_report_has_every_part_in_order(stack: Stack) -> None:
 def test_an_alert_says_what_to_do(stack: Stack) -> None:
     """A firing alert has the words for whoever is called: impact, first step, and a link to the report."""
     alerts = json.loads(fetch(f"{stack.prometheus}/api/v1/alerts"))["data"]["alerts"]
-    severe = [alert for alert in alerts if alert["labels"]["alertname"] == "FalcoSevereEvent"]
+    severe = [alert for alert in alerts if alert["labels"].get("verdict")]
     assert severe
     for alert in severe:
         assert alert["annotations"]["report_url"].startswith(f"{stack.exporter}/reports?rule=")

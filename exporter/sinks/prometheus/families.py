@@ -21,6 +21,7 @@ from exporter.escaping import label_value
 from exporter.sinks.prometheus.series import OVERFLOW, Key, Labels, Rule, label_texts
 
 RULE_LABELS = ("rule", "priority", "source")
+VERDICT_LABELS = (*RULE_LABELS, "verdict", "outcome")
 EVENT_LABELS = ("rule", "priority", "source", "hostname", "k8s_ns_name")
 INFO_LABELS = (
     *RULE_LABELS,
@@ -45,6 +46,8 @@ class RuleTotals:
     latest_ns: int
     exemplar_ns: int
     uid: str
+    verdicts: Sequence[tuple[tuple[str, str], int]]
+    """Verdict and outcome, and how many events had them."""
 
 
 RuleRows = Sequence[tuple[Key, RuleTotals]]
@@ -55,7 +58,7 @@ def snapshot(key: Key, rule: Rule) -> RuleTotals:
     if rule.last_alert is not None:
         rule.exemplar_uid = "" if key[0] == OVERFLOW else rule.last_alert.uid
         rule.last_alert = None
-    return RuleTotals(rule.count, rule.latest_ns, rule.exemplar_ns, rule.exemplar_uid)
+    return RuleTotals(rule.count, rule.latest_ns, rule.exemplar_ns, rule.exemplar_uid, sorted(rule.verdicts.items()))
 
 
 def rule_events(rules: RuleRows) -> Metric:
@@ -66,6 +69,19 @@ def rule_events(rules: RuleRows) -> Metric:
             Exemplar({"uid": totals.uid}, 1.0, totals.exemplar_ns / 1e9) if totals.uid else None  # 1: one event
         )
         family.add_metric(label_texts(key), totals.count, exemplar=exemplar)
+    return family
+
+
+def verdict_events(rules: RuleRows) -> Metric:
+    """Events by rule, verdict and outcome; a series begins with its first event."""
+    family = CounterMetricFamily(
+        "falco_verdict_events",
+        "Events by rule, likely verdict (attack, undecided, benign, test) and outcome (succeeded, refused, unknown).",
+        labels=VERDICT_LABELS,
+    )
+    for key, totals in rules:
+        for pair, count in totals.verdicts:
+            family.add_metric([*label_texts(key), *pair], count)
     return family
 
 

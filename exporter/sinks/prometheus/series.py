@@ -52,7 +52,7 @@ def _escape(value: str) -> str:
 class Rule:
     """One rule's totals; never forgotten, so that they never go down."""
 
-    __slots__ = ("count", "exemplar_ns", "exemplar_uid", "last_alert", "latest_ns")
+    __slots__ = ("count", "exemplar_ns", "exemplar_uid", "last_alert", "latest_ns", "verdicts")
 
     def __init__(self) -> None:
         self.count = 0
@@ -62,6 +62,8 @@ class Rule:
         self.last_alert: Alert | None = None
         """The last alert, whose uid is worked out once it is asked for; None when ``exemplar_uid`` holds it."""
         self.exemplar_uid = ""
+        self.verdicts: dict[tuple[str, str], int] = {}
+        """Events by verdict and outcome: at most twelve pairs."""
 
 
 class RuleTable:

@@ -25,6 +25,7 @@ from exporter.sinks.prometheus.labels import label_names
 from exporter.sinks.prometheus.legacy import LegacyEvents
 from exporter.sinks.prometheus.rules import Describe, RuleInfos
 from exporter.sinks.prometheus.series import Key, Rule, RuleTable, SeriesTable
+from exporter.verdict.judgement import Judgement
 
 DELAY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 UNKNOWN_RULES_LIMIT = 1_000
@@ -50,7 +51,8 @@ class PrometheusSink(Collector):
 
     ``rules`` start at 0 where they say so, so that ``increase()`` sees their first event.
     ``describe`` gives what ``falco_rule_info`` says of a rule, by its name and
-    source; None for nothing. Raises ConfigError for labels that cannot be.
+    source; None for nothing. ``judge`` gives the verdict that an event is counted
+    under; None for no such counts. Raises ConfigError for labels that cannot be.
     """
 
     name = "prometheus"
@@ -62,6 +64,7 @@ class PrometheusSink(Collector):
         registry: CollectorRegistry,
         rules: Iterable[KnownRule],
         describe: Describe,
+        judge: Callable[[Alert], Judgement] | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._extra_fields = settings.extra_labels
@@ -80,6 +83,7 @@ class PrometheusSink(Collector):
         self._delay_bounds_ns = [int(seconds * 1e9) for seconds in DELAY_BUCKETS_SECONDS]
         self._delay_counts = [0] * (len(DELAY_BUCKETS_SECONDS) + 1)
         self._delay_sum_ns = 0
+        self._judge = judge
         self._clock_ns = clock_ns
         self._lock = threading.Lock()
         registry.register(self)
@@ -105,6 +109,7 @@ class PrometheusSink(Collector):
     def _count(self, alerts: Sequence[Alert], now_ns: int) -> None:  # one function, since every call costs 5 % of it
         find, admit = self._events.series.get, self._events.admit
         bounds, delays, extra = self._delay_bounds_ns, self._delay_counts, self._extra_fields
+        judge = self._judge
         for alert in alerts:
             key: Key = (alert.rule, alert.priority, alert.source, alert.hostname, alert.namespace)
             if extra:
@@ -114,6 +119,9 @@ class PrometheusSink(Collector):
             series.seen_ns = now_ns
             rule = series.rule or self._rule_for(key)
             rule.count += 1
+            if judge is not None:
+                verdict, outcome, _ = judge(alert)
+                rule.verdicts[verdict, outcome] = rule.verdicts.get((verdict, outcome), 0) + 1
             time_ns = alert.time_ns
             if time_ns > rule.latest_ns:  # noqa: PLR1730 - max() costs three times as much
                 rule.latest_ns = time_ns
@@ -147,6 +155,8 @@ class PrometheusSink(Collector):
             legacy = self._legacy.counts(now_ns) if self._legacy is not None else None
         yield families.rule_events(rules)
         yield families.events(events, typed=legacy is None)
+        if self._judge is not None:
+            yield families.verdict_events(rules)
         yield families.last_events(rules)
         yield families.rule_info([(key, self._rule_infos.labels(key)) for key, rule in rules if rule.count])
         if self._covered.samples:

@@ -17,7 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter.alert import Alert, Priority
 from exporter.config.model import Metrics
 from exporter.errors import ConfigError
+from exporter.sinks.prometheus.series import OVERFLOW
 from exporter.sinks.prometheus.sink import UNKNOWN_RULES_LIMIT, KnownRule, PrometheusSink
+from exporter.verdict.judgement import UNDECIDED, Judgement
 from tests.hostile import hostile_alerts, huge_values
 
 NOW_NS = 1_800_000_000_000_000_000
@@ -342,3 +344,40 @@ def test_the_exposition_is_the_golden_one() -> None:
     sink, registry = make_sink(extra_labels=("k8s.pod.name",))
     sink.write([make_alert(k8s__ns__name="web", k8s__pod__name="web-1"), make_alert("My Rule", host="node-2")])
     assert generate_openmetrics(registry).decode() == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_events_are_counted_by_verdict_and_outcome() -> None:
+    """Each verdict of a rule has a series of its own, which begins with its first event."""
+    registry = CollectorRegistry()
+    signs = iter([Judgement("attack", "refused", ()), Judgement("benign", "succeeded", ()), UNDECIDED, UNDECIDED])
+    sink = PrometheusSink(
+        Metrics(), registry=registry, rules=[KNOWN], describe=describe, judge=lambda _: next(signs), clock_ns=Clock()
+    )
+    assert samples(registry, "falco_verdict_events_total") == []
+    sink.write([make_alert()] * 4)
+    labels = {"rule": KNOWN.rule, "priority": "Warning", "source": "syscall"}
+    found = {
+        (sample.labels.pop("verdict"), sample.labels.pop("outcome")): (sample.value, sample.labels)
+        for sample in samples(registry, "falco_verdict_events_total")
+    }
+    assert found == {
+        ("attack", "refused"): (1, labels),
+        ("benign", "succeeded"): (1, labels),
+        ("undecided", "unknown"): (2, labels),
+    }
+
+
+def test_rules_that_found_the_table_full_are_counted_by_verdict_too() -> None:
+    """An attack under a made-up rule name is seen, in the overflow's series."""
+    registry = CollectorRegistry()
+    sink = PrometheusSink(
+        Metrics(),
+        registry=registry,
+        rules=[],
+        describe=describe,
+        judge=lambda _: Judgement("attack", "unknown", ()),
+        clock_ns=Clock(),
+    )
+    sink.write([make_alert(f"made up {n}") for n in range(UNKNOWN_RULES_LIMIT + 3)])
+    overflow = [s for s in samples(registry, "falco_verdict_events_total") if s.labels["rule"] == OVERFLOW]
+    assert [(s.value, s.labels["verdict"]) for s in overflow] == [(3, "attack")]
