@@ -20,8 +20,8 @@ from typing import TypeVar
 import yaml
 
 from exporter.alert import Alert
-from exporter.catalog.advice import PHASES
 from exporter.catalog.attack import attack_table
+from exporter.catalog.defaults import defaults_of
 from exporter.catalog.exception import composed_exception
 from exporter.catalog.loader import Documents, load_files
 from exporter.catalog.model import Entry, TechniqueStep
@@ -33,8 +33,8 @@ from exporter.derived import is_connection, is_file
 _KEPT_COMPOSITIONS = 512
 _TECHNIQUE = re.compile(r"T\d{4}(?:\.\d{3})?(?=\W|_|\Z)")
 _TACTIC = re.compile(r"(TA\d{4})(?=\W|_|\Z)")
-_LIMITS = {"look": 3, "keep": 1, "contain": 2, "verify": 1, "recover": 0}
-"""Steps of each phase in a composed report."""
+_LIMITS = {"look": 2, "keep": 1, "contain": 1}
+"""Steps of each phase in a composed report; what is contained brings its own verification."""
 _PLUGINS = {
     "ka.": "k8s_audit",
     "ct.": "aws_cloudtrail",
@@ -111,11 +111,15 @@ class Composer:
         special = pieces[:-1] or pieces
         found = [
             step
-            for phase in PHASES
-            for step in _first([_fitting(piece, phase, traits) for piece in special], _LIMITS[phase])
+            for phase, limit in _LIMITS.items()
+            for step in _first([_fitting(piece, phase, traits) for piece in special], limit)
         ]
+        ask, close_if, escalate_if = defaults_of(pieces[0].source if pieces[0].source != "any" else source)
         return replace(
             pieces[0],
+            ask=ask,
+            close_if=close_if,
+            escalate_if=escalate_if,
             rule=rule,
             source=source,
             attack=tuple(TechniqueStep(*pair) for pair in techniques[:3]),
@@ -131,10 +135,18 @@ class Composer:
 
 
 def _fitting(piece: Entry, phase: str, traits: tuple[str, ...]) -> tuple[CommandStep | Choice, ...]:
-    """A step that this alert cannot show would only take another's place."""
-    return tuple(
-        step for step in piece.steps if any(each.phase == phase and _may_show(each, traits) for each in step.steps())
-    )
+    """The steps of a phase, each with what verifies it; one that this alert cannot show would only take a place."""
+    found: list[CommandStep | Choice] = []
+    for number, step in enumerate(piece.steps):
+        if _phase(step) == phase and any(_may_show(each, traits) for each in step.steps()):
+            following = piece.steps[number + 1 : number + 2]
+            verified = phase == "contain" and following and _phase(following[0]) == "verify"
+            found.append(Choice(((step, following[0]),)) if verified else step)
+    return tuple(found)
+
+
+def _phase(step: CommandStep | Choice) -> str:
+    return next(step.steps()).phase
 
 
 def _may_show(step: CommandStep, traits: tuple[str, ...]) -> bool:

@@ -6,6 +6,7 @@ an intruder cannot fake. Refuses anything about a particular rule.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -18,7 +19,6 @@ class _Defaults(NamedTuple):
     escalate_if: ProseTemplate
 
 
-_WHAT = ProseTemplate("%{alert.rule} in %{alert.place}")
 _SYSCALL = _Defaults(
     "ask who did it",
     ProseTemplate(
@@ -42,11 +42,21 @@ _BY_SOURCE: Mapping[str, _Defaults] = {
 }
 
 
-def with_defaults(parts: Mapping[str, Any], source: str) -> dict[str, Any]:
+def defaults_of(source: str) -> tuple[str, ProseTemplate, ProseTemplate]:
+    """Return what is asked, when to close and when to escalate, for rules of an event source."""
+    return _BY_SOURCE.get(source, _API)
+
+
+def with_defaults(parts: Mapping[str, Any], rule: str, source: str) -> dict[str, Any]:
     """Return an entry's parts with the source's defaults in the place of empty ones."""
-    defaults = _BY_SOURCE.get(source, _API)
-    fallbacks = {"what": _WHAT, **defaults._asdict()}
+    fallbacks = {"what": _what(rule), **_BY_SOURCE.get(source, _API)._asdict()}
     return {
         name: fallbacks[name] if name in fallbacks and not (getattr(value, "text", value)) else value
         for name, value in parts.items()
     }
+
+
+def _what(rule: str) -> ProseTemplate:
+    """The rule's own name, as words where the notation lets it."""
+    name = "%{alert.rule}" if re.search(r"[`%\[\]]", rule) else rule
+    return ProseTemplate(f"{name} in %{{alert.place}}")

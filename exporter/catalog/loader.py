@@ -125,7 +125,7 @@ def _add_entry(node: Node, documents: Documents, *, ruleset: str, source: str, o
             raise node.error(f"rule {rule!r}: missing key: {required}")
     if not entry_source:
         raise node.error(f"rule {rule!r}: missing key: source (e.g. syscall, k8s_audit)")
-    parts = with_defaults(_parts(keys, (rule, entry_source), documents), entry_source)
+    parts = with_defaults(_parts(keys, (rule, entry_source), documents), rule, entry_source)
     documents.entries[rule, entry_source] = Entry(
         rule=rule, source=entry_source, ruleset=ruleset, place=line_of(node), written=frozenset(keys), **parts
     )
