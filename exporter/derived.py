@@ -102,32 +102,34 @@ def _side(side: str) -> Callable[[Alert], str | None]:
 
 def _place(alert: Alert) -> str | None:
     """``NAMESPACE/POD``, a container and its host, a cloud's principal and account, a repository, or the host."""
-    namespace, pod = alert.get("k8s.ns.name"), alert.get("k8s.pod.name")
-    if pod:
+    get = alert.get
+    if pod := get("k8s.pod.name"):
+        namespace = get("k8s.ns.name")
         return f"{namespace}/{pod}" if namespace else pod
-    container = alert.get("container.name") or alert.get("container.id")
-    if container:
+    if container := get("container.name") or get("container.id"):
         return f"{container} on {alert.hostname}" if alert.hostname else container
-    if alert.source == "github" or alert.get("github.repo.name"):
-        owner, repository = alert.get("github.org") or alert.get("github.owner"), alert.get("github.repo.name")
-        if repository:
-            return repository if "/" in repository or not owner else f"{owner}/{repository}"
-        return owner
-    target, in_namespace = alert.get("ka.target.name"), alert.get("ka.target.namespace")
-    if alert.get("ka.user.name") or target:
-        return f"{in_namespace}/{target}" if in_namespace and target else target or in_namespace or alert.hostname
-    return _account(alert) or alert.hostname or alert.source
+    found = None
+    if alert.source != "syscall":
+        found = _repository(alert) or _target(alert) or _account(alert)
+    return found or alert.hostname or alert.source
+
+
+def _repository(alert: Alert) -> str | None:
+    owner, repository = alert.get("github.org") or alert.get("github.owner"), alert.get("github.repo.name")
+    return f"{owner}/{repository}" if owner and repository and "/" not in repository else repository or owner
+
+
+def _target(alert: Alert) -> str | None:
+    target, namespace = alert.get("ka.target.name"), alert.get("ka.target.namespace")
+    return f"{namespace}/{target}" if target and namespace else target or namespace
 
 
 def _account(alert: Alert) -> str | None:
     user = alert.get("ct.user") or alert.get("ct.user.arn")
-    account = alert.get("ct.user.accountid") or alert.get("recipientAccountId") or alert.get("ct.region")
-    if user or alert.source == "aws_cloudtrail":
+    account = alert.get("ct.user.accountid") or alert.get("ct.region")
+    if user or account:
         return f"{user}@{account}" if user and account else user or account
-    project = alert.get("gcp.projectId")
-    if project or alert.source == "gcp_auditlog":
-        return project
-    return alert.get("okta.actor.name")
+    return alert.get("gcp.projectId") or alert.get("okta.actor.name")
 
 
 def _principal(alert: Alert) -> str | None:
@@ -279,10 +281,35 @@ DERIVED: Mapping[str, Callable[[Alert], str | None]] = {
     "alert.container_age": _since("container.start_ts"),
 }
 """Each derived field and how it is found; None, or an empty text, where it is absent."""
-OF_HEADER = frozenset({"alert.rule", "alert.priority", "alert.source", "alert.hostname"})
-"""Those that only repeat what every alert has."""
+OF_HEADER = frozenset({"alert.rule", "alert.priority", "alert.source", "alert.hostname", "alert.place"})
+"""Those that depend on the rule, priority, source or host."""
 OF_SECOND = frozenset(
     {name for name in DERIVED if name.startswith(("alert.time", "alert.since", "alert.until", "alert.day_before"))}
     | {"alert.container_age"}
 )
 """Those that change with the alert's time."""
+_PEER = ("fd.name", "fd.type", "fd.sip", "fd.rip", "fd.cip")
+_COMMAND_LINE = ("proc.args", "proc.cmdline", "proc.name")
+READS: Mapping[str, tuple[str, ...]] = {
+    "alert.place": (
+        "container.id", "container.name", "ct.region", "ct.user", "ct.user.accountid", "ct.user.arn", "gcp.projectId",
+        "github.org", "github.owner", "github.repo.name", "k8s.ns.name", "k8s.pod.name", "ka.target.name",
+        "ka.target.namespace", "okta.actor.name",
+    ),
+    "alert.principal": (*_PRINCIPALS, "user.loginname", "user.name"),
+    "alert.args": _COMMAND_LINE,
+    "alert.cmdline_regex": _COMMAND_LINE,
+    "alert.terminal": ("proc.tty",),
+    "alert.workload": ("k8s.daemonset.name", "k8s.deployment.name", "k8s.pod.name", "k8s.statefulset.name"),
+    "alert.object_kind": ("fd.name", "fd.type"),
+    "alert.client": _PEER,
+    "alert.client_port": _PEER,
+    "alert.server": _PEER,
+    "alert.server_port": _PEER,
+    "alert.exe_changed": ("proc.exe_ino.ctime",),
+    "alert.exe_modified": ("proc.exe_ino.mtime",),
+    "alert.exe_age": ("proc.exe_ino.ctime_duration_proc_start",),
+    "alert.container_started": ("container.start_ts",),
+    "alert.container_age": ("container.start_ts",),
+}  # fmt: skip
+"""The output fields that each derived field is made of, besides what every alert has."""

@@ -7,7 +7,6 @@ render.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from exporter.alert import Alert
@@ -15,7 +14,7 @@ from exporter.catalog.advice import Advice
 from exporter.catalog.catalog import Catalog
 from exporter.catalog.model import Entry
 from exporter.catalog.remembered import KEY_LIMIT_CHARACTERS, RememberedEntry
-from exporter.derived import DERIVED, OF_HEADER, OF_SECOND
+from exporter.derived import DERIVED, OF_HEADER, OF_SECOND, READS
 from exporter.report import Report, make_advice
 from exporter.verdict.judgement import Judgement
 
@@ -36,9 +35,7 @@ class _Plan:
     remembered: RememberedEntry
     maturity: str
     fields: tuple[str, ...]
-    """Output fields that the advice depends on."""
-    derived: tuple[Callable[[Alert], str | None], ...]
-    """What it depends on that follows from other fields."""
+    """Output fields that the advice depends on, by themselves or by what follows from them."""
     of_header: bool
     """Whether it also depends on the alert's rule, priority, source or host."""
     of_second: bool
@@ -55,7 +52,6 @@ class _Plan:
         if self.of_alert:
             return None
         values: list[str | int | None] = [id(judgement), *map(alert.all_fields().get, self.fields)]
-        values += [find(alert) for find in self.derived]
         if self.of_header:
             values += (alert.rule, int(alert.priority), alert.source, alert.hostname)
         if self.of_second:
@@ -121,17 +117,13 @@ class Reporter:
     def _make_plan(self, entry: Entry) -> _Plan:
         facts = None if entry.composed else self.catalog.facts(entry.rule)
         used = entry.fields_used() - {_UID}
-        header = used & (OF_HEADER | {"evt.hostname"})
-        second = used & OF_SECOND
-        derived = used & DERIVED.keys() - header - second
-        alone = used & {"evt.time"}
+        plain = used - DERIVED.keys() - {"evt.time"}
         return _Plan(
             entry,
             RememberedEntry(entry),
             facts.maturity if facts else "",
-            fields=tuple(sorted(used - OF_HEADER - second - derived - alone)),
-            derived=tuple(DERIVED[name] for name in sorted(derived)),
-            of_header=bool(header),
-            of_second=bool(second),
-            of_alert=bool(alone),
+            fields=tuple(sorted(plain.union(*(READS.get(name, ()) for name in used)))),
+            of_header=bool(used & (OF_HEADER | {"evt.hostname"})),
+            of_second=bool(used & OF_SECOND),
+            of_alert="evt.time" in used,
         )

@@ -36,13 +36,13 @@ _TACTIC = re.compile(r"(TA\d{4})(?=\W|_|\Z)")
 _LIMITS = {"look": 2, "keep": 1, "contain": 1}
 """Steps of each phase in a composed report; what is contained brings its own verification."""
 _PLUGINS = {
-    "ka.": "k8s_audit",
-    "ct.": "aws_cloudtrail",
-    "gcp.": "gcp_auditlog",
-    "okta.": "okta",
-    "github.": "github",
+    "ka": "k8s_audit",
+    "ct": "aws_cloudtrail",
+    "gcp": "gcp_auditlog",
+    "okta": "okta",
+    "github": "github",
 }
-"""Prefix of a plugin's fields to the trait that they show."""
+"""First word of a plugin's fields to the trait that they show."""
 _T = TypeVar("_T")
 
 
@@ -57,7 +57,9 @@ _TRAITS: tuple[tuple[str, Callable[[Alert], bool]], ...] = (
 def traits_of(alert: Alert) -> tuple[str, ...]:
     """Return what the alert is about, in the order in which advice is taken; ``anything`` always comes last."""
     found = [name for name, holds in _TRAITS if holds(alert)]
-    plugins = {trait for field in alert.all_fields() for prefix, trait in _PLUGINS.items() if field.startswith(prefix)}
+    plugins = {
+        _PLUGINS[prefix] for prefix in _PLUGINS.keys() & {field.partition(".")[0] for field in alert.all_fields()}
+    }
     return (*found, *sorted(plugins), "anything")
 
 
@@ -102,7 +104,7 @@ class Composer:
 
     def advice_for(self, alert: Alert) -> Entry:
         """Return general advice for the alert; the same object for alerts of the same kind."""
-        return self._kept(alert.rule, alert.source, tuple(sorted(alert.tags)), traits_of(alert))
+        return self._kept(alert.rule, alert.source, tuple(alert.tags), traits_of(alert))
 
     def _compose(self, rule: str, source: str, tags: tuple[str, ...], traits: tuple[str, ...]) -> Entry:
         pieces = [self.pieces[trait] for trait in traits]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from exporter.alert import Alert, Priority
-from exporter.derived import DERIVED, lookup_of, to_duration
+from exporter.derived import DERIVED, READS, lookup_of, to_duration
 
 TIME_NS = 1_728_152_979_273_467_556
 
@@ -60,7 +62,8 @@ def value(field: str, fields: dict[str, str], source: str = "syscall", host: str
 )  # fmt: skip
 def test_derived_fields(field: str, fields: dict[str, str], expected: str | None) -> None:
     """Each is a pure function of the alert; None where its fields do not tell."""
-    assert value(field, fields) == expected
+    source = "k8s_audit" if fields.keys() & {"ka.user.name", "ct.user", "github.org"} else "syscall"
+    assert value(field, fields, source) == expected
 
 
 def test_the_place_is_never_empty() -> None:
@@ -75,6 +78,34 @@ def test_no_value_breaks_a_derived_field(text: str) -> None:
     names += ["proc.exe_ino.ctime_duration_proc_start", "k8s.pod.name"]
     fields = dict.fromkeys(names, text)
     assert all(value(name, fields) is None or value(name, fields) for name in DERIVED)
+
+
+class Recorded(dict[str, str]):
+    """Fields that remember what was asked for."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        super().__init__(fields)
+        self.asked: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize("name", sorted(DERIVED.keys() - {"alert.uid"}))
+@pytest.mark.parametrize("source", ["syscall", "k8s_audit", "aws_cloudtrail", "gcp_auditlog", "okta", "github", "ours"])
+def test_what_a_derived_field_reads_is_listed(name: str, source: str) -> None:
+    """Advice is given again by these fields: one that is missing here would give one alert another's advice."""
+    for known in (
+        {},
+        {"proc.cmdline": "a b"},
+        {"fd.name": "10.0.0.1:5->192.0.2.7:443"},
+        {"fd.type": "ipv4"},
+        {"k8s.pod.name": "w"},
+    ):
+        fields = Recorded(known)
+        DERIVED[name](Alert(TIME_NS, "A rule", Priority.WARNING, source, "", "x", fields, ()))
+        assert fields.asked <= set(READS.get(name, ())), known
 
 
 @pytest.mark.parametrize(
