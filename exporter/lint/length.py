@@ -60,7 +60,8 @@ def _steps(report: Report) -> Iterator[str]:
     if not low <= found <= high:
         yield f"{found} steps; expected {low} to {high}"
     phases = [command.phase for command in report.advice.commands]
-    if "contain" in phases and "verify" not in phases:
-        yield "contains without a step that verifies it"
+    unseen = [command for command in report.advice.commands if command.phase == "contain" and not command.shows]
+    if unseen and "verify" not in phases:
+        yield "contains without showing whether it held; end it with a look and `shows`, or add a step that verifies it"
     if "contain" in phases and "look" in phases and phases.index("contain") < phases.index("look"):
         yield "contains before it looks"
