@@ -14,6 +14,8 @@ from typing import Generic, Literal, Protocol, TypeVar, get_args
 
 from exporter.listener.peer import peer_of
 
+UNSENT_LIMIT_BYTES = 64 * 1024 * 1024
+"""Maximum bytes of answers that wait for peers who do not read them, over all connections of a listener."""
 IDLE_SECONDS = 90.0
 """How long a connection may rest between two requests, or take to read an answer."""
 
@@ -30,6 +32,7 @@ Reason = Literal[
     "tls_handshake",
     "too_many_passwords",
     "unauthorized",
+    "unread",
 ]
 """Why a connection is refused or cut, or a request refused: the closed set behind a metric's label."""
 REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -189,6 +192,7 @@ class Connection(asyncio.Protocol):
 
     def request_arrived(self) -> None:
         """A request is there whole: answering it takes as long as it takes."""
+        self._relieve()
         self._disarm()
         self.is_busy, self._reading = True, False
 
@@ -197,6 +201,22 @@ class Connection(asyncio.Protocol):
         self.is_busy = False
         if self._connections.renew(self._inner):
             self._arm(IDLE_SECONDS, "idle")
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much of its answers the peer has not taken."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def _relieve(self) -> None:
+        """Cut those who have not read for longest, until what waits for all of them is within the limit."""
+        waiting = [(connection, size) for connection in self._connections if (size := connection.unsent_bytes)]
+        total = sum(size for _, size in waiting)
+        for connection, size in waiting:
+            if total <= UNSENT_LIMIT_BYTES:
+                return
+            if connection is not self:
+                connection.cut("unread")
+                total -= size
 
     def cut(self, reason: Reason) -> None:
         """Close at once."""

@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 STREAM_LIMIT = 32
 """Streams at once; each has a thread."""
+GET_LIMIT = 4
+"""Calls of ``get`` at once; a client has one after another."""
 GET_LAPSE_SECONDS = 60.0
 """The queue behind ``get`` is given up when nobody asks for as long."""
 _LOOK_SECONDS = 0.5
@@ -50,6 +52,7 @@ class ServeGrpcSink:
         self._lock = threading.Lock()
         self._subscribers: set[Subscriber] = set()
         self._gotten: Backlog | None = None
+        self._gets_open = 0
         self._asked_at = 0.0
         self._stopping = threading.Event()
         self._server: grpc.Server | None = None
@@ -155,12 +158,20 @@ class ServeGrpcSink:
             "falco.version.service", {"version": grpc.unary_unary_rpc_method_handler(version)}
         )
 
-    def _get(self, _request: bytes, _context: grpc.ServicerContext) -> Iterator[bytes]:
+    def _get(self, _request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         """Give what came since the last ``get`` of anybody; the first one opens the queue."""
         with self._lock:
+            if self._gets_open >= GET_LIMIT:
+                # Each holds what it took until it is read.
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"there are {GET_LIMIT} calls of get already")
+            self._gets_open += 1
             self._asked_at = time.monotonic()
             gotten, self._gotten = self._gotten, self._backlog()
-        yield from gotten.take() if gotten is not None else ()
+        try:
+            yield from gotten.take() if gotten is not None else ()
+        finally:
+            with self._lock:
+                self._gets_open -= 1
 
     def _backlog(self) -> Backlog:
         return Backlog(self._settings.subscriber_limit_alerts, self._settings.subscriber_limit_bytes)

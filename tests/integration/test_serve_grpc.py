@@ -20,7 +20,7 @@ from exporter.alert import Alert, Priority
 from exporter.config.model import FalcoGrpc, FalcoTarget, ServeGrpc, TlsClient, TlsServer
 from exporter.errors import ConfigError
 from exporter.selfmetrics import SelfMetrics
-from exporter.sinks.serve_grpc import ServeGrpcSink
+from exporter.sinks.serve_grpc import GET_LIMIT, ServeGrpcSink
 from exporter.sources.decode import from_grpc
 from exporter.sources.falco_grpc import FalcoGrpcSource
 from tests.integration.certificates import Authority
@@ -236,6 +236,12 @@ def test_a_client_without_certificate_is_refused(tmp_path: Path) -> None:
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
+def open_requests() -> Iterator[bytes]:
+    """One request, and no half-close."""
+    yield b""
+    threading.Event().wait(20)
+
+
 def test_what_waits_is_bounded_in_bytes(socket: Path, registry: CollectorRegistry) -> None:
     """Alerts of 50 kB: who does not read, by sub or by get, holds megabytes and not half a gigabyte."""
     settings = ServeGrpc(f"unix://{socket}", subscriber_limit_bytes=4 * 2**20)
@@ -245,7 +251,7 @@ def test_what_waits_is_bounded_in_bytes(socket: Path, registry: CollectorRegistr
     with grpc.insecure_channel(f"unix://{socket}") as channel:
         get = channel.unary_stream("/falco.outputs.service/get")
         assert list(get(b"")) == []
-        stuck = channel.stream_stream("/falco.outputs.service/sub")(iter([b""]))
+        stuck = channel.stream_stream("/falco.outputs.service/sub")(open_requests())
         wait_until(lambda: subscribers(registry) == 1)
         tracemalloc.start()
         for _ in range(200):
@@ -259,3 +265,23 @@ def test_what_waits_is_bounded_in_bytes(socket: Path, registry: CollectorRegistr
         assert registry.get_sample_value("falco_exporter_grpc_alerts_dropped_total") == 1_000 - kept
         stuck.cancel()
     sink.close(1.0)
+
+
+def test_calls_of_get_that_nobody_reads_are_few(sink: ServeGrpcSink, socket: Path) -> None:
+    """Each would hold what it took: further ones are refused until one is read or cancelled."""
+    large = replace(alert(1), fields={"proc.cmdline": "x" * 200_000})
+    with grpc.insecure_channel(f"unix://{socket}") as channel:
+        get = channel.unary_stream("/falco.outputs.service/get")
+        assert list(get(b"")) == []
+        unread = []
+        for _ in range(GET_LIMIT):
+            sink.write([large] * 50)
+            unread.append(get(b""))
+            next(unread[-1])
+        with pytest.raises(grpc.RpcError) as refused:
+            list(get(b""))
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        for call in unread:
+            call.cancel()
+        wait_until(lambda: not sink._gets_open)
+        assert list(get(b"")) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import logging
@@ -15,7 +16,11 @@ from pathlib import Path
 
 import bcrypt
 import pytest
+from aiohttp import web
 
+from exporter.listener.address import Address
+from exporter.listener.connection import Limits
+from exporter.listener.server import Listener
 from tests.integration.certificates import Authority
 from tests.integration.test_web_exposure import client_context, get, header, write_config
 from tests.site import Site, make_alert, running_site, wait_until
@@ -239,3 +244,37 @@ def test_every_reason_is_there_from_the_start() -> None:
         text = response.read().decode()
     for reason in ("unauthorized", "connection_limit", "too_many_passwords", "internal"):
         assert f'falco_exporter_http_rejected_total{{listener="listen",reason="{reason}"}} 0.0' in text
+
+
+def test_answers_that_nobody_reads_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for large answers on many connections and reads none of them loses the oldest; others are served."""
+    monkeypatch.setattr("exporter.listener.connection.UNSENT_LIMIT_BYTES", 16 * 2**20)
+    app = web.Application()
+
+    async def large(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 8 * 2**20)
+
+    app.router.add_get("/", large)
+    rejected: list[str] = []
+
+    async def run() -> int:
+        listener = Listener(app, Address("127.0.0.1", 0), limits=Limits(), reject=rejected.append)
+        await listener.start()
+        opened = []
+        loop = asyncio.get_running_loop()
+        for _ in range(12):
+            peer = socket.socket()
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.setblocking(False)
+            await loop.sock_connect(peer, ("127.0.0.1", listener.address.port))
+            await loop.sock_sendall(peer, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await loop.sock_recv(peer, 12)).startswith(b"HTTP/1.1 200")
+            opened.append(peer)
+        unsent = sum(connection.unsent_bytes for connection in listener._connections)
+        for peer in opened:
+            peer.close()
+        await listener.close()
+        return unsent
+
+    assert asyncio.run(run()) <= (16 + 8) * 2**20
+    assert rejected.count("unread") >= 4
