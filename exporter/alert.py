@@ -14,6 +14,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 _NO_LOGIN = frozenset({"-1", "4294967295"})
@@ -91,6 +92,12 @@ class Fields(Mapping[str, str]):
         return len(self.to_dict())
 
 
+@lru_cache(maxsize=64)
+def _second_text(seconds: int) -> str:
+    """Return a time as RFC 3339 without its fraction; kept, because alerts of one second come together."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Alert:
     """One Falco alert.
@@ -161,7 +168,7 @@ class Alert:
     def time_text(self) -> str:
         """The event's time as RFC 3339 with nanoseconds, UTC."""
         seconds, nanoseconds = divmod(self.time_ns, 1_000_000_000)
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+        return f"{_second_text(seconds)}.{nanoseconds:09d}Z"
 
     @property
     def namespace(self) -> str:

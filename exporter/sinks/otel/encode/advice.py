@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from exporter.alert import Alert
 from exporter.escaping import visible
+from exporter.kept import Kept
 from exporter.render.header import about
 from exporter.render.markdown import around_header, markdown_header
 from exporter.render.pager import pager_place, pager_step, pager_verdict
@@ -21,10 +22,8 @@ from exporter.sinks.otel.encode.wire import AttributeKey, count_plain, to_item, 
 
 REPORT_PREFIX = "falco.report."
 _KEPT_RULES = 2_048
-_KEPT_ITEMS = 512
-_KEPT_ITEM_BYTES = 4_096
-_KEPT_ADVICE = 64
-_KEPT_ADVICE_BYTES = 32_768
+_KEPT_ITEMS, _KEPT_ITEMS_BYTES = 512, 512 * 1024
+_KEPT_ADVICE, _KEPT_ADVICE_BYTES = 256, 2 * 1024 * 1024
 """Pieces of advice that are kept encoded, some 8 KB each."""
 
 
@@ -104,13 +103,13 @@ def to_rule_reference(references: Sequence[Reference]) -> str:
 
 
 class Shared(NamedTuple):
-    """Pieces of whole texts that alerts with the same advice share; the alert's own lines stand between."""
+    """Pieces of whole texts (UTF-8) that alerts with the same advice share; the alert's own lines stand between."""
 
     outcome: str
-    before_header: str
-    after_header: str
-    pager_first: str
-    pager_last: str
+    before_header: bytes
+    after_header: bytes
+    pager_first: bytes
+    pager_last: bytes
 
     @classmethod
     def of(cls, advice: Advice) -> Shared:
@@ -118,20 +117,31 @@ class Shared(NamedTuple):
         around = around_header(advice)
         if sum(map(len, around)) > _MARKDOWN_LIMIT_CHARACTERS:
             around = ("", "")
-        return cls(advice.judgement.outcome, *around, pager_verdict(advice), pager_step(advice))
+        return cls(advice.judgement.outcome, *map(to_utf8, (*around, pager_verdict(advice), pager_step(advice))))
 
-    def texts(self, alert: Alert, *, times: int, link: str) -> tuple[str, str]:
-        """Return the brief report in Markdown, the uid's stand-in left in, and the three lines for a pager.
+    def write(self, alert: Alert, into: list[bytes], *, times: int, link: str) -> None:
+        """Append the brief report in Markdown, the uid's stand-in left in, and the three lines for a pager.
 
-        The Markdown is empty where it is too long for a record.
+        The Markdown is left out where it is too long for a record.
         """
         known, time_text = about(alert, self.outcome), alert.time_text
-        place = pager_place(known, time_text, times=times)
-        header = markdown_header(known, time_text) if self.before_header else ""
-        return (
-            f"{self.before_header}{header}{self.after_header}",
-            f"{self.pager_first}\n{place}\n{self.pager_last}{f' · {link}' if link else ''}",
-        )
+        if self.before_header:
+            header = to_utf8(markdown_header(known, time_text))
+            length = len(self.before_header) + len(header) + len(self.after_header)
+            into += (_MARKDOWN[length], self.before_header, header, self.after_header)
+        place = to_utf8(f"\n{pager_place(known, time_text, times=times)}\n")
+        end = to_utf8(f" · {link}") if link else b""
+        into += (_PAGER[len(self.pager_first) + len(place) + len(self.pager_last) + len(end)],)
+        into += (self.pager_first, place, self.pager_last, end)
+
+    @property
+    def attributes(self) -> int:
+        """How many attributes ``write`` gives."""
+        return 2 if self.before_header else 1
+
+
+_MARKDOWN = AttributeKey(REPORT_PREFIX + "markdown")
+_PAGER = AttributeKey(REPORT_PREFIX + "pager")
 
 
 class Encoded(NamedTuple):
@@ -145,30 +155,29 @@ class Encoded(NamedTuple):
     shared: Shared | None = None
     """What the report's texts are made of; None where there is no advice."""
 
+    @property
+    def size_bytes(self) -> int:
+        """How much it takes in memory, about."""
+        return len(self.encoded) + (sum(map(len, self.shared)) if self.shared else 0)
+
 
 NO_ADVICE = Encoded(b"", 0, 0)
 
 
-class _Items(dict[int, tuple[Any, bytes]]):
-    """Entries of an array, encoded, by the very object that each is: the catalog gives the same one again.
-
-    Bounded in number and size, because values come from attackers.
-    """
+class _Items:
+    """Entries of an array, encoded, by the very object that each is: the catalog gives the same one again."""
 
     def __init__(self, to_text: Callable[[Any], str]) -> None:
-        super().__init__()
         self._to_text = to_text
+        self._kept: Kept[int, tuple[Any, bytes]] = Kept(_KEPT_ITEMS, _KEPT_ITEMS_BYTES)
 
     def encode(self, entry: Any) -> bytes:
         # The entry is kept beside its bytes, so that its id is never another's.
-        known = self.get(id(entry))
+        known = self._kept.get(id(entry))
         if known is not None and known[0] is entry:
             return known[1]
         encoded = to_item(self._to_text(entry))
-        if len(encoded) <= _KEPT_ITEM_BYTES:
-            if len(self) >= _KEPT_ITEMS:
-                self.clear()
-            self[id(entry)] = (entry, encoded)
+        self._kept.keep(id(entry), (entry, encoded), len(encoded))
         return encoded
 
 
@@ -211,8 +220,8 @@ class AdviceWriter:
             *([_line_part("impact", lambda advice: advice.impact)] if detail == FULL else []),
             *(_array_part(*array) for array in _ARRAYS if detail == FULL or array[0] in _BRIEF_ARRAYS),
         )
-        self._known: dict[str, list[tuple[Any, bytes, int]]] = {}
-        self._kept: dict[int, tuple[Advice, Encoded]] = {}
+        self._known: Kept[str, list[tuple[Any, bytes, int]]] = Kept(_KEPT_RULES)
+        self._kept: Kept[int, tuple[Advice, Encoded]] = Kept(_KEPT_ADVICE, _KEPT_ADVICE_BYTES)
 
     def write(self, rule: str, advice: Advice) -> Encoded:
         """Return the attributes of an alert's advice, one entry per attribute; empty parts are left out."""
@@ -220,10 +229,7 @@ class AdviceWriter:
         kept = self._kept.get(id(advice))
         if kept is None or kept[0] is not advice:
             kept = (advice, self._write_parts(rule, advice))
-            if len(kept[1].encoded) <= _KEPT_ADVICE_BYTES:
-                if len(self._kept) >= _KEPT_ADVICE:
-                    self._kept.clear()
-                self._kept[id(advice)] = kept
+            self._kept.keep(id(advice), kept, kept[1].size_bytes)
         return kept[1]
 
     def _write_parts(self, rule: str, advice: Advice) -> Encoded:
@@ -239,13 +245,11 @@ class AdviceWriter:
                 parts.append(known[index][1])
                 plain += known[index][2]
         shared = Shared.of(advice)
-        plain += sum([count_plain(to_utf8(text)) for text in shared[1:]])
+        plain += sum([count_plain(text) for text in shared[1:] if isinstance(text, bytes)])
         return Encoded(b"".join(parts), len(parts), plain, advice.names_uid, shared)
 
     def _known_of(self, rule: str) -> list[tuple[Any, bytes, int]]:
         known = self._known.get(rule)
         if known is None:
-            if len(self._known) >= _KEPT_RULES:
-                self._known.clear()
-            known = self._known[rule] = [(None, b"", 0)] * len(self._parts)
+            known = self._known.keep(rule, [(None, b"", 0)] * len(self._parts), len(rule))
         return known

@@ -13,6 +13,7 @@ from operator import getitem
 
 from exporter.alert import ABSENT, Alert, absent_values
 from exporter.identity import ATTRIBUTES
+from exporter.kept import Kept
 from exporter.sinks.otel.encode.wire import AttributeKey
 
 OUTPUT_FIELDS_PREFIX = "falco.output_fields."
@@ -224,6 +225,7 @@ def _response_name() -> AlertWriter:
 _KEPT_VALUES = 64
 _KEPT_VALUE_CHARACTERS = 128
 _KEPT_FIELDS = 512
+_KEPT_PLANS = 1_024
 _KEPT_PLANNED_FIELDS = 4_096
 """Over all sets of fields. All of these bound what is kept although senders over HTTP make up names and values."""
 
@@ -294,9 +296,8 @@ class FieldWriter:
             "ka.target.name": ("", _target_name()),
             "ka.resp.name": ("", _response_name()),
         }
-        self._steps: dict[tuple[str, bool], dict[str, bytes]] = {}
-        self._plans: dict[tuple[str, ...], list[dict[str, bytes]]] = {}
-        self._planned = 0
+        self._steps: Kept[tuple[str, bool], dict[str, bytes]] = Kept(_KEPT_FIELDS)
+        self._plans: Kept[tuple[str, ...], list[dict[str, bytes]]] = Kept(_KEPT_PLANS, _KEPT_PLANNED_FIELDS)
         self._now = _Now()
 
     def write(self, alert: Alert, into: list[bytes]) -> None:
@@ -318,20 +319,14 @@ class FieldWriter:
             plan.append(self._step(field, named=name is not None and name not in taken))
             if name:
                 taken.add(name)
-        self._planned += len(plan)
-        if self._planned > _KEPT_PLANNED_FIELDS:
-            self._plans.clear()
-            self._planned = len(plan)
-        self._plans[fields] = plan
-        return plan
+        # Bounded in fields over all sets, where others count bytes.
+        return self._plans.keep(fields, plan, len(plan))
 
     def _step(self, field: str, *, named: bool) -> dict[str, bytes]:
         """The field's step, the same in every set of fields."""
         step = self._steps.get((field, named))
         if step is None:
-            if len(self._steps) >= _KEPT_FIELDS:
-                self._steps.clear()
-            step = self._steps[field, named] = self._make_step(field, named=named)
+            step = self._steps.keep((field, named), self._make_step(field, named=named), len(field))
         return step
 
     def _make_step(self, field: str, *, named: bool) -> dict[str, bytes]:

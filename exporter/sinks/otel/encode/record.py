@@ -16,6 +16,7 @@ from exporter.alert import Alert, Priority
 from exporter.catalog.uid import with_uid_bytes
 from exporter.escaping import visible
 from exporter.event_sources import event_source
+from exporter.kept import Kept
 from exporter.report import Advice
 from exporter.sinks.otel.encode import wire
 from exporter.sinks.otel.encode.advice import FULL, NO_ADVICE, AdviceWriter
@@ -77,11 +78,9 @@ class RecordEncoder:
         self._report_address = reports.address
         self._fields = FieldWriter()
         self._advice = AdviceWriter(reports.detail)
-        self._templates: dict[tuple[str, Priority, str, str], _Template] = {}
+        self._templates: Kept[tuple[str, Priority, str, str], _Template] = Kept(_KEPT_TEMPLATES)
         self._uid = AttributeKey("log.record.uid")
         self._url = AttributeKey("falco.report.url")
-        self._markdown = AttributeKey("falco.report.markdown")
-        self._pager = AttributeKey("falco.report.pager")
 
     def encode(self, alert: Alert, group: Group | None = None, *, observed_ns: int) -> Encoded:
         """Return the alert's record; of a whole group where one is given, whose last alert it is.
@@ -106,10 +105,10 @@ class RecordEncoder:
         attributes = template.attributes + len(parts) + advice.attributes
         encoded = advice.encoded
         if advice.shared is not None:
-            times = 1 if group is None else group.count
-            markdown, pager = advice.shared.texts(alert, times=times, link=link)
-            encoded += (self._markdown.string(markdown) if markdown else b"") + self._pager.string(pager)
-            attributes += 2
+            pieces = [encoded]
+            advice.shared.write(alert, pieces, times=1 if group is None else group.count, link=link)
+            encoded = b"".join(pieces)
+            attributes += advice.shared.attributes
         if advice.names_uid:
             encoded = with_uid_bytes(encoded, uid)
         record = Encoded(b"".join(parts), encoded)
@@ -126,9 +125,8 @@ class RecordEncoder:
         key = (alert.rule, alert.priority, alert.source, alert.hostname)
         template = self._templates.get(key)
         if template is None or template.tags != alert.tags:
-            if len(self._templates) >= _KEPT_TEMPLATES:
-                self._templates.clear()
-            template = self._templates[key] = _to_template(alert)
+            template = _to_template(alert)
+            self._templates.keep(key, template, 2 * len(template.encoded))
         return template
 
 
