@@ -317,7 +317,7 @@ def cluster() -> Iterator[Cluster]:
 def _configure(place: Node) -> None:
     place.run(
         f"""ip link add lab0 type bridge; ip addr add {_ADDRESS}/24 dev lab0; ip link set lab0 up
-        ip route add default dev lab0; sysctl -qw net.ipv4.ip_forward=1
+        ip route add default dev lab0 metric 100; sysctl -qw net.ipv4.ip_forward=1
         [ -e /dev/kmsg ] || mknod /dev/kmsg c 1 11
         mkdir -p /etc/kubernetes/pki /var/log/kubernetes/audit /var/lib/kubelet; chmod 711 /home/alice
         openssl genrsa -out /etc/kubernetes/pki/sa.key 2048 2>/dev/null

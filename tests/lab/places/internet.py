@@ -86,7 +86,7 @@ def internet(place: Host) -> Iterator[Internet]:
             f"ip link set {near} netns {place.pid} name eth0",
         ):
             subprocess.run(shlex.split(command), check=True)
-        place.run("ip addr add 10.99.0.2/30 dev eth0; ip link set eth0 up; ip route add default via 10.99.0.1")
+        place.run("ip addr add 10.99.0.2/30 dev eth0; ip link set eth0 up; ip route add default via 10.99.0.1 metric 5")
         far.run(
             "ip link set lo up; ip addr add 10.99.0.1/30 dev wan; ip link set wan up;ip route add default via 10.99.0.2"
         )

@@ -127,6 +127,17 @@ class Node(Host):
         pid = int(self.run(f"crictl inspect -o go-template --template '{{{{.info.pid}}}}' {made}"))
         return Container(made, pod_id, pid, name, pod, namespace, image)
 
+    def container_of(self, namespace: str, pod: str) -> Container:
+        """Return the running container of a pod that the kubelet started."""
+        pods = f"--label io.kubernetes.pod.namespace={namespace} --label io.kubernetes.pod.name={pod}"
+        made = self.run(f"crictl ps -q {pods}").strip()
+        document = json.loads(self.run(f"crictl inspect {made}"))
+        status = document["status"]
+        return Container(
+            made, document["info"]["sandboxID"], document["info"]["pid"], status["metadata"]["name"], pod, namespace,
+            status["image"]["image"],
+        )  # fmt: skip
+
     def in_container(self, container: Container, command: str) -> str:
         """Run the act in a container; return what it printed."""
         return self.run(f"crictl exec {container.id} sh -c {shlex.quote(command)}")
