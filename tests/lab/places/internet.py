@@ -36,6 +36,7 @@ class Internet:
 
     def listen(self, port: int, *, into: Path, udp: bool = False, says: str = "") -> None:
         """Listen on every address; what comes is appended to a file, and each connection is sent ``says``."""
+        into.touch()
         kind = "UDP4-RECVFROM" if udp else "TCP4-LISTEN"
         talk = f"printf %s {shlex.quote(says)}; cat >> {shlex.quote(str(into))}"
         self._started.append(
