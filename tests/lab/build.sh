@@ -11,7 +11,7 @@ kubernetes_version=v1.36.3
 helm_version=v3.22.0
 crictl_version=v1.34.0
 kwok_version=v0.8.0
-gh_version=v2.82.1
+gh_version=v2.83.0
 
 export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=mod -buildvcs=false -trimpath -p=${LAB_BUILD_JOBS:-$(nproc)}"
 ldflags="-s -w"

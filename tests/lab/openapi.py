@@ -89,13 +89,13 @@ def _pattern(path: str, parameter: str = r"[^/]+") -> tuple[re.Pattern[str], int
 
 @cache
 def github() -> Operations:
-    """Return GitHub's REST description (api.github.com)."""
-    file = CACHE / f"github-openapi-{_OCTOKIT}.json"
+    """Return GitHub's REST description, that of Enterprise Cloud, which has the audit log as well."""
+    file = CACHE / f"github-ghec-{_OCTOKIT}.json"
     if not file.exists():
         with tempfile.TemporaryDirectory() as directory:
             _fetch(["npm", "pack", "--silent", f"@octokit/openapi@{_OCTOKIT}"], directory)
             with tarfile.open(next(Path(directory).glob("*.tgz"))) as archive:
-                member = archive.extractfile("package/generated/api.github.com.json")
+                member = archive.extractfile("package/generated/ghec.json")
                 assert member is not None
                 _keep(file, member.read())
     document = json.loads(file.read_bytes())
