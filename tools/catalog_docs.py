@@ -103,7 +103,7 @@ def page_of(entry: Entry) -> str:
 
 
 def demoted(markdown: str) -> str:
-    """Return a report two heading levels lower, its title left out; code stays as it is."""
+    """Return a report two heading levels lower, its title as a paragraph; code stays as it is."""
     fence = ""
     lines: list[str] = []
     for line in markdown.split("\n"):
@@ -111,6 +111,7 @@ def demoted(markdown: str) -> str:
         if match := re.match(r"(`{3,})", stripped):
             fence = "" if fence and stripped == fence else fence or match[1]
         if not fence and line.startswith("# "):
+            lines.append(f"**{line.removeprefix('# ')}**")
             continue
         lines.append(f"##{line}" if not fence and re.match(r"#+ ", line) else line)
     return "\n".join(lines).strip()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import assert_never
 
 from exporter.escaping import (
     markdown_address,
@@ -97,6 +98,8 @@ def _block(block: Block) -> Iterator[str]:
             yield "\n".join([f"- {markdown_name(label)}: {markdown_code(value)}" for label, value in block.rows])
         case Links():
             yield "\n".join([f"- {_reference(reference)}" for reference in block.references])
+        case _:
+            assert_never(block)
 
 
 def _bullets(bullets: Bullets) -> Iterator[str]:

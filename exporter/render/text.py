@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 from exporter.escaping import terminal, visible_block
 from exporter.render import document
@@ -109,6 +110,8 @@ class _Page:
                 self._gap()
                 for link in block.references:
                     self._item(f"{terminal(link.title)}: {terminal(link.url)}", "-")
+            case _:
+                assert_never(block)
 
     def paragraph(self, text: str) -> None:
         self._gap()
