@@ -105,6 +105,19 @@ class Board:
         self._y += 1
         return self
 
+    def folded(self, title: str, *panels: tuple[Any, int]) -> Board:
+        """Add a row that is closed until a reader opens it, with panels of these heights one below the other."""
+        self._id += 1
+        row = Row(title).id(self._id).collapsed(True).grid_pos(GridPos(h=1, w=COLUMNS, x=0, y=self._y))
+        self._y += 1
+        y = self._y
+        for panel, height in panels:
+            self._id += 1
+            row.with_panel(panel.id(self._id).grid_pos(GridPos(h=height, w=COLUMNS, x=0, y=y)))
+            y += height
+        self._builder.with_row(row)
+        return self
+
     def _place(self, panel: Any, position: GridPos) -> None:
         self._id += 1
         self._builder.with_panel(panel.id(self._id).grid_pos(position))

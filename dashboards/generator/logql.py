@@ -14,7 +14,7 @@ from grafana_foundation_sdk.models.loki import LokiQueryDirection
 
 STREAM = '{service_name="$service"}'
 CHOSEN = (
-    ' |~ "(?i)$search" | falco_priority=~"$priority" | falco_source=~"$source" | host_name=~"$host"'
+    ' |~ "(?i)$search" | falco_verdict=~"$verdict" | falco_priority=~"$priority" | falco_source=~"$source" | host_name=~"$host"'
     ' | k8s_namespace_name=~"$namespace" | security_rule_name=~"(?i).*$rule.*"'
 )
 """What the variables of the dashboard of reports leave; the text filter first, because it needs no attributes."""

@@ -14,7 +14,7 @@ from grafana_foundation_sdk.cog import variants
 PLUGIN = "victoriametrics-logs-datasource"
 STREAM = '{service.name="${service:raw}"}'
 CHOSEN = (
-    " _msg:~`(?i)${search:raw}` falco.priority:~`^${priority:regex}$` falco.source:~`^${source:regex}$`"
+    " _msg:~`(?i)${search:raw}` falco.verdict:~`^${verdict:regex}$` falco.priority:~`^${priority:regex}$` falco.source:~`^${source:regex}$`"
     " host.name:~`^${host:regex}$` k8s.namespace.name:~`^${namespace:regex}$` security_rule.name:~`(?i)${rule:raw}`"
 )
 """What the variables leave. Each names its format, because the plugin rewrites filters around bare variables."""

@@ -6,11 +6,12 @@ from typing import Any
 
 from dashboards.generator import promql, variables
 from dashboards.generator.board import OVERVIEW, REPORTS, RULE, Board
-from dashboards.generator.panels import columns, merged, number, rows, stacked_bars
+from dashboards.generator.panels import columns, merged, number, rows, stacked_bars, tiles
 from dashboards.generator.style import (
     BAD,
     GOOD,
     SEVERE,
+    VERDICT_WORDS,
     Properties,
     bar_column,
     column,
@@ -21,7 +22,10 @@ from dashboards.generator.style import (
     priority_column,
     prop,
     thresholds,
+    verdict_colors,
 )
+from exporter.catalog.attack import attack_table
+from exporter.render import palette
 
 _RULE_FIELD = '${__data.fields["Rule"]:percentencode}'
 KEPT = "${priority:queryparam}&${source:queryparam}&${host:queryparam}&${namespace:queryparam}&${__url_time_range}"
@@ -35,7 +39,7 @@ _MEMORY = "7d"
 
 def overview() -> Board:
     """Return the dashboard."""
-    board = Board(OVERVIEW, "What Falco sees: how much, how grave, which rules, where, and what to do first.")
+    board = Board(OVERVIEW, "What Falco sees: likely attacks first, then how much, which rules, where, and what to do.")
     board.variables(
         variables.prometheus(),
         variables.priority(),
@@ -44,8 +48,10 @@ def overview() -> Board:
         variables.namespace(),
         variables.reports_url(),
     )
-    board.line(4, *[(panel, 4) for panel in _numbers()])
-    board.line(10, (_over_time(), 14), (_severe(), 10))
+    board.line(4, *[(panel, 3) for panel in (*_verdict_numbers(), *_numbers())])
+    board.line(9, (_verdicts_over_time(), 11), (_likely_attacks(), 13))
+    board.line(5, (_tactics(), 24))
+    board.line(9, (_over_time(), 11), (_severe(), 13))
     board.line(10, (_top_rules(), 12), (_top("Hosts", "hostname"), 6), (_top("Namespaces", "k8s_ns_name"), 6))
     board.line(9, (_new_rules(), 12), (_loud_rules(), 12))
     board.line(8, (_attack("tactic"), 8), (_attack("technique"), 8), (_sources(), 8))
@@ -53,9 +59,82 @@ def overview() -> Board:
     return board
 
 
+def _judged(verdict: str) -> str:
+    return f'{promql.RULE_FILTER}, verdict="{verdict}"'
+
+
+_NOT_BY_HOST = "Verdicts are counted by rule: the choice of hosts and namespaces changes nothing here."
+
+
+def _verdict_numbers() -> list[Any]:
+    meanings = {
+        "attack": "Events whose signs say attack: escalate these first.",
+        "undecided": "Events whose signs do not decide: somebody has to answer a question.",
+        "benign": "Events whose signs say benign: confirm, then close.",
+        "test": "Events that look like a test of Falco: confirm, then close.",
+    }
+    return [
+        number(VERDICT_WORDS[verdict], f"{meaning} In the time range. {_NOT_BY_HOST}", filled=True)
+        .thresholds(thresholds((None, "transparent"), (1, palette.VERDICTS[verdict].light)))
+        .with_target(
+            promql.at_end(
+                f"sum({promql.events_in_range('rule', _judged(verdict), metric=promql.VERDICT_EVENTS)}) or vector(0)"
+            )
+        )
+        for verdict, meaning in meanings.items()
+    ]
+
+
+def _verdicts_over_time() -> Any:
+    panel = stacked_bars(
+        "Events by verdict",
+        f"Events per bar, likely attacks at the bottom. Click a verdict in the legend to see it alone. {_NOT_BY_HOST}",
+        empty="No events of the chosen priorities and sources in this time range",
+    )
+    for index, (verdict, properties) in enumerate(verdict_colors()):
+        counted = promql.events_per_step("verdict", _judged(verdict), metric=promql.VERDICT_EVENTS)
+        panel.with_target(promql.over_time(counted, "{{verdict}}", chr(65 + index)))
+        panel.override_by_name(verdict, properties)
+    return panel
+
+
+def _likely_attacks() -> Any:
+    counted = promql.events_in_range("rule, priority, outcome", _judged("attack"), metric=promql.VERDICT_EVENTS)
+    panel = rows(
+        "Likely attacks",
+        "Rules with events whose signs say attack, in the time range, whatever Falco's priority; what succeeded first. "
+        f"Click a rule for its meaning or its reports. {_NOT_BY_HOST}",
+        empty="No likely attack in this time range",
+    )
+    return columns(
+        panel.with_target(promql.instant(f"topk(25, {counted})")),
+        {
+            "rule": ("Rule", [*column(wrap=True), RULE_LINKS]),
+            "outcome": ("Outcome", column(width=110)),
+            "priority": ("Priority", priority_column()),
+            "Value": ("Events", column(width=85, align="right")),
+        },
+        sort=("Events", True),
+    )
+
+
+def _tactics() -> Any:
+    panel = tiles(
+        "ATT&CK matrix: likely attacks by tactic",
+        "Events whose signs say attack, by the tactics of their rules, in the order of the matrix; a rule of two tactics "
+        f"counts in both. {_NOT_BY_HOST}",
+    ).thresholds(thresholds((None, "transparent"), (1, palette.VERDICTS["attack"].light)))
+    events = promql.events_in_range("rule, source", _judged("attack"), metric=promql.VERDICT_EVENTS)
+    for index, tactic in enumerate(attack_table().tactics.values()):
+        info = f'max by (rule, source) (falco_rule_info{{mitre_tactic=~"(.*,)?{tactic}(,.*)?"}})'
+        panel.with_target(
+            promql.at_end(f"sum(({events}) * on (rule, source) {info}) or vector(0)", chr(65 + index), tactic)
+        )
+    return panel
+
+
 def _numbers() -> list[Any]:
     severe = promql.FILTER.replace('"$priority"', '"$priority", priority=~"' + SEVERE + '"')
-    fired = f"count(count by (rule) ({promql.events_in_range('rule')})) or vector(0)"
     last = f"max(falco_rule_last_event_timestamp_seconds{{{promql.RULE_FILTER}}}) * 1000"
     return [
         number(
@@ -64,12 +143,6 @@ def _numbers() -> list[Any]:
         number("Critical and above", "Of these, the events of priority Critical, Alert or Emergency.")
         .thresholds(thresholds((None, GOOD), (1, BAD)))
         .with_target(promql.at_end(f"sum({promql.events_in_range('rule', severe)}) or vector(0)")),
-        number("Rules that fired", "How many different rules these events come from.").with_target(
-            promql.at_end(fired)
-        ),
-        number("Hosts", "How many hosts they come from.").with_target(
-            promql.at_end(f"count({promql.events_in_range('hostname')}) or vector(0)")
-        ),
         number(
             "Last event",
             "How long ago the latest event of the chosen priorities and sources happened, on any host. "
@@ -152,15 +225,22 @@ def _top(title: str, label: str) -> Any:
     selector = promql.FILTER + (', k8s_ns_name!=""' if label == "k8s_ns_name" else "")
     panel = rows(
         title,
-        f"{title} by events in the time range. Click one to see it alone."
+        f"{title} by events of priority Critical and above, then by all, in the time range. Click one to see it alone."
         + (" Events outside Kubernetes are not among them." if label == "k8s_ns_name" else ""),
         empty="No events" if label == "hostname" else "No events with a Kubernetes namespace",
     )
-    panel.with_target(promql.instant(f"topk(25, {promql.events_in_range(label, selector)})"))
+    counted = promql.events_in_range(label, selector)
+    severe = promql.events_in_range(label, f'{selector}, priority=~"{SEVERE}"')
+    merged(panel).with_target(promql.instant(f"topk(25, {counted})", "A"))
+    panel.with_target(promql.instant(f"({severe}) or 0 * ({counted})", "B"))
     return columns(
         panel,
-        {label: (heading, [*column(wrap=True), links(only)]), "Value": ("Events", bar_column(width=120))},
-        sort=("Events", True),
+        {
+            label: (heading, [*column(wrap=True), links(only)]),
+            "Value #B": ("Grave", column(width=70, align="right")),
+            "Value #A": ("Events", bar_column(width=105)),
+        },
+        sort=("Grave", True),
     )
 
 

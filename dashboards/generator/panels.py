@@ -5,6 +5,7 @@ Owns the defaults of each panel type. Panels are placed by ``board.py``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from grafana_foundation_sdk.builders import common, logs, stat, table, text, timeseries
@@ -14,7 +15,7 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef, DataTransform
 from grafana_foundation_sdk.models.logs import Options as _LogsOptions  # noqa: F401 - registers the panel's options
 from grafana_foundation_sdk.models.text import TextMode
 
-from dashboards.generator.style import PLAIN, PRIORITIES, Properties, prop, thresholds
+from dashboards.generator.style import PLAIN, Properties, prop, thresholds
 
 Panel = TypeVar("Panel", bound=Any)
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="${datasource}")
@@ -58,14 +59,28 @@ def stacked_bars(
 
 
 def number(
-    title: str, description: str, *, unit: str = "short", empty: str = "0", source: DataSourceRef = PROMETHEUS
+    title: str,
+    description: str,
+    *,
+    unit: str = "short",
+    empty: str = "0",
+    filled: bool = False,
+    source: DataSourceRef = PROMETHEUS,
 ) -> stat.Panel:
-    """One number, without a graph behind it."""
-    panel = stat.Panel().unit(unit).graph_mode(kinds.BigValueGraphMode.NONE).color_mode(kinds.BigValueColorMode.VALUE)
+    """One number, without a graph behind it; ``filled``: on a ground of its colour."""
+    mode = kinds.BigValueColorMode.BACKGROUND_SOLID if filled else kinds.BigValueColorMode.VALUE
+    panel = stat.Panel().unit(unit).graph_mode(kinds.BigValueGraphMode.NONE).color_mode(mode)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
     panel.justify_mode(kinds.BigValueJustifyMode.AUTO).thresholds(thresholds((None, PLAIN)))
     panel.color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
     return _common(panel, title, description, source, empty)
+
+
+def tiles(title: str, description: str, *, empty: str = "0", source: DataSourceRef = PROMETHEUS) -> stat.Panel:
+    """Several numbers side by side, each with its name and on a ground of its colour."""
+    panel = number(title, description, empty=empty, filled=True, source=source)
+    panel.text_mode(kinds.BigValueTextMode.VALUE_AND_NAME).orientation(kinds.VizOrientation.VERTICAL)
+    return panel.text(common.VizTextDisplayOptions().title_size(11).value_size(22))
 
 
 def rows(
@@ -109,9 +124,18 @@ def columns(
     return panel
 
 
-def by_priority(panel: timeseries.Panel) -> timeseries.Panel:
-    """Order the series of one query by priority, as the log stores do not: one table, its columns put in order."""
-    order = ["Time", *[name for name, _ in PRIORITIES]]
+def document(panel: table.Panel, field: str) -> table.Panel:
+    """Make a table of one cell that shows a field as Markdown, as high as it is (Grafana 12.2 and newer).
+
+    Older ones show the text as it is.
+    """
+    columns(panel, {field: ("Report", [prop("custom.cellOptions", {"type": "markdown", "dynamicHeight": True})])})
+    return panel.show_header(False)
+
+
+def by_word(panel: timeseries.Panel, words: Sequence[str]) -> timeseries.Panel:
+    """Order the series of one query by their names, as the log stores do not: one table, its columns put in order."""
+    order = ["Time", *words]
     panel.with_transformation(DataTransformerConfig(id_val="joinByField", options={"byField": "Time", "mode": "outer"}))
     return panel.with_transformation(
         DataTransformerConfig(

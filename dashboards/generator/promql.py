@@ -12,6 +12,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 EVENTS = "falco_events_total"
 RULE_EVENTS = "falco_rule_events_total"
+VERDICT_EVENTS = "falco_verdict_events_total"
 FILTER = 'priority=~"$priority", source=~"$source", hostname=~"$host", k8s_ns_name=~"$namespace"'
 RULE_FILTER = 'priority=~"$priority", source=~"$source"'
 

@@ -10,14 +10,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from grafana_foundation_sdk.builders.loki import Dataquery
 from grafana_foundation_sdk.models.dashboard import DataSourceRef, DataTransformerConfig
+from grafana_foundation_sdk.models.loki import LokiQueryType
 
 from dashboards.generator import logql, logsql, variables
 from dashboards.generator.board import REPORTS, REPORTS_VICTORIALOGS, RULE, Board
-from dashboards.generator.panels import LOKI, by_priority, columns, log_lines, rows, stacked_bars
-from dashboards.generator.style import column, hidden, link, links, priority_colors, priority_column, prop
+from dashboards.generator.panels import LOKI, by_word, columns, document, log_lines, rows, stacked_bars
+from dashboards.generator.style import (
+    BAD,
+    VERDICTS,
+    bar_column,
+    column,
+    hidden,
+    link,
+    links,
+    priority_column,
+    prop,
+    verdict_colors,
+    verdict_column,
+)
 
 HEADER = (
+    ("Verdict", "falco.verdict"),
+    ("Outcome", "falco.outcome"),
     ("Rule", "security_rule.name"),
     ("Priority", "falco.priority"),
     ("Source", "falco.source"),
@@ -38,28 +54,32 @@ HEADER = (
     ("Report page", "falco.report.url"),
 )
 """The reference report's header and the facts that an alert may have; absent ones take no line (with Loki)."""
-TEXTS = (("Summary of detected activity", "falco.report.summary"), ("Possible impact", "falco.report.impact"))
+TEXTS = (
+    ("Verdict", "falco.report.title"),
+    ("Summary of detected activity", "falco.report.summary"),
+    ("Possible impact", "falco.report.impact"),
+)
 LISTS = (
-    ("Innocent explanations", "falco.report.innocent"),
-    ("Mitigation: configuration changes", "falco.report.mitigation.configuration"),
+    ("Signs", "falco.signs"),
     ("Mitigation: commands", "falco.report.mitigation.commands"),
+    ("Mitigation: configuration changes", "falco.report.mitigation.configuration"),
     ("Mitigation: further recommendations", "falco.report.mitigation.recommendations"),
-    ("Tuning Falco, if it was innocent", "falco.report.tuning"),
+    ("Tuning Falco, if this is benign", "falco.report.tuning"),
     ("References", "falco.report.references"),
 )
 TABLE = (
     "log.record.uid",
+    "falco.verdict",
     "falco.priority",
     "security_rule.name",
     "host.name",
     "k8s.namespace.name",
-    "k8s.pod.name",
-    "container.name",
     "container.id",
     "user.name",
-    "process.command_line",
+    "falco.report.summary",
 )
-RELATED = ("log.record.uid", "falco.priority", "security_rule.name", "process.command_line")
+RELATED = ("log.record.uid", "falco.verdict", "falco.priority", "security_rule.name")
+MARKDOWN = "falco.report.markdown"
 ALERT_LIMIT, RELATED_LIMIT = 200, 50
 
 
@@ -78,6 +98,11 @@ class Backend:
     alerts: Callable[[Sequence[str]], Any]
     """The alerts that the variables leave, with these attributes."""
     report: Callable[[], Any]
+    """The chosen alert's brief report, the record's own Markdown."""
+    text: Callable[[], Any]
+    """The chosen alert's parts as plain text."""
+    hosts: Callable[[], Any] | None
+    """Likely attacks by host; None where the store cannot be asked in one table."""
     related: Callable[[str, str, Sequence[str]], Any]
     """Alerts whose attribute equals a variable, with these attributes."""
 
@@ -94,14 +119,23 @@ def loki_reports() -> Board:
         same = f' | {name(attribute)}="${variable}" | {name(attribute)}!=""'
         return logql.query(f"{stream}{same}{logql.keep(list(map(name, names)))}", lines=RELATED_LIMIT)
 
+    chosen = f'{stream}{logql.CHOSEN} | log_record_uid=~"$alert.*"'
+
     def report() -> Any:
-        chosen = f'{stream}{logql.CHOSEN} | log_record_uid=~"$alert.*"'
+        return logql.query(f"{chosen}{logql.keep([name(MARKDOWN)])}", lines=1)
+
+    def text() -> Any:
         shown = logql.report_format(HEADER, TEXTS, LISTS)
         return logql.query(
             f"{chosen}{shown}{logql.keep(['severity_text', 'detected_level', 'log_record_uid'])}", lines=1
         )
 
-    counted = f"sum by (falco_priority) (count_over_time({stream}{logql.CHOSEN} [$__interval]))"
+    def hosts() -> Any:
+        attacks = f'{stream}{logql.CHOSEN} | falco_verdict="attack" | host_name!=""'
+        query = f"topk(25, sum by (host_name) (count_over_time({attacks} [$__range])))"
+        return Dataquery().expr(query).query_type(LokiQueryType.INSTANT).ref_id("A")
+
+    counted = f"sum by (falco_verdict) (count_over_time({stream}{logql.CHOSEN} [$__interval]))"
     return _board(
         Backend(
             uid=REPORTS,
@@ -110,9 +144,11 @@ def loki_reports() -> Board:
             label="Loki",
             source=LOKI,
             name=name,
-            over_time=lambda: logql.metric(counted, "{{falco_priority}}"),
+            over_time=lambda: logql.metric(counted, "{{falco_verdict}}"),
             alerts=alerts,
             report=report,
+            text=text,
+            hosts=hosts,
             related=related,
         )
     )
@@ -132,11 +168,15 @@ def victorialogs_reports() -> Board:
             f"{same}{logsql.keep(names)} | sort by (_time) desc limit {RELATED_LIMIT}", lines=RELATED_LIMIT
         )
 
+    chosen = f"{stream}{logsql.CHOSEN} log.record.uid:~`^${{alert:raw}}` | sort by (_time) desc limit 1"
+
     def report() -> Any:
-        chosen = f"{stream}{logsql.CHOSEN} log.record.uid:~`^${{alert:raw}}` | sort by (_time) desc limit 1"
+        return logsql.Dataquery(f"{chosen}{logsql.keep([MARKDOWN])}", lines=1)
+
+    def text() -> Any:
         return logsql.Dataquery(f"{chosen}{logsql.report_format(HEADER, TEXTS, LISTS)}", lines=1)
 
-    counted = f"{stream}{logsql.CHOSEN} | stats by (falco.priority) count() alerts"
+    counted = f"{stream}{logsql.CHOSEN} | stats by (falco.verdict) count() alerts"
     return _board(
         Backend(
             uid=REPORTS_VICTORIALOGS,
@@ -145,9 +185,11 @@ def victorialogs_reports() -> Board:
             label="VictoriaLogs",
             source=DataSourceRef(type_val=logsql.PLUGIN, uid="${victorialogs}"),
             name=lambda attribute: attribute,
-            over_time=lambda: logsql.Dataquery(counted, "statsRange", legend="{{falco.priority}}"),
+            over_time=lambda: logsql.Dataquery(counted, "statsRange", legend="{{falco.verdict}}"),
             alerts=alerts,
             report=report,
+            text=text,
+            hosts=None,
             related=related,
         )
     )
@@ -157,6 +199,7 @@ def _board(backend: Backend) -> Board:
     board = Board(backend.uid, "Single alerts, and the whole report of the one that you choose.", time_from="now-3h")
     board.variables(
         variables.data_source(backend.variable, backend.plugin, backend.label),
+        variables.verdict(),
         variables.priority(),
         variables.open_choice("source", "Source", "Falco's event source", variables.SOURCES),
         variables.open_choice("host", "Host", "Type a host's name, or come by a link"),
@@ -169,7 +212,10 @@ def _board(backend: Backend) -> Board:
         variables.hidden_text("same_container", "Container of the chosen alert"),
         variables.hidden_text("same_user", "User of the chosen alert"),
     )
-    board.line(6, (_over_time(backend), 24))
+    if backend.hosts is None:
+        board.line(6, (_over_time(backend), 24))
+    else:
+        board.line(7, (_over_time(backend), 17), (_hosts(backend, backend.hosts), 7))
     board.line(11, (_alerts(backend), 24))
     board.columns(
         (15, [(_report(backend), 33)]),
@@ -182,20 +228,43 @@ def _board(backend: Backend) -> Board:
             ],
         ),
     )
+    board.folded("The report as text, for Grafana older than 12.2", (_text(backend), 30))
     return board
 
 
 def _over_time(backend: Backend) -> Any:
     panel = stacked_bars(
-        "Alerts by priority",
+        "Alerts by verdict",
         "Log records per bar. Drag over a part of it to see that time alone. An alert that was joined to a group "
         "(grouping.window_seconds) has no record of its own.",
         empty="No alert of this choice in this time range",
         source=backend.source,
     ).with_target(backend.over_time())
-    for name, properties in priority_colors():
+    for name, properties in verdict_colors():
         panel.override_by_name(name, properties)
-    return by_priority(panel)
+    return by_word(panel, [name for name, _ in VERDICTS])
+
+
+def _hosts(backend: Backend, query: Callable[[], Any]) -> Any:
+    only = link(
+        "Show only this one",
+        f"/d/{backend.uid}?var-host=${{__value.raw:percentencode}}&${{verdict:queryparam}}&${{priority:queryparam}}"
+        f"&${{source:queryparam}}&${{namespace:queryparam}}&${{{backend.variable}:queryparam}}&${{__url_time_range}}",
+    )
+    panel = rows(
+        "Hosts by likely attacks",
+        "Hosts by alerts whose signs say attack, in the time range. Click one to see its alerts alone.",
+        empty="No likely attack of this choice in this time range",
+        source=backend.source,
+    ).with_target(query())
+    return columns(
+        panel,
+        {
+            backend.name("host.name"): ("Host", [*column(wrap=True), links(only)]),
+            "Value #A": ("Likely attacks", bar_column(BAD, width=130)),
+        },
+        sort=("Likely attacks", True),
+    )
 
 
 def _choose(backend: Backend, headings: dict[str, str], *, times: str = "${__url_time_range}") -> str:
@@ -204,7 +273,9 @@ def _choose(backend: Backend, headings: dict[str, str], *, times: str = "${__url
     def value(attribute: str) -> str:
         return f'${{__data.fields["{headings[attribute]}"]:percentencode}}'
 
-    kept = "${priority:queryparam}&${source:queryparam}&${host:queryparam}&${namespace:queryparam}"
+    kept = (
+        "${verdict:queryparam}&${priority:queryparam}&${source:queryparam}&${host:queryparam}&${namespace:queryparam}"
+    )
     kept += f"&${{rule:queryparam}}&${{search:queryparam}}&${{{backend.variable}:queryparam}}"
     return (
         f"/d/{backend.uid}?var-alert={value('log.record.uid')}&var-same_host={value('host.name')}"
@@ -243,14 +314,13 @@ def _alerts(backend: Backend) -> Any:
     chooser = [near] if backend.variable == "loki" else []
     shown: dict[str, tuple[str, Any]] = {
         "Time": ("Time", [*column(width=160), prop("unit", "dateTimeAsIso")]),
+        "falco.verdict": ("Verdict", verdict_column()),
         "falco.priority": ("Priority", priority_column()),
-        "security_rule.name": ("Rule", [*column(width=215, wrap=True), links(here, *chooser, rule)]),
-        "host.name": ("Host", column(width=105, wrap=True)),
-        "k8s.namespace.name": ("Namespace", column(width=92, wrap=True)),
-        "k8s.pod.name": ("Pod", column(width=160, wrap=True)),
-        "container.name": ("Container", column(width=100, wrap=True)),
-        "user.name": ("User", column(width=78, wrap=True)),
-        "process.command_line": ("Command", column(wrap=True)),
+        "security_rule.name": ("Rule", [*column(width=190, wrap=True), links(here, *chooser, rule)]),
+        "falco.report.summary": ("What happened", column(wrap=True)),
+        "k8s.namespace.name": ("Namespace", column(width=100, wrap=True)),
+        "host.name": ("Host", column(width=110, wrap=True)),
+        "user.name": ("User", hidden()),
         "log.record.uid": ("Id", hidden()),
         "container.id": ("Container id", hidden()),
     }
@@ -260,13 +330,28 @@ def _alerts(backend: Backend) -> Any:
 
 
 def _report(backend: Backend) -> Any:
-    return log_lines(
+    panel = rows(
         "Report",
-        "The chosen alert's whole report; the latest alert's where none is chosen. Commands and files have the alert's "
-        "values in them, quoted. To copy it: open the line and copy it, or open the report page.",
+        "The chosen alert's brief report; the latest alert's where none is chosen: verdict, signs, steps, impact. Values "
+        "in commands are quoted. The report page has everything, and buttons that copy. Needs Grafana 12.2; older ones "
+        "find the text below.",
         empty="No alert of this choice in this time range, or the chosen one is not in it",
         source=backend.source,
     ).with_target(backend.report())
+    panel.with_transformation(
+        DataTransformerConfig(id_val="extractFields", options={"source": "labels", "format": "json"})
+    )
+    return document(panel, backend.name(MARKDOWN))
+
+
+def _text(backend: Backend) -> Any:
+    return log_lines(
+        "Report as text",
+        "The chosen alert's report as one log line; the latest alert's where none is chosen. To copy it: open the line "
+        "and copy it, or open the report page.",
+        empty="No alert of this choice in this time range, or the chosen one is not in it",
+        source=backend.source,
+    ).with_target(backend.text())
 
 
 def _related(backend: Backend, what: str, attribute: str, variable: str) -> Any:
@@ -285,7 +370,7 @@ def _related(backend: Backend, what: str, attribute: str, variable: str) -> Any:
         panel,
         {
             "Time": ("Time", [*column(width=95), prop("unit", "time:HH:mm:ss")]),
-            "falco.priority": ("Priority", priority_column()),
+            "falco.verdict": ("Verdict", verdict_column()),
             "security_rule.name": ("Rule", [*column(wrap=True), links(here)]),
             "log.record.uid": ("Id", hidden()),
         },

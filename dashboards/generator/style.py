@@ -5,22 +5,19 @@ Owns looks; refuses queries (see ``promql.py``, ``logql.py``, ``logsql.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, Threshold, ThresholdsMode
 
-PRIORITIES: tuple[tuple[str, str], ...] = (
-    ("Emergency", "#B545C8"),
-    ("Alert", "#E0347F"),
-    ("Critical", "#E02F44"),
-    ("Error", "#F2762E"),
-    ("Warning", "#E5B10E"),
-    ("Notice", "#3F8AE0"),
-    ("Informational", "#46ABB8"),
-    ("Debug", "#8C8F99"),
-)
+from exporter.render import palette
+
+PRIORITIES: tuple[tuple[str, str], ...] = tuple((name, tone.mark) for name, tone in palette.PRIORITIES.items())
 """Falco's priorities, gravest first, each with its colour; chosen to be told apart on dark and on light."""
+VERDICTS: tuple[tuple[str, str], ...] = tuple((name, tone.mark) for name, tone in palette.VERDICTS.items())
+"""The verdicts, gravest first, each with its colour."""
+VERDICT_WORDS = {"attack": "Likely attack", "undecided": "Undecided", "benign": "Likely benign", "test": "Test"}
+"""What a reader sees of each."""
 SEVERE = "Emergency|Alert|Critical"
 GOOD, DOUBTFUL, BAD, PLAIN = "#56A64B", "#E5B10E", "#E02F44", "#3F8AE0"
 
@@ -43,19 +40,33 @@ def priority_colors() -> Iterable[tuple[str, Properties]]:
         yield name, [fixed(color)]
 
 
-def priority_mappings() -> list[dict[str, object]]:
-    """Value mappings that colour a priority's word."""
-    options = {name: {"color": color, "index": index} for index, (name, color) in enumerate(PRIORITIES)}
-    return [{"type": "value", "options": options}]
+def verdict_colors() -> Iterable[tuple[str, Properties]]:
+    """Overrides for series that are named by verdict."""
+    for name, color in VERDICTS:
+        yield name, [fixed(color), prop("displayName", VERDICT_WORDS[name])]
+
+
+def filled(words: Mapping[str, str], tones: Mapping[str, palette.Tone], width: int) -> Properties:
+    """A table's column of words, each on a ground of its colour, dark enough for Grafana's white on it."""
+    options = {
+        name: {"text": words.get(name, name), "color": tone.light, "index": index}
+        for index, (name, tone) in enumerate(tones.items())
+    }
+    return [
+        prop("mappings", [{"type": "value", "options": options}]),
+        prop("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
+        prop("custom.width", width),
+    ]
 
 
 def priority_column() -> Properties:
     """A table's column of priorities."""
-    return [
-        prop("mappings", priority_mappings()),
-        prop("custom.cellOptions", {"type": "color-text"}),
-        prop("custom.width", 110),
-    ]
+    return filled({}, palette.PRIORITIES, 110)
+
+
+def verdict_column() -> Properties:
+    """A table's column of verdicts."""
+    return filled(VERDICT_WORDS, palette.VERDICTS, 115)
 
 
 def column(*, width: int | None = None, unit: str = "", wrap: bool = False, align: str = "") -> Properties:

@@ -16,7 +16,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from dashboards.generator.panels import PROMETHEUS
-from dashboards.generator.style import PRIORITIES
+from dashboards.generator.style import PRIORITIES, VERDICT_WORDS, VERDICTS
 
 ALL_OPTION = VariableOption(text="All", value="$__all", selected=True)
 ALL = VariableOption(text=["All"], value=["$__all"], selected=True)
@@ -36,6 +36,24 @@ def priority() -> CustomVariable:
         CustomVariable("priority")
         .label("Priority")
         .values(", ".join(names))
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        .current(ALL)
+        .options(options)
+    )
+
+
+def verdict() -> CustomVariable:
+    """Verdicts, gravest first."""
+    options = [
+        ALL_OPTION,
+        *[VariableOption(text=VERDICT_WORDS[name], value=name, selected=False) for name, _ in VERDICTS],
+    ]
+    return (
+        CustomVariable("verdict")
+        .label("Verdict")
+        .values(", ".join([f"{VERDICT_WORDS[name]} : {name}" for name, _ in VERDICTS]))
         .multi(True)
         .include_all(True)
         .all_value(".*")

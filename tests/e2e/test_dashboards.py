@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.generator.style import PRIORITIES
+from dashboards.generator.style import PRIORITIES, VERDICTS
+from exporter.render import palette
 from tests.e2e.dashboard_queries import DASHBOARDS, VICTORIALOGS, Query, documents, filled, panels, queries
 from tests.e2e.loki_standin import loki_name
 from tests.e2e.programs import program
@@ -89,9 +90,10 @@ def test_dashboards_link_to_each_other() -> None:
             assert uid in uids
 
 
-def test_priorities_look_the_same_everywhere() -> None:
-    """Wherever a series or a word is a priority, it has that priority's colour; by name, never by number."""
-    colors = dict(PRIORITIES)
+def test_words_look_the_same_everywhere() -> None:
+    """Wherever a series or a cell is a priority or a verdict, it has the palette's colour; by name, never by number."""
+    colors = dict(PRIORITIES) | dict(VERDICTS)
+    grounds = {name: tone.light for name, tone in {**palette.PRIORITIES, **palette.VERDICTS}.items()}
     for document in documents().values():
         for panel in panels(document):
             for override in panel["fieldConfig"]["overrides"]:
@@ -100,8 +102,9 @@ def test_priorities_look_the_same_everywhere() -> None:
                     assert found == [{"mode": "fixed", "fixedColor": colors[override["matcher"]["options"]]}]
                 for mapping in (p["value"] for p in override["properties"] if p["id"] == "mappings"):
                     words = mapping[0]["options"]
-                    if "Emergency" in words:
-                        assert {word: how["color"] for word, how in words.items()} == colors
+                    if words.keys() & grounds.keys():
+                        assert words.keys() in (palette.PRIORITIES.keys(), palette.VERDICTS.keys())
+                        assert all(how["color"] == grounds[word] for word, how in words.items())
 
 
 def test_every_query_is_of_the_grammar(parser: Path) -> None:
