@@ -52,7 +52,7 @@ def overview() -> Board:
     board.line(9, (_verdicts_over_time(), 11), (_likely_attacks(), 13))
     board.line(5, (_tactics(), 24))
     board.line(9, (_over_time(), 11), (_severe(), 13))
-    board.line(10, (_top_rules(), 12), (_top("Hosts", "hostname"), 6), (_top("Namespaces", "k8s_ns_name"), 6))
+    board.line(10, (_top_rules(), 10), (_top("Hosts", "hostname"), 7), (_top("Namespaces", "k8s_ns_name"), 7))
     board.line(9, (_new_rules(), 12), (_loud_rules(), 12))
     board.line(8, (_attack("tactic"), 8), (_attack("technique"), 8), (_sources(), 8))
     board.line(18, (_rules(), 24))
@@ -237,10 +237,10 @@ def _top(title: str, label: str) -> Any:
         panel,
         {
             label: (heading, [*column(wrap=True), links(only)]),
-            "Value #B": ("Grave", column(width=70, align="right")),
-            "Value #A": ("Events", bar_column(width=105)),
+            "Value #B": ("Critical", column(width=75, align="right")),
+            "Value #A": ("Events", column(width=75, align="right")),
         },
-        sort=("Grave", True),
+        sort=("Critical", True),
     )
 
 

@@ -80,7 +80,7 @@ def tiles(title: str, description: str, *, empty: str = "0", source: DataSourceR
     """Several numbers side by side, each with its name and on a ground of its colour."""
     panel = number(title, description, empty=empty, filled=True, source=source)
     panel.text_mode(kinds.BigValueTextMode.VALUE_AND_NAME).orientation(kinds.VizOrientation.VERTICAL)
-    return panel.text(common.VizTextDisplayOptions().title_size(11).value_size(22))
+    return panel.text(common.VizTextDisplayOptions().title_size(10).value_size(22))
 
 
 def rows(
