@@ -68,7 +68,11 @@ def test_probes_answer_under_our_paths_and_falco_exporters() -> None:
             answer = get(site, "/readiness", port=port)
             assert (answer.status, answer.text) == (503, "not ready\nFalco: the socket is missing\n")
         answer = get(site, "/readyz", Accept="application/json")
-        assert json.loads(answer.body) == {"ready": False, "reasons": {"Falco": "the socket is missing"}}
+        assert json.loads(answer.body) == {
+            "ready": False,
+            "reasons": {"Falco": "the socket is missing"},
+            "warnings": {},
+        }
         assert get(site, "/metrics", port=site.server.probe_port).status == 404
 
 
