@@ -219,7 +219,11 @@ def test_tuning_loads_as_one_macro_with_the_value() -> None:
         for change in report.advice.tuning:
             (macro,) = yaml.safe_load(change.content)
             assert set(macro) == {"macro", "condition", "override"}
-            literal = json.dumps(report.alert.get("proc.name"), ensure_ascii=False)
+            value = report.alert.get("proc.name") or ""
+            literal = json.dumps(value, ensure_ascii=False)
+            if value.endswith("\\"):
+                # Falco takes a backslash before the closing quote for its escape: its own rules put a space between.
+                literal = literal.removesuffix('\\"') + ' "'
             assert macro["condition"] == f"(proc.name = {literal} and fd.name = {literal})"
             loaded += 1
     assert loaded > 50
