@@ -12,6 +12,7 @@ for name in pages-password grafana-password; do
   [ -s "secrets/$name" ] || random >"secrets/$name"
 done
 [ -s secrets/alerts-path ] || printf '/%s' "$(random)" >secrets/alerts-path
+printf 'ALERTS_PATH=%s\n' "$(cat secrets/alerts-path)" >.env # Compose reads it, from the next line on
 [ -e secrets/web.yml ] || : >secrets/web.yml
 
 docker compose build exporter
@@ -19,7 +20,6 @@ hash=$(docker compose run --rm --no-deps -T --entrypoint python exporter -c '
 import bcrypt, sys
 print(bcrypt.hashpw(sys.stdin.read().strip().encode(), bcrypt.gensalt(10)).decode())' <secrets/pages-password)
 printf 'basic_auth_users:\n  falco: "%s"\n' "$hash" >secrets/web.yml
-printf 'ALERTS_PATH=%s\n' "$(cat secrets/alerts-path)" >.env
 chmod 644 secrets/*
 
 echo "Report pages: http://localhost:9376/reports, user falco, password in secrets/pages-password"

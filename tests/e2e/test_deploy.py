@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import bcrypt
 import pytest
 import yaml
 
+from exporter.web.web_config import read_web_config
 from tests.e2e.programs import find_collector, find_compose, program
 
 pytestmark = pytest.mark.e2e
@@ -75,6 +79,47 @@ def test_compose_does_not_start_without_its_secrets() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode != 0
     assert "run ./setup.sh first" in done.stderr
+
+
+DOCKER = """\
+#!/bin/sh
+# Stands for Docker: Compose reads the file for real, and the image's Python is the tests'.
+set -eu
+shift
+"$COMPOSE" config --quiet
+case $1 in
+build) ;;
+run) while [ "$1" != -c ]; do shift; done; exec "$PYTHON" "$@" ;;
+*) exit 1 ;;
+esac
+"""
+
+
+def test_setup_makes_secrets_that_are_used(tmp_path: Path) -> None:
+    """Twice the same: passwords of one's own, a hash that the exporter reads, a path that Falco is given."""
+    directory = shutil.copytree(DEPLOY / "compose", tmp_path / "deploy" / "compose")
+    shutil.copytree(DEPLOY / "collector", tmp_path / "deploy" / "collector")
+    stand_in = tmp_path / "bin" / "docker"
+    stand_in.parent.mkdir()
+    stand_in.write_text(DOCKER, encoding="utf-8")
+    stand_in.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if name != "ALERTS_PATH"}
+    environment |= {"COMPOSE": str(find_compose()), "PYTHON": sys.executable}
+    environment["PATH"] = f"{stand_in.parent}:{environment['PATH']}"
+    found = []
+    for _ in range(2):
+        done = subprocess.run([directory / "setup.sh"], capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stderr
+        found.append([(directory / "secrets" / name).read_text("utf-8") for name in ("pages-password", "alerts-path")])
+    assert found[0] == found[1]
+    password, path = found[0]
+    hashed = read_web_config(directory / "secrets" / "web.yml").users["falco"]
+    assert bcrypt.checkpw(password.encode(), hashed)
+    assert stat.S_IMODE((directory / "secrets").stat().st_mode) == 0o700
+    command = [find_compose(), "config"]
+    read = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True, env=environment)
+    assert f"http_output.url=http://exporter:2801{path}" in read.stdout
+    assert password not in read.stdout
 
 
 def test_prometheus_accepts_its_configuration(tmp_path: Path) -> None:
