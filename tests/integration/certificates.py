@@ -31,13 +31,16 @@ class Pair:
 class Authority:
     """A certificate authority that writes what it signs into a directory."""
 
-    def __init__(self, directory: Path, name: str = "ca") -> None:
+    def __init__(self, directory: Path, name: str = "ca", *, is_plain: bool = False) -> None:
+        """Make the authority; a plain one leaves out what RFC 5280 asks for, as many of people's own do."""
+        self._is_plain = is_plain
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test authority {name}")])
         builder = _begin(self._name, self._key.public_key(), days=10).issuer_name(self._name)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
+        if not is_plain:
+            builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
         self._key_identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         builder = builder.add_extension(self._key_identifier, critical=False)
         self._cert = builder.sign(self._key, hashes.SHA256())
@@ -62,9 +65,10 @@ class Authority:
         builder = _begin(subject, key.public_key(), days=days).issuer_name(self._name)
         builder = builder.add_extension(names, critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        builder = builder.add_extension(_key_usage(signs_certificates=False), critical=True)
-        issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._key_identifier)
-        builder = builder.add_extension(issuer, critical=False)
+        if not self._is_plain:
+            builder = builder.add_extension(_key_usage(signs_certificates=False), critical=True)
+            issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._key_identifier)
+            builder = builder.add_extension(issuer, critical=False)
         pair = Pair(self._directory / f"{name}.pem", self._directory / f"{name}.key")
         certificate = builder.sign(self._key, hashes.SHA256())
         pair.cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

@@ -527,6 +527,20 @@ def test_mutual_tls_from_the_standard_variables(protocol: str, tmp_path: Path, m
             eventually(lambda: len(receiver.accepted) == 2)
 
 
+def test_certificates_without_the_newer_extensions_are_taken(protocol: str, tmp_path: Path) -> None:
+    """Python 3.13 would refuse over HTTP what gRPC takes: an authority without key usage."""
+    authority = Authority(tmp_path, is_plain=True)
+    client = authority.make_client()
+    with RECEIVERS[protocol](tls=(authority.make_server(), authority.cert_file)) as receiver:
+        environ = {
+            "OTEL_EXPORTER_OTLP_CERTIFICATE": str(authority.cert_file),
+            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": str(client.cert_file),
+            "OTEL_EXPORTER_OTLP_CLIENT_KEY": str(client.key_file),
+        }
+        outcome = check_endpoint(to_endpoint(Otlp(endpoint=receiver.endpoint, protocol=protocol), environ))
+        assert outcome.works, outcome.message
+
+
 @pytest.mark.parametrize("protocol", ["grpc"])
 def test_insecure_counts_where_the_address_has_no_scheme(receiver: Receiver, protocol: str) -> None:
     """HOST:PORT is TLS unless INSECURE says otherwise; http:// is plain whatever INSECURE says."""

@@ -9,6 +9,7 @@ sender does that, because it also has to survive the process.
 from __future__ import annotations
 
 import gzip
+import ssl
 import time
 import zlib
 from pathlib import Path
@@ -17,11 +18,14 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import grpc
 import requests
+import requests.adapters
 import urllib3
+import urllib3.util
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
 from exporter import __version__
+from exporter.listener.tls import accept_plain_certificates
 from exporter.sinks.otel.send.answer import Answer, Verdict, from_http, from_response, from_rpc_error
 from exporter.sinks.otel.send.endpoint import DEFLATE, GRPC, GZIP, Endpoint, without_user_information
 
@@ -95,6 +99,22 @@ class GrpcClient:
         self._channel.close()
 
 
+class _PlainCertificates(requests.adapters.HTTPAdapter):
+    """Takes the certificates that gRPC takes (``accept_plain_certificates``): the transport makes no difference."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=_context(), **options)
+
+    def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, ssl_context=_context(), **options)
+
+
+def _context() -> ssl.SSLContext:
+    context = urllib3.util.create_urllib3_context()
+    accept_plain_certificates(context)
+    return context
+
+
 class HttpClient:
     """OTLP/HTTP with protobuf. Redirections are not followed: they are answers."""
 
@@ -104,6 +124,7 @@ class HttpClient:
         self._compression = endpoint.compression
         self._closed = False
         self._session = requests.Session()
+        self._session.mount("https://", _PlainCertificates())
         # Set even without credentials: requests would take some of ~/.netrc, over our own headers.
         self._session.auth = auth or _keep
         self._session.headers.update({"user-agent": _USER_AGENT, **endpoint.headers})
