@@ -105,7 +105,7 @@ def test_a_refused_handshake_is_logged_once_with_its_cause(
         for _ in range(3):
             _fail(receiver, client(documented, tmp_path))
         wait_until(lambda: receiver.rejected("tls_handshake") == 3)
-    (message,) = [record.getMessage() for record in caplog.records]
+    (message,) = [record.getMessage() for record in caplog.records if record.name == "exporter.listener.accept"]
     assert "a connection from 127.0.0.1 was refused" in message
     assert said in message
 
