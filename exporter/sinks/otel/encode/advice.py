@@ -120,19 +120,20 @@ class Shared(NamedTuple):
         return cls(advice.judgement.outcome, *map(to_utf8, (*around, pager_verdict(advice), pager_step(advice))))
 
     def write(self, alert: Alert, into: list[bytes], *, times: int, link: str) -> None:
-        """Append the brief report in Markdown, the uid's stand-in left in, and the three lines for a pager.
+        """Append the three lines for a pager and the beginning of the brief report in Markdown.
 
-        The Markdown is left out where it is too long for a record.
+        What ``Encoded.encoded`` begins with is the rest of the report: it is the same for many alerts, and not
+        copied for each. The report is left out where it is too long for a record.
         """
         known, time_text = about(alert, self.outcome), alert.time_text
-        if self.before_header:
-            header = to_utf8(markdown_header(known, time_text))
-            length = len(self.before_header) + len(header) + len(self.after_header)
-            into += (_MARKDOWN[length], self.before_header, header, self.after_header)
         place = to_utf8(f"\n{pager_place(known, time_text, times=times)}\n")
         end = to_utf8(f" · {link}") if link else b""
         into += (_PAGER[len(self.pager_first) + len(place) + len(self.pager_last) + len(end)],)
         into += (self.pager_first, place, self.pager_last, end)
+        if self.before_header:
+            header = to_utf8(markdown_header(known, time_text))
+            length = len(self.before_header) + len(header) + len(self.after_header)
+            into += (_MARKDOWN[length], self.before_header, header)
 
     @property
     def attributes(self) -> int:
@@ -148,6 +149,7 @@ class Encoded(NamedTuple):
     """Advice as attributes. Where ``names_uid`` it holds the uid's stand-in (``catalog.uid``)."""
 
     encoded: bytes
+    """What goes behind that which ``shared`` writes."""
     attributes: int
     plain_bytes: int
     """How many of the bytes are plain (``wire.count_plain``)."""
@@ -246,7 +248,8 @@ class AdviceWriter:
                 plain += known[index][2]
         shared = Shared.of(advice)
         plain += sum([count_plain(text) for text in shared[1:] if isinstance(text, bytes)])
-        return Encoded(b"".join(parts), len(parts), plain, advice.names_uid, shared)
+        encoded = b"".join([shared.after_header, *parts])
+        return Encoded(encoded, len(parts) + shared.attributes, plain, advice.names_uid, shared)
 
     def _known_of(self, rule: str) -> list[tuple[Any, bytes, int]]:
         known = self._known.get(rule)

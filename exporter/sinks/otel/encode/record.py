@@ -103,15 +103,11 @@ class RecordEncoder:
             parts.append(self._url.string(link))
         parts.append(_body(alert.output))
         attributes = template.attributes + len(parts) + advice.attributes
-        encoded = advice.encoded
         if advice.shared is not None:
-            pieces = [encoded]
-            advice.shared.write(alert, pieces, times=1 if group is None else group.count, link=link)
-            encoded = b"".join(pieces)
-            attributes += advice.shared.attributes
+            advice.shared.write(alert, parts, times=1 if group is None else group.count, link=link)
+        record = Encoded(b"".join(parts), advice.encoded)
         if advice.names_uid:
-            encoded = with_uid_bytes(encoded, uid)
-        record = Encoded(b"".join(parts), encoded)
+            record = Encoded(with_uid_bytes(record.own, uid), with_uid_bytes(record.advice, uid))
         return self._budget.fit(record, attributes, plain_bytes=advice.plain_bytes)
 
     def _write_advice(self, alert: Alert) -> EncodedAdvice:

@@ -7,6 +7,7 @@ Refuses to send them again by itself.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from pathlib import Path
@@ -26,6 +27,11 @@ class RefusedBatches:
     def __init__(self, directory: Path | None, *, limit_bytes: int = LIMIT_BYTES) -> None:
         self._directory = directory
         self._limit_bytes = limit_bytes
+        if directory is not None:
+            # What a process that was killed had begun to write.
+            for unfinished in directory.glob("*.part"):
+                with contextlib.suppress(OSError):
+                    unfinished.unlink()
 
     def keep(self, request: bytes) -> Path | None:
         """Write one request; the oldest files go where the bound is reached.
