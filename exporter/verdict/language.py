@@ -6,7 +6,7 @@ know any particular sign.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -59,7 +59,8 @@ class Language:
     def __init__(
         self, lists: Mapping[str, Iterable[str]] | None = None, macros: Mapping[str, str] | None = None
     ) -> None:
-        self.lists: dict[str, tuple[str, ...]] = {}
+        self._written: dict[str, tuple[str, ...]] = {}
+        self._lists: dict[str, tuple[str, ...]] | None = None
         self.macros: dict[str, Node] = {}
         self._evaluations: dict[str, Evaluation] = {}
         for name, items in (lists or {}).items():
@@ -67,10 +68,24 @@ class Language:
         for name, condition in (macros or {}).items():
             self.add_macro(name, condition)
 
+    @property
+    def lists(self) -> dict[str, tuple[str, ...]]:
+        """Items by list, those of lists that it names among them."""
+        if self._lists is None:
+            self._lists = {name: tuple(dict.fromkeys(self._items(name, ()))) for name in self._written}
+        return self._lists
+
     def add_list(self, name: str, items: Iterable[str]) -> None:
         """Add a list; where there is one of that name, its items are added to it."""
-        added = [found for item in items for found in self.lists.get(item, (item,))]
-        self.lists[name] = tuple(dict.fromkeys((*self.lists.get(name, ()), *added)))
+        self._written[name] = (*self._written.get(name, ()), *items)
+        self._lists = None
+
+    def _items(self, name: str, within: tuple[str, ...]) -> Iterator[str]:
+        for item in self._written[name]:
+            if item in self._written and item not in within and item != name:
+                yield from self._items(item, (*within, name))
+            else:
+                yield item
 
     def add_macro(self, name: str, condition: str) -> None:
         """Add a macro; where there is one of that name, either of the two conditions will do. Raises CatalogError."""
