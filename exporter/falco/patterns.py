@@ -9,8 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 
+import re2
+
 from exporter.falco.tokens import ConditionError
 
+_RE2 = re2.Options()
+_RE2.log_errors = False
 _CLASS = re.compile(r"\[:(\w+):\]")
 _CLASSES = {
     "alnum": "a-zA-Z0-9", "alpha": "a-zA-Z", "blank": " \\t", "cntrl": "\\x00-\\x1f\\x7f", "digit": "0-9",
@@ -92,9 +96,17 @@ def _bracket(body: str) -> str:
 
 
 def regex(pattern: str) -> Callable[[str], bool]:
-    """Return whether a whole value matches the regular expression (RE2's syntax, as far as Python reads the same)."""
-    compiled = _compiled(pattern, re.NOFLAG, pattern)
-    return lambda value: compiled.fullmatch(value) is not None
+    """Return whether a whole value matches the regular expression, in RE2, as in Falco."""
+    try:
+        compiled = re2.compile(pattern, _RE2)
+    except (re2.error, UnicodeEncodeError) as exc:
+        raise ConditionError(f"{pattern!r} cannot be read as a pattern: {exc}") from exc
+    return lambda value: compiled.fullmatch(_encodable(value)) is not None
+
+
+def _encodable(text: str) -> str:
+    """Return the text without lone surrogates, which no UTF-8 can hold."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _compiled(expression: str, flags: re.RegexFlag, pattern: str) -> re.Pattern[str]:

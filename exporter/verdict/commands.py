@@ -1,7 +1,6 @@
 """Facts about command lines: what they hide in base64, which addresses they name.
 
-Owns how far a command line is read: its first 16,384 characters, one layer
-of base64 in it. Refuses to parse the shell's language.
+Owns that one layer of base64 is read. Refuses to parse the shell's language.
 """
 
 from __future__ import annotations
@@ -11,19 +10,25 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 
+import re2
+
 from exporter.prose import Lookup
 from exporter.verdict.places import address_kind
 
-_LIMIT_CHARACTERS = 16_384
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=.\-])[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/_=])")
 _IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
-_URL_ADDRESS = re.compile(r"(?:https?|ftp|tftp)://(?:[^@/\s]*@)?((?:\d{1,3}\.){3}\d{1,3})(?=[:/\s\"'|)]|$)")
-_BARE_TARGET = re.compile(r"\b(?:curl|wget|fetch|lwp-download|axel)\b[^|;&]*?\s\"?'?((?:\d{1,3}\.){3}\d{1,3})[:/]")
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+# RE2, for what stands between the words may be long: its time is linear in the line.
+_URL_ADDRESS = re2.compile(r"(?:https?|t?ftp)://(?:[^@/\s]*@)?((?:\d{1,3}\.){3}\d{1,3})(?:[:/\s\"'|)]|$)", _OPTIONS)
+_BARE_TARGET = re2.compile(
+    r"\b(?:curl|wget|fetch|lwp-download|axel)\b[^|;&]*?\s\"?'?((?:\d{1,3}\.){3}\d{1,3})[:/]", _OPTIONS
+)
 _ANCESTORS = ("proc.pname", *(f"proc.aname[{n}]" for n in range(2, 8)))
 
 
 def _command(lookup: Lookup) -> str:
-    return (lookup("proc.cmdline") or "")[:_LIMIT_CHARACTERS]
+    return lookup("proc.cmdline") or ""
 
 
 def decoded(lookup: Lookup) -> str | None:
@@ -45,13 +50,13 @@ def text(lookup: Lookup) -> str | None:
     if line is None:
         return None
     hidden = lookup("command.decoded")
-    return " ".join(f"{line[:_LIMIT_CHARACTERS]} {hidden or ''}".split())
+    return " ".join(f"{line} {hidden or ''}".split())
 
 
 def parent_text(lookup: Lookup) -> str | None:
     """Return the parent's command line on one line."""
     line = lookup("proc.pcmdline")
-    return None if line is None else " ".join(line[:_LIMIT_CHARACTERS].split())
+    return None if line is None else " ".join(line.split())
 
 
 def public_address(lookup: Lookup) -> str | None:
@@ -62,7 +67,7 @@ def public_address(lookup: Lookup) -> str | None:
 
 def url_address(lookup: Lookup) -> str | None:
     """Return the first public address that the command line takes something from: a host without a name."""
-    line = lookup("command.text") or ""
+    line = (lookup("command.text") or "").encode("utf-8", "replace").decode()
     found = [*_URL_ADDRESS.findall(line), *_BARE_TARGET.findall(line)]
     return next((address for address in found if address_kind(address) == "public"), None)
 

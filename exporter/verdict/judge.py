@@ -22,6 +22,8 @@ from exporter.verdict.weighing import weigh
 KEPT_JUDGEMENTS = 2_048
 KEPT_CHARACTERS = 4_000_000
 KEY_LIMIT_CHARACTERS = 8_192
+READ_CHARACTERS = 4_096
+"""How much of a value signs read, three quarters from its beginning and one from its end: senders choose its length."""
 PLANS_KEPT = 1_024
 """Rules whose signs are remembered: senders make up names."""
 SHAPES_KEPT = 16
@@ -141,6 +143,11 @@ def _reader(alert: Alert) -> Callable[[str], str | None]:
     }
 
     def read(field: str) -> str | None:
-        return of_alert[field] if field in of_alert else alert.get(field)
+        if field in of_alert:
+            return of_alert[field]
+        value = alert.get(field)
+        if value is not None and len(value) > READ_CHARACTERS:
+            return f"{value[: READ_CHARACTERS // 4 * 3]}{value[-(READ_CHARACTERS // 4) :]}"
+        return value
 
     return read

@@ -83,7 +83,8 @@ def test_an_operator_adds_signs_lists_and_macros(tmp_path: Path) -> None:
     judge = load_catalog([tmp_path]).judge
     backup = alert(
         "Read sensitive file untrusted",
-        container__id="host", proc__exepath="/opt/acme/bin/backup-agent", proc__pname="systemd", proc__name="backup-agent",
+        container__id="host", proc__exepath="/opt/acme/bin/backup-agent", proc__pname="systemd",
+        proc__name="backup-agent",
         proc__tty="0", user__loginuid="-1", fd__name="/etc/shadow", proc__cmdline="backup-agent", evt__type="openat",
     )  # fmt: skip
     assert judge.judge(backup).verdict == "benign"

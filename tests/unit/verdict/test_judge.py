@@ -1,0 +1,133 @@
+"""The judge: what is given again, and what hostile alerts can do."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.alert import Alert, Priority
+from exporter.catalog.catalog import load_catalog
+from exporter.sources.decode import from_json
+from exporter.verdict import judge as module
+from exporter.verdict.files import load_language
+from exporter.verdict.judge import Judge
+from exporter.verdict.judgement import OUTCOMES, VERDICTS
+
+LINES = Path(__file__).parents[2].joinpath("verdicts", "dev.jsonl").read_text("utf-8").splitlines()
+ALERTS = [from_json(json.dumps(json.loads(line)["alert"]).encode()) for line in LINES]
+HOSTILE_LINES = (
+    "curl ",
+    "wget x ) ",
+    "curl -F @",
+    "/dev/tcp/ ",
+    "* * * * * ",
+    "base64 -d ",
+    "A" * 40 + " ",
+    "| sh",
+    "1.2.3.4 ",
+)
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    return load_catalog().judge
+
+
+def fresh() -> Judge:
+    language, signs = load_language()
+    return Judge(signs, language)
+
+
+def test_an_alert_that_repeats_is_given_the_same_judgement(judge: Judge) -> None:
+    """The very same object, whatever differs that no sign looks at."""
+    for alert in ALERTS:
+        first = judge.judge(alert)
+        again = replace(alert, time_ns=alert.time_ns + 5, fields=dict(alert.all_fields()) | {"evt.time": "77"})
+        assert judge.judge(again) is first
+
+
+def test_what_is_given_again_is_what_would_be_judged() -> None:
+    """In any order, with fields missing and changed, a judge that remembers says what a fresh one says."""
+    remembering = fresh()
+    for alert in ALERTS[::9]:
+        variants = [alert]
+        for name in list(alert.all_fields())[:6]:
+            without = {key: value for key, value in alert.all_fields().items() if key != name}
+            variants += [replace(alert, fields=without), replace(alert, fields=without | {name: "other"})]
+        anew = [fresh().judge(variant) for variant in variants[:1]] + [remembering.judge(v) for v in variants[1:]]
+        assert [remembering.judge(variant) for variant in [*variants, *reversed(variants)]] == [*anew, *reversed(anew)]
+
+
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By number, and by characters."""
+    judge = fresh()
+    monkeypatch.setattr(module, "KEPT_JUDGEMENTS", 10)
+    for number in range(25):
+        judge.judge(replace(ALERTS[1], fields=dict(ALERTS[1].all_fields()) | {"proc.name": f"p{number}"}))
+        assert len(judge._kept) <= 10
+    kept = len(judge._kept)
+    judge.judge(replace(ALERTS[1], fields=dict(ALERTS[1].all_fields()) | {"proc.cmdline": "x" * 9_000}))
+    assert len(judge._kept) == kept
+    monkeypatch.setattr(module, "PLANS_KEPT", 5)
+    for number in range(12):
+        judge.judge(replace(ALERTS[1], rule=f"made up {number}"))
+        assert len(judge._plans) <= 5
+
+
+def test_threads_get_their_own_alerts_judgement(judge: Judge) -> None:
+    """Two sinks judge at once, alerts of one rule with different fields among them."""
+    bare = [replace(alert, fields={"proc.name": "x"}) for alert in ALERTS]
+    expected = [judge.judge(alert) for alert in [*ALERTS, *bare]]
+    wrong: list[int] = []
+
+    def run() -> None:
+        for _ in range(5):
+            for number, alert in enumerate([*ALERTS, *bare]):
+                if judge.judge(alert) != expected[number]:
+                    wrong.append(number)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["proc.cmdline", "proc.exepath", "fd.name", "ka.user.name", "evt.plugininfo", "evt.arg.flags",
+                         "container.image.repository", "ka.req.pod.containers.image", "proc.tty", "gcp.userAgent"]),
+        st.text(max_size=40) | st.sampled_from(["()", "(,)", "a->b", "1:2->3:4", "\ud800", "a:b@c", "[", "/", "-1"]),
+    ),
+    st.sampled_from(["syscall", "k8s_audit", "aws_cloudtrail", "gcp_auditlog", "okta", "github", ""]),
+)  # fmt: skip
+def test_every_alert_is_judged(fields: dict[str, str], source: str) -> None:
+    """Whatever its fields hold, one of the verdicts and one of the outcomes, and no error."""
+    alert = Alert(1, "Run shell untrusted", Priority.NOTICE, source, "h", "", fields, ())
+    judgement = JUDGE.judge(alert)
+    assert judgement.verdict in VERDICTS
+    assert judgement.outcome in OUTCOMES
+
+
+JUDGE = fresh()
+
+
+@pytest.mark.parametrize("part", HOSTILE_LINES)
+def test_no_value_makes_judging_slow(part: str) -> None:
+    """A command line of 200,000 characters made to be hard takes less than half a second of CPU."""
+    line = part * (200_000 // len(part))
+    fields = dict(ALERTS[1].all_fields()) | dict.fromkeys(
+        ("proc.cmdline", "proc.pcmdline", "fd.name", "proc.env"), line
+    )
+    alert = replace(ALERTS[1], fields=fields)
+    begun = time.process_time()
+    JUDGE.judge(alert)
+    assert time.process_time() - begun < 0.5
