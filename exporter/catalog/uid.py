@@ -22,17 +22,29 @@ def with_uid(advice: Advice, uid: str) -> Advice:
     """Return the advice with the alert's uid (32 hexadecimal digits) in place; itself where it names none."""
     if not advice.names_uid:
         return advice
+    commands = [_in_command(each, uid) if _names_uid(each) else each for each in advice.commands]
+    changes = [_in_change(each, uid) if _names_uid(each) else each for each in advice.changes]
     return replace(
         advice,
         summary=_in_prose(advice.summary, uid),
         impact=_in_prose(advice.impact, uid),
         close_if=_in_prose(advice.close_if, uid),
         escalate_if=_in_prose(advice.escalate_if, uid),
-        commands=tuple([_in_command(command, uid) for command in advice.commands]),
-        changes=tuple([_in_change(change, uid) for change in advice.changes]),
-        recommendations=tuple([_in_prose(prose, uid) for prose in advice.recommendations]),
+        commands=tuple(commands),
+        changes=tuple(changes),
+        recommendations=tuple([_in_prose(each, uid) for each in advice.recommendations]),
         names_uid=False,
     )
+
+
+def _names_uid(step: Command | Change) -> bool:
+    for part in step:
+        if isinstance(part, str):
+            if UID_SENTINEL in part:
+                return True
+        elif any(span.text == UID_SENTINEL for span in part):
+            return True
+    return False
 
 
 def with_uid_bytes(encoded: bytes, uid: str) -> bytes:

@@ -46,7 +46,8 @@ _LAPTOP: tuple[tuple[str, str], ...] = (
     (r"\breadlink -f\b|\bstat -c\b|\bxargs -r\b|\bbase64 -w", "{} is GNU's only; this step runs on a laptop"),
 )  # fmt: skip
 """What no block may do where kubectl or a provider's client runs."""
-_TEN_MINUTES = re.compile(r"alert\.(?:since|until)(?:_rfc3339)?\}")
+_TEN_MINUTES = re.compile(r"alert\.since(?:_rfc3339)?\}.*alert\.until(?:_rfc3339)?\}", re.DOTALL)
+_APPLIED = re.compile(r"\bkubectl\b[^\n|;]*\bapply\b")
 _HIDES = re.compile(r"2>\s*/dev/null|&>\s*/dev/null|>\s*/dev/null 2>&1")
 _OVERLAY_FILES = re.compile(r"\bfind\b[^\n|;]*(?:upper|\$up|/diff\b)[^\n|;]*-type f\b")
 _SAVED = re.compile(r"(?<![<>&=\-\d])>>?\s*\"?(?!/dev/|&|/proc/|/sys/)((?:\$\w+|\$\{\w+\}|\$HOME|~|/|\w)[^\s\";|&)]*)")
@@ -78,8 +79,10 @@ def faults(step: CommandStep) -> Iterator[str]:
         for pattern, message in kinds:
             if match := re.search(pattern, _without_strings(text)):
                 yield message.format(match[0].strip())
-    if step.phase in {"look", "verify"} and (match := _TEN_MINUTES.search(step.run.text)) and "until" in step.run.text:
-        yield f"{match[0][:-1]}: a window of ten minutes; look from the beginning until now"
+    if _TEN_MINUTES.search(step.run.text):
+        yield "from alert.since to alert.until: a window of ten minutes; look from the beginning until now"
+    if _APPLIED.search(step.run.text) and "<<" in step.run.text and not _is_whole(step.run.text):
+        yield "kubectl apply of a part of a manifest; it would drop or refuse the rest: use patch"
     if step.phase in {"keep", "contain", "recover"} and (match := _HIDES.search(step.run.text + step.undo.text)):
         yield f"{match[0]} hides why it failed; let the reader see the error"
     if match := _OVERLAY_FILES.search(step.run.text):
@@ -129,8 +132,19 @@ def _change(change: ChangeStep) -> Iterator[str]:
         r"override:\s*\n?\s*\{?\s*(?:condition|items): replace", change.content.text
     ):
         yield "override with `replace` drops what somebody else put there; append"
+    if (
+        _APPLIED.search(f"{change.check}\n{change.load}")
+        and change.format == "yaml"
+        and not _is_whole(change.content.text)
+    ):
+        yield "kubectl apply of a part of a manifest; it would drop or refuse the rest: use patch"
     if change.tool in {"kubernetes", "kubectl"} and re.search(r"\bjq \.", change.check):
         yield "`jq .` only says that it is JSON; check with the program that reads it"
+
+
+def _is_whole(text: str) -> bool:
+    """Whether the text is of whole Kubernetes objects."""
+    return all(re.search(rf"\b{key}\b", text) for key in ("apiVersion", "kind", "name"))
 
 
 def _dash(steps: list[tuple[str, CommandStep]]) -> Iterator[Finding]:
