@@ -22,15 +22,14 @@ class _Defaults(NamedTuple):
 _SYSCALL = _Defaults(
     "ask who did it",
     ProseTemplate(
-        "a named person confirms this command and hour over another channel, or the log of the job that runs it "
-        "shows this run."
+        "a named person confirms command and hour over another channel, or the job's own log shows this run."
     ),
-    ProseTemplate("nobody claims it, or the same host or container raises another alert."),
+    ProseTemplate("nobody does, or this host or container raises another alert."),
 )
 _API = _Defaults(
     "ask the caller",
     ProseTemplate("%{alert.principal|'the account'}'s owner confirms this request and its time over another channel."),
-    ProseTemplate("nobody claims it, the address is new for the caller, or the same account raises another alert."),
+    ProseTemplate("nobody does, the address is new for the caller, or the account raises another alert."),
 )
 _BY_SOURCE: Mapping[str, _Defaults] = {
     "syscall": _SYSCALL,

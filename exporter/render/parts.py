@@ -39,7 +39,7 @@ PLACES = {
 
 TITLE_VALUE_LIMIT_CHARACTERS = 80
 """Of a value in the title."""
-SUMMARY_VALUE_LIMIT_CHARACTERS = 160
+SUMMARY_VALUE_LIMIT_CHARACTERS = 120
 """Of a value in the summary; Alert Details have it whole."""
 VALUE_LIMIT_CHARACTERS = 400
 """Of a value inside any other sentence."""
