@@ -117,6 +117,7 @@ class Connection(asyncio.Protocol):
             shared.refusals.refuse("aborted")
         self._release_parts()
         self._transport = None
+        del self._parser  # which holds this object in turn: both go now, not with the next garbage collection
 
     def data_received(self, data: bytes) -> None:
         """Take a request whose head is known; give anything else to the parser, within the limits."""
