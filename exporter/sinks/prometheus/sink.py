@@ -30,8 +30,8 @@ from exporter.verdict.judgement import Judgement
 DELAY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 UNKNOWN_RULES_LIMIT = 1_000
 """Rules that are in no catalog and in no rules file: senders make up names."""
-KEPT_ALERT_BYTES = 4_096
-"""Longest message of an alert that is kept per rule until the next scrape; a longer one's uid is worked out at once."""
+KEPT_ALERT_BYTES = 32_768
+"""Largest alert that is kept per rule until the next scrape; a larger one's uid is worked out at once."""
 
 
 class KnownRule(NamedTuple):
@@ -126,7 +126,7 @@ class PrometheusSink(Collector):
             if time_ns > rule.latest_ns:  # noqa: PLR1730 - max() costs three times as much
                 rule.latest_ns = time_ns
             rule.exemplar_ns = time_ns
-            if 0 < len(alert.received) <= KEPT_ALERT_BYTES:
+            if alert.size_bytes <= KEPT_ALERT_BYTES:
                 rule.last_alert = alert
             else:
                 rule.last_alert, rule.exemplar_uid = None, alert.uid

@@ -183,6 +183,15 @@ def test_the_output_is_taken_out_of_falcos_json_document(document: str, output: 
     assert from_grpc(message.SerializeToString()).output == output
 
 
+@pytest.mark.parametrize("levels", [100, 340, 494, 5_000])
+def test_a_nested_document_in_the_output_does_not_end_the_stream(levels: int) -> None:
+    """With json_output the output is a document, whose text may be the attacker's: it stays as it is."""
+    document = '{"rule": "A rule", "output": ' + "[" * levels + "]" * levels + "}"
+    alert = from_grpc(lenient(output=document.encode()))
+    assert alert.raw_output == document
+    assert from_received(alert.received) == alert
+
+
 def test_reading_an_absent_field_does_not_change_the_alert() -> None:
     """``get`` on protobuf's own map leaves it as it came."""
     alert = from_grpc(lenient())
