@@ -37,8 +37,12 @@ check: $(READY)  ## format, lint, types, import contracts, generated code, all t
 e2e: $(READY)  ## run the installed command against real programs
 	$(BIN)/python -m pytest -m e2e
 
-lab: $(READY)  ## run the advice on lab hosts, containers, a cluster and clouds; one rule: make lab RULE="Clear Log Activities"
-	$(BIN)/python -m pytest -m lab tests/lab --lab-record --lab-rule "$(RULE)"
+$(VENV)/.lab-ready: $(READY)
+	$(BIN)/python -m pip install --quiet --group lab
+	@touch $@
+
+lab: $(VENV)/.lab-ready  ## run the advice on lab hosts, containers, a cluster and clouds; one rule: make lab RULE="Clear Log Activities"
+	$(BIN)/python -m pytest -m lab tests/lab $(if $(SHARE),,--lab-record) --lab-rule "$(RULE)" --lab-share "$(SHARE)" --lab-minutes $(or $(MINUTES),0)
 
 chaos: $(READY)  ## try to break it; prints what was sent, counted, delivered and dropped
 	$(BIN)/python -m pytest -m chaos tests/chaos

@@ -270,6 +270,7 @@ def add_catalog(commands: Commands) -> None:
     coverage.add_argument(
         "--min", type=float, default=100.0, metavar="PERCENT", help="exit 1 below this (default: 100)"
     )
+    _path(coverage, "--proven", type=Path, metavar="DIR", help="also count the commands that the lab has run")
     for action in (listing, show, validate, coverage):
         _add_catalog_directories(action)
         action.set_defaults(start=_catalog)
@@ -284,4 +285,4 @@ def _catalog(given: argparse.Namespace) -> int:
         return catalog.show(given.rule, given.format, given.length, given.directories)
     if given.action == "validate":
         return catalog.validate(given.directories)
-    return catalog.coverage(given.rules_files, given.directories, minimum_percent=given.min)
+    return catalog.coverage(given.rules_files, given.directories, minimum_percent=given.min, proven=given.proven)

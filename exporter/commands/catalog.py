@@ -16,6 +16,7 @@ from exporter.errors import CatalogError
 from exporter.escaping import visible
 from exporter.falco.rules_file import read_rules_files
 from exporter.lint import CHECKS, check_catalog
+from exporter.lint.proven import count, read_results, to_lines
 from exporter.lint.samples import plain
 from exporter.reporter import Reporter
 
@@ -100,11 +101,18 @@ def _show_progress(name: str, done: int) -> None:
         print(f"\r{text:<60}", end="" if name else "\r", file=sys.stderr, flush=True)
 
 
-def coverage(rules_files: Sequence[Path], directories: Sequence[Path], *, minimum_percent: float = 100.0) -> int:
+def coverage(
+    rules_files: Sequence[Path],
+    directories: Sequence[Path],
+    *,
+    minimum_percent: float = 100.0,
+    proven: Path | None = None,
+) -> int:
     """Print which rules of the Falco rules files have no entry of their own; return 1 below the minimum.
 
     The files are read in this order, as Falco does; a directory stands for
-    its files. Raises ConfigError for a file that is no rules file, and
+    its files. With ``proven``, the lab's folder of results, it also prints how
+    many commands were run since they last changed. Raises ConfigError for a file that is no rules file, and
     CatalogError where they have no rules.
     """
     catalog = load_catalog(directories)
@@ -123,7 +131,19 @@ def coverage(rules_files: Sequence[Path], directories: Sequence[Path], *, minimu
     covered = f"{len(rules) - len(missing)} of {len(rules)} rules"
     line = f"{covered} have an entry of their own: {percent:.1f} % (minimum {minimum_percent:g} %)"
     print(style.green(line) if enough else style.red(line))
+    if proven is not None:
+        _print_proof(catalog, proven)
     return 0 if enough else 1
+
+
+def _print_proof(catalog: Catalog, results: Path) -> None:
+    proof = count(catalog, read_results(results))
+    signs = sum(len(entry.signs) for entry in catalog.entries)
+    print(f"{len(catalog.entries)} entries with {signs} signs of their own")
+    for line in to_lines(proof):
+        print(visible(line))
+    for block in proof.waiting:
+        print(visible(f"  not run since it changed: {block.rule}: {block.title}"))
 
 
 def _by_file(rules: Sequence[RuleFacts]) -> dict[str, list[RuleFacts]]:

@@ -5,6 +5,9 @@ set -euo pipefail
 cache=${FALCO_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/falco-lab}
 bin=$cache/bin
 mkdir -p "$bin"
+# One at a time: who comes second finds everything built.
+exec 9>"$cache/.building"
+flock 9
 
 etcd_version=v3.6.16
 kubernetes_version=v1.36.3

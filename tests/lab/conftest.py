@@ -1,13 +1,12 @@
-"""Fixtures of the lab, and which of its scenarios run.
+"""Fixtures of the lab, and what is printed and kept of a run.
 
-Every test below ``tests/lab`` has the marker ``lab``. ``--lab-rule TEXT`` keeps
-the scenarios of the rules whose name holds the text; ``--lab-share K/N`` keeps
-one of N shares; ``--lab-record`` writes ``proven/`` for what passed.
+Every test below ``tests/lab`` has the marker ``lab``. Which of them run is
+said in ``selection.py``; ``--lab-record`` writes ``proven/`` for what passed.
 """
 
 from __future__ import annotations
 
-import zlib
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,59 +14,67 @@ from typing import Any
 
 import pytest
 
-from tests.lab import audit, ledger
-from tests.lab.ledger import SCENARIOS, Ledger
+from exporter.lint.proven import blocks, count, to_lines
+from tests.lab import audit, ledger, selection
+from tests.lab.ledger import LAB, SCENARIOS, Ledger
 from tests.lab.places import vendors
 from tests.lab.places.aws import Aws, aws
 from tests.lab.places.cluster import Cluster, cluster
 from tests.lab.places.host import Host, host
 from tests.lab.places.node import Node, node
 from tests.lab.places.vendors import Vendor
+from tests.lab.programs import begin_building, root_file_system
 from tests.lab.steps import reporter
 from tests.lab.story import Place, Story, Tell
 
 _LEDGER = pytest.StashKey[Ledger]()
 _RAN = pytest.StashKey[dict[Path, set[str]]]()
 _FAILED = pytest.StashKey[set[Path]]()
+_DEADLINE = pytest.StashKey[float]()
+_WHOLE = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("lab")
-    group.addoption("--lab-rule", default="", metavar="TEXT", help="only scenarios of rules whose name holds TEXT")
-    group.addoption("--lab-share", default="", metavar="K/N", help="only the K-th of N shares of the scenarios")
-    group.addoption("--lab-record", action="store_true", help="write what passing scenarios ran to tests/lab/proven")
+    selection.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    minutes = config.getoption("--lab-minutes", 0.0)
+    config.stash[_DEADLINE] = time.monotonic() + 60 * minutes if minutes else float("inf")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    mine = [item for item in items if SCENARIOS.parent in item.path.parents]
+    mine = [item for item in items if LAB in item.path.parents]
     for item in mine:
         item.add_marker("lab")
-    kept = [item for item in mine if _kept(item, config)]
-    if len(kept) < len(mine):
-        dropped = [item for item in mine if item not in kept]
+    dropped = [item for item in mine if not selection.is_kept(item, config)]
+    if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if item not in dropped]
+    config.stash[_WHOLE] = len(mine)
+    # What needs a cluster comes last: it may be built meanwhile, which takes longer than a test may.
+    items.sort(key=lambda item: "cluster" in getattr(item, "fixturenames", ()))
+    for item in mine:
+        if {"cluster", "node", "github"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.timeout(1800))
 
 
-def _kept(item: pytest.Item, config: pytest.Config) -> bool:
-    wanted = config.getoption("--lab-rule", "")
-    if wanted and not any(wanted.lower() in rule.lower() for rule in rules_of(item)):
-        return False
-    share = config.getoption("--lab-share", "")
-    if not share or SCENARIOS not in item.path.parents:
-        return True
-    number, _, of = share.partition("/")
-    # By file, so that a scenario's results file is of one run.
-    name = str(item.path.relative_to(SCENARIOS))
-    return zlib.crc32(name.encode()) % int(of) == int(number) % int(of)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if session.config.option.collectonly:
+        return
+    wanted = {name for item in session.items if LAB in item.path.parents for name in getattr(item, "fixturenames", ())}
+    parts = {"node": ("crictl",), "github": ("gh",), "cluster": ("crictl", "etcd", "kubernetes")}
+    if wanted & parts.keys():
+        begin_building(*dict.fromkeys(part for name in parts if name in wanted for part in parts[name]))
+    if wanted & {"host", "booted_host", "node", "cluster", "shells"}:
+        root_file_system()
 
 
-def rules_of(item: pytest.Item) -> list[str]:
-    """Return the rules that a scenario is about: ``RULE`` or ``RULES`` of its module."""
-    module: Any = item.getparent(pytest.Module)
-    found = getattr(module.obj, "RULES", None) or (getattr(module.obj, "RULE", ""),) if module else ()
-    return [rule for rule in found if rule]
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if LAB in item.path.parents and time.monotonic() > item.config.stash.get(_DEADLINE, float("inf")):
+        pytest.skip("the time that --lab-minutes gives is over")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -87,11 +94,24 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if not session.config.getoption("--lab-record", default=False):
         return
-    ran = session.config.stash.get(_RAN, {})
     failed = session.config.stash.get(_FAILED, set())
-    for scenario, digests in ran.items():
+    for scenario, digests in session.config.stash.get(_RAN, {}).items():
         if scenario not in failed:
             ledger.write(ledger.file_of(scenario), digests)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    ran = config.stash.get(_RAN, {})
+    if not ran:
+        return
+    passed = len(terminalreporter.stats.get("passed", []))
+    terminalreporter.section("lab")
+    terminalreporter.line(f"{passed} of the lab's {config.stash[_WHOLE]} scenarios ran and passed")
+    now = set().union(*ran.values())
+    every = {block.digest for block in blocks(reporter().catalog)}
+    terminalreporter.line(f"{len(now & every)} of the catalog's {len(every)} commands ran in this run")
+    for line in to_lines(count(reporter().catalog, ledger.proven() | now)):
+        terminalreporter.line(line)
 
 
 @pytest.fixture
@@ -101,7 +121,7 @@ def tell(request: pytest.FixtureRequest) -> Tell:
     ``event`` is a cluster's audit event instead of fields: the alert is made of it as the k8saudit plugin does.
     """
     book = request.node.stash.setdefault(_LEDGER, Ledger())
-    rules = rules_of(request.node)
+    rules = selection.rules_of(request.node)
 
     def begin(
         fields: Mapping[str, Any] | None = None,

@@ -45,6 +45,12 @@ def built(*parts: str) -> Path:
     return Path(_script("build.sh", *parts))
 
 
+def begin_building(*parts: str) -> None:
+    """Start building parts beside what else runs; ``built`` waits for them."""
+    if parts:
+        subprocess.Popen([LAB / "build.sh", *parts], stdout=subprocess.DEVNULL, start_new_session=True)
+
+
 @cache
 def root_file_system() -> Path:
     """Return the host's root file system, made by mmdebstrap the first time (about a minute)."""

@@ -9,8 +9,10 @@ packages=$packages,tcpdump,bpftool,zsh,python3-minimal,perl-base,logrotate,rsysl
 packages=$packages,containerd,runc,containernetworking-plugins,ebtables,busybox-static,libpam-systemd,bind9-host,netbase
 name=host-bookworm-$(printf %s "$packages" | sha256sum | cut -c1-10)
 root=$cache/$name
+mkdir -p "$cache"
+exec 9>"$cache/.making"
+flock 9
 if [ ! -d "$root" ]; then
-  mkdir -p "$cache"
   work=$(mktemp -d "$cache/.host-XXXXXX")
   trap 'rm -rf "$work"' EXIT
   mmdebstrap --mode=root --variant=minbase --include="$packages" bookworm "$work/root" >"$work/log" 2>&1 || {

@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from exporter.catalog.model import CommandStep
-from exporter.catalog.proof import digest
-from exporter.catalog.template import Absent, CommandTemplate, Lookup
+from exporter.catalog.template import Absent
 from exporter.escaping import Unembeddable
+from exporter.lint.proven import blocks
 from exporter.lint.samples import hostile, plain
-from exporter.lint.walk import commands
+from exporter.prose import Lookup
 from tests.lab.paste import PasteError
 from tests.lab.places.host import Host, host
 from tests.lab.steps import reporter
@@ -29,16 +28,6 @@ command_not_found_handle() { local words; words=$(printf ' <%s>' "$@"); printf '
 command_not_found_handler() { command_not_found_handle "$@"; }
 """
 VALUES: dict[str, Callable[[], Lookup]] = {"plain": plain, "hostile": hostile}
-
-
-def blocks() -> Iterator[tuple[str, CommandStep, CommandTemplate]]:
-    """Yield every block and every undo of the catalog once, with its owner and step."""
-    seen = set()
-    for owned, step in commands(reporter().catalog):
-        for template in (step.run, step.undo):
-            if template.text and (name := digest(template.text)) not in seen:
-                seen.add(name)
-                yield f"{owned.owner}, {step.title.text}", step, template
 
 
 @pytest.fixture(scope="module")
@@ -70,22 +59,22 @@ def called(shells: Host, shell: str, block: str) -> str:
 @pytest.mark.parametrize("values", VALUES)
 def test_bash_and_zsh_take_a_pasted_block_alike(shells: Host, values: str) -> None:
     differing = []
-    for owner, _, template in blocks():
+    for each in blocks(reporter().catalog):
         try:
-            block = template.render(VALUES[values]())
+            block = each.template.render(VALUES[values]())
         except (Absent, Unembeddable):
             continue
         bash, zsh = (called(shells, shell, block) for shell in ("bash", "zsh"))
         if bash != zsh or "no end within" in bash or "left the reader" in bash:
-            differing.append(f"{owner}\n{block}\n--- bash:\n{bash}\n--- zsh:\n{zsh}")
+            differing.append(f"{each.rule}: {each.title}\n{block}\n--- bash:\n{bash}\n--- zsh:\n{zsh}")
     assert not differing, f"{len(differing)} blocks:\n" + "\n==========\n".join(differing)
 
 
 def test_dash_reads_blocks_for_sh(shells: Host) -> None:
     wrong = []
-    for owner, step, template in blocks():
-        if getattr(step, "shell", "bash") == "sh":
-            shells.write("/tmp/block", template.render(plain()))
+    for each in blocks(reporter().catalog):
+        if each.shell == "sh":
+            shells.write("/tmp/block", each.template.render(plain()))
             answer = shells.run("dash -n /tmp/block 2>&1 || true")
-            wrong += [f"{owner}: {answer}"] if answer else []
+            wrong += [f"{each.rule}: {each.title}: {answer}"] if answer else []
     assert not wrong, "\n".join(wrong)

@@ -228,7 +228,9 @@ def aws(directory: Path) -> Iterator[Aws]:
     }
     with laptop(environment) as place:
         log = directory / "moto.log"
-        moto = place.serve([sys.executable, "-m", "moto.server", "--port", str(_MOTO)], log)
+        # Its own copy of AWS' managed policies, such as AWSDenyAll.
+        settings = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
+        moto = place.serve([sys.executable, "-m", "moto.server", "--port", str(_MOTO)], log, settings)
         try:
             account = Aws(place)
             _await_moto(place, log)

@@ -6,6 +6,7 @@ Its network is its own: only the stand-ins that a scenario starts in it answer.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -86,7 +87,9 @@ class Laptop:
             if not any(part.startswith(".") for part in each.relative_to(top).parts)
         }
 
-    def serve(self, words: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
+    def serve(
+        self, words: Sequence[str | Path], log: Path, settings: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start a server of the lab in the laptop's network, on the machine's files."""
         with log.open("ab") as output:
             return subprocess.Popen(
@@ -94,6 +97,7 @@ class Laptop:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **(settings or {})},
             )
 
     def _run(self, words: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,81 @@
+"""Which scenarios run: by rule, those that a change touches, and a share of the rest.
+
+A scenario file is touched by a change where a block that it proved has changed
+since, where a rule of it has a block that nothing has proved, or where the file
+itself is newer than its results.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import zlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.catalog.proof import digest
+from exporter.lint.proven import blocks
+from tests.lab import ledger
+from tests.lab.ledger import LAB, SCENARIOS
+from tests.lab.steps import reporter
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the options that choose scenarios."""
+    group = parser.getgroup("lab")
+    group.addoption("--lab-rule", default="", metavar="TEXT", help="only scenarios of rules whose name holds TEXT")
+    group.addoption("--lab-share", default="", metavar="K/N", help="only the K-th of N shares, and what changed")
+    group.addoption("--lab-minutes", type=float, default=0.0, metavar="M", help="begin no scenario after M minutes")
+    group.addoption("--lab-record", action="store_true", help="write what passing scenarios ran to tests/lab/proven")
+
+
+def rules_of(item: pytest.Item) -> list[str]:
+    """Return the rules that a scenario is about: ``RULE`` or ``RULES`` of its module."""
+    module: Any = item.getparent(pytest.Module)
+    found = getattr(module.obj, "RULES", None) or (getattr(module.obj, "RULE", ""),) if module else ()
+    return [rule for rule in found if rule]
+
+
+def is_kept(item: pytest.Item, config: pytest.Config) -> bool:
+    """Whether the options leave a test of the lab in."""
+    wanted = config.getoption("--lab-rule", "")
+    if wanted and not any(wanted.lower() in rule.lower() for rule in rules_of(item)):
+        return False
+    share = config.getoption("--lab-share", "")
+    if not share or SCENARIOS not in item.path.parents:
+        return True
+    return in_share(item.path, share) or is_touched(item)
+
+
+def in_share(file: Path, share: str) -> bool:
+    """Whether a scenario file is in a share ``K/N``; by file, so that its results are of one run."""
+    number, _, of = share.partition("/")
+    name = str(file.relative_to(SCENARIOS))
+    return zlib.crc32(name.encode()) % int(of) == int(number) % int(of)
+
+
+def is_touched(item: pytest.Item) -> bool:
+    """Whether something that the scenario is about has changed since it was last run."""
+    proved = ledger.read(ledger.file_of(item.path))
+    entries = [entry for entry in reporter().catalog.entries if entry.rule in rules_of(item)]
+    own = {
+        digest(text.text) for entry in entries for step in entry.commands for text in (step.run, step.undo) if text.text
+    }
+    return not proved or not proved <= _present() or not own <= ledger.proven() or item.path in _edited()
+
+
+@cache
+def _present() -> frozenset[str]:
+    return frozenset(block.digest for block in blocks(reporter().catalog))
+
+
+@cache
+def _edited() -> frozenset[Path]:
+    """Scenario files that differ from the last commit, or that this commit changed."""
+    found: set[Path] = set()
+    for command in (["diff", "--name-only", "HEAD~1"], ["ls-files", "--others", "--exclude-standard"]):
+        done = subprocess.run(["git", *command], cwd=LAB, capture_output=True, text=True, check=False)
+        found |= {(LAB.parents[1] / line).resolve() for line in done.stdout.splitlines()}
+    return frozenset(found)
