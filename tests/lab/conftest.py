@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # What needs a cluster comes last: it may be built meanwhile, which takes longer than a test may.
     items.sort(key=lambda item: "cluster" in getattr(item, "fixturenames", ()))
     for item in mine:
-        if {"cluster", "node", "github"} & set(getattr(item, "fixturenames", ())):
+        if {"cluster", "node", "github", "aws", "google"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.timeout(1800))
 
 
