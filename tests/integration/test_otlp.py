@@ -611,6 +611,20 @@ def test_a_password_in_the_address_is_sent_and_never_shown(
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf"])
+def test_a_netrc_does_not_go_before_the_headers(
+    receiver: Receiver, protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A password that a file of this user names for the host is not sent to a collector."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login user password hunter2\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    environ = {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20token"}
+    assert check_endpoint(to_endpoint(Otlp(endpoint=receiver.endpoint, protocol=protocol), environ)).works
+    assert receiver.headers[0]["authorization"] == "Bearer token"
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf"])
 def test_an_answer_that_drips_or_never_ends_is_left(receiver: Receiver, protocol: str) -> None:
     """A receiver that sends its answer byte by byte costs no more than the time-out."""
     receiver.script.append(Reply(200, {"content-type": "text/plain"}, b"x" * 100, drip_seconds=0.1))

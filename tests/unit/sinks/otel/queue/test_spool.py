@@ -8,6 +8,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -348,6 +349,39 @@ def test_many_files_are_read_in_order_and_removed_as_they_are_done_with(tmp_path
     assert (found or []) + again.drain() == written
     again.spool.tidy()
     assert files(tmp_path) == []
+
+
+def killed(directory: Path, other: Path) -> Bench:
+    """What the next process finds after a kill -9 of the one that holds the directory now."""
+    shutil.copytree(directory, other)
+    return Bench(other, limit_bytes=10**9)
+
+
+def test_a_kill_right_after_a_new_file_began_loses_nothing(tmp_path: Path) -> None:
+    """Reading stood at the end of a file that was full; what came then is in the next one, and comes once."""
+    bench = Bench(tmp_path / "queue", limit_bytes=10**9)
+    written = payloads(50, size=200_000)
+    for payload in written[:42]:
+        bench.spool.append(payload, 1)
+    assert bench.spool.take(100, 10**9) == written[:42]
+    bench.spool.release()
+    for payload in written[42:]:
+        bench.spool.append(payload, 1)
+    after = killed(tmp_path / "queue", tmp_path / "copy")
+    assert after.drain() == written[42:]
+    assert not after.drops
+
+
+def test_a_kill_while_some_of_a_batch_was_put_back_sends_that_again(tmp_path: Path) -> None:
+    """What was put back lies before the place where reading stands: it must not be passed over."""
+    bench = Bench(tmp_path / "queue")
+    for payload in payloads(3):
+        bench.spool.append(payload, 1)
+    bench.spool.take(3, 10_000)
+    bench.spool.put_back()
+    assert bench.spool.take(1, 10_000) == payloads(1)
+    bench.spool.release()
+    assert killed(tmp_path / "queue", tmp_path / "copy").drain()[-2:] == payloads(3)[1:]
 
 
 def test_what_is_too_old_goes_file_by_file(tmp_path: Path) -> None:
