@@ -1,7 +1,7 @@
 """Falco's output fields as OpenTelemetry attributes.
 
-Owns the table from field to semantic convention (version 1.44) and the
-types. Refuses the rest of the record (see ``encode.py``). A field that the
+Owns what is worked out from a field's value, and the types; which field has
+which attribute stands in ``event_sources.py``. Refuses the rest of the record (see ``encode.py``). A field that the
 table does not name, or whose value does not have the attribute's type, goes
 under ``falco.output_fields.`` as it came. docs/log-records.md lists it all.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from operator import getitem
 
 from exporter.alert import ABSENT, Alert, absent_values
+from exporter.event_sources import fields
 from exporter.identity import ATTRIBUTES
 from exporter.kept import Kept
 from exporter.sinks.otel.encode.wire import AttributeKey
@@ -24,78 +25,12 @@ AlertWriter = Callable[[Alert, str], bytes | None]
 """The same for an attribute that depends on more of the alert."""
 
 STRINGS: Mapping[str, str] = {
-    "proc.exepath": "process.executable.path",
-    "proc.name": "process.executable.name",
-    "proc.cmdline": "process.command_line",
-    "proc.cwd": "process.working_directory",
-    "user.name": "user.name",
-    "user.uid": "user.id",
-    "container.id": "container.id",
-    "container.name": "container.name",
-    "container.image.repository": "container.image.name",
-    "container.image.id": "container.image.id",
-    "container.type": "container.runtime.name",
-    "k8s.ns.name": "k8s.namespace.name",
-    "k8s.pod.name": "k8s.pod.name",
-    "k8s.pod.uid": "k8s.pod.uid",
-    "k8s.pod.ip": "k8s.pod.ip",
-    "k8s.deployment.name": "k8s.deployment.name",
-    "k8s.rs.name": "k8s.replicaset.name",
-    "ka.cluster.name": "k8s.cluster.name",
-    "ka.target.namespace": "k8s.namespace.name",
-    "ka.target.pod.name": "k8s.pod.name",
-    "ka.user.name": "user.name",
-    "ka.useragent": "user_agent.original",
-    "ka.uri": "url.original",
-    "fd.directory": "file.directory",
-    "fd.filename": "file.name",
-    "fd.lip": "network.local.address",
-    "fd.rip": "network.peer.address",
-    "fd.cip": "client.address",
-    "fd.sip": "server.address",
-    "ct.region": "cloud.region",
-    "ct.user": "user.name",
-    "ct.user.principalid": "user.id",
-    "ct.user.accountid": "cloud.account.id",
-    "ct.srcip": "client.address",
-    "ct.useragent": "user_agent.original",
-    "ct.error": "error.type",
-    "ct.errormessage": "error.message",
-    "ct.requestid": "aws.request_id",
-    "s3.bucket": "aws.s3.bucket",
-    "s3.key": "aws.s3.key",
-    "gcp.user": "user.email",
-    "gcp.callerIP": "client.address",
-    "gcp.userAgent": "user_agent.original",
-    "gcp.projectId": "cloud.account.id",
-    "gcp.location": "cloud.region",
-    "okta.actor.name": "user.name",
-    "okta.actor.id": "user.id",
-    "okta.actor.alternateid": "user.email",
-    "okta.client.ip": "client.address",
-    "okta.client.geo.city": "geo.locality.name",
-    "okta.client.geo.postalcode": "geo.postal_code",
-    "okta.useragent.raw": "user_agent.original",
-    "github.user": "user.name",
-    "github.owner": "vcs.owner.name",
-    "github.repo.name": "vcs.repository.name",
-    "github.repo.url": "vcs.repository.url.full",
+    **{field.name: field.attribute for field in fields() if field.attribute and field.kind is str},
     **{f"static.{word}": name for word, name in ATTRIBUTES.items()},
 }
 """Field to attribute, text to text."""
 
-INTEGERS: Mapping[str, str] = {
-    "proc.pid": "process.pid",
-    "proc.ppid": "process.parent_pid",
-    "proc.vpid": "process.vpid",
-    "proc.sid": "process.session_leader.pid",
-    "thread.tid": "thread.id",
-    "fd.lport": "network.local.port",
-    "fd.rport": "network.peer.port",
-    "fd.cport": "client.port",
-    "fd.sport": "server.port",
-    "ka.response.code": "http.response.status_code",
-}
+INTEGERS: Mapping[str, str] = {field.name: field.attribute for field in fields() if field.kind is int}
 """Field to attribute, decimal number to int."""
 
 TARGET_NAMES: Mapping[str, str] = {
