@@ -58,7 +58,13 @@ def snapshot(key: Key, rule: Rule) -> RuleTotals:
     if rule.last_alert is not None:
         rule.exemplar_uid = "" if key[0] == OVERFLOW else rule.last_alert.uid
         rule.last_alert = None
-    return RuleTotals(rule.count, rule.latest_ns, rule.exemplar_ns, rule.exemplar_uid, sorted(rule.verdicts.items()))
+    return RuleTotals(
+        rule.count,
+        rule.latest_ns,
+        rule.exemplar_ns,
+        rule.exemplar_uid,
+        sorted((pair, count[0]) for pair, count in rule.verdicts.items()),
+    )
 
 
 def rule_events(rules: RuleRows) -> Metric:

@@ -52,7 +52,16 @@ def _escape(value: str) -> str:
 class Rule:
     """One rule's totals; never forgotten, so that they never go down."""
 
-    __slots__ = ("count", "exemplar_ns", "exemplar_uid", "last_alert", "latest_ns", "verdicts")
+    __slots__ = (
+        "count",
+        "exemplar_ns",
+        "exemplar_uid",
+        "judgement",
+        "last_alert",
+        "latest_ns",
+        "verdict_count",
+        "verdicts",
+    )
 
     def __init__(self) -> None:
         self.count = 0
@@ -62,8 +71,11 @@ class Rule:
         self.last_alert: Alert | None = None
         """The last alert, whose uid is worked out once it is asked for; None when ``exemplar_uid`` holds it."""
         self.exemplar_uid = ""
-        self.verdicts: dict[tuple[str, str], int] = {}
-        """Events by verdict and outcome: at most twelve pairs."""
+        self.verdicts: dict[tuple[str, str], list[int]] = {}
+        """Events by verdict and outcome, at most twelve pairs; each count in a list of its own."""
+        self.judgement: object = None
+        """The last event's, whose count is ``verdict_count``: alerts that repeat are given the same."""
+        self.verdict_count: list[int] = []
 
 
 class RuleTable:

@@ -120,8 +120,11 @@ class PrometheusSink(Collector):
             rule = series.rule or self._rule_for(key)
             rule.count += 1
             if judge is not None:
-                verdict, outcome, _ = judge(alert)
-                rule.verdicts[verdict, outcome] = rule.verdicts.get((verdict, outcome), 0) + 1
+                judgement = judge(alert)
+                if judgement is not rule.judgement:
+                    rule.judgement = judgement
+                    rule.verdict_count = rule.verdicts.setdefault((judgement.verdict, judgement.outcome), [0])
+                rule.verdict_count[0] += 1
             time_ns = alert.time_ns
             if time_ns > rule.latest_ns:  # noqa: PLR1730 - max() costs three times as much
                 rule.latest_ns = time_ns
