@@ -93,6 +93,14 @@ def test_arguments_stand_in_texts_needs_and_conditions(tmp_path: Path) -> None:
     (default,) = commands(tmp_path, [{"use": "p"}], {"fd.sip": "192.0.2.8"}, procedure)
     assert default.run == "ss dst 192.0.2.8"
     assert commands(tmp_path, [use], {}, procedure) == []
+    words = {
+        "name": "w",
+        "purpose": "x",
+        "arguments": ["who"],
+        "steps": [{**LOOK, "look": "Ask %{arg.who|user.name}."}],
+    }
+    (said,) = commands(tmp_path, [{"use": "w", "with": {"who": "'the owner'"}}], {"user.name": "root"}, words)
+    assert to_plain(said.title) == "Ask the owner."
 
 
 @pytest.mark.parametrize(
