@@ -10,7 +10,7 @@ from exporter.alert import Alert, Priority
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.report import make_report
 
-HOLE = re.compile(r"\(no [a-z]+\.|  |(?<!\w)\(\)|\(a value\)|\( |[ (][,.;)](?![./\w])|%\{|\[\[")
+HOLE = re.compile(r"\(no [a-z]+\.|  |(?<!\w)\(\)|\(a value\)|\( |[ (][,.;](?![./\w])|(?<!\.) \)|%\{|\[\[")
 """What a missing value leaves behind."""
 SPARSE: tuple[dict[str, str], ...] = (
     {},
