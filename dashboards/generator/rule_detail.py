@@ -180,7 +180,7 @@ def _latest() -> Any:
 def _exception() -> Any:
     panel = log_lines(
         "Tuning, for the latest alert",
-        "What to write into Falco's rules if the latest alert was innocent: for exactly its values, in Falco's own syntax. "
+        "What to write into Falco's rules if the latest alert was benign: for exactly its values, in Falco's own syntax. "
         "Read the alert first: an exception that fits an attack hides it.",
         empty="The latest alert of this rule has no exception: its fields do not tell it apart well enough, "
         "or log records are sent without advice (otlp.advice)",

@@ -3,7 +3,7 @@
 Owns what can be set and what it means; refuses to know where a value came
 from (see ``loader.py``). Each field's metadata carries its help text; the
 flag, the environment variable and the YAML key are made from its path, so
-that no setting exists in one of them alone.
+that every setting can be given in each of the three ways.
 """
 
 from __future__ import annotations
@@ -56,11 +56,12 @@ class FalcoTarget:
 class FalcoGrpc:
     """The gRPC source, for every target alike."""
 
-    method: str = setting("get", "how alerts are asked for", choices=("get", "sub"))
-    poll_ceiling_seconds: float = setting(0.05, "longest pause between two polls of an idle Falco")
-    reconnect_ceiling_seconds: float = setting(30.0, "longest pause between two tries to reach a Falco that is away")
+    method: str = setting("get", "gRPC method used to fetch alerts", choices=("get", "sub"))
+    poll_ceiling_seconds: float = setting(0.05, "maximum delay between two polls of an idle Falco")
+    reconnect_ceiling_seconds: float = setting(30.0, "maximum delay between reconnection attempts")
     window_bytes: int = setting(
-        4_096, "bytes of Falco's stream read ahead, which a kill -9 can lose; 16384 costs a third less CPU an alert"
+        16_384,
+        "read-ahead window in bytes; alerts in it are lost on kill -9 (about ten); 4096 costs more CPU per alert",
     )
     tls: TlsClient = field(default_factory=TlsClient)
     """For every target on TCP that has no files of its own."""
@@ -103,7 +104,9 @@ class Metrics:
     extra_labels: tuple[str, ...] = setting(
         (), "output fields to add as labels of falco_events_total, e.g. k8s.pod.name"
     )
-    series_limit: int = setting(10_000, "most series of falco_events_total; the rest counts in one overflow series")
+    series_limit: int = setting(
+        10_000, "maximum number of series of falco_events_total; further events go to one overflow series"
+    )
     series_idle_seconds: float = setting(86_400.0, "forget a series of falco_events_total idle for longer (0: never)")
     rules_files: tuple[Path, ...] = setting(
         (),
@@ -122,8 +125,10 @@ class Otlp:
         "", "OTLP transport (default: OTEL_EXPORTER_OTLP_PROTOCOL, else grpc)", choices=("", "grpc", "http/protobuf")
     )
     service_name: str = setting("", "resource attribute service.name (default: OTEL_SERVICE_NAME, else falco)")
-    record_limit_bytes: int = setting(48_000, "cut a record's attributes above this size (Loki refuses 65,536)")
-    attribute_limit: int = setting(100, "cut a record's attributes above this number (Loki refuses 128)")
+    record_limit_bytes: int = setting(
+        48_000, "maximum size of a record's attributes in bytes; longer values are cut (Loki refuses 65,536)"
+    )
+    attribute_limit: int = setting(100, "maximum number of a record's attributes (Loki refuses 128)")
     advice: str = setting(
         "brief",
         "advice in each record: brief (verdict, signs, techniques, the short report), full (every command too), none",
@@ -184,9 +189,9 @@ class Identity:
 class Queue:
     """The durable queue between us and the collector."""
 
-    directory: Path | None = setting(None, "directory of the queue on disk (default: in memory alone)")
-    limit_bytes: int = setting(536_870_912, "most bytes that wait")
-    limit_age_seconds: float = setting(86_400.0, "longest time that a record waits")
+    directory: Path | None = setting(None, "keep the queue on disk here (default: memory only)")
+    limit_bytes: int = setting(536_870_912, "maximum queue size in bytes")
+    limit_age_seconds: float = setting(86_400.0, "maximum time that a record waits")
     when_full: str = setting("wait", "what happens when it is full", choices=("wait", "drop-oldest"))
     unready_after_seconds: float = setting(
         0.0, "/readyz also fails once delivery has been failing for this long (0: never, alerts can still be kept)"
@@ -215,9 +220,9 @@ class Web:
     probe_address: str = setting("", "also serve /liveness and /readiness here, as falco-exporter did on :19376")
     external_url: str = setting("", "the address under which people reach the report pages")
     grafana_url: str = setting("", "the address of Grafana, for links to the dashboards")
-    recent_reports: int = setting(1_000, "how many recent reports are kept in memory")
-    connection_limit: int = setting(256, "most connections at once")
-    request_timeout_seconds: float = setting(10.0, "longest time for a request to arrive whole")
+    recent_reports: int = setting(1_000, "number of recent reports kept in memory")
+    connection_limit: int = setting(256, "maximum number of connections")
+    request_timeout_seconds: float = setting(10.0, "maximum time to receive a complete request")
 
 
 @dataclass(frozen=True)
@@ -257,8 +262,8 @@ class Catalog:
 class Logging:
     """The exporter's own log."""
 
-    level: str = setting("info", "least level that is logged", choices=("debug", "info", "warning", "error"))
-    format: str = setting("text", "form of a log line", choices=("text", "json"))
+    level: str = setting("info", "minimum log level", choices=("debug", "info", "warning", "error"))
+    format: str = setting("text", "format of a log line", choices=("text", "json"))
 
 
 @dataclass(frozen=True)
@@ -296,4 +301,4 @@ class Config:
     catalog: Catalog = field(default_factory=Catalog)
     log: Logging = field(default_factory=Logging)
     shutdown: Shutdown = field(default_factory=Shutdown)
-    shutdown_seconds: float = setting(10.0, "longest time to drain on SIGTERM")
+    shutdown_seconds: float = setting(10.0, "maximum time to deliver what waits on SIGTERM")

@@ -117,7 +117,7 @@ def _problem(key: str, address: str) -> Iterator[str]:
 def _targets(config: Config) -> Iterator[str]:
     doubled = [label for label, count in Counter(target.label for target in config.targets).items() if count > 1]
     for label in doubled:
-        yield f"targets: {label!r} stands twice; each alert would go to either of the two connections"
+        yield f"targets: {label!r} is listed twice; Falco would split its alerts between the two connections"
     for target in config.targets:
         yield from _target(target)
 

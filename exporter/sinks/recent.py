@@ -46,7 +46,7 @@ class Filter:
     rule: str = ""
     """The rule's name, any case."""
     priority: Priority | None = None
-    """This priority or a graver one."""
+    """This priority and above."""
     host: str = ""
     """The host's name, any case."""
     namespace: str = ""

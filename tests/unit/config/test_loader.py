@@ -157,7 +157,7 @@ def test_routes_and_identity_that_cannot_be_are_named(tmp_path: Path, text: str,
     [
         ({"web.listen_address": "nonsense"}, "web.listen_address: found 'nonsense', expected HOST:PORT"),
         ({"targets": ["h:1"]}, "missing ca_file, cert_file, key_file"),
-        ({"targets": ["unix:///a", "unix:///a"]}, "stands twice"),
+        ({"targets": ["unix:///a", "unix:///a"]}, "listed twice"),
         ({"targets": ["falco.sock"]}, "targets: falco.sock: found 'falco.sock', expected HOST:PORT"),
         ({"metrics.extra_labels": ("no field",)}, "metrics.extra_labels: found 'no field'"),
         ({"redaction.patterns": ("(",)}, "'(' is not a valid regular expression (RE2): missing )"),
