@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +18,6 @@ from exporter.lint.proven import blocks, count, to_lines
 from tests.lab import audit, ledger, selection
 from tests.lab.ledger import LAB, SCENARIOS, Ledger
 from tests.lab.places import vendors
-from tests.lab.places.aws import Aws, aws
 from tests.lab.places.cluster import Cluster, cluster
 from tests.lab.places.host import Host, host
 from tests.lab.places.node import Node, node
@@ -26,6 +25,9 @@ from tests.lab.places.vendors import Vendor
 from tests.lab.programs import begin_building, root_file_system
 from tests.lab.steps import reporter
 from tests.lab.story import Place, Story, Tell
+
+if TYPE_CHECKING:
+    from tests.lab.places.aws import Aws
 
 _LEDGER = pytest.StashKey[Ledger]()
 _RAN = pytest.StashKey[dict[Path, set[str]]]()
@@ -214,6 +216,9 @@ def a_google(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Vendor]
 @pytest.fixture(name="aws")
 def an_aws(tmp_path: Path) -> Iterator[Aws]:
     """Moto's AWS with CloudTrail's LookupEvents, and a laptop with the aws client."""
+    # Not with the others: boto3 takes a second, and only clouds need it.
+    from tests.lab.places.aws import aws
+
     with aws(tmp_path) as made:
         yield made
 
