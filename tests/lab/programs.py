@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -47,8 +48,9 @@ def built(*parts: str) -> Path:
 
 def begin_building(*parts: str) -> None:
     """Start building parts beside what else runs; ``built`` waits for them."""
-    if parts:
-        subprocess.Popen([LAB / "build.sh", *parts], stdout=subprocess.DEVNULL, start_new_session=True)
+    command = [LAB / "build.sh", *parts]
+    keywords = {"stdout": subprocess.DEVNULL, "check": False}
+    threading.Thread(target=subprocess.run, args=(command,), kwargs=keywords, daemon=True).start()
 
 
 @cache

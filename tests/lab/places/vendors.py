@@ -44,7 +44,9 @@ def _vendor(
 def github(directory: Path) -> Iterator[Vendor]:
     """GitHub, for gh and curl: ``GH_TOKEN`` is set."""
     built("gh")
-    with _vendor(directory, openapi.github(), ("api.github.com",), {"GH_TOKEN": "ghp_lab", "GH_PAGER": ""}) as made:
+    # In any other terminal gh asks for the background's colour and reads the answer, and with it what was pasted ahead.
+    settings = {"GH_TOKEN": "ghp_lab", "TERM": "screen"}
+    with _vendor(directory, openapi.github(), ("api.github.com",), settings) as made:
         yield made
 
 
