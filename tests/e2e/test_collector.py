@@ -31,7 +31,8 @@ def records(request: pytest.FixtureRequest, tmp_path: Path) -> list[dict[str, An
     collector = Collector(find_collector(), tmp_path)
     port = collector.grpc_port if request.param == "grpc" else collector.http_port
     falco = Simulator(tmp_path, tmp_path / "falco.sock", "--scenario", "demo", "--json-output")
-    arguments = ("--target", f"unix://{tmp_path}/falco.sock", "--otlp.endpoint", f"http://127.0.0.1:{port}")
+    arguments = ("--target", f"unix://{tmp_path}/falco.sock", "--otlp.endpoint", f"http://127.0.0.1:{port}",
+                 "--otlp.advice", "full")  # fmt: skip
     try:
         with exporter(tmp_path, *arguments, "--otlp.protocol", request.param) as running:
             wait_until(lambda: running.total("falco_exporter_log_records_exported_total") >= 35, "35 records exported")

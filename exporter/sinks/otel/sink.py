@@ -2,8 +2,8 @@
 
 Owns the order of things: grouping, encoding, the queue, the sender. When
 ``write`` returns, the records are on disk where the queue has a directory.
-Refuses to know how a record is encoded (``encode.py``), kept (``spool.py``)
-or sent (``sender.py``).
+Refuses to know how a record is encoded (``encode/``), kept (``queue/``) or
+sent (``send/``), and which alerts come here (``routes.py``).
 """
 
 from __future__ import annotations

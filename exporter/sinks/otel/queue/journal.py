@@ -18,25 +18,23 @@ import errno
 import fcntl
 import logging
 import os
-import struct
 import time
-import zlib
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.errors import ExporterError
 from exporter.private_files import make_private_directory, open_directory, open_private
+from exporter.sinks.otel.queue.position import FILE_NAME as POSITION
+from exporter.sinks.otel.queue.position import Place, read_position, write_position
 from exporter.sinks.otel.queue.segment import (
     HEADER_BYTES,
     Header,
     Reader,
     Segment,
     first_record_of,
-    from_bytes,
     name_of,
     read_segment,
-    to_bytes,
     to_header,
     to_summary,
 )
@@ -47,28 +45,12 @@ SEGMENT_BYTES = 8 * 1024 * 1024
 SHRINK_BYTES = 64 * 1024
 LOCK_WAIT_SECONDS = 2.0
 _LOCK_POLL_SECONDS = 0.05
-LOCK, POSITION = "lock", "position"
+LOCK = "lock"
 _KEPT_DAMAGED_FILES = 3
-_POSITION = struct.Struct("<4sIQQQQ")
-"""Magic, checksum of the rest, first record of the file that is read, next record, its chunk's offset in the file,
-payload bytes before it."""
-_POSITION_MAGIC = b"\xf5QPO"
 
 
 class SpoolError(ExporterError):
     """The queue's directory cannot be used now; the text says why."""
-
-
-@dataclass(slots=True)
-class _Place:
-    """A place in the queue: the next chunk to read, or the first that is not done with."""
-
-    record: int = 0
-    """Number of the next record."""
-    offset: int = 0
-    """Where its chunk begins in its file."""
-    stored_bytes: int = 0
-    """Payload bytes before it in that file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +77,7 @@ class Journal:
         """Oldest first; the last one is written to while ``_active`` is set."""
         self._read_at = 0
         """Index of the segment that is read."""
-        self._place = _Place()
+        self._place = Place()
         self._reader: Reader | None = None
         self._reader_name = ""
 
@@ -193,7 +175,8 @@ class Journal:
         """Remember that everything read so far is done with, and remove the files that are."""
         try:
             self._leave_read_segment()
-            self._write_position()
+            segment = self._segments[self._read_at] if self._segments else None
+            write_position(self._open_file(self._position), self._place, segment)
             for _ in range(self._read_at):
                 self._remove(self._segments.popleft())
             self._read_at = 0
@@ -217,7 +200,7 @@ class Journal:
                 os.close(file)
         self._position = self._lock = self._directory = None
         self._segments.clear()
-        self._place, self._read_at = _Place(), 0
+        self._place, self._read_at = Place(), 0
         self.records = self.size_bytes = 0
 
     def _take_lock(self, wait_seconds: float) -> None:
@@ -243,7 +226,7 @@ class Journal:
         for segment, after in zip(self._segments, list(self._segments)[1:], strict=False):
             segment.end_record = max(segment.end_record, after.first_record)
         self._position = open_private(POSITION, os.O_RDWR | os.O_CREAT, directory=directory)
-        self._place, self._read_at = self._read_position(), 0
+        self._place, self._read_at = read_position(self._position, self._segments, self.path), 0
         while self._segments and self._segments[0].end_record <= self._place.record:
             self._remove(self._segments.popleft())
         if self._segments:
@@ -265,23 +248,6 @@ class Journal:
         self._remove(segment)
         return None
 
-    def _read_position(self) -> _Place:
-        """Return where reading stood; the oldest chunk where that is not known: better twice than never."""
-        raw = os.pread(self._open_file(self._position), _POSITION.size, 0)
-        oldest = self._segments[0].first_record if self._segments else 0
-        if not raw:
-            return _Place(oldest)
-        if len(raw) < _POSITION.size or raw[:4] != _POSITION_MAGIC or from_bytes(raw[4:8]) != zlib.crc32(raw[8:]):
-            _log.error("the reading position of the queue in %s is damaged: all that is in it is sent", self.path)
-            return _Place(oldest)
-        _, _, first_record, record, offset, stored_bytes = _POSITION.unpack(raw)
-        wanted = next((segment for segment in self._segments if segment.end_record > record), None)
-        if wanted is None:
-            return _Place(record)
-        if wanted.first_record == first_record:
-            return _Place(record, offset, stored_bytes)
-        return _Place(wanted.first_record)
-
     def _writable(self) -> Segment:
         """Return the newest file with room, beginning a new one where needed."""
         if self._active is not None:
@@ -293,7 +259,7 @@ class Journal:
         name = name_of(first_record)
         self._active = open_private(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, directory=self._directory)
         if not self._segments:
-            self._place, self._read_at = _Place(first_record), 0
+            self._place, self._read_at = Place(first_record), 0
         self._segments.append(Segment(name, first_record, first_record))
         return self._segments[-1]
 
@@ -320,13 +286,13 @@ class Journal:
             self._read_at + 1 < len(self._segments) and self._place.record >= self._segments[self._read_at].end_record
         ):
             self._read_at += 1
-            self._place = _Place(self._place.record)
+            self._place = Place(self._place.record)
 
     def _skip_rest(self, segment: Segment) -> int:
         """Move on behind the file that is read; return how many records that is."""
         records = segment.end_record - self._place.record
         self._count_passed(records, segment.stored_bytes - self._place.stored_bytes)
-        self._place = _Place(segment.end_record, segment.end_offset, segment.stored_bytes)
+        self._place = Place(segment.end_record, segment.end_offset, segment.stored_bytes)
         return records
 
     def _count_passed(self, records: int, stored_bytes: int) -> None:
@@ -375,12 +341,6 @@ class Journal:
             )
         segment.damaged = True
         _log.error("%d queued records are lost: %s does not hold what was written", records, self.path / segment.name)
-
-    def _write_position(self) -> None:
-        place = self._place
-        first_record = self._segments[self._read_at].first_record if self._segments else place.record
-        rest = _POSITION.pack(b"", 0, first_record, place.record, place.offset, place.stored_bytes)[8:]
-        os.pwrite(self._open_file(self._position), _POSITION_MAGIC + to_bytes(zlib.crc32(rest)) + rest, 0)
 
     def _remove(self, segment: Segment) -> None:
         """Remove a file; one that is damaged is kept beside, the last three."""
