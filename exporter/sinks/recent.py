@@ -18,6 +18,9 @@ from exporter.alert import Alert, Priority
 SIZE_LIMIT_BYTES = 32 * 1024 * 1024
 """Maximum memory of the alerts that are kept, as they estimate it themselves (``Alert.size_bytes``)."""
 
+WAITING_ALERTS, WAITING_BYTES = 32, 1024 * 1024
+"""Alerts, and bytes of memory that they take, that are kept together where they come singly: less for each."""
+
 
 class Entry:
     """One kept alert."""
@@ -86,6 +89,8 @@ class RecentSink:
         self._entries: deque[Entry] = deque()
         self._size = 0
         self._sequence = 0
+        self._waiting: list[tuple[Alert, int]] = []
+        self._waiting_bytes = 0
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -99,31 +104,42 @@ class RecentSink:
         """Nothing to deliver."""
 
     def write(self, alerts: Sequence[Alert]) -> None:
-        """Keep the batch's last alerts."""
-        skipped = max(0, len(alerts) - self._limit)
+        """Keep the batch's last alerts: of a large one now, of small ones together, at the latest when asked."""
         with self._lock:
-            self._sequence += skipped
-            for alert in alerts[skipped:]:
-                self._keep(alert)
+            for alert in alerts:
+                size = alert.size_bytes
+                self._waiting.append((alert, size))
+                self._waiting_bytes += size
+            if len(self._waiting) >= WAITING_ALERTS or self._waiting_bytes > WAITING_BYTES:
+                self._keep_waiting()
 
-    def _keep(self, alert: Alert) -> None:
-        size = alert.size_bytes
-        self._sequence += 1
-        self._entries.append(Entry(self._sequence, alert, size))
-        self._size += size
-        while self._entries and (len(self._entries) > self._limit or self._size > self._size_limit):
-            self._size -= self._entries.popleft().size
+    def _keep_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._waiting_bytes = 0
+        skipped = max(0, len(waiting) - self._limit)
+        self._sequence += skipped
+        for alert, size in waiting[skipped:]:
+            self._sequence += 1
+            self._entries.append(Entry(self._sequence, alert, size))
+            self._size += size
+            while self._entries and (len(self._entries) > self._limit or self._size > self._size_limit):
+                self._size -= self._entries.popleft().size
 
     def __len__(self) -> int:
-        return len(self._entries)
+        with self._lock:
+            self._keep_waiting()
+            return len(self._entries)
 
     @property
     def sequence(self) -> int:
         """The newest alert's sequence number; 0 before the first."""
-        return self._sequence
+        with self._lock:
+            self._keep_waiting()
+            return self._sequence
 
     def _newest_first(self) -> Sequence[Entry]:
         with self._lock:
+            self._keep_waiting()
             entries = list(self._entries)
         entries.reverse()
         return entries
@@ -142,7 +158,7 @@ class RecentSink:
 
     def newer_than(self, sequence: int, wanted: Filter, *, limit: int) -> list[Entry]:
         """Return at most ``limit`` alerts with a higher sequence number, newest first."""
-        if sequence >= self._sequence:
+        if sequence >= self.sequence:
             return []
         return list(itertools.islice(self._admitted(wanted, sequence), limit))
 

@@ -118,8 +118,10 @@ class JsonFields(Fields):
         values: dict[str, str] = self._values  # type: ignore[assignment] # true after the loop
         if not self._is_text:
             for name, value in self._values.items():
-                if type(value) is not str:
-                    values[name] = to_text(name, value)
+                kind = type(value)
+                if kind is str:
+                    continue
+                values[name] = str(value) if kind is int and name not in TIME_TEXTS else to_text(name, value)
             self._is_text = True
         return values
 
