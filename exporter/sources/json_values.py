@@ -17,6 +17,7 @@ from exporter.sources.json_document import Number
 
 _SECOND_NS = 1_000_000_000
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(?:[Zz]|([+-]\d\d):?(\d\d))", re.ASCII)
+_TIME_LIMIT_NS = 10**19
 _MISSING = object()
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -97,6 +98,8 @@ TIME_TEXTS: Mapping[str, Callable[[int, int], str]] = {
 
 def to_time_text(name: str, value: object) -> str:
     """Write nanoseconds as the text that Falco's gRPC form has; anything else as any other field."""
+    if type(value) is int and 0 <= value < _TIME_LIMIT_NS:
+        return TIME_TEXTS[name](*divmod(value, _SECOND_NS))
     text = to_falco_text(value)
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
         return text
@@ -121,7 +124,12 @@ class JsonFields(Fields):
                 kind = type(value)
                 if kind is str:
                     continue
-                values[name] = str(value) if kind is int and name not in TIME_TEXTS else to_text(name, value)
+                if value is None:
+                    values[name] = "<NA>"
+                elif kind is int and name not in TIME_TEXTS:
+                    values[name] = str(value)
+                else:
+                    values[name] = to_text(name, value)
             self._is_text = True
         return values
 
