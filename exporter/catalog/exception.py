@@ -58,6 +58,9 @@ class ExceptionStep:
         values = []
         for compared in self.compared:
             value = compared.value or lookup(compared.field)
+            if value is None and compared.field == "container.id":
+                # The host's own alert, in Falco's word for it: containers with the same program stay out.
+                value = "host"
             if value is not None:
                 values.append((compared.field, value, compared.operator))
             elif not compared.optional:

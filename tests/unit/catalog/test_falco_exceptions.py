@@ -36,6 +36,9 @@ def event_for(step: ExceptionStep, value: str) -> dict[str, str]:
     for index, compared in enumerate(step.compared):
         kind = kind_of_field(compared.field, step.source) or "string"
         own = compared.value or f"{index}{value}"
+        if compared.field == "container.id":
+            event[compared.field] = "host"
+            continue
         event[compared.field] = own if kind != "list" and fits_kind(own, kind) else EXAMPLES[kind]
     return event
 
@@ -58,7 +61,10 @@ def loaded(step: ExceptionStep, event: dict[str, str], *, pod: bool = False) -> 
 def _answers(step: ExceptionStep, fields: dict[str, str]) -> Callable[[str], str | None]:
     """Look up the fields; what else the step's own conditions ask for is there too."""
     wanted = step.condition.fields_used() - {"alert.workload", "container.id"}
-    return lambda field: fields.get(field, "example" if field in wanted else None)
+    present = {name: value for name, value in fields.items() if (name, value) != ("container.id", "host")}
+    if "container" in step.condition.only:
+        present["container.id"] = "0123456789ab"
+    return lambda field: present.get(field, "example" if field in wanted else None)
 
 
 @pytest.mark.parametrize("value", ORDINARY)
