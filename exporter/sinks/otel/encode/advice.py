@@ -83,7 +83,7 @@ _ARRAYS: tuple[tuple[str, Callable[[Advice], Sequence[Any]], Callable[[Any], str
     ("mitigation.commands", lambda advice: advice.commands, to_command_text),
     ("mitigation.configuration", lambda advice: advice.changes, to_change_text),
     ("mitigation.recommendations", lambda advice: advice.recommendations, to_line),
-    ("innocent", lambda advice: advice.benign, to_line),
+    ("benign", lambda advice: advice.benign, to_line),
     ("tuning", lambda advice: advice.tuning, to_change_text),
     ("references", lambda advice: advice.references, lambda link: f"{link.title} <{link.url}>"),
 )

@@ -42,7 +42,7 @@ _ADVICE_LAST_FIRST = tuple(
     for name in (
         "references",
         "tuning",
-        "innocent",
+        "benign",
         "mitigation.recommendations",
         "attack.tactic.names",
         "attack.technique.names",

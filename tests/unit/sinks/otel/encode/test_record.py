@@ -118,7 +118,7 @@ def test_every_attribute_has_its_name_its_value_and_its_type() -> None:
             "Send logs away: /etc/rsyslog.d/90.conf (rsyslog)\na\nb\nCheck: c -N1"
         ],
         "falco.report.mitigation.recommendations": ["Consider chattr +a."],
-        "falco.report.innocent": ["It is a test.", "logrotate"],
+        "falco.report.benign": ["It is a test.", "logrotate"],
         "falco.report.tuning": ["Allow it: /etc/falco/rules.d/x.yaml (falco)\n- macro: x"],
         "falco.report.references": [
             "ATT&CK <https://attack.mitre.org/techniques/T1070/002/>",
@@ -134,7 +134,7 @@ def test_brief_records_carry_what_a_reader_needs_first() -> None:
     left_out = {
         "falco.report.impact",
         *(f"falco.report.mitigation.{name}" for name in ("commands", "configuration", "recommendations")),
-        *(f"falco.report.{name}" for name in ("innocent", "tuning", "references")),
+        *(f"falco.report.{name}" for name in ("benign", "tuning", "references")),
     }
     assert full.keys() - brief.keys() == left_out & full.keys()
     assert brief == {name: value for name, value in full.items() if name not in left_out}
