@@ -12,7 +12,7 @@ from dashboards.generator.board import HEALTH, Board
 from dashboards.generator.panels import columns, number, rows, time_series
 from dashboards.generator.style import BAD, DOUBTFUL, GOOD, column, prop, thresholds
 
-_OWN = 'job=~"$job", instance=~"$instance"'
+_OWN = "job=~`${job:regex}`, instance=~`${instance:regex}`"
 _NO_EXPORTER = "No exporter in this Prometheus"
 _A_SECOND = "suffix:/s"
 _YES_NO = ValueMap(options={"0": ValueMappingResult(text="no", index=0), "1": ValueMappingResult(text="yes", index=1)})

@@ -12,12 +12,30 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.builders.loki import Dataquery
 from grafana_foundation_sdk.models.loki import LokiQueryDirection
 
-STREAM = '{service_name="$service"}'
-CHOSEN = (
-    ' |~ "(?i)$search" | falco_verdict=~"$verdict" | falco_priority=~"$priority" | falco_source=~"$source" | host_name=~"$host"'
-    ' | k8s_namespace_name=~"$namespace" | security_rule_name=~"(?i).*$rule.*"'
+STREAM = "{service_name=`${service:raw}`}"
+_FILTERS = (
+    "falco_verdict=~`${verdict:regex}`",
+    "falco_priority=~`${priority:regex}`",
+    "falco_source=~`${source:regex}`",
+    "host_name=~`${host:regex}`",
+    "k8s_namespace_name=~`${namespace:regex}`",
+    "security_rule_name=~`(?i).*${rule:regex}.*`",
 )
-"""What the variables of the dashboard of reports leave; the text filter first, because it needs no attributes."""
+CHOSEN = f" |~ `(?i)${{search:regex}}` | {' | '.join(_FILTERS)}"
+"""What the variables of the dashboard of reports leave; the text filter first, because it needs no attributes.
+
+Values stand in backquotes, where quotes and backslashes are themselves. A value with a backquote is an error that the
+panel shows.
+"""
+_SERVICE = "`${service:raw}${alert:raw}`"
+ONE = (
+    f" | label_format said=`{{{{ __line__ }}}}` | (service_name!={_SERVICE} and log_record_uid=~`${{alert:regex}}.*`)"
+    f" or (service_name={_SERVICE} and said=~`(?is).*${{search:regex}}.*` and {' and '.join(_FILTERS)})"
+)
+"""The chosen alert, whatever the filters are; where none is chosen, what the filters leave.
+
+The service's name with the alert's uid behind it is the service's name only where no alert is chosen.
+"""
 HALF_HOUR_MS = 1_800_000
 _MOMENT = (("Date", "2006-01-02"), ("Time", "15:04:05.999999999 MST"))
 """Go's way to write a format; in the time zone of Loki's host."""

@@ -33,7 +33,7 @@ TO_RULE = link("What this rule means", f"/d/{RULE}?var-rule={_RULE_FIELD}&{KEPT}
 TO_REPORTS = link("Its alerts, each with the report (Loki)", f"/d/{REPORTS}?var-rule={_RULE_FIELD}&{KEPT}")
 TO_PAGES = link("Its recent report pages", f"${{reports_url}}/reports?rule={_RULE_FIELD}")
 RULE_LINKS = links(TO_RULE, TO_REPORTS, TO_PAGES)
-_MEMORY = "7d"
+MEMORY = "7d"
 """How far back a rule counts as seen before: a week, so that weekly jobs are not new each week."""
 
 
@@ -126,7 +126,7 @@ def _tactics() -> Any:
     ).thresholds(thresholds((None, "transparent"), (1, palette.VERDICTS["attack"].light)))
     events = promql.events_in_range("rule, source", _judged("attack"), metric=promql.VERDICT_EVENTS)
     for index, tactic in enumerate(attack_table().tactics.values()):
-        info = f'max by (rule, source) (falco_rule_info{{mitre_tactic=~"(.*,)?{tactic}(,.*)?"}})'
+        info = promql.rule_info("rule, source", f'mitre_tactic=~"(.*,)?{tactic}(,.*)?"')
         panel.with_target(
             promql.at_end(f"sum(({events}) * on (rule, source) {info}) or vector(0)", chr(65 + index), tactic)
         )
@@ -134,8 +134,8 @@ def _tactics() -> Any:
 
 
 def _numbers() -> list[Any]:
-    severe = promql.FILTER.replace('"$priority"', '"$priority", priority=~"' + SEVERE + '"')
-    last = f"max(falco_rule_last_event_timestamp_seconds{{{promql.RULE_FILTER}}}) * 1000"
+    severe = f'{promql.FILTER}, priority=~"{SEVERE}"'
+    last = f"max(last_over_time(falco_rule_last_event_timestamp_seconds{{{promql.RULE_FILTER}}}[{MEMORY}])) * 1000"
     return [
         number(
             "Events", "Events of the chosen priorities, sources, hosts and namespaces in the time range."
@@ -169,7 +169,7 @@ def _over_time() -> Any:
         empty="No events of the chosen priorities, sources, hosts and namespaces in this time range",
     )
     for index, (name, properties) in enumerate(priority_colors()):
-        selector = promql.FILTER.replace('priority=~"$priority"', f'priority=~"$priority", priority="{name}"')
+        selector = f'{promql.FILTER}, priority="{name}"'
         panel.with_target(
             promql.over_time(promql.events_per_step("priority", selector), "{{priority}}", chr(65 + index))
         )
@@ -178,13 +178,14 @@ def _over_time() -> Any:
 
 
 def _severe() -> Any:
-    selector = f'priority=~"$priority", priority=~"{SEVERE}", source=~"$source"'
-    last = f"max by (rule, priority) (falco_rule_last_event_timestamp_seconds{{{selector}}}) * 1000"
+    selector = f'{promql.RULE_FILTER}, priority=~"{SEVERE}"'
+    seen = f"last_over_time(falco_rule_last_event_timestamp_seconds{{{selector}}}[{MEMORY}])"
+    last = f"max by (rule, priority) ({seen}) * 1000"
     panel = rows(
         "Last events, critical and above",
-        "Rules of priority Critical, Alert and Emergency, the latest event first, whatever the time range. "
+        "Rules of priority Critical, Alert and Emergency, the latest event of the last 7 days first. "
         "Click a rule for its meaning or its reports.",
-        empty="No event of priority Critical or above since the exporter started",
+        empty="No event of priority Critical or above in 7 days",
     )
     return columns(
         panel.with_target(promql.instant(last)),
@@ -245,8 +246,9 @@ def _top(title: str, label: str) -> Any:
 
 
 def _new_rules() -> Any:
-    seen = f"max by (rule, priority) (falco_rule_last_event_timestamp_seconds{{{promql.RULE_FILTER}}}) * 1000"
-    before = f"max by (rule, priority) (last_over_time(falco_rule_info[{_MEMORY}] offset $__range))"
+    last = f"last_over_time(falco_rule_last_event_timestamp_seconds{{{promql.RULE_FILTER}}}[$__range])"
+    seen = f"max by (rule, priority) ({last}) * 1000"
+    before = f"max by (rule, priority) (last_over_time(falco_rule_info[{MEMORY}] offset $__range))"
     panel = rows(
         "Rules that are new",
         "Rules with an event in the time range and none in the week before it. After the first start of the exporter "
@@ -296,7 +298,8 @@ def _loud_rules() -> Any:
 
 def _attack(kind: str) -> Any:
     label = f"mitre_{kind}"
-    info = f'max by (rule, source, {label}) (falco_rule_info{{{label}!=""}})'
+    info = promql.rule_info(f"rule, source, {label}", f'{label}!=""')
+    info = f"topk by (rule, source) (1, {info})"  # a new version may have other techniques: one answer for each rule
     events = promql.events_in_range("rule, source")
     first = f'label_replace(({events}) * on (rule, source) group_left ({label}) {info}, "{kind}", "$1", "{label}", "([^,]+).*")'
     heading = kind.capitalize()
@@ -330,7 +333,7 @@ def _sources() -> Any:
 
 def _rules() -> Any:
     info_labels = "rule, priority, summary, impact, mitigation, mitre_technique, runbook"
-    info = f"max by ({info_labels}) (falco_rule_info{{{promql.RULE_FILTER}}})"
+    info = promql.rule_info(info_labels, promql.RULE_FILTER)
     panel = merged(
         rows(
             "What the rules mean, and the first step against them",

@@ -80,6 +80,13 @@ TABLE = (
 )
 RELATED = ("log.record.uid", "falco.verdict", "falco.priority", "security_rule.name")
 MARKDOWN = "falco.report.markdown"
+_EVERYTHING = "&".join(
+    [
+        *(f"var-{name}=$__all" for name in ("verdict", "priority", "source", "host", "namespace")),
+        "var-rule=&var-search=",
+    ]
+)
+"""A link's part that resets every filter; Grafana keeps what an address does not name."""
 ALERT_LIMIT, RELATED_LIMIT = 200, 50
 
 
@@ -116,10 +123,10 @@ def loki_reports() -> Board:
         return logql.query(f"{stream}{logql.CHOSEN}{logql.around()}{kept}", lines=ALERT_LIMIT)
 
     def related(attribute: str, variable: str, names: Sequence[str]) -> Any:
-        same = f' | {name(attribute)}="${variable}" | {name(attribute)}!=""'
+        same = f' | {name(attribute)}=`${{{variable}:raw}}` | {name(attribute)}!=""'
         return logql.query(f"{stream}{same}{logql.keep(list(map(name, names)))}", lines=RELATED_LIMIT)
 
-    chosen = f'{stream}{logql.CHOSEN} | log_record_uid=~"$alert.*"'
+    chosen = f"{stream}{logql.ONE}"
 
     def report() -> Any:
         return logql.query(f"{chosen}{logql.keep([name(MARKDOWN)])}", lines=1)
@@ -163,12 +170,12 @@ def victorialogs_reports() -> Board:
         return logsql.Dataquery(found, lines=ALERT_LIMIT)
 
     def related(attribute: str, variable: str, names: Sequence[str]) -> Any:
-        same = f'{stream} {attribute}:="${{{variable}:raw}}" {attribute}:*'
+        same = f"{stream} {attribute}:=`${{{variable}:raw}}` {attribute}:*"
         return logsql.Dataquery(
             f"{same}{logsql.keep(names)} | sort by (_time) desc limit {RELATED_LIMIT}", lines=RELATED_LIMIT
         )
 
-    chosen = f"{stream}{logsql.CHOSEN} log.record.uid:~`^${{alert:raw}}` | sort by (_time) desc limit 1"
+    chosen = f"{stream}{logsql.ONE} | sort by (_time) desc limit 1"
 
     def report() -> Any:
         return logsql.Dataquery(f"{chosen}{logsql.keep([MARKDOWN])}", lines=1)
@@ -205,7 +212,7 @@ def _board(backend: Backend) -> Board:
         variables.open_choice("host", "Host", "Type a host's name, or come by a link"),
         variables.open_choice("namespace", "Namespace", "Type a Kubernetes namespace, or come by a link"),
         variables.text("rule", "Rule", "Part of a rule's name; empty: all"),
-        variables.text("search", "Text", "Part of Falco's output, a regular expression; empty: all"),
+        variables.text("search", "Text", "Part of Falco's output; empty: all"),
         variables.text("alert", "Alert", "The chosen alert's uid; empty: the latest one"),
         variables.hidden_text("service", "The service.name of the exporter's records", "falco"),
         variables.hidden_text("same_host", "Host of the chosen alert"),
@@ -363,7 +370,9 @@ def _related(backend: Backend, what: str, attribute: str, variable: str) -> Any:
         source=backend.source,
     ).with_target(backend.related(attribute, variable, RELATED))
     here = link(
-        "Show its report", f'/d/{backend.uid}?var-alert=${{__data.fields["Id"]:percentencode}}&${{__url_time_range}}'
+        "Show its report",
+        f'/d/{backend.uid}?var-alert=${{__data.fields["Id"]:percentencode}}&{_EVERYTHING}'
+        f"&${{{backend.variable}:queryparam}}&${{__url_time_range}}",
     )
     return _table(
         backend,

@@ -9,12 +9,12 @@ from grafana_foundation_sdk.models.loki import LokiQueryType
 
 from dashboards.generator import logql, promql, variables
 from dashboards.generator.board import RULE, Board
-from dashboards.generator.overview import OPEN
+from dashboards.generator.overview import MEMORY, OPEN
 from dashboards.generator.panels import LOKI, columns, log_lines, markdown, number, rows, stacked_bars
 from dashboards.generator.style import bar_column, column, link, links, priority_colors, priority_column, prop
 
-_RULE = 'rule="$rule", hostname=~"$host", k8s_ns_name=~"$namespace"'
-_LOKI_RULE = '{service_name="$service"} | security_rule_name="$rule"'
+_RULE = f"{promql.THIS_RULE}, {promql.PLACE}"
+_LOKI_RULE = logql.STREAM + " | security_rule_name=`${rule:raw}`"
 _QUIET = "This rule had no event in this time range"
 
 
@@ -24,7 +24,7 @@ def rule_detail() -> Board:
     board.variables(
         variables.prometheus(),
         variables.data_source("loki", "loki", "Loki"),
-        variables.label_values("rule", "Rule", "label_values(falco_rule_info, rule)", many=False),
+        variables.label_values("rule", "Rule", "label_values(falco_rule_events_total, rule)", many=False),
         variables.host(),
         variables.namespace(),
         variables.reports_url(),
@@ -42,15 +42,15 @@ def rule_detail() -> Board:
 
 
 def _numbers() -> list[Any]:
-    last = 'max(falco_rule_last_event_timestamp_seconds{rule="$rule"}) * 1000'
-    before = f"sum(increase(falco_events_total{{{_RULE}}}[$__range] offset $__range))"
+    last = f"max(last_over_time(falco_rule_last_event_timestamp_seconds{{{promql.THIS_RULE}}}[{MEMORY}])) * 1000"
+    before = f"sum({promql.events_before_range('rule', _RULE, metric=promql.EVENTS)})"
     return [
         number("Events", "Events of this rule on the chosen hosts and namespaces in the time range.").with_target(
             promql.at_end(f"sum({promql.events_in_range('rule', _RULE)}) or vector(0)")
         ),
         number("In the same time before", "For comparison: events in a time as long, just before it.")
         .decimals(0)
-        .with_target(promql.at_end(f"round({before}) or vector(0)")),
+        .with_target(promql.at_end(f"{before} or vector(0)")),
         number(
             "Last event",
             "How long ago the rule's latest event happened, on any host.",
@@ -70,9 +70,9 @@ def _meaning() -> Any:
         "What it means, and the first step against it",
         "From the exporter's catalog of advice: in general words, without any alert's values. The report of each alert has "
         "them, with every command.",
-        empty="This rule had no event since the exporter started",
+        empty="This rule had no event in this time range",
     )
-    panel.with_target(promql.instant(f'max by ({labels}) (falco_rule_info{{rule="$rule"}})'))
+    panel.with_target(promql.instant(promql.rule_info(f"rule, {labels}", promql.THIS_RULE)))
     return columns(
         panel,
         {

@@ -12,7 +12,9 @@ from typing import Any
 
 DASHBOARDS = Path(__file__).parents[2] / "dashboards"
 VICTORIALOGS = "victoriametrics-logs-datasource"
-_VARIABLE = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)")
+_VARIABLE = re.compile(r"\$\{(\w+)(?::([\w:]+))?\}|\$(\w+)")
+_REGEX = re.compile(r"[\\^$*+?.()|\[\]{}/]")
+"""What Grafana escapes in the format ``regex``."""
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`', re.DOTALL)
 
 
@@ -62,18 +64,31 @@ def queries(language: str | None = None) -> list[Query]:
 
 
 def filled(expr: str, **values: str) -> str:
-    """Return the query with values for its variables: those of Grafana, then what is given, then All."""
+    """Return the query with values for its variables: those of Grafana, then what is given, then All.
+
+    Each value is written as Grafana writes it in the format that the query names. A value of All is never escaped.
+    """
+    began = time.time() - 600
     built_in = {
         "__range": "10m",
         "__interval": "15s",
         "__rate_interval": "20s",
-        "__from": str(int((time.time() - 600) * 1000)),
+        "__from": str(int(began * 1000)),
         "search": "",
         "service": "falco",
         "alert": "",
     }
     known = built_in | values
-    return _VARIABLE.sub(lambda found: known.get(found[1] or found[2], ".*"), expr)
+
+    def write(found: re.Match[str]) -> str:
+        name, shape = found[1] or found[3], found[2] or ""
+        if name not in known:
+            return ".*"
+        if shape == "date:seconds":
+            return str(int(known[name]) // 1000)
+        return _REGEX.sub(r"\\\g<0>", known[name]) if shape == "regex" else known[name]
+
+    return _VARIABLE.sub(write, expr)
 
 
 def without_strings(expr: str) -> str:

@@ -34,6 +34,7 @@ _METRIC = re.compile(
     re.DOTALL,
 )
 _FILTER = re.compile(r'^(\w+)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|`[^`]*`)$', re.DOTALL)
+_TOKEN = re.compile(r'[()]|\b(?:and|or)\b|\w+\s*(?:=~|!~|!=|=)\s*(?:"(?:[^"\\]|\\.)*"|`[^`]*`)', re.DOTALL)
 _FORMAT = re.compile(r"(\w+)=(`[^`]*`)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -118,7 +119,7 @@ def unquoted(text: str) -> str:
 def run(query: str, lines: Iterable[Line]) -> Iterator[Line]:
     """Yield the lines that a log query leaves. Raises UnknownQueryError."""
     selector, stages = stages_of(query)
-    matchers = re.findall(r'(\w+)="([^"]*)"', selector)
+    matchers = [(name, unquoted(text)) for name, text in re.findall(r'(\w+)=("[^"]*"|`[^`]*`)', selector)]
     if not matchers or not selector.startswith("{"):
         raise UnknownQueryError(f"no selector that the stand-in understands: {query[:80]}")
     for line in lines:
@@ -148,12 +149,44 @@ def apply(stage: str, line: Line) -> Line | None:
             for name, text in _FORMAT.findall(rest)
         }
         return replace(line, metadata={**line.metadata, **made})
-    if (matched := _FILTER.match(stage)) is None:
+    tokens = _TOKEN.findall(stage)
+    found = _either(tokens, line)
+    if tokens or _TOKEN.sub("", stage).strip():
         raise UnknownQueryError(f"no stage that the stand-in understands: {stage[:80]}")
+    return line if found else None
+
+
+def _either(tokens: list[str], line: Line) -> bool:
+    """Take conditions joined by ``or`` off the tokens; return whether the line meets one."""
+    found = _both(tokens, line)
+    while tokens and tokens[0] == "or":
+        tokens.pop(0)
+        found = _both(tokens, line) or found
+    return found
+
+
+def _both(tokens: list[str], line: Line) -> bool:
+    """Take conditions joined by ``and`` off the tokens; return whether the line meets all."""
+    found = _condition(tokens, line)
+    while tokens and tokens[0] == "and":
+        tokens.pop(0)
+        found = _condition(tokens, line) and found
+    return found
+
+
+def _condition(tokens: list[str], line: Line) -> bool:
+    token = tokens.pop(0) if tokens else ""
+    if token == "(":
+        found = _either(tokens, line)
+        if not tokens or tokens.pop(0) != ")":
+            raise UnknownQueryError("a parenthesis is not closed")
+        return found
+    if (matched := _FILTER.match(token)) is None:
+        raise UnknownQueryError(f"no condition that the stand-in understands: {token[:80]}")
     name, operator, quoted = matched.groups()
     value, wanted = line.get(name), unquoted(quoted)
     equal = bool(re.fullmatch(wanted, value, re.DOTALL)) if "~" in operator else value == wanted
-    return line if equal != operator.startswith("!") else None
+    return equal != operator.startswith("!")
 
 
 def seconds(text: str) -> float:

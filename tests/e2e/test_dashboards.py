@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,16 +22,6 @@ ROOT = DASHBOARDS.parent
 CORE = {"timeseries", "stat", "table", "logs", "text", "row", "bargauge"}
 LOKI_OWN = {"detected_level", "severity_text", "service_name", "from_ms", "to_ms"}
 """Labels that Loki makes itself, and those that our queries make."""
-
-
-@pytest.fixture(scope="module")
-def parser(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of the script that parses with Grafana's own grammar, its packages installed."""
-    there = tmp_path_factory.mktemp("logql") / "check"
-    shutil.copytree(Path(__file__).with_name("logql"), there)
-    done = subprocess.run([program("npm"), "ci"], check=False, capture_output=True, text=True, cwd=there)
-    assert done.returncode == 0, done.stderr
-    return there
 
 
 def attributes() -> set[str]:

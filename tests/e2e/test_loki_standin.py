@@ -55,6 +55,8 @@ def test_names_and_values_are_lokis() -> None:
         ('{service_name="falco"} | absent!=""', 0),
         ('{service_name="falco"} |~ "(?i)TEX"', 1),
         ('{service_name="other"}', 0),
+        ('{service_name="falco"} | (a="y" and list!="") or (a=`x` and list!="")', 1),
+        ('{service_name="falco"} | a="x" and (list="" or absent!="")', 0),
     ],
 )
 def test_filters(query: str, found: int) -> None:
@@ -70,7 +72,9 @@ def test_templates() -> None:
     assert render(time, {}, "", LINE.time_ns) == "2024-10-05 18:29:39.273467556 UTC 1728152979272"
 
 
-@pytest.mark.parametrize("query", ['{service_name="falco"} | json', "sum(rate({a=`b`}[1m]))"])
+@pytest.mark.parametrize(
+    "query", ['{service_name="falco"} | json', "sum(rate({a=`b`}[1m]))", '{service_name="falco"} | (a="x"']
+)
 def test_what_is_not_understood_is_an_error(query: str) -> None:
     """Never an empty answer, which would look like no data."""
     with pytest.raises(UnknownQueryError):

@@ -1,0 +1,127 @@
+"""Counts of events in the dashboards, asked of Prometheus' own engine: they are what was sent.
+
+Series restart, pause, begin and end within the range and before it. Only
+extrapolation may make a difference, and it is smaller than one event, or one
+in a hundred.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from dashboards.generator import promql
+from tests.e2e.dashboard_queries import filled
+from tests.e2e.programs import program
+
+pytestmark = pytest.mark.e2e
+
+GONE = None
+END = 180
+"""Minutes of samples, one each minute; queries look at the end."""
+RULE = 'a (b|c) "d" \\e'
+RANGES = (5, 30, 60, 120)
+
+
+def counting(count: int, *, start: int = 0, step: int = 1) -> list[int | None]:
+    """A counter's samples while it grows."""
+    return [start + step * index for index in range(count)]
+
+
+SERIES: dict[str, list[int | None]] = {
+    "steady": counting(181, step=3),
+    "quiet": [7] * 181,
+    "restarted": [*counting(150), *counting(31)],
+    "restarted twice": [*counting(130, step=2), *counting(30), *counting(21, start=4)],
+    "away for a while, then restarted": [*counting(150, start=1), *[GONE] * 10, *counting(21, start=1)],
+    "not scraped for a while": [*counting(140), *[GONE] * 10, *counting(31, start=150)],
+    "new": [*[GONE] * 160, *counting(21, start=5)],
+    "new, one look": [*[GONE] * 180, 4],
+    "restarted before each range, back within": [*counting(50), *[GONE] * 127, 3, 4, 4, 4],
+    "gone": [*counting(178, start=1), *[GONE] * 3],
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One count, and how many events it must find."""
+
+    expr: str
+    sent: int
+
+
+def sent(samples: list[int | None], minutes: int) -> int:
+    """Return the events within the last minutes: each step up, and all of a counter that begins again."""
+    started = samples[END - minutes]
+    total, last = 0, started if started is not None else 0
+    for value in samples[END - minutes + 1 :]:
+        if value is not None:
+            total += value - last if value >= last else value
+            last = value
+    return total
+
+
+def play(directory: Path, samples: list[int | None], cases: list[Case]) -> None:
+    """Ask promtool; each count may differ by one, or one in a hundred."""
+    values = ["stale" if now is GONE and before is not GONE else now for before, now in pairwise([GONE, *samples])]
+    series = " ".join("_" if value is GONE else str(value) for value in values)
+    tests = [
+        {
+            "expr": f"abs((sum({case.expr}) or vector(0)) - {case.sent}) <= bool {max(1, case.sent / 100)}",
+            "eval_time": f"{END}m",
+            "exp_samples": [{"labels": "{}", "value": 1}],
+        }
+        for case in cases
+    ]
+    document = {
+        "rule_files": [],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": f"falco_events_total{{rule={json.dumps(RULE)}}}", "values": series}],
+                "promql_expr_test": tests,
+            }
+        ],
+    }
+    file = directory / "counts.yaml"
+    file.write_text(json.dumps(document), "utf-8")
+    done = subprocess.run([program("promtool"), "test", "rules", file], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def in_minutes(expr: str, minutes: int) -> str:
+    """Return the query for a range that ends with the samples, with the hostile rule chosen."""
+    began = str((END - minutes) * 60_000)
+    return filled(expr, rule=RULE, __range=f"{minutes}m", __interval=f"{minutes}m", __from=began)
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_counts_are_what_was_sent(tmp_path: Path, name: str) -> None:
+    """Over restarts, gaps, new and ended series, in short ranges and long ones."""
+    expr = promql.events_in_range("rule", promql.THIS_RULE)
+    samples = SERIES[name]
+    play(tmp_path, samples, [Case(in_minutes(expr, minutes), sent(samples, minutes)) for minutes in RANGES])
+
+
+@pytest.mark.parametrize("name", sorted(SERIES.keys() - {"restarted twice"}))
+def test_bars_are_what_was_sent(tmp_path: Path, name: str) -> None:
+    """A bar is right over one restart; graphs have 120 bars, so that two within one are rare."""
+    expr = promql.events_per_step("rule", promql.THIS_RULE)
+    samples = SERIES[name]
+    play(tmp_path, samples, [Case(in_minutes(expr, minutes), sent(samples, minutes)) for minutes in RANGES])
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_the_time_before_is_counted_alike(tmp_path: Path, name: str) -> None:
+    """What "as many as before" compares with is as true."""
+    expr = promql.events_before_range("rule", promql.THIS_RULE, metric=promql.EVENTS)
+    samples = SERIES[name]
+    earlier = [*[GONE] * 60, *samples][: END + 1]
+    cases = [Case(in_minutes(expr, 60), sent(earlier, 60))]
+    play(tmp_path, samples, cases)
