@@ -57,9 +57,11 @@ def called(shells: Host, shell: str, block: str) -> str:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("values", VALUES)
-def test_bash_and_zsh_take_a_pasted_block_alike(shells: Host, values: str) -> None:
+def test_bash_and_zsh_take_a_pasted_block_alike(
+    shells: Host, values: str, chosen: list[Block], record_differing: Callable[[Block], bool]
+) -> None:
     differing = []
-    for each in blocks(reporter().catalog):
+    for each in chosen:
         try:
             block = each.template.render(VALUES[values]())
         except (Absent, Unembeddable):

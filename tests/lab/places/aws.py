@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import subprocess
 import sys
 import time
 import uuid
@@ -24,7 +25,7 @@ import botocore.session
 from botocore.validate import ParamValidator
 
 from tests.lab.places.laptop import Laptop, laptop
-from tests.lab.programs import missing
+from tests.lab.programs import LAB, missing
 from tests.lab.standin import Reply, Request, StandIn, in_network, serving
 
 REGION = "eu-central-1"
@@ -231,14 +232,30 @@ def aws(directory: Path) -> Iterator[Aws]:
         # Its own copy of AWS' managed policies, such as AWSDenyAll.
         settings = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
         moto = place.serve([sys.executable, "-m", "moto.server", "--port", str(_MOTO)], log, settings)
+        client = _begin_client(place, log)
         try:
             account = Aws(place)
             _await_moto(place, log)
             with serving(_Front(account), place, port=_FRONT):
                 yield account
         finally:
-            moto.kill()
-            moto.wait(5)
+            for process in (moto, client):
+                process.kill()
+                process.wait(5)
+
+
+def _begin_client(place: Laptop, log: Path) -> subprocess.Popen[bytes]:
+    """Load the real aws client once, on the laptop, and put what hands commands to it first in the PATH."""
+    at = f"{place.home}/.aws.socket"
+    place.environment["LAB_AWS_SOCKET"] = at
+    place.environment["PATH"] = f"{LAB / 'clients'}:{place.environment['PATH']}"
+    client = place.serve([sys.executable, LAB / "aws_client.py", at], log, inside=True)
+    deadline = time.monotonic() + 60
+    while not place.file(".aws.socket").exists():
+        if client.poll() is not None or time.monotonic() > deadline:
+            missing(f"the aws client did not start: {log.read_text('utf-8', 'replace')[-500:]}")
+        time.sleep(0.05)
+    return client
 
 
 def _await_moto(place: Laptop, log: Path) -> None:

@@ -88,12 +88,18 @@ class Laptop:
         }
 
     def serve(
-        self, words: Sequence[str | Path], log: Path, settings: Mapping[str, str] | None = None
+        self,
+        words: Sequence[str | Path],
+        log: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        inside: bool = False,
     ) -> subprocess.Popen[bytes]:
-        """Start a server of the lab in the laptop's network, on the machine's files."""
+        """Start a server of the lab in the laptop's network; ``inside``, on the laptop itself."""
+        enter = self.enter if inside else ["nsenter", "--target", str(self.pid), "--net"]
         with log.open("ab") as output:
             return subprocess.Popen(
-                ["nsenter", "--target", str(self.pid), "--net", *map(str, words)],
+                [*enter, *map(str, words)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
