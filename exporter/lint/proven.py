@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.catalog.catalog import Catalog
+from exporter.catalog.model import Entry
 from exporter.catalog.proof import digest
 from exporter.catalog.template import CommandTemplate
 from exporter.errors import CatalogError
@@ -55,14 +56,21 @@ def blocks(catalog: Catalog) -> Iterator[Block]:
     """Yield each block of the catalog's entries once, undos included."""
     seen: set[str] = set()
     for entry in catalog.entries:
-        for step in entry.commands:
-            for template, prefix in ((step.run, ""), (step.undo, "undo: ")):
+        for block in blocks_of(entry):
+            if block.digest not in seen:
+                seen.add(block.digest)
+                yield block
+
+
+def blocks_of(entry: Entry) -> Iterator[Block]:
+    """Yield each block of one entry, undos included."""
+    for step in entry.commands:
+        for template, prefix in ((step.run, ""), (step.undo, "undo: ")):
+            if template.text:
+                changes = bool(prefix) or step.phase in CHANGING
+                title = prefix + step.title.text
                 name = digest(template.text)
-                if template.text and name not in seen:
-                    seen.add(name)
-                    changes = bool(prefix) or step.phase in CHANGING
-                    title = prefix + step.title.text
-                    yield Block(name, entry.rule, title, template, step.shell, changes, step.unproven)
+                yield Block(name, entry.rule, title, template, step.shell, changes, step.unproven)
 
 
 def read_results(directory: Path) -> frozenset[str]:

@@ -15,9 +15,10 @@ import pytest
 
 from exporter.catalog.template import Absent
 from exporter.escaping import Unembeddable
-from exporter.lint.proven import blocks
+from exporter.lint.proven import Block, blocks, blocks_of
 from exporter.lint.samples import hostile, plain
 from exporter.prose import Lookup
+from tests.lab.ledger import LAB
 from tests.lab.paste import PasteError
 from tests.lab.places.host import Host, host
 from tests.lab.steps import reporter
@@ -27,6 +28,8 @@ PATH=/nowhere OKTA_DOMAIN=example.okta.com OKTA_TOKEN=t GH_TOKEN=t SSH_CONNECTIO
 command_not_found_handle() { local words; words=$(printf ' <%s>' "$@"); printf 'ran%s\\0' "$words" >> /tmp/record; }
 command_not_found_handler() { command_not_found_handle "$@"; }
 """
+KNOWN = frozenset((LAB / "shells_differ.txt").read_text("ascii").split())
+"""Blocks from before there was this test, of entries that have not been rewritten; none is added."""
 VALUES: dict[str, Callable[[], Lookup]] = {"plain": plain, "hostile": hostile}
 
 
@@ -36,6 +39,17 @@ def shells() -> Iterator[Host]:
         for shell in ("bash", "zsh"):
             made.terminal(shell).set_up(RECORD)
         yield made
+
+
+@pytest.fixture
+def chosen(request: pytest.FixtureRequest) -> list[Block]:
+    """Every block of the catalog, or those of the rules that ``--lab-rule`` names."""
+    wanted = request.config.getoption("--lab-rule").lower()
+    catalog = reporter().catalog
+    if not wanted:
+        return list(blocks(catalog))
+    named = [entry for entry in catalog.entries if wanted in entry.rule.lower()]
+    return [block for entry in named for block in blocks_of(entry)]
 
 
 def called(shells: Host, shell: str, block: str) -> str:
@@ -48,18 +62,15 @@ def called(shells: Host, shell: str, block: str) -> str:
         for name in ("bash", "zsh"):
             shells.terminal(name).set_up(RECORD)
         return str(error)
-    # Both ends of a pipe start at once, so the order says nothing.
-    calls = [
-        re.sub(r"(</proc/\d+/(\w+)>\s*)+", r"</proc/N/\2>", call) for call in shells.read("/tmp/record").split("\0")
-    ]
-    return "\n".join(sorted(calls))
+    # Both ends of a pipe start at once, so the order says nothing; nor do the ids of processes.
+    calls = "\n".join(sorted(shells.read("/tmp/record").split("\0")))
+    calls = re.sub(r"(</proc/\d+/(\w+)>\s*)+", r"</proc/N/\2>", calls)
+    return calls.replace(f"<{shells.terminal(shell).variable('$')}>", "<$$>")
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("values", VALUES)
-def test_bash_and_zsh_take_a_pasted_block_alike(
-    shells: Host, values: str, chosen: list[Block], record_differing: Callable[[Block], bool]
-) -> None:
+def test_bash_and_zsh_take_a_pasted_block_alike(shells: Host, values: str, chosen: list[Block]) -> None:
     differing = []
     for each in chosen:
         try:
@@ -67,14 +78,14 @@ def test_bash_and_zsh_take_a_pasted_block_alike(
         except (Absent, Unembeddable):
             continue
         bash, zsh = (called(shells, shell, block) for shell in ("bash", "zsh"))
-        if bash != zsh or "no end within" in bash or "left the reader" in bash:
-            differing.append(f"{each.rule}: {each.title}\n{block}\n--- bash:\n{bash}\n--- zsh:\n{zsh}")
+        if (bash != zsh or "no end within" in bash or "left the reader" in bash) and each.digest not in KNOWN:
+            differing.append(f"{each.digest} {each.rule}: {each.title}\n{block}\n--- bash:\n{bash}\n--- zsh:\n{zsh}")
     assert not differing, f"{len(differing)} blocks:\n" + "\n==========\n".join(differing)
 
 
-def test_dash_reads_blocks_for_sh(shells: Host) -> None:
+def test_dash_reads_blocks_for_sh(shells: Host, chosen: list[Block]) -> None:
     wrong = []
-    for each in blocks(reporter().catalog):
+    for each in chosen:
         if each.shell == "sh":
             shells.write("/tmp/block", each.template.render(plain()))
             answer = shells.run("dash -n /tmp/block 2>&1 || true")
