@@ -18,8 +18,8 @@ from exporter.alert import Alert, Priority
 SIZE_LIMIT_BYTES = 32 * 1024 * 1024
 """Maximum memory of the alerts that are kept, as they estimate it themselves (``Alert.size_bytes``)."""
 
-WAITING_ALERTS, WAITING_BYTES = 32, 1024 * 1024
-"""Alerts, and bytes of memory that they take, that are kept together where they come singly: less for each."""
+WAITING_ALERTS, WAITING_BYTES = 32, 65_536
+"""Alerts, and bytes of their messages, that are kept together where they come singly: less for each."""
 
 
 class Entry:
@@ -89,7 +89,7 @@ class RecentSink:
         self._entries: deque[Entry] = deque()
         self._size = 0
         self._sequence = 0
-        self._waiting: list[tuple[Alert, int]] = []
+        self._waiting: list[Alert] = []
         self._waiting_bytes = 0
         self._lock = threading.Lock()
 
@@ -106,10 +106,9 @@ class RecentSink:
     def write(self, alerts: Sequence[Alert]) -> None:
         """Keep the batch's last alerts: of a large one now, of small ones together, at the latest when asked."""
         with self._lock:
+            self._waiting += alerts
             for alert in alerts:
-                size = alert.size_bytes
-                self._waiting.append((alert, size))
-                self._waiting_bytes += size
+                self._waiting_bytes += len(alert.received) or WAITING_BYTES
             if len(self._waiting) >= WAITING_ALERTS or self._waiting_bytes > WAITING_BYTES:
                 self._keep_waiting()
 
@@ -118,7 +117,8 @@ class RecentSink:
         self._waiting_bytes = 0
         skipped = max(0, len(waiting) - self._limit)
         self._sequence += skipped
-        for alert, size in waiting[skipped:]:
+        for alert in waiting[skipped:]:
+            size = alert.size_bytes
             self._sequence += 1
             self._entries.append(Entry(self._sequence, alert, size))
             self._size += size
