@@ -11,10 +11,19 @@ from exporter.lint import check_catalog
 from tests.unit.catalog.builder import CHANGE, CONTAIN, LOOK, TUNE, catalog_of
 
 
+class Everything(frozenset[str]):
+    """A list that every rule is on."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
 @pytest.fixture(autouse=True)
-def _nothing_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.lint.first_form.first_form", frozenset)
+def _limits_spare_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exporter.lint.limits.first_form", frozenset)
+    # These have tests of their own (test_kinds.py, test_length.py).
+    monkeypatch.setattr("exporter.lint.kinds.first_form", Everything)
+    monkeypatch.setattr("exporter.lint.length.first_form", Everything)
 
 
 def messages(directory: Path, *entries: dict[str, Any], procedures: tuple[dict[str, Any], ...] = ()) -> str:
