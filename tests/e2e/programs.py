@@ -49,3 +49,12 @@ def find_compose() -> Path:
     if not built:
         missing("no Docker Compose is built; build it with tests/e2e/compose/build.sh .cache/compose")
     return built[-1]
+
+
+def find_victorialogs() -> Path:
+    """Return what ``tests/e2e/victorialogs/build.sh`` built: ``$VICTORIALOGS``, or the newest in ``.cache``."""
+    named = os.environ.get("VICTORIALOGS")
+    built = [Path(named)] if named else sorted((_COLLECTORS.parent / "victorialogs").glob("victoria-logs-*"))
+    if not built:
+        missing("no VictoriaLogs is built; build it with tests/e2e/victorialogs/build.sh .cache/victorialogs")
+    return built[-1]

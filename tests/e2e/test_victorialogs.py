@@ -1,0 +1,143 @@
+"""The dashboard for VictoriaLogs, asked of a real one: each report says what the exporter's record says."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+
+from dashboards.generator.reports import HEADER, LISTS, TEXTS
+from exporter.alert import Alert
+from exporter.catalog.catalog import load_catalog
+from exporter.reporter import Reporter
+from exporter.sinks.otel.encode.budget import Budget
+from exporter.sinks.otel.encode.record import RecordEncoder, Reports
+from tests.e2e.dashboard_queries import filled, queries
+from tests.e2e.processes import Process, fetch, free_port, wait_until
+from tests.e2e.programs import find_victorialogs
+from tests.hostile import hostile_values
+from tests.otel_records import ALERT, attributes_of
+from tests.reference import reference_alert
+
+pytestmark = pytest.mark.e2e
+
+COMMANDS = ("printf '%P\\n'", "a\\", '",', "docker ps --format '{{json .}}\\n'")
+"""What looks like JSON's escapes, and like the end of an entry."""
+
+RANGE = {"start": "2024-10-05T18:00:00Z", "end": "2024-10-05T19:00:00Z"}
+"""As Grafana asks: the records lie within it."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A running VictoriaLogs, and the attributes of the records in it by uid."""
+
+    url: str
+    records: dict[str, dict[str, Any]]
+
+    def ask(self, expr: str) -> list[dict[str, str]]:
+        """Rows of a query; fails with the store's own words."""
+        asked = urllib.parse.urlencode({"query": expr, **RANGE}).encode()
+        with urllib.request.urlopen(f"{self.url}/select/logsql/query", asked, 30) as answer:
+            return [json.loads(row) for row in answer.read().decode().split("\n") if row]
+
+
+def alerts() -> list[Alert]:
+    """Alerts of real rules with hostile values in them, each at its own time."""
+    values = [*COMMANDS, *(value for value in hostile_values().values() if len(value) < 500 and "\ud800" not in value)]
+    found = [
+        replace(one, fields={**one.fields, "fd.name": value, "user.name": value, "proc.cmdline": value})
+        for one in (ALERT, reference_alert(), replace(reference_alert(), rule="Terminal shell in container"))
+        for value in values
+    ]
+    return [replace(alert, time_ns=alert.time_ns + index * 10**9) for index, alert in enumerate(found)]
+
+
+def request_of(records: list[LogRecord]) -> bytes:
+    """An OTLP request with the exporter's resource."""
+    request = ExportLogsServiceRequest()
+    group = request.resource_logs.add()
+    group.resource.attributes.append(KeyValue(key="service.name", value=AnyValue(string_value="falco")))
+    group.scope_logs.add().log_records.extend(records)
+    return request.SerializeToString()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """VictoriaLogs with a record for every alert."""
+    directory, port = tmp_path_factory.mktemp("vl"), free_port()
+    url = f"http://127.0.0.1:{port}"
+    arguments = [f"-httpListenAddr=127.0.0.1:{port}", f"-storageDataPath={directory / 'data'}", "-retentionPeriod=100y"]
+    process = Process([find_victorialogs(), *arguments], directory / "log")
+    try:
+        wait_until(lambda: fetch(f"{url}/health") or not process.alive(), "VictoriaLogs answers")
+        encoder = RecordEncoder(Budget(10**6, 10**3, lambda: None), Reports(Reporter(load_catalog()).advice_for))
+        records = [LogRecord.FromString(encoder.encode(alert, observed_ns=alert.time_ns).joined) for alert in alerts()]
+        asked = urllib.request.Request(
+            f"{url}/insert/opentelemetry/v1/logs", request_of(records), {"Content-Type": "application/x-protobuf"}
+        )
+        urllib.request.urlopen(asked, timeout=30).close()
+        by_uid = {found["log.record.uid"]: found for found in map(attributes_of, records)}
+        assert len(by_uid) == len(records)
+        running = Store(url, by_uid)
+        wait_until(lambda: len(running.ask("* | fields log.record.uid")) == len(records), "every record is found")
+        yield running
+    finally:
+        process.stop()
+
+
+def report_query(**values: str) -> str:
+    """The query of the report as text."""
+    (query,) = [query for query in queries("logsql") if query.panel == "Report as text"]
+    return filled(query.expr, **values)
+
+
+def parts_of(record: dict[str, Any]) -> Iterator[str]:
+    """The parts of the report that the record's attributes are, in order."""
+    for label, name in HEADER:
+        if value := record.get(name):
+            yield f"\n{label:<16}{' '.join(value) if isinstance(value, list) else value}\n"
+    for title, name in TEXTS:
+        if value := record.get(name):
+            yield f"{title.upper()}\n{'─' * len(title)}\n{value}\n"
+    for title, name in LISTS:
+        if value := record.get(name):
+            entries = "\n\n".join(f"• {entry}" for entry in value)
+            yield f"{title.upper()}\n{'─' * len(title)}\n{entries}\n"
+
+
+def test_each_report_says_what_its_record_says(store: Store) -> None:
+    """Every command, sentence and value as it is, whatever the filters are; absent ones leave no line."""
+    for uid, record in store.records.items():
+        (row,) = store.ask(report_query(alert=uid, verdict="no such", rule="no rule"))
+        text = row["_msg"]
+        for part in parts_of(record):
+            assert part in text, uid
+        assert re.search(r"^Time            2024-10-05T18:\d\d:\d\d\.27", text, re.MULTILINE)
+        assert row["severity_text"] == record["falco.priority"]
+        for label, name in HEADER:
+            assert record.get(name) or f"\n{label:<16}" not in text.split("ALERT DETAILS")[0], (uid, label)
+
+
+@pytest.mark.parametrize("query", queries("logsql"), ids=str)
+def test_every_query_finds_records(store: Store, query: Any) -> None:
+    """Each panel's query is of the store's grammar and finds something."""
+    expr = filled(query.expr, same_host="mini-debian-lab", same_container="3ad7b26ded6d", same_user='",')
+    wait_until(lambda: store.ask(expr), f"rows of {query}", 10)
+
+
+def test_names_with_special_characters_are_found(store: Store) -> None:
+    """Quotes, backslashes and what regular expressions read are themselves."""
+    for query in queries("logsql"):
+        if query.panel.startswith("Same user"):
+            for user in COMMANDS:
+                assert len(store.ask(filled(query.expr, same_user=user))) == 3, user
