@@ -1,0 +1,35 @@
+# falco-report-exporter
+
+A Helm chart for the [Falco Report Exporter](../../../README.md): every Falco alert becomes a Prometheus metric, an
+OpenTelemetry log record and a report with mitigation advice.
+
+    helm install falco-report-exporter deploy/helm/falco-report-exporter --namespace falco \
+      --set otlp.endpoint=http://otel-collector.observability:4317
+    helm test falco-report-exporter --namespace falco
+
+## Three ways to get Falco's alerts
+
+| mode | Falco | what can be lost | runs as |
+|---|---|---|---|
+| `receive` | 0.44 and newer, `http_output` | alerts that Falco posts while no replica accepts them; Falco does not send them again | StatefulSet, uid 65532, Pod Security *restricted* |
+| `file` | any, `file_output` | nothing, as long as the rotated file stays beside the file | DaemonSet, root, needs a *privileged* namespace (hostPath) |
+| `socket` | 0.43 and older, gRPC | what waits inside Falco when Falco itself ends | DaemonSet, root, needs a *privileged* namespace (hostPath) |
+
+Values for Falco's own chart that go with each mode are in [falco-values](falco-values/): `receive.yaml`,
+`receive-mtls.yaml`, `file.yaml`, `socket.yaml`, and `operator-config.yaml` for the Falco Operator.
+
+## Mutual TLS between Falco and the receiver
+
+Falco's `http_output` sends no token, so that a client certificate (or a secret path) is what keeps strangers from posting
+forged alerts. With cert-manager:
+
+    --set receiver.tls.mode=certManager --set receiver.tls.issuerRef.kind=ClusterIssuer \
+    --set receiver.tls.issuerRef.name=internal-ca --set receiver.tls.falcoNamespace=falco
+
+Without it, `receiver.tls.mode=generate` makes an authority and both certificates once, valid for ten years; they are
+kept through upgrades. Both put a client certificate for Falco into the secret
+`falco-report-exporter-falco-client` of `receiver.tls.falcoNamespace`.
+
+## OpenShift
+
+Set `openshift: true`: user and group are then chosen by the cluster.
