@@ -52,7 +52,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "exporter.config" -}}
 {{- $config := dict
     "web" (dict "listen_address" (printf ":%d" (int .Values.metrics.port)) "probe_address" ":19376")
-    "shutdown_seconds" (sub (int .Values.terminationGracePeriodSeconds) (int .Values.lameDuckSeconds) 5) -}}
+    "shutdown" (dict "lame_duck_seconds" (int .Values.lameDuckSeconds)) -}}
 {{- if .Values.pages.webConfigSecret -}}
 {{- $_ := set $config.web "config_file" "/etc/falco-report-exporter/web/web.yaml" -}}
 {{- else -}}
@@ -65,7 +65,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $_ := set $config "otlp" (dict "endpoint" .Values.otlp.endpoint "protocol" .Values.otlp.protocol) -}}
 {{- end -}}
 {{- if eq .Values.mode "receive" -}}
-{{- $http := dict "address" (printf ":%d" (int .Values.receiver.port)) "lame_duck_seconds" (int .Values.lameDuckSeconds) -}}
+{{- $http := dict "address" (printf ":%d" (int .Values.receiver.port)) -}}
 {{- if include "exporter.hasTls" . -}}
 {{- $directory := "/etc/falco-report-exporter/receiver-tls" -}}
 {{- $_ := set $http "tls" (dict "cert_file" (printf "%s/tls.crt" $directory) "key_file" (printf "%s/tls.key" $directory) "client_ca_file" (printf "%s/ca.crt" $directory)) -}}
