@@ -74,10 +74,12 @@ lock: $(READY)  ## pin every runtime dependency with hashes, for the container i
 docs: $(READY)  ## write the generated reference pages
 	$(BIN)/python tools/reference_docs.py
 	$(BIN)/python tools/catalog_docs.py docs
+	$(BIN)/python tools/chart_docs.py
 
 docs-check: $(READY)  ## fail when a generated page is stale
 	$(BIN)/python tools/reference_docs.py --check
 	$(BIN)/python tools/catalog_docs.py --check docs
+	$(BIN)/python tools/chart_docs.py --check
 
 size:  ## what the container image installs, in MiB
 	PYTHON=$(PYTHON) tools/installed_size.sh

@@ -58,3 +58,12 @@ def find_victorialogs() -> Path:
     if not built:
         missing("no VictoriaLogs is built; build it with tests/e2e/victorialogs/build.sh .cache/victorialogs")
     return built[-1]
+
+
+def find_helm() -> Path:
+    """Return the Helm that ``tests/lab/build.sh helm`` built: ``$HELM``, or the one in the lab's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "falco-lab"
+    named = Path(os.environ.get("HELM") or Path(os.environ.get("FALCO_LAB_CACHE") or cache) / "bin" / "helm")
+    if not named.exists():
+        missing("no Helm is built; build it with tests/lab/build.sh helm")
+    return named
