@@ -6,6 +6,7 @@ Refuses to know where they come from (``loader.py``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
@@ -16,6 +17,7 @@ from exporter.catalog.template import Absent, CommandTemplate, ContentTemplate, 
 from exporter.escaping import Unembeddable
 from exporter.prose import Lookup, Prose
 
+_ANSI_C = re.compile(r"(?:\A|(?<=[\s=(|&;:/\"]))\$'")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -64,10 +66,10 @@ class CommandStep:
             return ()
         title, shows, empty = self.title.render(lookup), self.shows.render(lookup), self.empty.render(lookup)
         breaks, rights = self.breaks.render(lookup), self.rights.render(lookup)
+        # A value with hidden characters is written $'…', which bash and zsh know and sh does not.
+        shell = "bash" if _ANSI_C.search(run) or _ANSI_C.search(undo) else self.shell
         # By position, which costs half of what keywords do.
-        return (
-            Command(title, self.phase, self.where, self.shell, run, shows, empty, breaks, undo, rights, self.unproven),
-        )
+        return (Command(title, self.phase, self.where, shell, run, shows, empty, breaks, undo, rights, self.unproven),)
 
     def limited(self, condition: Condition) -> CommandStep:
         """Return the same step for fewer alerts."""

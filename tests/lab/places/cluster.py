@@ -219,9 +219,11 @@ class Cluster:
     def namespace(self, name: str = "shop", labels: str = "") -> None:
         """Create a namespace and wait for its default account, without which no pod is admitted."""
         admin = self.laptop()
-        admin.run(
-            f"kubectl create namespace {name}" + (f" && kubectl label namespace {name} {labels}" if labels else "")
-        )
+        # One of an earlier scenario may still be going.
+        made = f"kubectl create namespace {name} || kubectl wait --for=delete namespace/{name} --timeout=60s"
+        self.node.wait_until(lambda: "created" in admin.run(made, 90), f"the namespace {name}", 90)
+        if labels:
+            admin.run(f"kubectl label namespace {name} {labels}")
         self.node.wait_until(lambda: admin.get("serviceaccount", "-n", name, "default"), "the default account", 20)
 
     def audit_events(self) -> list[Event]:

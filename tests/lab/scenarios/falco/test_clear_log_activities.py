@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab.hostile import file_names
+from tests.lab.kernel import ext4
 from tests.lab.places.host import Host
 from tests.lab.story import Tell
 
@@ -31,24 +32,41 @@ def fields(file: str, **more: object) -> dict[str, object]:
 
 def test_root_empties_the_log_of_logins(booted_host: Host, tell: Tell) -> None:
     log = "/var/log/auth.log"
-    booted_host.run("logger -t sshd 'Accepted password for alice from 203.0.113.9'; sync")
-    booted_host.write(log, "Accepted password for alice from 203.0.113.9 port 50222\n")
-    booted_host.run(f": > {log}")
+    with ext4(booted_host, "/var/log"):
+        booted_host.run("logger -t sshd 'Accepted password for alice from 203.0.113.9'; journalctl --sync")
+        booted_host.write(log, "Accepted password for alice from 203.0.113.9 port 50222\n")
+        booted_host.run(f": > {log}")
 
-    with tell(fields(log), host=booted_host) as report:
-        report.look("Confirm on the host that the file was emptied", shows="Size: 0", status=0)
-        report.look("Read the journal's copy", shows="Accepted password for alice", hides="Traceback")
-        report.look("Follow the login session", seconds=20)
-        kept = f"/root/evidence/{report.uid}"
-        report.keep("Keep executable", keeps=lambda _: booted_host.snapshot(first_below(booted_host, kept)))
+        with tell(fields(log), host=booted_host) as report:
+            report.look("What is left of the log?", shows=["Size: 0", "Modify: "], status=0)
+            report.look("What did it hide?", shows="Accepted password for alice")
+            report.contain("let this log only grow", state=lambda: grows_only(booted_host, log), becomes=True)
+            kept = booted_host.snapshot(f"/root/evidence/{report.uid}")
+            assert any(name.endswith("log.tgz") for name in kept)
+            booted_host.run(f"echo more >> {log}")
+            report.undo(state=lambda: grows_only(booted_host, log), becomes=False)
+            booted_host.run(f": > {log}")
 
-        booted_host.path(log).unlink()
-        report.again("Confirm on the host", shows="No such file or directory")
+            booted_host.path(log).unlink()
+            report.again("What is left of the log?", shows="No such file or directory")
+            report.again("let this log only grow", shows="No such file or directory")
 
 
-def first_below(host: Host, folder: str) -> str:
-    """The folder of the process that was kept first: the second run's own shell may get one, too."""
-    return f"{folder}/{min((each.name for each in host.path(folder).iterdir()), key=int)}"
+def test_a_log_that_only_grew_before_keeps_its_flag(booted_host: Host, tell: Tell) -> None:
+    log = "/var/log/secure"
+    with ext4(booted_host, "/var/log"):
+        booted_host.write(log, "")
+        booted_host.run(f"chattr +a {log}")
+        report = tell(fields(log), host=booted_host)
+        report.again("let this log only grow", shows="set before")
+        report.again("let this log only grow", undo=True)
+        assert grows_only(booted_host, log)
+        booted_host.run(f"chattr -a {log}")
+
+
+def grows_only(host: Host, file: str) -> bool:
+    """Whether a file can be appended to only."""
+    return "a" in host.run(f"lsattr -d {file}").split()[0]
 
 
 @pytest.mark.parametrize("file", file_names("/var/log"))
@@ -57,7 +75,7 @@ def test_a_hostile_name(host: Host, tell: Tell, file: str) -> None:
     host.write(file, "")
 
     with tell(fields(file, **{"proc.cmdline": f"sh -c {file}"}), host=host) as report:
-        report.look("Confirm on the host that the file was emptied", shows="Size: 0")
+        report.look("What is left of the log?", shows="Size: 0")
         report.everything()
     assert not host.exists("/root/owned")
     assert not host.exists("/owned")
