@@ -14,7 +14,6 @@ from tests.unit.catalog.builder import LOOK, catalog_of
     [
         ("/var/log/auth.log", "sh"),
         ("/var/log/it's $HOME", "sh"),
-        ("ends with $'", "sh"),
         ("/var/log/x\n touch owned", "bash"),
         ("/var/log/\x1b[31m", "bash"),
     ],
