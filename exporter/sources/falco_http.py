@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
@@ -22,6 +23,7 @@ from exporter.listener.accept import Acceptor
 from exporter.listener.address import Address, bind
 from exporter.listener.connection import Connections, Limits
 from exporter.listener.descriptors import fitting_connections
+from exporter.listener.tls import ServerContext
 from exporter.pipeline import Handover
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources.falco_http_access import expected_authorization, expected_path, tls_context
@@ -129,11 +131,13 @@ class FalcoHttpSource:
         self._acceptor.bind(self._sockets)
         self._acceptor.start()
         self._say_listening()
+        former = _Former(self._tls, shared)
         try:
             while not stop.is_set() and self._failure is None:
                 await asyncio.sleep(LOOK_SECONDS)
                 inbox.renew_date()
                 cut_overdue(shared)
+                former.end()
         finally:
             await self._acceptor.close()
             await _close(shared, inbox)
@@ -213,6 +217,37 @@ class _Host:
     def has_room(self, handshakes: int) -> bool:
         """Whether one more may come; may cut one to make room."""
         return self._shared.connections.has_room(handshakes)
+
+
+class _Former:
+    """Connections that were let in by other authorities than those of the moment: each ends once it rests."""
+
+    def __init__(self, tls: Callable[[], ssl.SSLContext | None], shared: Shared) -> None:
+        self._tls = tls
+        self._shared = shared
+        self._clients = b""
+        self._clients = self._look()
+        self._open: list[Connection] = []
+
+    def _look(self) -> bytes:
+        """Tell one set of authorities from another (``ServerContext.clients``)."""
+        try:
+            context = self._tls()
+        except OSError:  # counted and said where a connection is refused for it
+            return self._clients
+        return context.clients if isinstance(context, ServerContext) else b""
+
+    def end(self) -> None:
+        """Look whether the authorities have changed; close what rests and was let in by the former ones."""
+        clients = self._look()
+        if clients != self._clients:
+            self._clients = clients
+            self._open = list(self._shared.connections)
+        for connection in self._open:
+            if connection.is_resting:
+                connection.close()
+        if self._open:
+            self._open = [connection for connection in self._open if self._shared.connections.find(connection)]
 
 
 async def _close(shared: Shared, inbox: Inbox) -> None:

@@ -268,6 +268,30 @@ def test_mutual_tls(tmp_path: Path) -> None:
         connection.close()
 
 
+def test_a_connection_let_in_by_a_former_authority_ends(tmp_path: Path) -> None:
+    """Once another authority signs the clients, those of the former one are out, on open connections too."""
+    (tmp_path / "other").mkdir()
+    authority, other = Authority(tmp_path), Authority(tmp_path / "other")
+    server, client = authority.make_server(), authority.make_client()
+    clients = tmp_path / "clients.pem"
+    clients.write_bytes(authority.cert_file.read_bytes())
+    tls = TlsServer(server.cert_file, server.key_file, clients)
+    with receiving(FalcoHttp(address="127.0.0.1:0", tls=tls)) as receiver:
+        context = ssl.create_default_context(cafile=str(authority.cert_file))
+        context.load_cert_chain(client.cert_file, client.key_file)
+        connection = receiver.connect(context)
+        assert _answer_of(connection) == 200
+        clients.write_bytes(other.cert_file.read_bytes())
+        assert connection.sock is not None
+        connection.sock.settimeout(10)
+        assert connection.sock.recv(1) == b""
+        connection.close()
+        refused = receiver.connect(context)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            _answer_of(refused)
+        refused.close()
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
