@@ -1,8 +1,7 @@
 """Which scenarios run: by rule, those that a change touches, and a share of the rest.
 
 A scenario file is touched by a change where a block that it proved has changed
-since, where a rule of it has a block that nothing has proved, or where the file
-itself is newer than its results.
+since, where it has no results yet, or where the file itself was edited.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from exporter.catalog.proof import digest
 from exporter.lint.proven import blocks
 from tests.lab import ledger
 from tests.lab.ledger import LAB, SCENARIOS
@@ -59,11 +57,7 @@ def in_share(file: Path, share: str) -> bool:
 def is_touched(item: pytest.Item) -> bool:
     """Whether something that the scenario is about has changed since it was last run."""
     proved = ledger.read(ledger.file_of(item.path))
-    entries = [entry for entry in reporter().catalog.entries if entry.rule in rules_of(item)]
-    own = {
-        digest(text.text) for entry in entries for step in entry.commands for text in (step.run, step.undo) if text.text
-    }
-    return not proved or not proved <= _present() or not own <= ledger.proven() or item.path in _edited()
+    return not proved or not proved <= _present() or item.path in _edited()
 
 
 @cache
