@@ -8,6 +8,7 @@ with the same arguments. Blocks for ``sh`` are read by dash as well.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 
@@ -25,11 +26,14 @@ from tests.lab.steps import reporter
 
 RECORD = """\
 PATH=/nowhere OKTA_DOMAIN=example.okta.com OKTA_TOKEN=t GH_TOKEN=t SSH_CONNECTION="192.0.2.1 5 192.0.2.2 22"
-command_not_found_handle() { local words; words=$(printf ' <%s>' "$@"); printf 'ran%s\\0' "$words" >> /tmp/record; }
+command_not_found_handle() {
+  local words; words=$(printf ' <%s>' "$@"); printf 'ran%s\\0' "${words//$'\\n'/ LF }" >> "$lab_record"
+}
 command_not_found_handler() { command_not_found_handle "$@"; }
 """
 KNOWN = frozenset((LAB / "shells_differ.txt").read_text("ascii").split())
 """Blocks from before there was this test, of entries that have not been rewritten; none is added."""
+_NUMBERS = itertools.count()
 VALUES: dict[str, Callable[[], Lookup]] = {"plain": plain, "hostile": hostile}
 
 
@@ -54,7 +58,10 @@ def chosen(request: pytest.FixtureRequest) -> list[Block]:
 
 def called(shells: Host, shell: str, block: str) -> str:
     """Return what a shell called while the block was pasted, or what went wrong."""
-    shells.write("/tmp/record")
+    # One file a block: what an earlier one left running writes into its own. One line a call: bash writes line by line.
+    record = f"/tmp/record-{next(_NUMBERS)}"
+    shells.write(record)
+    shells.terminal(shell).set_up(f"lab_record={record}")
     try:
         shells.paste(block, shell, 4)
     except PasteError as error:
@@ -63,7 +70,7 @@ def called(shells: Host, shell: str, block: str) -> str:
             shells.terminal(name).set_up(RECORD)
         return str(error)
     # Both ends of a pipe start at once, so the order says nothing; nor do the ids of processes.
-    calls = "\n".join(sorted(shells.read("/tmp/record").split("\0")))
+    calls = "\n".join(sorted(shells.read(record).split("\0")))
     calls = re.sub(r"(</proc/\d+/(\w+)>\s*)+", r"</proc/N/\2>", calls)
     return calls.replace(f"<{shells.terminal(shell).variable('$')}>", "<$$>")
 
