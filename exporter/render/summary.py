@@ -17,7 +17,7 @@ SUMMARY_WORDS = 105
 """Of the summary, its heading left out."""
 FIRST_COMMAND_WORDS = 150
 """Before the first command."""
-_WORDS_AROUND = 34
+_WORDS_AROUND = 37
 """Of the header, the headings and the shell's name before the first command, values included."""
 _UNKNOWN_LIMIT = 2
 
