@@ -26,7 +26,7 @@ mount -t tmpfs -o mode=1777 tmp tmp
 mount -t tmpfs -o mode=755 cgroup sys/fs/cgroup
 while read -r _ _ _ _ point _ rest; do
   case $rest in
-    *" - cgroup2 "*) mkdir "sys/fs/cgroup/${point##*/}" && mount -t cgroup2 cgroup2 "sys/fs/cgroup/${point##*/}" ;;
+    *" - cgroup2 "*) [ "$point" = /sys/fs/cgroup ] && mount -t cgroup2 cgroup2 sys/fs/cgroup || mkdir "sys/fs/cgroup/${point##*/}" && mount -t cgroup2 cgroup2 "sys/fs/cgroup/${point##*/}" ;;
     *" - cgroup "*)
       options=${rest##* }
       mkdir "sys/fs/cgroup/${point##*/}"

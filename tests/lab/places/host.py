@@ -36,9 +36,16 @@ _SPLIT_GROUPS = """
 cd /sys/fs/cgroup && mount -o remount,rw . || exit 0
 for one in cpu cpuacct; do
   [ -L "$one" ] && rm "$one" && mkdir "$one" && mount -t cgroup -o "$one" cgroup "$one"
-done; true
+done
+for one in k8s.io kubepods system.slice user.slice; do
+  [ -e "$one" ] || ln -s "unified/$one" "$one"
+done
 """
-"""systemd joins cpu and cpuacct, which fails where the machine has them apart; runc needs them."""
+"""systemd joins cpu and cpuacct, which fails where the machine has them apart; runc needs them.
+
+Where the machine has control groups of version 1, the places of version 2 lead to its unified hierarchy, which has the
+freezer: what a report says of version 2 works there as well.
+"""
 
 
 class Host:

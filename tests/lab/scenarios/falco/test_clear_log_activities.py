@@ -6,7 +6,9 @@ import pytest
 
 from tests.lab.hostile import file_names
 from tests.lab.kernel import ext4
+from tests.lab.places.cluster import Cluster, web_pod
 from tests.lab.places.host import Host
+from tests.lab.places.node import Container, Node
 from tests.lab.story import Tell
 
 RULE = "Clear Log Activities"
@@ -67,6 +69,33 @@ def test_a_log_that_only_grew_before_keeps_its_flag(booted_host: Host, tell: Tel
 def grows_only(host: Host, file: str) -> bool:
     """Whether a file can be appended to only."""
     return "a" in host.run(f"lsattr -d {file}").split()[0]
+
+
+def test_a_pod_empties_its_own_log(cluster: Cluster, tell: Tell) -> None:
+    cluster.namespace("shop")
+    cluster.laptop().apply(web_pod("web-1"))
+    cluster.await_pod("shop", "web-1")
+    node = cluster.node
+    container = node.container_of("shop", "web-1")
+    node.in_container(container, "echo a line > /var/log/app.log; : > /var/log/app.log; echo tool > /tmp/x")
+    pod = {"user.loginuid": -1, "proc.tty": 0, "proc.exepath": "/bin/busybox", **container.fields}
+
+    with tell(fields("/var/log/app.log", **pod), node=node, cluster=cluster.laptop("viewer")) as report:
+        report.look("What is left of the log?", shows="Size: 0")
+        report.look("Which request came just before?", status=0)
+        report.look("What else runs there?", shows="sleep 86400")
+        report.contain("freeze the container", state=lambda: is_frozen(node, container), becomes=True, shows="frozen 1")
+        assert f"/root/evidence/{report.uid}/files.tgz" in node.snapshot(f"/root/evidence/{report.uid}")
+        report.undo(state=lambda: is_frozen(node, container), becomes=False)
+
+        node.run(f"crictl stop -t 0 {container.id}; crictl rm -f {container.id} || true")
+        report.again("What is left of the log?", shows="gone")
+
+
+def is_frozen(node: Node, container: Container) -> bool:
+    """Whether the kernel has stopped every process of a container."""
+    group = node.run(f"sed -n 's/^0:://p' /proc/{container.pid}/cgroup").strip()
+    return "frozen 1" in node.read(f"/sys/fs/cgroup/unified{group}/cgroup.events")
 
 
 @pytest.mark.parametrize("file", file_names("/var/log"))
