@@ -113,7 +113,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it; what arrived of a request is lost and counted."""
         shared = self._shared
-        if shared.connections.remove(self) and not self._is_between and self._body_bytes:
+        if shared.connections.remove(self) and self._body_bytes and not (self._is_between or self._is_last):
             shared.refusals.refuse("aborted")
         self._release_parts()
         self._transport = None
