@@ -72,7 +72,7 @@ def called(shells: Host, shell: str, block: str) -> str:
     # Both ends of a pipe start at once, so the order says nothing; nor do the ids of processes.
     calls = "\n".join(sorted(shells.read(record).split("\0")))
     calls = re.sub(r"(</proc/\d+/(\w+)>\s*)+", r"</proc/N/\2>", calls)
-    return calls.replace(f"<{shells.terminal(shell).variable('$')}>", "<$$>")
+    return calls.replace(f"<{shells.terminal(shell).variable('$')}>", "<$$>") if "$$" in block else calls
 
 
 @pytest.mark.timeout(900)
