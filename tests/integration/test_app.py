@@ -258,7 +258,7 @@ def test_the_log_says_what_becomes_of_records_that_nobody_takes(
         otlp=Otlp(endpoint="http://127.0.0.1:9", protocol="grpc"),
         queue=Queue(directory=tmp_path / "queue" if durable else None),
         web=LOOPBACK,
-        shutdown_seconds=0.2,
+        shutdown_seconds=2,
     )
     app = App(config)
     app.start()
