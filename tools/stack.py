@@ -134,11 +134,14 @@ class Stack:
             ("interval: 15s", f"interval: {self.scrape_interval}"),
         ):
             text = text.replace(there, here)
+        configuration = yaml.safe_load(text)
+        for job in configuration["scrape_configs"]:
+            job.pop("basic_auth", None)  # Compose's pages have a password; here they listen on loopback only.
         address = f"127.0.0.1:{self.ports.prometheus}"
         self._run(
             "prometheus",
             binary,
-            f"--config.file={self._write('prometheus.yml', yaml.safe_load(text))}",
+            f"--config.file={self._write('prometheus.yml', configuration)}",
             f"--storage.tsdb.path={self.directory / 'prometheus'}",
             f"--web.listen-address={address}",
             "--enable-feature=exemplar-storage",

@@ -66,7 +66,7 @@ def test_the_reference_alert_arrives_whole(records: list[dict[str, Any]]) -> Non
         assert kind == "arrayValue"
         assert values
         assert all(isinstance(value, str) for value in values)
-    assert any("journalctl" in command for command in found["falco.report.mitigation.commands"][1])
+    assert any("/syslog" in command for command in found["falco.report.mitigation.commands"][1])
 
 
 def test_every_record_is_one_alert_with_advice(records: list[dict[str, Any]]) -> None:

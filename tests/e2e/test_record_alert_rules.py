@@ -64,10 +64,3 @@ def test_vmalert_rules_name_fields_that_records_have() -> None:
         texts = " ".join([*rule["labels"].values(), *rule["annotations"].values()])
         assert set(re.findall(r'"([a-z0-9_]+(?:\.[a-z0-9_]+)+)"', rule["expr"])) <= ATTRIBUTES
         assert set(re.findall(r'index \$labels "([^"]+)"', texts)) <= grouped
-
-
-def test_vmalert_accepts_its_rules() -> None:
-    """vmalert's own dry run, where it is installed."""
-    command = [program("vmalert"), "-dryRun", f"-rule={ALERTS / 'vmalert.rules.yaml'}"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
