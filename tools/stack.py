@@ -70,7 +70,8 @@ class Stack:
         arguments += ["--web.external-url", f"http://127.0.0.1:{self.ports.exporter}"]
         arguments += ["--queue.directory", self.directory / "queue"]
         if "collector" in self.processes:
-            arguments += ["--otlp.endpoint", f"http://127.0.0.1:{self.ports.otlp}"]
+            # All of the advice: the dashboards' rows for older Grafana show it part by part.
+            arguments += ["--otlp.endpoint", f"http://127.0.0.1:{self.ports.otlp}", "--otlp.advice", "full"]
         self._run("exporter", *arguments)
         self._await("exporter", f"http://127.0.0.1:{self.ports.exporter}/readyz")
 
