@@ -18,7 +18,7 @@ from exporter.render.markdown import to_markdown
 from exporter.reporter import Reporter
 from exporter.sources.decode import from_json
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = re.findall(r"^    (?:sudo )?falco-report-exporter ((?:run|check) .*)$", README, re.MULTILINE)
 ALERTS = ROOT / "tests" / "verdicts" / "dev.jsonl"
