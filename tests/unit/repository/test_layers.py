@@ -20,7 +20,9 @@ def tree(tmp_path: Path) -> Path:
     """Return a copy of the package and its contracts, without data."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     shutil.copytree(
-        ROOT / "exporter", tmp_path / "exporter", ignore=shutil.ignore_patterns("data", "__pycache__", "templates", "static")
+        ROOT / "exporter",
+        tmp_path / "exporter",
+        ignore=shutil.ignore_patterns("data", "__pycache__", "templates", "static"),
     )
     return tmp_path
 
