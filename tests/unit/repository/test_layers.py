@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def test_the_tree_as_it_is(tree: Path) -> None:
     ("lower", "upper"),
     [
         (lower, upper)
-        for above, below in zip(LAYERS, LAYERS[1:], strict=False)
+        for above, below in itertools.pairwise(LAYERS)
         for upper in above[:1]
         for lower in below
         if upper != "__main__"
