@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install uninstall demo test check e2e lab chaos bench bench-smoke stack format proto proto-check docs docs-check lock size dashboards dashboards-check clean help
+.PHONY: install uninstall demo test check prose verdicts e2e lab chaos bench bench-smoke stack format proto proto-check docs docs-check lock size dashboards dashboards-check clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -33,6 +33,9 @@ check: $(READY)  ## format, lint, types, import contracts, generated code, all t
 	$(BIN)/lint-imports
 	$(MAKE) proto-check docs-check dashboards-check
 	$(BIN)/python -m pytest -m "not e2e and not lab"
+
+prose: $(READY)  ## plain English in docs and in what the program says, by Vale
+	PYTHON=$(BIN)/python tools/prose/check.sh
 
 e2e: $(READY)  ## run the installed command against real programs
 	$(BIN)/python -m pytest -m e2e

@@ -1,6 +1,6 @@
 """What is worked out once and kept: a dictionary with a bound in entries and in bytes.
 
-Owns the bound. Values and names come from whoever can make an alert, so that
+Owns the bound. Values and names come from anyone who can cause an alert, so that
 nothing may be kept without one. When it is reached, everything goes: what is
 wanted again comes back at once, and no entry pays for an order.
 """

@@ -30,7 +30,7 @@ Renderer = Callable[[Lookup, Judgement, str], Advice]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything a reader needs of one alert. The advice names this alert's uid, whoever's it was when it was made."""
+    """Everything a reader needs of one alert. The advice names this alert's uid, even where it was made for another alert."""
 
     alert: Alert
     advice: Advice

@@ -89,7 +89,7 @@ def _written(comparison: Comparison, source: str) -> tuple[str, str]:
     """Return operator and YAML value."""
     kind = kind_of_field(comparison.field, source) if _FIELD.match(comparison.field) else None
     if kind is None:
-        raise Unembeddable(f"{comparison.field} is no field of Falco's event source {source}")
+        raise Unembeddable(f"{comparison.field} is not a field of Falco's event source {source}")
     if comparison.operator not in _OPERATORS:
         raise ValueError(f"{comparison.operator!r}: expected one of {', '.join(_OPERATORS)}")
     if kind == "list":

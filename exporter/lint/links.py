@@ -76,7 +76,7 @@ def wrong_link(url: str) -> str:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as exc:
-        return f"{url} is no URL: {exc}"
+        return f"{url} is not a URL: {exc}"
     if parts.scheme != "https" or parts.username or port or not _PATH.match(parts.path):
         return f"{url}: expected https://SITE/PATH without port, user or unescaped characters"
     if parts.hostname not in SITES:

@@ -271,7 +271,7 @@ def _condition(text: str, context: _Context, own: frozenset[str], *, appended: b
 def _comparison(field: str, operator: str, context: _Context) -> Iterator[str]:
     kind = kind_of_field(field, context.source)
     if kind is None:
-        yield f"{field} is no field of source {context.source}"
+        yield f"{field} is not a field of source {context.source}"
     elif operator not in FITTING[kind]:
         fitting = ", ".join(sorted(FITTING[kind]))
         yield f"{field} is a {kind}; {operator!r} does not fit, use one of {fitting}"

@@ -121,7 +121,7 @@ def _listening(family: int, where: Any) -> socket.socket:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove a socket that nobody listens on any more; whoever listens keeps it."""
+    """Remove a socket that nobody listens on any more; a live listener keeps it."""
     if not Path(path).is_socket():
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

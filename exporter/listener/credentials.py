@@ -32,7 +32,7 @@ def to_basic(user: str, password: bytes) -> bytes:
 
 
 def to_bearer(token: bytes) -> bytes:
-    """Return the header that ``authorizes`` expects of whoever has the token (RFC 6750)."""
+    """Return the header that ``authorizes`` expects of a client that has the token (RFC 6750)."""
     return b"Bearer " + token
 
 

@@ -74,7 +74,7 @@ class Filter:
 
 
 class RecentSink:
-    """The last alerts, newest first to whoever asks.
+    """The last alerts, newest first.
 
     Keeps at most ``limit`` alerts and ``size_limit_bytes`` of text; the oldest go first.
     """

@@ -2,7 +2,7 @@
 
 Owns the translation of socket and gRPC failures into one sentence that
 an operator can act on, and ``diagnose``, which tries a target step by step.
-Never asks for alerts: whoever asks takes them away from the other clients.
+Never asks for alerts: a client that asks takes them away from the others.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ HEADER_COST_BYTES = 64
 REFUSED_BYTES = 1024 * 1024
 """How much more of a body that is too large is read, so that its sender sees the 413."""
 PARTS_LIMIT_BYTES = 64 * 1024 * 1024
-"""Most bytes of bodies that have arrived in part, over all connections."""
+"""Maximum size in bytes of bodies that have arrived in part, over all connections."""
 SMALL_BYTES = 64 * 1024
 """Bodies up to this size are taken however many others have arrived in part."""
 TLS_HANDSHAKE = b"\x16\x03"

@@ -64,7 +64,7 @@ _GOOGLE_AGENT = re.compile(
 def kubernetes_kind(user: str) -> str:
     """Return the kind of a Kubernetes user.
 
-    ``anonymous``, ``workload-controller`` (acts for whoever wrote the
+    ``anonymous``, ``workload-controller`` (acts for the author of the
     workload), ``control-plane``, ``node``, ``provider``, ``service-account``,
     ``admin`` or ``person``.
     """

@@ -52,7 +52,7 @@ class Sign:
     weight: int
     """From 1 to 5; 0 for ``nothing``."""
     forgeable: bool
-    """Whether whoever is inside could choose the values: then it never clears an alert without one that is not."""
+    """Whether an intruder could choose the values: then it never clears an alert without a sign that is not forgeable."""
     holds: Evaluation
     say: ProseTemplate
     scope: Scope

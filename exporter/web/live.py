@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.3
 HEARTBEAT_SECONDS = 15.0
 WRITE_SECONDS = 10.0
 BURST_LIMIT = 50
-"""Most reports sent at once; a browser gets the newest of a flood."""
+"""Maximum number of reports sent at once; a browser gets the newest of a flood."""
 STREAM_LIMIT = 32
 
 _SEQUENCE = re.compile(r"[0-9]{1,18}\Z")

@@ -169,7 +169,7 @@ USES_A_VALUE = "- list: log_files\n  items: [%{fd.name}]\n  override: {items: ap
         ),
         (
             tuned("- macro: allowed_clear_log_files\n  condition: (ka.verb = get)\n  override: {condition: replace}\n"),
-            "ka.verb is no field of source syscall",
+            "ka.verb is not a field of source syscall",
         ),
         (
             tuned("- macro: allowed_clear_log_files\n  condition: (evt.num=0)\n  override: {condition: replace}\n"),

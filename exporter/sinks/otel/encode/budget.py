@@ -89,7 +89,7 @@ class Budget:
     """The limits of one record."""
 
     limit_bytes: int
-    """Most bytes of the record, arrays counted as JSON text."""
+    """Maximum size of the record in bytes, arrays counted as JSON text."""
     attribute_limit: int
     """Most attributes."""
     on_cut: Callable[[], None]

@@ -94,7 +94,7 @@ _ESCAPED_IN_JSON = bytes(set(range(0x20)) | set(b'<>&"\\\x7f'))
 
 
 def count_plain(encoded: bytes) -> int:
-    """Return how many of the bytes stand for themselves in JSON text, whoever writes it (Go escapes ``<>&``)."""
+    """Return how many of the bytes stand for themselves in JSON text by any writer (Go escapes ``<>&``)."""
     return len(encoded.translate(None, _ESCAPED_IN_JSON))
 
 

@@ -43,7 +43,7 @@ class Pauses:
     first_seconds: float = 0.5
     ceiling_seconds: float = 10.0
     asked_ceiling_seconds: float = 600.0
-    """The longest pause that a receiver can ask for."""
+    """Maximum pause that a receiver can ask for."""
 
     def after(self, failures: int, asked_seconds: float | None) -> float:
         """Return the pause after so many failures in a row, at least what the receiver asked for."""

@@ -1,0 +1,85 @@
+"""Write what the program says, one text a paragraph, for the prose check: ``python -m tools.prose.texts > FILE``.
+
+Takes error messages, log lines, help, HELP texts and sentences of reports
+from the code: every string literal of three words or more that is not a
+docstring, with what is computed replaced by ``x``; and the catalog's texts.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+WORDS = re.compile(r"[A-Za-z][a-z]+ [a-z]+[ ,.;:].*[a-z]")
+# Keys of the catalog whose values are code, addresses or names.
+NOT_PROSE = {"run", "undo", "when", "content", "check", "load", "url", "use", "with", "needs", "except", "rule"}
+
+
+def literals(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield line and text of each string literal that is not a docstring."""
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    inside_f_strings = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in ast.walk(node)
+        if part is not node
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield (
+                node.lineno,
+                "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values),
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if id(node) not in docstrings and id(node) not in inside_f_strings:
+                yield node.lineno, node.value
+
+
+def catalog_texts(value: object, key: str = "") -> Iterator[str]:
+    """Yield the texts of a catalog file that a person reads."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name not in NOT_PROSE:
+                yield from catalog_texts(inner, str(name))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from catalog_texts(inner, key)
+    elif isinstance(value, str):
+        yield value
+
+
+def all_texts() -> Iterator[tuple[str, str]]:
+    """Yield each text with where it stands."""
+    for file in sorted((ROOT / "exporter").rglob("*.py")):
+        if "_proto" not in file.parts:
+            for line, text in literals(ast.parse(file.read_text("utf-8"))):
+                yield f"{file.relative_to(ROOT)}:{line}", text
+    for file in sorted((ROOT / "exporter" / "catalog" / "data").rglob("*.yaml")):
+        for text in catalog_texts(yaml.load(file.read_text("utf-8"), yaml.CSafeLoader)):
+            yield str(file.relative_to(ROOT)), text
+
+
+def main() -> None:
+    """Print each text once, after its place."""
+    seen = set()
+    for place, text in all_texts():
+        plain = " ".join(text.split())
+        if plain not in seen and WORDS.search(plain):
+            seen.add(plain)
+            print(f"`{place}`\n\n{plain}\n")
+
+
+if __name__ == "__main__":
+    main()
