@@ -30,7 +30,10 @@ Renderer = Callable[[Lookup, Judgement, str], Advice]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything a reader needs of one alert. The advice names this alert's uid, even where it was made for another alert."""
+    """Everything a reader needs of one alert.
+
+    The advice names this alert's uid, even where another alert's advice is reused.
+    """
 
     alert: Alert
     advice: Advice

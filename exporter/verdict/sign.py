@@ -52,7 +52,7 @@ class Sign:
     weight: int
     """From 1 to 5; 0 for ``nothing``."""
     forgeable: bool
-    """Whether an intruder could choose the values: then it never clears an alert without a sign that is not forgeable."""
+    """Whether an intruder could choose the values: then it clears an alert only beside a sign that is not."""
     holds: Evaluation
     say: ProseTemplate
     scope: Scope

@@ -1,0 +1,1 @@
+"""The prose check: Vale's rules and the texts that it reads."""

@@ -36,15 +36,15 @@ def literals(tree: ast.Module) -> Iterator[tuple[int, str]]:
         for part in ast.walk(node)
         if part is not node
     }
+    skipped = docstrings | inside_f_strings
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             yield (
                 node.lineno,
                 "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values),
             )
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in docstrings and id(node) not in inside_f_strings:
-                yield node.lineno, node.value
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
+            yield node.lineno, node.value
 
 
 def catalog_texts(value: object, key: str = "") -> Iterator[str]:
