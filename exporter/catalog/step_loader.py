@@ -145,15 +145,11 @@ def condition_of(keys: Keys, around: Surroundings) -> Condition:
         _checked(node, partial(field_with_arguments, node.text(), around.arguments)) for node in items(keys, "needs")
     ]
     return Condition(
-        needs=tuple(tuple(field for field in group.split("|") if not field.startswith("'")) for group in needs),
+        # Words stand for what is absent, so that nothing is needed where they are an alternative.
+        needs=tuple(tuple(group.split("|")) for group in needs if "'" not in group),
         only=tuple(choice_of(node, tuple(ONLY)) for node in words_of(keys["only"])) if "only" in keys else (),
         when=tuple(when_of(node, around) for node in words_of(keys["when"])) if "when" in keys else (),
     )
-
-
-def _need(node: Node, around: Surroundings) -> tuple[str, ...]:
-    parts = [_checked(node, partial(field_with_arguments, part, around.arguments)) for part in node.text().split("|")]
-    return tuple(field for part in parts for field in part.split("|") if not field.startswith("'"))
 
 
 def _used(keys: Keys, allowed: frozenset[str], around: Surroundings) -> Used:

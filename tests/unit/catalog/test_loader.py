@@ -101,6 +101,8 @@ def test_arguments_stand_in_texts_needs_and_conditions(tmp_path: Path) -> None:
     }
     (said,) = commands(tmp_path, [{"use": "w", "with": {"who": "'the owner'"}}], {"user.name": "root"}, words)
     assert to_plain(said.title) == "Ask the owner."
+    any_exe = {"name": "w", "purpose": "x", "arguments": ["exe"], "steps": [{**LOOK, "needs": ["arg.exe"]}]}
+    assert len(commands(tmp_path, [{"use": "w", "with": {"exe": "'/'"}}], {}, any_exe)) == 1
 
 
 @pytest.mark.parametrize(
