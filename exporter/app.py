@@ -27,11 +27,12 @@ from exporter.config.model import Config
 from exporter.config.routes import DEFAULT, queue_of
 from exporter.errors import ExporterError
 from exporter.falco.rules_file import read_rules_files
+from exporter.history import HistorySink
 from exporter.identity import labels_of, make_hosts
 from exporter.pipeline import Pipeline, Sink, Source, Transform
 from exporter.redaction import make_redaction
 from exporter.reporter import Reporter
-from exporter.selfmetrics import SelfMetrics
+from exporter.selfmetrics import HistoryMetrics, SelfMetrics
 from exporter.sinks.otel.send.environment import (
     check_resource_variables,
     is_turned_off,
@@ -77,6 +78,7 @@ class App:
         self.recent = RecentSink(config.web.recent_reports)
         self._hosts = make_hosts(config.identity)
         self.log_records = self._log_records_sink()
+        self.history = self._history_sink()
         self.pipeline = Pipeline(self._sinks(), self._transform())
         self.sources: tuple[AnySource, ...] = tuple(self._sources())
         self.web = WebServer(
@@ -130,6 +132,16 @@ class App:
         }
         return RoutedSink(sinks, Router(config.routes, self._verdict_of), self.metrics)
 
+    def _history_sink(self) -> HistorySink | None:
+        if self.config.history.directory is None:
+            return None
+        return HistorySink(
+            self.config.history,
+            judge=self.reporter.catalog.judge.judge,
+            read_message=from_received,
+            metrics=HistoryMetrics(self.registry),
+        )
+
     def _verdict_of(self, alert: Alert) -> str:
         return self.reporter.advice_for(alert).judgement.verdict
 
@@ -159,6 +171,8 @@ class App:
         ]
         if may_show_reports(self.config.web):
             sinks.append(self.recent)
+        if self.history is not None:
+            sinks.append(self.history)
         if self.log_records is not None:
             sinks.append(self.log_records)
         if self.config.serve_grpc.address:
@@ -292,12 +306,16 @@ class App:
         found: dict[str, str] = {}
         for receiver in self._receivers():
             found |= {f"{receiver.name} ({reason})": text for reason, text in receiver.warnings().items()}
+        if self.history is not None:
+            found |= self.history.warnings()
         return found
 
     def state(self) -> Sequence[StateRow]:
         """The landing page's table."""
         rows = [StateRow(source.name, _state_of(source), source.state == "up") for source in self.sources]
         rows += [StateRow(part, text, healthy=False) for part, text in self.warnings().items()]
+        if self.history is not None and not self.history.trouble:
+            rows.append(StateRow("History", self.history.state(), healthy=True))
         if self.log_records is None:
             rows.append(StateRow("Log records", f"off: {why_disabled(self.config.otlp, os.environ)}"))
             return rows

@@ -204,6 +204,43 @@ class SelfMetrics:
         )
 
 
+class HistoryMetrics:
+    """The metrics of the history on disk; there are none without one."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.dropped = Counter(
+            "falco_exporter_history_dropped_total",
+            "Alerts that arrived and are not in the history, by reason; metrics and log records have them.",
+            ["reason"],
+            registry=registry,
+        )
+        self.expired = Counter(
+            "falco_exporter_history_expired_total",
+            "Alerts that left the history because of history.limit_bytes or history.limit_age_seconds.",
+            registry=registry,
+        )
+        self.set_aside = Counter(
+            "falco_exporter_history_set_aside_total",
+            "Times that the history's file was damaged, was set aside, and a new one begun.",
+            registry=registry,
+        )
+        self.failing = Gauge(
+            "falco_exporter_history_failing",
+            "1 while alerts cannot be written to the history, 0 while they can.",
+            registry=registry,
+        )
+        self.alerts = Gauge("falco_exporter_history_alerts", "Alerts in the history.", registry=registry)
+        self.unindexed = Gauge(
+            "falco_exporter_history_unindexed_alerts",
+            "Alerts in the history that cannot be found yet.",
+            registry=registry,
+        )
+        self.bytes = Gauge("falco_exporter_history_bytes", "Bytes that the history holds on disk.", registry=registry)
+        self.limit_bytes = Gauge(
+            "falco_exporter_history_limit_bytes", "Maximum bytes that the history may hold.", registry=registry
+        )
+
+
 class DeliveryMetrics:
     """The metrics of delivery to one endpoint."""
 

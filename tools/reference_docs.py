@@ -16,7 +16,7 @@ from prometheus_client.core import Metric
 
 from exporter.app import App
 from exporter.config.loader import FILE_VARIABLE, TARGETS_VARIABLE
-from exporter.config.model import Config, FalcoTarget, Metrics, Otlp, ServeGrpc, Web
+from exporter.config.model import Config, FalcoTarget, HistorySettings, Metrics, Otlp, ServeGrpc, Web
 from exporter.config.options import Option, options
 from exporter.event_sources import EVENT_SOURCES
 from exporter.render.formats import FORMATS, LENGTHS
@@ -194,7 +194,8 @@ def _families(*, legacy: bool) -> Iterator[Metric]:
         app = App(_config(legacy=legacy, rules=rules))
     for sink in app.pipeline.sinks[:2]:
         sink.write([decode.from_grpc(alert.to_message()) for alert in demo_scenario(time.time_ns())])
-    for metric in vars(app.metrics).values():
+    assert app.history is not None
+    for metric in (*vars(app.metrics).values(), *vars(app.history.metrics).values()):
         # A metric with labels has no sample, and so no labels, before its first use.
         if labels := getattr(metric, "_labelnames", ()):
             metric.labels(*("" for _ in labels))
@@ -210,6 +211,7 @@ def _config(*, legacy: bool, rules: Path) -> Config:
         otlp=Otlp(endpoint="http://127.0.0.1:4317", protocol="grpc"),
         serve_grpc=ServeGrpc(address="unix:///nowhere"),
         web=Web(listen_address="127.0.0.1:0"),
+    history=HistorySettings(directory=Path("history")),
     )
 
 

@@ -209,6 +209,17 @@ class Grouping:
 
 
 @dataclass(frozen=True)
+class HistorySettings:
+    """What is kept of the past, for the report pages, digests and tuning."""
+
+    directory: Path | None = setting(
+        None, "keep every alert in a file here, searchable on the report pages (default: the recent ones, in memory)"
+    )
+    limit_bytes: int = setting(1_073_741_824, "maximum size of the history in bytes; the oldest alerts go first")
+    limit_age_seconds: float = setting(2_592_000.0, "how long an alert is kept at least, where the size allows it")
+
+
+@dataclass(frozen=True)
 class Web:
     """The metrics and report pages."""
 
@@ -295,6 +306,7 @@ class Config:
     otlp: Otlp = field(default_factory=Otlp)
     queue: Queue = field(default_factory=Queue)
     grouping: Grouping = field(default_factory=Grouping)
+    history: HistorySettings = field(default_factory=HistorySettings)
     web: Web = field(default_factory=Web)
     redaction: Redaction = field(default_factory=Redaction)
     serve_grpc: ServeGrpc = field(default_factory=ServeGrpc)

@@ -1,0 +1,50 @@
+"""The tables: a list of volumes, and five tables for each volume.
+
+A volume is a run of alerts that is dropped as a whole when it is the oldest
+and the history too large or too old: nothing is ever deleted row by row, which
+a full-text index pays for dearly.
+
+``log`` has the messages, ``facts`` what lists show, ``words`` the full-text
+index (without the text itself), ``hours`` which alerts an hour of events has,
+``names`` what there is to choose from. Of a volume's alerts, those up to
+``indexed_id`` are in ``facts`` and the rest.
+"""
+
+from __future__ import annotations
+
+VERSION = 1
+APPLICATION_ID = 0x46524548
+"""*FREH*: tells the file from other programs' databases."""
+
+BASE = """
+CREATE TABLE IF NOT EXISTS volumes (
+  number INTEGER PRIMARY KEY, first_id INTEGER, last_id INTEGER, indexed_id INTEGER, alerts INTEGER, bytes INTEGER,
+  opened_s REAL, newest_s REAL
+);
+CREATE TABLE IF NOT EXISTS identity (boot TEXT);
+"""
+
+_VOLUME = """
+CREATE TABLE log_{n} (id INTEGER PRIMARY KEY, host TEXT, message BLOB);
+CREATE TABLE facts_{n} (
+  id INTEGER PRIMARY KEY, time_ns INTEGER, uid BLOB, verdict TEXT, outcome TEXT, priority INTEGER,
+  rule TEXT, source TEXT, host TEXT, namespace TEXT, principal TEXT, place TEXT
+);
+CREATE INDEX facts_{n}_time ON facts_{n} (time_ns);
+CREATE VIRTUAL TABLE words_{n} USING fts5 (
+  text, facts, content='', columnsize=0, tokenize="unicode61 remove_diacritics 0"
+);
+CREATE TABLE hours_{n} (hour INTEGER PRIMARY KEY, first_id INTEGER, last_id INTEGER);
+CREATE TABLE names_{n} (kind TEXT, name TEXT, alerts INTEGER, PRIMARY KEY (kind, name)) WITHOUT ROWID;
+"""
+_TABLES = ("log", "facts", "words", "hours", "names")
+
+
+def create_volume(number: int) -> list[str]:
+    """Return the statements that make a volume's tables."""
+    return [statement for statement in _VOLUME.format(n=int(number)).split(";") if statement.strip()]
+
+
+def drop_volume(number: int) -> list[str]:
+    """Return the statements that remove a volume's tables."""
+    return [f"DROP TABLE {table}_{int(number)}" for table in _TABLES]

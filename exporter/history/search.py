@@ -1,0 +1,118 @@
+"""Reading one volume: the alerts that a query asks for, before or after a place, and the messages themselves.
+
+Owns the SQL. A page costs what its rows cost, however many alerts there are:
+the index walks in the order of the list and stops where the page is full.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from exporter.alert import Priority
+from exporter.history.facets import expression_of
+from exporter.history.facts import Row
+from exporter.history.query import Query
+
+_COLUMNS = "id, time_ns, uid, verdict, outcome, priority, rule, source, host, namespace, principal, place"
+_HOUR_NS = 3_600_000_000_000
+_END_NS = 2**63 - 1
+
+
+class Volume(NamedTuple):
+    """What is indexed of one volume."""
+
+    number: int
+    first_id: int
+    last_id: int
+
+
+class Span(NamedTuple):
+    """Numbers of alerts, the first and the last included."""
+
+    first: int
+    last: int
+
+
+def volumes(connection: sqlite3.Connection) -> list[Volume]:
+    """Return the volumes that have something to find, the newest first."""
+    found = connection.execute(
+        "SELECT number, first_id, indexed_id FROM volumes WHERE indexed_id >= first_id ORDER BY number DESC"
+    )
+    return [Volume(*row) for row in found]
+
+
+def search(
+    connection: sqlite3.Connection, volume: Volume, query: Query, span: Span, *, newest_first: bool, limit: int
+) -> list[Row]:
+    """Return at most ``limit`` alerts of the span that the query asks for."""
+    expression = expression_of(query)
+    if expression is None:
+        return []
+    first, last = max(span.first, volume.first_id), min(span.last, volume.last_id)
+    if query.since_ns or query.until_ns:
+        first, last = _within_hours(connection, volume.number, query, Span(first, last))
+    if first > last:
+        return []
+    n, order = volume.number, "DESC" if newest_first else "ASC"
+    tables, wanted, values = f"facts_{n} f", ["f.id BETWEEN ? AND ?"], [first, last]
+    if expression:
+        # The index is walked; the facts of what it finds are looked up.
+        tables = f"words_{n} w CROSS JOIN facts_{n} f ON f.id = w.rowid"
+        wanted, values = [f"words_{n} MATCH ?", "w.rowid BETWEEN ? AND ?"], [expression, first, last]  # type: ignore[list-item]
+    if query.since_ns or query.until_ns:
+        wanted.append("f.time_ns >= ? AND f.time_ns < ?")
+        values += [query.since_ns, query.until_ns or _END_NS]
+    key = "w.rowid" if expression else "f.id"
+    columns = ", ".join([f"f.{column}" for column in _COLUMNS.split(", ")])
+    statement = f"SELECT {columns} FROM {tables} WHERE {' AND '.join(wanted)} ORDER BY {key} {order} LIMIT ?"
+    return [_row(found) for found in connection.execute(statement, (*values, limit))]
+
+
+def _within_hours(connection: sqlite3.Connection, number: int, query: Query, span: Span) -> Span:
+    """Narrow a span to the numbers that alerts of the time asked for have."""
+    until = (query.until_ns or _END_NS) // _HOUR_NS
+    first, last = connection.execute(
+        f"SELECT min(first_id), max(last_id) FROM hours_{number} WHERE hour BETWEEN ? AND ?",
+        (query.since_ns // _HOUR_NS, until),
+    ).fetchone()
+    return Span(1, 0) if first is None else Span(max(span.first, first), min(span.last, last))
+
+
+def in_order(
+    connection: sqlite3.Connection, number: int, since: tuple[int, int], until_ns: int, limit: int
+) -> list[Row]:
+    """Return alerts in order of time, then number, behind ``since`` (time and number) and before ``until_ns``."""
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM facts_{number} "
+        "WHERE (time_ns, id) > (?, ?) AND time_ns < ? ORDER BY time_ns, id LIMIT ?",
+        (*since, until_ns, limit),
+    )
+    return [_row(row) for row in found]
+
+
+def find(connection: sqlite3.Connection, volume: Volume, expression: str) -> int | None:
+    """Return the number of the newest alert that the index finds; None where there is none."""
+    found = connection.execute(
+        f"SELECT rowid FROM words_{volume.number} WHERE words_{volume.number} MATCH ? ORDER BY rowid DESC LIMIT 1",
+        (expression,),
+    ).fetchone()
+    return found[0] if found else None
+
+
+def messages(connection: sqlite3.Connection, number: int, ids: list[int]) -> Iterator[tuple[int, str, bytes]]:
+    """Yield number, host and message of alerts of one volume."""
+    marks = ", ".join("?" * len(ids))
+    yield from connection.execute(f"SELECT id, host, message FROM log_{number} WHERE id IN ({marks})", ids)
+
+
+def names(connection: sqlite3.Connection, number: int, kind: str) -> dict[str, int]:
+    """Return the names of a kind (``verdict``, ``rule``, ``host``, ``namespace``) with how many alerts have each."""
+    found = connection.execute(f"SELECT name, alerts FROM names_{number} WHERE kind = ?", (kind,))
+    return dict(found.fetchall())
+
+
+def _row(found: tuple[Any, ...]) -> Row:
+    number, time_ns, uid, verdict, outcome, priority, *rest = found
+    return Row(number, time_ns, uid.hex(), verdict, outcome, Priority(priority), *rest)

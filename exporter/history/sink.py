@@ -1,0 +1,284 @@
+"""The sink of the history: alerts wait here until a thread of its own has written them.
+
+Owns the queue and its bound, the thread, and what happens when writing fails:
+the batch waits and is tried again, new alerts are dropped and counted once the
+queue is full, and a damaged file is set aside. Never makes the pipeline wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from exporter.alert import Alert
+from exporter.config.model import HistorySettings
+from exporter.errors import ConfigError
+from exporter.history.database import (
+    DamagedError,
+    HistoryError,
+    Lock,
+    is_damage,
+    open_writer,
+    reason_of,
+    set_aside,
+    used_bytes,
+)
+from exporter.history.history import History
+from exporter.history.stored import ReadMessage
+from exporter.history.writer import Bounds, Writer
+from exporter.log_limit import LogLimit
+from exporter.private_files import make_private_directory
+from exporter.selfmetrics import HistoryMetrics
+from exporter.verdict.judgement import Judgement
+
+logger = logging.getLogger(__name__)
+
+QUEUE_ALERTS = 20_000
+QUEUE_BYTES = 32 * 1024 * 1024
+BATCH_ALERTS = 1_000
+EARLY_ALERTS = 2_000
+"""Alerts that are written at once rather than at the next look."""
+LOOK_SECONDS = 0.2
+"""How long an alert waits at most before it is written: what a kill can lose."""
+TRIM_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+DROP_REASONS = ("queue_full", "disk_full", "disk_error", "unusable", "unreadable")
+
+
+class HistorySink:
+    """Keeps every alert. ``judge`` gives verdicts; ``read_message`` gives the alert of a message as it came."""
+
+    name = "history"
+
+    def __init__(
+        self,
+        settings: HistorySettings,
+        *,
+        judge: Callable[[Alert], Judgement],
+        read_message: ReadMessage,
+        metrics: HistoryMetrics,
+    ) -> None:
+        if settings.directory is None:
+            raise ConfigError("history.directory: expected a directory, found none")
+        self._directory = settings.directory
+        self._bounds = Bounds(settings.limit_bytes, settings.limit_age_seconds)
+        self._judge = judge
+        self._read_message = read_message
+        self.metrics = metrics
+        self.history = History(settings.directory, read_message, on_damage=self._note_damage)
+        """What pages and commands read."""
+        self.trouble = ""
+        """Why no alert is kept just now; empty while alerts are."""
+        self.set_aside = ""
+        """Which damaged file was set aside since the start, and why; empty where none was."""
+        self._failing = ""
+        self._lock = threading.Lock()
+        self._queue: deque[tuple[list[Alert], int]] = deque()
+        self._queued = 0
+        self._queued_bytes = 0
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._damaged = threading.Event()
+        self._file_lock = Lock(settings.directory)
+        self._connection: sqlite3.Connection | None = None
+        self._writer: Writer | None = None
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+        self._next_trim = 0.0
+        self._log_limit = LogLimit()
+
+    def start(self) -> None:
+        """Open the file, and write from now on. Where it cannot be had, that is said, and tried again."""
+        for reason in DROP_REASONS:
+            self.metrics.dropped.labels(reason)
+        self.metrics.limit_bytes.set(self._bounds.limit_bytes)
+        self._open()
+        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
+        self._thread.start()
+
+    def room(self) -> int:
+        """Always room: metrics never wait for the history."""
+        return 1_000_000
+
+    def write(self, alerts: Sequence[Alert]) -> None:
+        """Take the batch for the thread; one that finds the queue full is dropped and counted."""
+        if self._error is not None:
+            raise RuntimeError("the history's writer has ended") from self._error
+        size = sum([len(alert.received) or alert.size_bytes for alert in alerts])
+        with self._lock:
+            fits = self._queued + len(alerts) <= QUEUE_ALERTS and self._queued_bytes + size <= QUEUE_BYTES
+            if fits or not self._queue:
+                self._queue.append((list(alerts), size))
+                self._queued += len(alerts)
+                self._queued_bytes += size
+                fits = True
+            early = self._queued >= EARLY_ALERTS
+        if not fits:
+            self._drop(len(alerts))
+        if early:
+            self._wake.set()
+
+    def _drop(self, alerts: int) -> None:
+        self.metrics.dropped.labels(self._failing or "queue_full").inc(alerts)
+
+    def close(self, deadline_seconds: float) -> None:
+        """Write what waits until the deadline, then let go. Twice is safe."""
+        self._closing.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(deadline_seconds)
+            if self._thread.is_alive():
+                logger.warning("history: %d alerts were not written before the end", self._queued)
+                return
+        if self._queued:
+            logger.warning("history: %d alerts could not be written before the end", self._queued)
+            self._drop(self._queued)
+            self._take(len(self._queue))
+        self._let_go()
+        self._file_lock.release()
+
+    def warnings(self) -> Mapping[str, str]:
+        """Say what goes wrong: part and what it means."""
+        found = {}
+        if self.trouble:
+            found["History"] = f"{self.trouble}; alerts are not kept"
+        if self.set_aside:
+            found["History (damaged)"] = f"an earlier file was damaged and is set aside: {self.set_aside}"
+        return found
+
+    def state(self) -> str:
+        """Say how much is kept, and where."""
+        try:
+            return f"{len(self.history):,} alerts in {self._directory}"
+        except HistoryError as exc:
+            return str(exc)
+
+    def _run(self) -> None:
+        try:
+            while not self._closing.is_set():
+                self._wake.wait(LOOK_SECONDS)
+                self._wake.clear()
+                if not self._work():
+                    self._closing.wait(RETRY_SECONDS)
+            self._work()
+        except BaseException as exc:
+            logger.exception("history: ended by a programming error")
+            self._error = exc
+
+    def _work(self) -> bool:
+        """Do what there is to do; False where it failed and is worth another try later."""
+        if self._damaged.is_set() and not self._replace("reading met damage"):
+            return False
+        try:
+            if self._writer is None and not self._open():
+                return False
+            assert self._writer is not None
+            self._write(self._writer)
+        except sqlite3.Error as exc:
+            if is_damage(exc):
+                return self._replace(exc)
+            self._fail(f"cannot be written: {exc}", reason_of(exc))
+            return False
+        self._recover()
+        return True
+
+    def _write(self, writer: Writer) -> None:
+        while (found := self._batches())[0]:
+            batches, alerts = found
+            writer.append(alerts)
+            self._take(batches)
+        while True:
+            looked_at, unreadable = writer.index(BATCH_ALERTS)
+            if unreadable:
+                self.metrics.dropped.labels("unreadable").inc(unreadable)
+            # New messages first: what is not indexed is safe already.
+            if looked_at < BATCH_ALERTS or self._queued >= EARLY_ALERTS:
+                break
+        if time.monotonic() >= self._next_trim:
+            self._next_trim = time.monotonic() + TRIM_SECONDS
+            self.metrics.expired.inc(writer.trim())
+            self._show(writer)
+
+    def _show(self, writer: Writer) -> None:
+        assert self._connection is not None
+        self.metrics.bytes.set(used_bytes(self._connection))
+        self.metrics.unindexed.set(writer.waiting)
+        with contextlib.suppress(HistoryError):
+            self.metrics.alerts.set(len(self.history))
+
+    def _batches(self) -> tuple[int, list[Alert]]:
+        """Return how many batches of the queue make about one of ours, and their alerts."""
+        alerts: list[Alert] = []
+        with self._lock:
+            for taken, (batch, _) in enumerate(self._queue):
+                if len(alerts) >= BATCH_ALERTS:
+                    return taken, alerts
+                alerts += batch
+            return len(self._queue), alerts
+
+    def _take(self, batches: int) -> None:
+        with self._lock:
+            for _ in range(batches):
+                alerts, size = self._queue.popleft()
+                self._queued -= len(alerts)
+                self._queued_bytes -= size
+
+    def _open(self) -> bool:
+        try:
+            make_private_directory(self._directory)
+            self._file_lock.take()
+            self._connection = open_writer(self._directory)
+            self._writer = Writer(self._connection, self._bounds, judge=self._judge, read_message=self._read_message)
+        except (sqlite3.Error, OSError, HistoryError) as exc:
+            if isinstance(exc, DamagedError) or (isinstance(exc, sqlite3.Error) and is_damage(exc)):
+                return self._replace(exc)
+            self._let_go()
+            self._fail(f"cannot be opened: {exc}", "unusable")
+            return False
+        return True
+
+    def _replace(self, error: object) -> bool:
+        """Set the damaged file aside and begin a new one; False where that failed."""
+        self._let_go()
+        try:
+            where = set_aside(self._directory)
+        except OSError as exc:
+            self._fail(f"damaged ({error}), and cannot be set aside: {exc}", "unusable")
+            return False
+        self._damaged.clear()
+        self.metrics.set_aside.inc()
+        logger.error("history: the file was damaged (%s); it is now %s, and a new one begins", error, where)
+        # Whoever began to read since has the old file open.
+        self.history.close()
+        opened = self._open()
+        self.set_aside = f"{where}: {error}"
+        return opened
+
+    def _let_go(self) -> None:
+        self._writer = None
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+        self.history.close()
+
+    def _note_damage(self) -> None:
+        self._damaged.set()
+        self._wake.set()
+
+    def _fail(self, text: str, reason: str) -> None:
+        self.trouble, self._failing = text, reason
+        self.metrics.failing.set(1)
+        if self._log_limit.permits(reason):
+            logger.error("history: %s; alerts wait in memory, then they are dropped from the history", text)
+
+    def _recover(self) -> None:
+        if self.trouble:
+            logger.info("history: alerts are kept again")
+            self.trouble, self._failing = "", ""
+            self.metrics.failing.set(0)

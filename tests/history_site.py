@@ -1,0 +1,73 @@
+"""A history on disk with alerts in it, for tests of what reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from exporter.alert import Alert, Priority
+from exporter.config.model import HistorySettings
+from exporter.history import History, HistorySink
+from exporter.selfmetrics import HistoryMetrics
+from exporter.sources.decode import from_received
+from exporter.verdict.judgement import UNDECIDED, Judgement
+from tests.site import wait_until
+
+
+def alert_of(number: int, **members: object) -> Alert:
+    fields = {
+        "proc.cmdline": f"cat /etc/shadow.{number}",
+        "user.name": "alice" if number % 2 else "bob",
+        "k8s.ns.name": "web" if number % 3 else "db",
+    }
+    known = {
+        "time_ns": 1_700_000_000_000_000_000 + number * 60_000_000_000,
+        "rule": "Read sensitive file" if number % 2 else "Terminal shell",
+        "priority": Priority.WARNING if number % 5 else Priority.CRITICAL,
+        "source": "syscall",
+        "hostname": f"node-{number % 4}",
+        "raw_output": f"12:00:00.000000000: Warning Something happened (number {number})",
+        "fields": fields,
+        "tags": ("T1003",),
+    }
+    return Alert(**{**known, **members})  # type: ignore[arg-type]
+
+
+def verdict_of(alert: Alert) -> Judgement:
+    """Every seventh is an attack."""
+    number = int(alert.raw_output.rpartition(" ")[2].rstrip(")") or 0) if "(number" in alert.raw_output else 1
+    return UNDECIDED._replace(verdict="attack" if number % 7 == 0 else "benign")
+
+
+REGISTRIES: dict[int, CollectorRegistry] = {}
+
+
+def make_sink(directory: Path, **settings: object) -> HistorySink:
+    registry = CollectorRegistry()
+    sink = HistorySink(
+        HistorySettings(directory=directory, **settings),  # type: ignore[arg-type]
+        judge=verdict_of,
+        read_message=from_received,
+        metrics=HistoryMetrics(registry),
+    )
+    REGISTRIES[id(sink)] = registry
+    return sink
+
+
+def sample(sink: HistorySink, name: str, **labels: str) -> float | None:
+    return REGISTRIES[id(sink)].get_sample_value(f"falco_exporter_history_{name}", labels)
+
+
+def filled(sink: HistorySink, alerts: list[Alert]) -> History:
+    before = len(sink.history)
+    sequence = sink.history.sequence
+    for start_at in range(0, len(alerts), 100):
+        sink.write(alerts[start_at : start_at + 100])
+    wait_until(lambda: sink.history.sequence == sequence + len(alerts), "every alert can be found", 20)
+    assert len(sink.history) == before + len(alerts)
+    return sink.history
+
+
+def dropped(sink: HistorySink, reason: str) -> float | None:
+    return sample(sink, "dropped_total", reason=reason)

@@ -1,0 +1,83 @@
+"""A full disk and a kill: what was kept stays, what could not be kept is counted."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter.history import History, HistorySink, Query
+from exporter.history import sink as sink_module
+from exporter.history.database import FILE
+from exporter.sources.decode import from_received
+from tests.history_site import alert_of, dropped, filled, sample
+from tests.site import wait_until
+
+Start = Callable[..., HistorySink]
+
+_WRITES = """
+import sys, itertools
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from tests.history_site import alert_of, make_sink
+sink = make_sink(Path(sys.argv[2]))
+sink.start()
+for number in itertools.count():
+    while sink._queued > 3_000:
+        pass
+    sink.write([alert_of(number * 10 + each) for each in range(10)])
+"""
+
+
+def test_a_full_disk_drops_what_is_new_counted_and_ends_by_itself(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink_module, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(sink_module, "QUEUE_ALERTS", 100)
+    sink = start()
+    kept = [alert_of(number) for number in range(50)]
+    history = filled(sink, kept)
+    assert sink._connection is not None
+    pages = sink._connection.execute("PRAGMA page_count").fetchone()[0]
+    sink._connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own answer is that of a full disk
+    big = {"proc.cmdline": "x" * 20_000}
+    sink.write([alert_of(number, fields=big) for number in range(1_000, 1_100)])
+    wait_until(lambda: bool(sink.trouble), "the full disk is said")
+    assert "full" in sink.trouble
+    assert sample(sink, "failing") == 1
+    sink.write([alert_of(number, fields=big) for number in range(2_000, 2_100)])
+    assert dropped(sink, "disk_full") == 100
+    assert history.find(kept[3].uid) == kept[3]
+    sink._connection.execute("PRAGMA max_page_count = 1000000")
+    wait_until(lambda: len(history) == 150, "what waited is written once there is room")
+    wait_until(lambda: not sink.trouble, "the trouble is over")
+    assert sample(sink, "failing") == 0
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.9])
+def test_after_a_kill_the_file_is_whole_and_everything_written_can_be_found(
+    start: Start, tmp_path: Path, seconds: float
+) -> None:
+    root, log = Path(__file__).parents[3], tmp_path / "history" / f"{FILE}-wal"
+    process = subprocess.Popen([sys.executable, "-c", _WRITES, str(root), str(tmp_path / "history")])
+    try:
+        wait_until(lambda: log.exists() and log.stat().st_size > 200_000, "it writes", 30)
+        time.sleep(seconds)  # somewhere in the middle
+    finally:
+        process.kill()
+        process.wait()
+    history = History(tmp_path / "history", from_received)
+    with sqlite3.connect(tmp_path / "history" / FILE) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    sink = start()
+    assert not sink.set_aside
+    written = len(history)
+    assert written > 500
+    wait_until(lambda: sink.history.sequence == written, "what was written and not yet indexed can be found")
+    uids = {row.uid for row in sink.history.page(Query(), limit=1_000_000)}
+    assert uids == {alert_of(number).uid for number in range(written)}
