@@ -211,7 +211,7 @@ def _config(*, legacy: bool, rules: Path) -> Config:
         otlp=Otlp(endpoint="http://127.0.0.1:4317", protocol="grpc"),
         serve_grpc=ServeGrpc(address="unix:///nowhere"),
         web=Web(listen_address="127.0.0.1:0"),
-    history=HistorySettings(directory=Path("history")),
+        history=HistorySettings(directory=Path("history")),
     )
 
 
