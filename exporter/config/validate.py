@@ -26,7 +26,6 @@ _METRIC_LABELS = frozenset(
      "le", "quantile", "instance", "job", "k8s_ns_name", "k8s_pod_name", "tags", "uid"}
 )  # fmt: skip
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
-_HISTORY_BYTES = 16 * 1024 * 1024
 _POSITIVE = (
     "grpc.poll_ceiling_seconds",
     "grpc.reconnect_ceiling_seconds",
@@ -39,6 +38,7 @@ _POSITIVE = (
     "otlp.attribute_limit",
     "queue.limit_bytes",
     "queue.limit_age_seconds",
+    "history.limit_bytes",
     "history.limit_age_seconds",
     "web.recent_reports",
     "web.connection_limit",
@@ -73,8 +73,6 @@ def _values(config: Config) -> Iterator[str]:
         section, name = key.split(".")
         if (value := getattr(getattr(config, section), name)) <= 0:
             yield f"{key}: found {value}, expected a number above 0"
-    if config.history.limit_bytes < _HISTORY_BYTES:
-        yield f"history.limit_bytes: found {config.history.limit_bytes}, expected at least {_HISTORY_BYTES} (16 MiB)"
     if config.otlp.attribute_limit > 128:
         yield f"otlp.attribute_limit: found {config.otlp.attribute_limit}, expected at most 128 (the SDK's own limit)"
     for key, fields in (
