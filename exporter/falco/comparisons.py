@@ -22,9 +22,25 @@ _NETWORK = re.compile(r"fd\.([cslr]?)net\Z")
 _HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+\Z")
 
 
+def is_network(field: Field) -> bool:
+    """Whether a field's values are compared with networks: ``fd.net`` and its kin."""
+    return _NETWORK.match(field.name) is not None
+
+
+def address_of(field: Field) -> str | None:
+    """Return the field that stands in for ``fd.net`` and its kin where an event has no such field; else None."""
+    network = _NETWORK.match(field.name)
+    return None if network is None else f"fd.{network[1]}ip"
+
+
+def is_hexadecimal(text: str) -> bool:
+    """Whether a text is a number in hexadecimal notation, which equals others."""
+    return _HEXADECIMAL.match(text) is not None
+
+
 def test(node: Comparison, values: tuple[Value, ...]) -> Test:
     """Return the function that says of a present value whether it fits. Raises ConditionError."""
-    network = isinstance(node.left, Field) and _NETWORK.match(node.left.name) is not None
+    network = isinstance(node.left, Field) and is_network(node.left)
     if node.modifier:
         return _several([_single(node.operator, value, network=network) for value in values], node.modifier)
     if node.operator == "pmatch":
@@ -151,10 +167,9 @@ def operands(operand: Operand) -> Callable[[Lookup], str | None]:
 
 def _field(field: Field) -> Callable[[Lookup], str | None]:
     key = field.key
-    network = _NETWORK.match(field.name)
-    if network is None:
+    address = address_of(field)
+    if address is None:
         return lambda lookup: lookup(key)
-    address = f"fd.{network[1]}ip"
 
     def find(lookup: Lookup) -> str | None:
         value = lookup(key)

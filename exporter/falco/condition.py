@@ -5,6 +5,7 @@ Owns nothing itself: the one place to import from. The parts are the words
 evaluation (``evaluation.py``).
 """
 
+from exporter.falco.comparisons import address_of
 from exporter.falco.evaluation import Evaluation, Lookup, compile_condition
 from exporter.falco.nodes import (
     LIST_OPERATORS,
@@ -46,6 +47,7 @@ __all__ = [
     "Or",
     "Value",
     "Values",
+    "address_of",
     "compile_condition",
     "fields_of",
     "parse",

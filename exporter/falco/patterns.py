@@ -53,6 +53,27 @@ def glob(pattern: str, *, ignore_case: bool = False) -> Callable[[str], bool]:
     return lambda value: compiled.fullmatch(value) is not None
 
 
+def glob_to_re2(pattern: str, *, component: bool = False) -> str | None:
+    """Return an RE2 expression for the values that the pattern matches, without anchors; None for one with brackets.
+
+    With ``component`` it is for the parts of a path, which hold no slash and are not empty.
+    """
+    if "[" in pattern:
+        return None
+    stars, question = ("[^/]*", "[^/]") if component else ("(?s:.*)", "(?s:.)")
+    pieces: list[str] = []
+    at = 0
+    while at < len(pattern):
+        character = pattern[at]
+        at += 1
+        if character == "\\" and at < len(pattern):
+            pieces.append(re2.escape(pattern[at]))
+            at += 1
+        else:
+            pieces.append({"*": stars, "?": question}.get(character) or re2.escape(character))
+    return "[^/]+" if component and set(pieces) == {stars} else "".join(pieces)
+
+
 def glob_literal(value: str, *, bracketed: Collection[int] = ()) -> str:
     """Return the pattern that matches this value only; at the places ``bracketed`` a character stands in brackets."""
     return "".join(
@@ -128,6 +149,18 @@ def path_prefix(paths: Sequence[str]) -> Callable[[str], bool]:
         )
 
     return matches
+
+
+def path_prefix_to_re2(paths: Sequence[str]) -> str | None:
+    """Return an RE2 expression, without anchors, for what ``path_prefix`` matches; None for patterns with brackets."""
+    prefixes = []
+    for path in paths:
+        components = [glob_to_re2(component, component=True) for component in _components(path)]
+        if None in components:
+            return None
+        prefixes.append("/+".join(filter(None, components)))
+    below = "(?:/(?s:.*))?"
+    return "|".join([f"/*{prefix}{below}" if prefix else "(?s:.*)" for prefix in prefixes])
 
 
 def _components(path: str) -> list[str]:

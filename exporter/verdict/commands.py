@@ -17,10 +17,12 @@ from exporter.verdict.places import address_kind
 
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=.\-])[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/_=])")
 _IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+_FOUR_NUMBERS = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
+# What stands between the slashes and the @ holds no slash, so that no text is looked at twice.
+_URL_ADDRESS = re.compile(r"(?:https?|t?ftp)://(?:[^@/\s]*@)?((?:\d{1,3}\.){3}\d{1,3})(?:[:/\s\"'|)]|\Z)", re.ASCII)
 # RE2, for what stands between the words may be long: its time is linear in the line.
-_URL_ADDRESS = re2.compile(r"(?:https?|t?ftp)://(?:[^@/\s]*@)?((?:\d{1,3}\.){3}\d{1,3})(?:[:/\s\"'|)]|$)", _OPTIONS)
 _BARE_TARGET = re2.compile(
     r"\b(?:curl|wget|fetch|lwp-download|axel)\b[^|;&]*?\s\"?'?((?:\d{1,3}\.){3}\d{1,3})[:/]", _OPTIONS
 )
@@ -61,15 +63,21 @@ def parent_text(lookup: Lookup) -> str | None:
 
 def public_address(lookup: Lookup) -> str | None:
     """Return the first public address that the command line names."""
-    line = lookup("command.text") or ""
-    return next((found for found in _IPV4.findall(line) if address_kind(found) == "public"), None)
+    return _first_public(_IPV4.findall(lookup("command.text") or ""))
 
 
 def url_address(lookup: Lookup) -> str | None:
     """Return the first public address that the command line takes something from: a host without a name."""
-    line = (lookup("command.text") or "").encode("utf-8", "replace").decode()
-    found = [*_URL_ADDRESS.findall(line), *_BARE_TARGET.findall(line)]
-    return next((address for address in found if address_kind(address) == "public"), None)
+    text = lookup("command.text") or ""
+    if _FOUR_NUMBERS.search(text) is None:  # as most; RE2 costs several times as much to be asked
+        return None
+    return _first_public(_URL_ADDRESS.findall(text)) or _first_public(
+        _BARE_TARGET.findall(text.encode("utf-8", "replace").decode())
+    )
+
+
+def _first_public(addresses: list[str]) -> str | None:
+    return next((address for address in addresses if address_kind(address) == "public"), None)
 
 
 def ancestors(lookup: Lookup) -> str | None:

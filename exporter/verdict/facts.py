@@ -43,7 +43,7 @@ def source_fields(field: str) -> tuple[str, ...]:
 class Facts:
     """One alert's fields and derived facts, each worked out once, when asked for."""
 
-    __slots__ = ("_found", "_lists", "_lookup", "_macro")
+    __slots__ = ("_found", "lists", "lookup", "macro")
 
     def __init__(
         self,
@@ -52,9 +52,9 @@ class Facts:
         macro: Callable[[str, Lookup], str | None] = lambda _, __: None,
     ) -> None:
         """Take lists by name, and what evaluates a macro of these facts."""
-        self._lookup = lookup
-        self._lists = lists
-        self._macro = macro
+        self.lookup = lookup
+        self.lists = lists
+        self.macro = macro
         self._found: dict[str, str | None] = {}
 
     def __call__(self, field: str) -> str | None:
@@ -63,18 +63,35 @@ class Facts:
         try:
             return found[field]
         except KeyError:
-            value = found[field] = self._find(field)
+            value = found[field] = _WAYS[field](self)
             return value
 
-    def _find(self, field: str) -> str | None:
-        fact = _FACTS.get(field)
-        if fact is not None:
-            return fact[0](self)
-        name, bracket, argument = field.partition("[")
-        if name.startswith("alert.macro"):
-            return self._macro(field, self)
-        if name == HAS:
-            return "no" if self(argument.removesuffix("]")) is None else "yes"
-        if bracket and name in _OF_LISTS:
-            return _OF_LISTS[name][0](self, self._lists.get(argument.removesuffix("]"), frozenset()))
-        return self._lookup(field)
+
+_Way = Callable[[Facts], str | None]
+
+
+class _Ways(dict[str, _Way]):
+    """How each field is found. Its names are those that signs and conditions ask for."""
+
+    def __missing__(self, field: str) -> _Way:
+        way = self[field] = _way(field)
+        return way
+
+
+_WAYS = _Ways()
+
+
+def _way(field: str) -> _Way:
+    fact = _FACTS.get(field)
+    if fact is not None:
+        return fact[0]
+    name, bracket, argument = field.partition("[")
+    argument = argument.removesuffix("]")
+    if name.startswith("alert.macro"):
+        return lambda facts: facts.macro(field, facts)
+    if name == HAS:
+        return lambda facts: "no" if facts(argument) is None else "yes"
+    if bracket and name in _OF_LISTS:
+        find = _OF_LISTS[name][0]
+        return lambda facts: find(facts, facts.lists.get(argument, frozenset()))
+    return lambda facts: facts.lookup(field)

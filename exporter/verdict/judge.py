@@ -1,75 +1,43 @@
 """The judge: from an alert to its judgement.
 
-Owns which signs an alert is asked about, and the judgements that are given
-again to alerts that differ in nothing that a sign looks at. Refuses to weigh
-(see ``weighing.py``).
+Owns the judgements that are given again to alerts that differ in nothing that
+a sign looks at. Refuses to ask signs one by one (``plan.py`` asks all at once)
+and to weigh (``weighing.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import itemgetter
-from typing import Any
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
-from exporter.alert import Alert
+from exporter.alert import Alert, absent_values
+from exporter.verdict.atoms import OF_ALERT
 from exporter.verdict.facts import Facts
-from exporter.verdict.judgement import Judgement, Matched
+from exporter.verdict.judgement import Judgement, Matched, Verdict
 from exporter.verdict.language import Language
-from exporter.verdict.outcome import OUTCOME_FIELDS, outcome_of
+from exporter.verdict.outcome import outcome_of
+from exporter.verdict.plan import Plan, Plans
 from exporter.verdict.sign import Sign
 from exporter.verdict.weighing import weigh
 
 KEPT_JUDGEMENTS = 2_048
 KEPT_CHARACTERS = 4_000_000
+KEPT_WEIGHED = 2_048
+"""Sets of answers whose verdict is remembered, some 600 bytes each."""
 KEY_LIMIT_CHARACTERS = 8_192
 READ_CHARACTERS = 4_096
 """How much of a value signs read, three quarters from its beginning and one from its end: senders choose its length."""
 PLANS_KEPT = 1_024
 """Rules whose signs are remembered: senders make up names."""
-SHAPES_KEPT = 16
-"""Sets of fields that one rule's alerts come with."""
 
 
-class _Shape:
-    """One set of fields that alerts of a rule come with, and which of their values a judgement depends on."""
+class _Weighed(NamedTuple):
+    """What signs come to that bear out the same."""
 
-    __slots__ = ("names", "values")
-
-    def __init__(self, names: frozenset[str], used: frozenset[str]) -> None:
-        self.names = names
-        wanted = sorted(names & used)
-        self.values: Callable[[Mapping[str, str]], Any] = itemgetter(*wanted) if wanted else _nothing
-
-
-def _nothing(_: Mapping[str, str]) -> tuple[()]:
-    return ()
-
-
-class _Plan:
-    """The signs that one rule's alerts are asked about. Safe from any thread: shapes are replaced, not changed."""
-
-    __slots__ = ("_latest", "_shapes", "_used", "by_tags", "signs")
-
-    def __init__(self, signs: tuple[Sign, ...]) -> None:
-        self.signs = signs
-        self.by_tags = any(sign.scope.tags for sign in signs)
-        self._used = frozenset(OUTCOME_FIELDS).union(*(sign.fields for sign in signs))
-        self._latest = _Shape(frozenset(), self._used)
-        self._shapes: dict[frozenset[str], _Shape] = {}
-
-    def shape(self, fields: dict[str, str]) -> _Shape:
-        """Return the shape of an alert with these fields."""
-        latest = self._latest
-        if fields.keys() == latest.names:
-            return latest
-        names = frozenset(fields)
-        shape = self._shapes.get(names)
-        if shape is None:
-            if len(self._shapes) >= SHAPES_KEPT:
-                self._shapes = {}
-            shape = self._shapes[names] = _Shape(names, self._used)
-        self._latest = shape
-        return shape
+    verdict: Verdict
+    signs: Sequence[Sign]
+    """Those that speak for the verdict first, the heaviest first."""
 
 
 class Judge:
@@ -82,8 +50,10 @@ class Judge:
         self.signs = tuple(signs)
         self._own = own
         self._lists = {name: frozenset(items) for name, items in language.lists.items()}
-        self._macro = language.evaluate_macro
-        self._plans: dict[tuple[str, str], _Plan] = {}
+        self._made = Plans(self.signs, language.macros, self._lists)
+        self._lock = threading.Lock()
+        self._plans: dict[tuple[str, str], Plan] = {}
+        self._weighed: dict[tuple[Any, ...], _Weighed] = {}
         self._kept: dict[tuple[Any, ...], Judgement] = {}
         self._kept_characters = 0
 
@@ -92,24 +62,44 @@ class Judge:
         plan = self._plans.get((alert.rule, alert.source)) or self._plan_for(alert)
         fields = alert.all_fields()
         shape = plan.shape(fields)
-        key: tuple[Any, ...] = (shape, shape.values(fields))
+        key: tuple[Any, ...] = (shape, alert.rule, alert.source, shape.values(fields))
+        if plan.of_alert:
+            key += tuple([read(alert) for read in plan.of_alert])
         if plan.by_tags:
             key += (tuple(alert.tags),)
         judgement = self._kept.get(key)
         if judgement is None:
-            judgement = self._judge(alert, plan.signs)
+            facts = Facts(reader_of(alert), self._lists)
+            weighed = self._weigh(alert, plan, plan.atoms(alert, shape, facts))
+            signs = [Matched(sign.side, sign.weight, sign.forgeable, sign.say.render(facts)) for sign in weighed.signs]
+            judgement = Judgement(weighed.verdict, outcome_of(facts), tuple(signs))
             self._keep(key, judgement)
         return judgement
 
-    def _plan_for(self, alert: Alert) -> _Plan:
+    def _plan_for(self, alert: Alert) -> Plan:
         if len(self._plans) >= PLANS_KEPT:
             self._plans = {}
-        signs = tuple(sign for sign in (*self.signs, *self._own(alert)) if sign.scope.holds(alert))
-        plan = self._plans[alert.rule, alert.source] = _Plan(signs)
+        own = tuple(self._own(alert))
+        with self._lock:
+            plan = self._made.plan_for(alert, own)
+        self._plans[alert.rule, alert.source] = plan
         return plan
 
+    def _weigh(self, alert: Alert, plan: Plan, atoms: int) -> _Weighed:
+        """Return what the signs come to whose atoms these are."""
+        key = (plan, atoms, tuple(alert.tags) if plan.by_tags else ())
+        weighed = self._weighed.get(key)
+        if weighed is None:
+            signs = plan.bear_out(atoms, alert)
+            verdict = weigh(signs)
+            signs.sort(key=lambda sign: (sign.side != verdict, -sign.weight, sign.side, sign.place))
+            if len(self._weighed) >= KEPT_WEIGHED:
+                self._weighed = {}
+            weighed = self._weighed[key] = _Weighed(verdict, signs)
+        return weighed
+
     def _keep(self, key: tuple[Any, ...], judgement: Judgement) -> None:
-        values = key[1]
+        values = key[3]
         size = len(values) if isinstance(values, str) else sum(map(len, values))
         if size > KEY_LIMIT_CHARACTERS:
             return
@@ -120,33 +110,19 @@ class Judge:
         self._kept_characters += size
         self._kept[key] = judgement
 
-    def _judge(self, alert: Alert, signs: Sequence[Sign]) -> Judgement:
-        facts = Facts(_reader(alert), self._lists, self._macro)
-        found = [
-            (sign, Matched(sign.side, sign.weight, sign.forgeable, sign.say.render(facts)))
-            for sign in signs
-            if sign.scope.has_tag(alert) and sign.holds(facts) is True
-        ]
-        verdict = weigh([sign for sign, _ in found])
-        found.sort(key=lambda pair: (pair[0].side != verdict, -pair[0].weight, pair[0].side, pair[0].place))
-        return Judgement(verdict, outcome_of(facts), tuple(matched for _, matched in found))
 
-
-def _reader(alert: Alert) -> Callable[[str], str | None]:
+def reader_of(alert: Alert) -> Callable[[str], str | None]:
     """Return the alert's fields as signs see them: ``alert.…`` for what every alert has."""
-    of_alert = {
-        "alert.rule": alert.rule,
-        "alert.source": alert.source,
-        "alert.priority": alert.priority.label,
-        "alert.hostname": alert.hostname or None,
-        "alert.on_host": "yes" if alert.fields.get("container.id") == "host" else None,
-    }
+    fields = alert.all_fields()
 
     def read(field: str) -> str | None:
-        if field in of_alert:
-            return of_alert[field]
-        value = alert.get(field)
-        if value is not None and len(value) > READ_CHARACTERS:
+        of_alert = OF_ALERT.get(field)
+        if of_alert is not None:
+            return of_alert(alert)
+        value = fields.get(field)
+        if value is None or value in absent_values(field):
+            return None
+        if len(value) > READ_CHARACTERS:
             return f"{value[: READ_CHARACTERS // 4 * 3]}{value[-(READ_CHARACTERS // 4) :]}"
         return value
 

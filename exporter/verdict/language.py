@@ -24,6 +24,7 @@ from exporter.falco.condition import (
     Or,
     Value,
     Values,
+    address_of,
     compile_condition,
     fields_of,
     parse,
@@ -51,6 +52,8 @@ class Compiled(NamedTuple):
     """From a field's name to its value, to True, False or, where absent fields leave it open, None."""
     fields: frozenset[str]
     """Every output field that the answer depends on."""
+    node: Node
+    """The condition with the items of lists in place and its macros by name."""
 
 
 class Language:
@@ -102,7 +105,7 @@ class Language:
         """
         node = self._node(condition)
         fields = frozenset(name for field in self._fields(node) for name in source_fields(field))
-        return Compiled(self._evaluation(node, MACRO_OPEN if absent_is_unknown else MACRO), fields)
+        return Compiled(self._evaluation(node, MACRO_OPEN if absent_is_unknown else MACRO), fields, node)
 
     def evaluate_macro(self, field: str, facts: Lookup) -> str | None:
         """Return ``yes``, ``no`` or, where absent fields leave it open, None for ``macro[NAME]`` of ``facts``."""
@@ -139,7 +142,10 @@ class Language:
     def _fields(self, node: Node) -> Iterable[str]:
         for part in walk(node):
             if isinstance(part, Comparison):
-                yield from (field.key for side in (part.left, part.right) for field in fields_of(side))
+                for field in (*fields_of(part.left), *fields_of(part.right)):
+                    yield field.key
+                    if address := address_of(field):
+                        yield address
             elif isinstance(part, Macro):
                 if part.name not in self.macros:
                     known = ", ".join(sorted(self.macros)) or "none"

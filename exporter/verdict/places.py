@@ -8,12 +8,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from exporter.prose import Lookup
 
 _ENDPOINT = re.compile(r"(?:\[?)([0-9a-fA-F.:]+?)\]?:(\d+)\Z")
 _PRIVATE = tuple(
-    map(
+    (network.version, int(network.network_address), int(network.broadcast_address))
+    for network in map(
         ipaddress.ip_network,
         (
             "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "0.0.0.0/32", "::/128",
@@ -21,6 +23,10 @@ _PRIVATE = tuple(
         ),
     )
 )  # fmt: skip
+"""IP version, first and last address as numbers."""
+_KEPT_ADDRESSES = 1_024
+_KEPT_CHARACTERS = 45
+"""The longest notation of an address."""
 _METADATA = frozenset({"169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "100.100.100.200"})
 _TOOL_DIRECTORIES = (
     ".ansible", ".asdf", ".atlantis", ".bun", ".cache", ".cargo", ".composer", ".config", ".cursor-server", ".deno",
@@ -42,6 +48,15 @@ def address_kind(text: str) -> str | None:
     Networks set aside for documentation count as public: they stand for
     public ones wherever they appear.
     """
+    return _address_kind(text) if len(text) <= _KEPT_CHARACTERS else _find_address_kind(text)
+
+
+@lru_cache(maxsize=_KEPT_ADDRESSES)
+def _address_kind(text: str) -> str | None:
+    return _find_address_kind(text)
+
+
+def _find_address_kind(text: str) -> str | None:
     if text in _METADATA:
         return "metadata"
     try:
@@ -54,9 +69,9 @@ def address_kind(text: str) -> str | None:
         return "loopback"
     if address.is_link_local:
         return "link-local"
-    return (
-        "private" if any(address in network for network in _PRIVATE if network.version == address.version) else "public"
-    )
+    version, number = address.version, int(address)
+    is_private = any(first <= number <= last for kind, first, last in _PRIVATE if kind == version)
+    return "private" if is_private else "public"
 
 
 def _peer(lookup: Lookup) -> tuple[str, str] | None:

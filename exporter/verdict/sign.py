@@ -12,7 +12,7 @@ from typing import Any
 
 from exporter.alert import Alert
 from exporter.errors import CatalogError
-from exporter.falco.condition import Evaluation
+from exporter.falco.condition import Evaluation, Node
 from exporter.prose import ProseTemplate
 from exporter.verdict.facts import source_fields
 from exporter.verdict.judgement import SIDES, Side
@@ -54,6 +54,10 @@ class Sign:
     forgeable: bool
     """Whether an intruder could choose the values: then it clears an alert only beside a sign that is not."""
     holds: Evaluation
+    """What the condition says of one alert's facts. The judge asks all signs together and gets the same answers."""
+    condition: Node
+    absent_is_unknown: bool
+    """Whether absent fields leave comparisons open, or make them false."""
     say: ProseTemplate
     scope: Scope
     about: str
@@ -90,7 +94,8 @@ class Sign:
         if about and about not in ABOUT:
             raise CatalogError(f"about: found {about!r}, expected one of: {', '.join(ABOUT)}")
         # What clears an alert must be there to be read; what excuses an act is missing where it is not.
-        condition = language.compile(str(mapping["when"]), absent_is_unknown=side in {"benign", "test"})
+        is_open = side in {"benign", "test"}
+        condition = language.compile(str(mapping["when"]), absent_is_unknown=is_open)
         say = ProseTemplate(str(mapping["say"]))
         said = {name for field in say.fields for name in source_fields(field)}
         return cls(
@@ -98,6 +103,8 @@ class Sign:
             weight=_weight(mapping, side),
             forgeable=_forgeable(mapping, side),
             holds=condition.holds,
+            condition=condition.node,
+            absent_is_unknown=is_open,
             say=say,
             scope=Scope(
                 _rules(mapping, language) or scope.rules,

@@ -1,0 +1,153 @@
+"""All signs asked at once: the judgement is the one that comes of asking each sign by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.alert import Alert, Priority
+from exporter.sources.decode import from_json
+from exporter.verdict.facts import Facts
+from exporter.verdict.files import load_language
+from exporter.verdict.judge import Judge, reader_of
+from exporter.verdict.judgement import Judgement, Matched
+from exporter.verdict.language import Language
+from exporter.verdict.outcome import outcome_of
+from exporter.verdict.sign import Sign
+from exporter.verdict.weighing import weigh
+
+FILES = Path(__file__).parents[2] / "verdicts"
+ALERTS = [
+    from_json(json.dumps(json.loads(line)["alert"]).encode())
+    for name in ("dev", "own", "traps")
+    for line in FILES.joinpath(f"{name}.jsonl").read_text("utf-8").splitlines()
+]
+LANGUAGE, SIGNS = load_language()
+JUDGE = Judge(SIGNS, LANGUAGE)
+SEEN: Mapping[str, Sequence[str]] = {
+    name: sorted({alert.all_fields()[name] for alert in ALERTS if name in alert.all_fields()})
+    for name in sorted({name for alert in ALERTS for name in alert.all_fields()})
+}
+"""Every field of the labelled alerts and the values that it has there."""
+ODD = ["", "<NA>", "host", "-1", "(a,b)", "()", "\ud800", "/tmp/.x/y", "192.0.2.7:1->10.0.0.1:443", "é" * 9]
+
+
+def asked_one_by_one(alert: Alert, signs: Sequence[Sign], language: Language) -> Judgement:
+    """Judge as the words of ``docs/verdicts.md`` say it, nothing remembered and nothing shared."""
+    lists = {name: frozenset(items) for name, items in language.lists.items()}
+    facts = Facts(reader_of(alert), lists, language.evaluate_macro)
+    found = [
+        (sign, Matched(sign.side, sign.weight, sign.forgeable, sign.say.render(facts)))
+        for sign in signs
+        if sign.scope.holds(alert) and sign.scope.has_tag(alert) and sign.holds(facts) is True
+    ]
+    verdict = weigh([sign for sign, _ in found])
+    found.sort(key=lambda pair: (pair[0].side != verdict, -pair[0].weight, pair[0].side, pair[0].place))
+    return Judgement(verdict, outcome_of(facts), tuple(matched for _, matched in found))
+
+
+@st.composite
+def alerts(draw: st.DrawFn) -> Alert:
+    """Labelled alerts with other rules, and with fields left out, mixed up and made up."""
+    alert, other = draw(st.sampled_from(ALERTS)), draw(st.sampled_from(ALERTS))
+    fields = dict(alert.all_fields())
+    for name in draw(st.lists(st.sampled_from(sorted(SEEN)), max_size=5)):
+        anothers = SEEN[draw(st.sampled_from(sorted(SEEN)))]
+        value = draw(st.sampled_from(SEEN[name]) | st.sampled_from(anothers) | st.sampled_from(ODD) | st.none())
+        if value is None:
+            fields.pop(name, None)
+        else:
+            fields[name] = value
+    rule = draw(st.sampled_from([alert.rule, other.rule, "made up"]))
+    source = draw(st.sampled_from([alert.source, alert.source, other.source, "strange"]))
+    return replace(alert, fields=fields, rule=rule, source=source)
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.rule)
+def test_labelled_alerts(alert: Alert) -> None:
+    """Verdict, outcome and every sign with its text are the same."""
+    assert JUDGE.judge(alert) == asked_one_by_one(alert, SIGNS, LANGUAGE)
+
+
+@given(st.lists(alerts(), min_size=1, max_size=4))
+def test_alerts_with_parts_of_others(several: list[Alert]) -> None:
+    """They are, too, whatever came before and is remembered."""
+    for alert in several:
+        assert JUDGE.judge(alert) == asked_one_by_one(alert, SIGNS, LANGUAGE)
+
+
+OPERATIONS = [
+    "proc.name = a", "proc.name in (a, b)", "proc.name != a", "proc.name exists", "fd.snet in (10.0.0.0/8)",
+    "proc.name = val(proc.pname)", "tolower(proc.pname) = a", "proc.tty > 0", "alert.rule = R",
+    "alert.priority = Notice",
+    "alert.hostname = node", "evt.hostname = node", "alert.on_host = yes", "evt.time contains 1970", "exe.name = a",
+    "ours", "theirs", "image.in[names] = yes", "proc.cmdline contains a", "proc.cmdline regex a.*",
+    "proc.cmdline startswith a", "proc.cmdline endswith a", "proc.cmdline glob a*", "proc.cmdline icontains a",
+]  # fmt: skip
+CONDITIONS = st.recursive(
+    st.sampled_from(OPERATIONS),
+    lambda inner: st.one_of(
+        inner.map(lambda text: f"not ({text})"),
+        st.lists(inner, min_size=2, max_size=3).map(lambda texts: " and ".join(f"({text})" for text in texts)),
+        st.lists(inner, min_size=2, max_size=3).map(lambda texts: " or ".join(f"({text})" for text in texts)),
+    ),
+    max_leaves=8,
+)
+WORDS = Language(
+    {"names": ["a", "docker.io/library/a"]}, {"ours": "proc.pname = a or not proc.tty = 0", "theirs": "not ours"}
+)
+SMALL = st.builds(
+    lambda fields, rule, priority, host: Alert(5, rule, priority, "syscall", host, "", fields, ()),
+    st.dictionaries(
+        st.sampled_from(
+            ["proc.name", "proc.pname", "proc.tty", "proc.cmdline", "proc.exepath", "fd.sip", "fd.snet", "container.id",
+             "container.image.repository", "evt.hostname"]
+        ),
+        st.sampled_from(["a", "A", "b", "0", "34816", "<NA>", "", "host", "10.1.2.3", "/bin/a", "ab", "ba", "node"]),
+    ),
+    st.sampled_from(["R", "S"]),
+    st.sampled_from([Priority.NOTICE, Priority.ERROR]),
+    st.sampled_from(["node", "", "other"]),
+)  # fmt: skip
+
+
+@given(st.lists(CONDITIONS, min_size=1, max_size=5), st.lists(SMALL, min_size=1, max_size=5))
+def test_conditions_of_every_form(conditions: list[str], several: list[Alert]) -> None:
+    """Negations, macros, networks and what every alert has, with absent fields open and false."""
+    sides = ["attack", "benign", "test"]
+    signs = [
+        Sign.from_mapping(
+            {"for": sides[number % 3], "weight": 4, "forgeable": "false", "when": condition, "say": "%{proc.name} is"},
+            f"x:{number}",
+            language=WORDS,
+        )
+        for number, condition in enumerate(conditions)
+    ]
+    judge = Judge(signs, WORDS)
+    for alert in [*several, *several]:
+        assert judge.judge(alert) == asked_one_by_one(alert, signs, WORDS), conditions
+
+
+def test_an_address_that_stands_in_for_a_network_is_not_forgotten() -> None:
+    """``fd.snet`` is taken from ``fd.sip``: two alerts that differ in it alone are judged apart."""
+    mapping = {"for": "attack", "weight": 4, "when": "fd.snet in (10.0.0.0/8)", "say": "it is near"}
+    signs = [Sign.from_mapping(mapping, "x:1", language=WORDS)]
+    judge = Judge(signs, WORDS)
+    near, far = (replace(ALERTS[0], fields={"fd.sip": address}) for address in ("10.1.2.3", "192.0.2.7"))
+    assert [judge.judge(alert).verdict for alert in (near, far, near)] == ["attack", "undecided", "attack"]
+
+
+def test_what_every_alert_has_is_not_forgotten() -> None:
+    """Nor are priority and host, which are none of its fields."""
+    when = "alert.priority = Error and alert.hostname = node"
+    signs = [Sign.from_mapping({"for": "attack", "weight": 4, "when": when, "say": "x"}, "x:1", language=WORDS)]
+    judge = Judge(signs, WORDS)
+    alert = replace(ALERTS[0], priority=Priority.ERROR, hostname="node")
+    others = [alert, replace(alert, priority=Priority.NOTICE), replace(alert, hostname="other")]
+    assert [judge.judge(other).verdict for other in others] == ["attack", "undecided", "undecided"]
