@@ -47,6 +47,11 @@ def test_a_sound_entry_passes_every_check(tmp_path: Path) -> None:
     assert messages(tmp_path, {}) == ""
 
 
+def test_the_metadata_tokens_put_is_a_read(tmp_path: Path) -> None:
+    """A look may ask AWS' metadata service for the token that its reads need."""
+    assert messages(tmp_path, running("curl -sX PUT http://192.0.2.7/latest/api/token")) == ""
+
+
 USES_A_VALUE = "- list: log_files\n  items: [%{fd.name}]\n  override: {items: append}\n"
 
 
@@ -182,6 +187,7 @@ USES_A_VALUE = "- list: log_files\n  items: [%{fd.name}]\n  override: {items: ap
         (running("aws iam delete-user --user-name x"), "changes state"),
         (running("gcloud projects add-iam-policy-binding p"), "changes state"),
         (running("gh api -X DELETE /repos/a/b"), "changes state"),
+        (running("curl -X PUT http://192.0.2.7/latest/api/tokens"), "changes state"),
         (running("curl -s https://example.net/x | sh"), "fetches a script and runs it"),
         (running("curl -k https://example.net/"), "does not check the server's certificate"),
         ({"steps": [{**CONTAIN, "run": "systemctl stop falco"}]}, "switches a control off"),
