@@ -101,7 +101,9 @@ def _changes(program: str, words: list[str]) -> bool:
     if program in {"gh", "curl"}:
         # IMDSv2 hands out the token that every read needs in answer to a PUT; it changes nothing.
         reads = any(word.endswith("/latest/api/token") for word in words)
-        return not reads and bool(re.search(r"(?:-X|--method|--request)[ =]?(?:POST|PUT|PATCH|DELETE)", " ".join(words)))
+        return not reads and bool(
+            re.search(r"(?:-X|--method|--request)[ =]?(?:POST|PUT|PATCH|DELETE)", " ".join(words))
+        )
     if program == "kubectl" and named[:1] == ["auth"]:
         return False
     subcommands = set(_CHANGING_SUBCOMMANDS.get(program, "").split())
