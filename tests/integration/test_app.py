@@ -63,7 +63,8 @@ def fetch(app: App, path: str) -> tuple[int, str]:
         with urllib.request.urlopen(f"{app.web.url}{path}", timeout=10) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as exc:
-        return exc.code, exc.read().decode()
+        with exc:
+            return exc.code, exc.read().decode()
 
 
 def counted(app: App) -> float:
