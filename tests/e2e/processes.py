@@ -41,6 +41,9 @@ def fetch(url: str, timeout_seconds: float = 5.0) -> str:
     try:
         with urllib.request.urlopen(url, timeout=timeout_seconds) as answer:
             return str(answer.read().decode())
+    except urllib.error.HTTPError as exc:
+        exc.close()
+        return ""
     except (urllib.error.URLError, OSError):
         return ""
 

@@ -178,7 +178,7 @@ def test_a_retryable_answer_keeps_the_records_with_the_same_bytes(receiver: Rece
         sink.write(many(3))
         eventually(lambda: metric("log_records_exported_total") == 3)
         assert metric("log_records_failed_total", reason="unavailable") == 0
-        assert sink.delivery_failing_since is None
+        eventually(lambda: sink.delivery_failing_since is None)
     assert [records_of(request) for request in receiver.requests] == [records_of(receiver.requests[0])] * 3
     assert receiver.uids == [alert.uid for alert in many(3)]
 

@@ -45,6 +45,7 @@ SEVERITIES: Mapping[Priority, int] = {
 
 _KEPT_TEMPLATES = 4_096
 _TIMES = wire.Fixed64Fields(LogRecord, "time_unix_nano", "observed_time_unix_nano")
+_BODY_LIMIT_CHARACTERS = 1_000
 _BODY_HEADS = wire.TextHeads(wire.tag(LogRecord, "body"))
 
 
@@ -101,7 +102,7 @@ class RecordEncoder:
         link = self._report_address + uid if self._report_address else ""
         if link:
             parts.append(self._url.string(link))
-        parts.append(_body(alert.output))
+        parts.append(_body(alert.output or _without_output(alert)))
         attributes = template.attributes + len(parts) + advice.attributes
         if advice.shared is not None:
             advice.shared.write(alert, parts, times=1 if group is None else group.count, link=link)
@@ -156,6 +157,12 @@ def _group_attributes(alert: Alert, group: Group) -> list[bytes]:
         AttributeKey("falco.group.first_time").string(replace(alert, time_ns=group.first_time_ns).time_text),
         AttributeKey("falco.group.last_time").string(replace(alert, time_ns=group.last_time_ns).time_text),
     ]
+
+
+def _without_output(alert: Alert) -> str:
+    """Say what happened where Falco's settings leave the output text out (``json_include_output_property: false``)."""
+    fields = " ".join([f"{name}={value}" for name, value in alert.all_fields().items() if alert.get(name)])
+    return f"{alert.rule} ({fields})"[:_BODY_LIMIT_CHARACTERS] if fields else alert.rule
 
 
 def _body(output: str) -> bytes:

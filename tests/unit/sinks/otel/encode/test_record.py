@@ -307,6 +307,15 @@ def test_hostile_alerts_make_valid_records_within_the_limits(alert: Alert) -> No
     assert not [character for character in record.body.string_value if ord(character) < 0x20 or ord(character) == 0x7F]
 
 
+def test_an_alert_without_output_text_has_a_body_of_its_fields() -> None:
+    """Falco leaves the text out by a setting; absent fields say nothing, and what is long is cut."""
+    alert = replace(fields(proc__name="cat", fd__name="/etc/shadow", user__name="<NA>"), raw_output="")
+    body = record_of(alert).body.string_value
+    assert body == f"{alert.rule} (proc.name=cat fd.name=/etc/shadow)"
+    assert record_of(replace(alert, fields={})).body.string_value == alert.rule
+    assert len(record_of(replace(alert, fields={"proc.cmdline": "x" * 5_000})).body.string_value) == 1_000
+
+
 def test_prose_shows_hidden_characters_and_field_values_stay_exact() -> None:
     """What a person reads cannot drive a terminal; the evidence is kept byte by byte."""
     alert = fields(fd__name="/tmp/\x1b[31mred", other="\x1b[31m\n")
