@@ -15,6 +15,7 @@ QUESTIONS = {
     "catalog/test_falco_snippets.py": "the rules that entries offer",
     "catalog/test_holes.py": "no sentence with a hole",
     "catalog/test_shipped_as_needed.py": "an entry is read when it is needed",
+    "history/test_failures.py": "a full disk, damage and kill -9",
     "lint/test_each.py": "each check finds what it is for",
     "render/test_golden.py": "every form of the reference report",
     "render/test_inert.py": "hostile values, in every form",
