@@ -98,6 +98,12 @@ def _second_text(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
+def time_text(time_ns: int) -> str:
+    """Return a time, nanoseconds since 1970, as RFC 3339 with nanoseconds, UTC."""
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    return f"{_second_text(seconds)}.{nanoseconds:09d}Z"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Alert:
     """One Falco alert.
@@ -167,8 +173,7 @@ class Alert:
     @property
     def time_text(self) -> str:
         """The event's time as RFC 3339 with nanoseconds, UTC."""
-        seconds, nanoseconds = divmod(self.time_ns, 1_000_000_000)
-        return f"{_second_text(seconds)}.{nanoseconds:09d}Z"
+        return time_text(self.time_ns)
 
     @property
     def namespace(self) -> str:

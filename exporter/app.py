@@ -27,7 +27,7 @@ from exporter.config.model import Config
 from exporter.config.routes import DEFAULT, queue_of
 from exporter.errors import ExporterError
 from exporter.falco.rules_file import read_rules_files
-from exporter.history import HistorySink
+from exporter.history import Fallback, HistorySink, ReportStore
 from exporter.identity import labels_of, make_hosts
 from exporter.pipeline import Pipeline, Sink, Source, Transform
 from exporter.redaction import make_redaction
@@ -75,7 +75,7 @@ class App:
         self.metrics.set_addresses(config.web.external_url, config.web.grafana_url)
         directories = config.catalog.directories
         self.reporter = Reporter(load_catalog(directories) if directories else ShippedCatalog())
-        self.recent = RecentSink(config.web.recent_reports)
+        self.recent = RecentSink(config.web.recent_reports, judge=self.reporter.catalog.judge.judge)
         self._hosts = make_hosts(config.identity)
         self.log_records = self._log_records_sink()
         self.history = self._history_sink()
@@ -87,7 +87,8 @@ class App:
                 registry=self.registry,
                 metrics=self.metrics,
                 labels=labels_of(config.identity),
-                recent=self.recent,
+                reports=self._reports(),
+                on_disk=self.history is not None,
                 report_for=self.reporter.report_for,
                 not_ready=self.not_ready,
                 warnings=self.warnings,
@@ -141,6 +142,10 @@ class App:
             read_message=from_received,
             metrics=HistoryMetrics(self.registry),
         )
+
+    def _reports(self) -> ReportStore:
+        history = self.history
+        return self.recent if history is None else Fallback(history.history, self.recent, lambda: not history.trouble)
 
     def _verdict_of(self, alert: Alert) -> str:
         return self.reporter.advice_for(alert).judgement.verdict

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from exporter.alert import Alert, Priority
 from exporter.config.model import Metrics, Web
 from exporter.escaping import Unembeddable, shell_word
+from exporter.history import ReportStore
 from exporter.report import Advice, Command, Report, Span
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.prometheus.sink import KnownRule, PrometheusSink
@@ -104,12 +105,13 @@ def running_site(
     report_for: Callable[[Alert], Report] = make_report,
     metrics: Mapping[str, Any] | None = None,
     keep: int = 1_000,
+    reports: ReportStore | None = None,
     **settings: Any,
 ) -> Iterator[Site]:
     """Serve on a free port of 127.0.0.1 unless the settings say otherwise."""
     registry = CollectorRegistry()
     own = SelfMetrics(registry)
-    recent = RecentSink(keep)
+    recent = RecentSink(keep, judge=lambda alert: report_for(alert).advice.judgement)
     prometheus = PrometheusSink(
         Metrics(**(metrics or {})),
         registry=registry,
@@ -120,8 +122,9 @@ def running_site(
     content = Content(
         registry,
         own,
-        recent,
+        recent if reports is None else reports,
         report_for,
+        on_disk=reports is not None,
         not_ready=lambda: not_ready,
         state=lambda: [StateRow("Falco unix:///run/falco/falco.sock", "connected, Falco 0.43.1", healthy=True)],
     )

@@ -138,6 +138,11 @@ class Advice:
         return (Span("text", f"{self.verdict_words}: "), *self.what)
 
 
+def verdict_word(verdict: str) -> str:
+    """Return a verdict as lists and charts show it, e.g. ``LIKELY ATTACK``."""
+    return _VERDICT_WORDS.get(verdict, "UNDECIDED").partition(",")[0]
+
+
 _VERDICT_WORDS = {
     "attack": "LIKELY ATTACK, escalate now",
     "benign": "LIKELY BENIGN, confirm, then close",

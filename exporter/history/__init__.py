@@ -10,5 +10,6 @@ from exporter.history.facts import Row
 from exporter.history.history import History, HistoryError, Kept
 from exporter.history.query import Query
 from exporter.history.sink import HistorySink
+from exporter.history.store import Fallback, ReportStore
 
-__all__ = ["History", "HistoryError", "HistorySink", "Kept", "Query", "Row"]
+__all__ = ["Fallback", "History", "HistoryError", "HistorySink", "Kept", "Query", "ReportStore", "Row"]

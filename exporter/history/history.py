@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,8 +112,7 @@ class History:
     def boot(self) -> str:
         """Tells this history's numbers from another's."""
         with self._reading() as connection:
-            found: str = connection.execute("SELECT boot FROM identity").fetchone()[0]
-            return found
+            return str(connection.execute("SELECT boot FROM identity").fetchone()[0])
 
     @property
     def sequence(self) -> int:
@@ -135,24 +134,30 @@ class History:
                     return found[0]
         return None
 
-    def page(self, query: Query, *, limit: int, before: int = 0, after: int = 0) -> list[Row]:
-        """Return at most ``limit`` alerts, newest first: the newest, those before a number, or the next after one."""
+    def page(self, query: Query, *, limit: int, before: int = 0, after: int = 0, from_newest: bool = True) -> list[Row]:
+        """Return at most ``limit`` alerts, newest first (``ReportStore.page``)."""
         span = Span(after + 1, before - 1 if before else _LAST)
         found: list[Row] = []
         with self._reading() as connection:
             volumes = search.volumes(connection)
-            for volume in reversed(volumes) if after else volumes:
+            for volume in volumes if from_newest else reversed(volumes):
                 left = limit - len(found)
-                found += search.search(connection, volume, query, span, newest_first=not after, limit=left)
+                found += search.search(connection, volume, query, span, newest_first=from_newest, limit=left)
                 if len(found) >= limit:
                     break
-        if after:
+        if not from_newest:
             found.reverse()
         return found
 
-    def alert(self, row: Row) -> Alert | None:
-        """Return the alert of a row; None when it is not kept any more, or its message is damaged."""
-        return self._alerts([row.id]).get(row.id)
+    def read(self, rows: Iterable[Row]) -> Mapping[int, Alert]:
+        """Return the alerts of rows by their numbers; without those that are not kept any more, or damaged."""
+        ids = [row.id for row in rows]
+        found: dict[int, Alert] = {}
+        with self._reading() as connection:
+            for volume in search.volumes(connection):
+                if wanted := [number for number in ids if volume.first_id <= number <= volume.last_id]:
+                    found |= self._read(connection, volume.number, wanted)
+        return found
 
     def find(self, uid: str) -> Alert | None:
         """Return the alert with this uid, the newest where it came twice; None when it is not kept."""
@@ -189,14 +194,6 @@ class History:
             if len(rows) < _CHUNK:
                 return
             place = (rows[-1].time_ns, rows[-1].id)
-
-    def _alerts(self, ids: list[int]) -> dict[int, Alert]:
-        found: dict[int, Alert] = {}
-        with self._reading() as connection:
-            for volume in search.volumes(connection):
-                if wanted := [number for number in ids if volume.first_id <= number <= volume.last_id]:
-                    found |= self._read(connection, volume.number, wanted)
-        return found
 
     def _read(self, connection: sqlite3.Connection, number: int, ids: list[int]) -> dict[int, Alert]:
         found = {}

@@ -9,11 +9,13 @@ from __future__ import annotations
 import itertools
 import secrets
 import threading
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from exporter.alert import Alert, Priority
+from exporter.alert import Alert
+from exporter.history.facts import Row, row_of
+from exporter.history.query import Query
+from exporter.verdict.judgement import UNDECIDED, VERDICTS, Judgement
 
 SIZE_LIMIT_BYTES = 32 * 1024 * 1024
 """Maximum memory of the alerts that are kept, as they estimate it themselves (``Alert.size_bytes``)."""
@@ -25,52 +27,20 @@ WAITING_ALERTS, WAITING_BYTES = 32, 65_536
 class Entry:
     """One kept alert."""
 
-    __slots__ = ("_uid", "alert", "sequence", "size")
+    __slots__ = ("_row", "alert", "sequence", "size")
 
     def __init__(self, sequence: int, alert: Alert, size: int) -> None:
         self.sequence = sequence
         """Grows by one with each alert since the start."""
         self.alert = alert
         self.size = size
-        self._uid = ""
+        self._row: Row | None = None
 
-    @property
-    def uid(self) -> str:
-        """The alert's uid, worked out when first asked for."""
-        if not self._uid:
-            self._uid = self.alert.uid
-        return self._uid
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which alerts are asked for; an empty part asks for all."""
-
-    rule: str = ""
-    """The rule's name, any case."""
-    priority: Priority | None = None
-    """This priority and above."""
-    host: str = ""
-    """The host's name, any case."""
-    namespace: str = ""
-    """The Kubernetes namespace."""
-    text: str = ""
-    """Stands in the rule, the output, the host or a field's value, any case."""
-
-    def admits(self, alert: Alert) -> bool:
-        """Tell whether the alert is asked for."""
-        return (
-            (self.priority is None or alert.priority <= self.priority)
-            and (not self.rule or alert.rule.casefold() == self.rule.casefold())
-            and (not self.host or alert.hostname.casefold() == self.host.casefold())
-            and (not self.namespace or alert.namespace == self.namespace)
-            and (not self.text or self._finds_text(alert))
-        )
-
-    def _finds_text(self, alert: Alert) -> bool:
-        wanted = self.text.casefold()
-        texts = itertools.chain((alert.rule, alert.raw_output, alert.hostname), alert.all_fields().values())
-        return any(wanted in text.casefold() for text in texts)
+    def row(self, judge: Callable[[Alert], Judgement]) -> Row:
+        """Return what lists show of the alert, worked out when first asked for."""
+        if self._row is None:
+            self._row = row_of(self.sequence, self.alert, judge(self.alert))
+        return self._row
 
 
 class RecentSink:
@@ -81,7 +51,14 @@ class RecentSink:
 
     name = "recent"
 
-    def __init__(self, limit: int, *, size_limit_bytes: int = SIZE_LIMIT_BYTES) -> None:
+    def __init__(
+        self,
+        limit: int,
+        *,
+        size_limit_bytes: int = SIZE_LIMIT_BYTES,
+        judge: Callable[[Alert], Judgement] = lambda _: UNDECIDED,
+    ) -> None:
+        self._judge = judge
         self.boot = secrets.token_hex(4)
         """Tells one run's sequence numbers from another's."""
         self._limit = limit
@@ -150,24 +127,27 @@ class RecentSink:
 
     def find(self, uid: str) -> Alert | None:
         """Return the alert with this uid; None when it is not, or no longer, kept."""
-        return next((entry.alert for entry in self._newest_first() if entry.uid == uid), None)
+        return next((entry.alert for entry in self._newest_first() if entry.row(self._judge).uid == uid), None)
 
-    def search(self, wanted: Filter, *, limit: int) -> list[Entry]:
-        """Return at most ``limit`` alerts that the filter admits, newest first."""
-        return list(itertools.islice(self._admitted(wanted, 0), limit))
-
-    def newer_than(self, sequence: int, wanted: Filter, *, limit: int) -> list[Entry]:
-        """Return at most ``limit`` alerts with a higher sequence number, newest first."""
-        if sequence >= self.sequence:
+    def page(self, query: Query, *, limit: int, before: int = 0, after: int = 0, from_newest: bool = True) -> list[Row]:
+        """Return at most ``limit`` alerts, newest first (``history.ReportStore.page``)."""
+        if not limit or after >= self.sequence:
             return []
-        return list(itertools.islice(self._admitted(wanted, sequence), limit))
+        entries = [
+            entry
+            for entry in self._newest_first()
+            if after < entry.sequence and (not before or entry.sequence < before)
+        ]
+        if not from_newest:
+            entries.reverse()
+        rows = ((entry.row(self._judge), entry.alert) for entry in entries)
+        found = list(itertools.islice((row for row, alert in rows if query.admits(row, alert)), limit))
+        return found if from_newest else found[::-1]
 
-    def _admitted(self, wanted: Filter, sequence: int) -> Iterator[Entry]:
-        for entry in self._newest_first():
-            if entry.sequence <= sequence:
-                return
-            if wanted.admits(entry.alert):
-                yield entry
+    def read(self, rows: Iterable[Row]) -> Mapping[int, Alert]:
+        """Return the alerts of rows by their numbers; without those that are not kept any more."""
+        kept = {entry.sequence: entry.alert for entry in self._newest_first()}
+        return {row.id: kept[row.id] for row in rows if row.id in kept}
 
     def choices(self) -> Mapping[str, Sequence[str]]:
         """Return the rules, hosts and namespaces of the alerts kept, each sorted."""
@@ -177,3 +157,8 @@ class RecentSink:
             "hosts": sorted({alert.hostname for alert in alerts} - {""}),
             "namespaces": sorted({alert.namespace for alert in alerts} - {""}),
         }
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how many of the alerts kept have each verdict, the gravest verdict first."""
+        counted = Counter(entry.row(self._judge).verdict for entry in self._newest_first())
+        return {verdict: counted[verdict] for verdict in VERDICTS}

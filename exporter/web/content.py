@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry
 
 from exporter.alert import Alert
 from exporter.config.model import Web
+from exporter.history.store import ReportStore
 from exporter.report import Report
 from exporter.selfmetrics import SelfMetrics
-from exporter.sinks.recent import RecentSink
 from exporter.web.listing import Listing
 
 
@@ -39,10 +39,12 @@ class Content:
     """All metrics, the exporter's own included."""
     metrics: SelfMetrics
     """Where scrapes and refused requests are counted."""
-    recent: RecentSink
+    reports: ReportStore
     """The alerts that have a page."""
     report_for: Callable[[Alert], Report]
     """Makes a report when its page is opened; any thread may call it."""
+    on_disk: bool = False
+    """Whether they outlive the process."""
     not_ready: Callable[[], Mapping[str, str]] = dict
     """What keeps the exporter from being ready: part and reason; empty when it is."""
     warnings: Callable[[], Mapping[str, str]] = dict

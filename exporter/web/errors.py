@@ -5,14 +5,21 @@ Owns the form of errors that a handler raises. Refuses to decide what is an erro
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from exporter.history import HistoryError
 from exporter.web.templates import render_page
 
-_TITLES = {404: "Nothing is here", 400: "This address is not valid", 405: "This page cannot do that"}
+logger = logging.getLogger(__name__)
+
+_TITLES = {
+    400: "This address is not valid", 404: "Nothing is here", 405: "This page cannot do that",
+    503: "The history does not answer",
+}  # fmt: skip
 
 
 def root_of(path: str) -> str:
@@ -25,6 +32,10 @@ async def error_pages(request: web.Request, handler: Handler) -> web.StreamRespo
     """Answer errors in the form that the client reads."""
     try:
         return await handler(request)
+    except HistoryError as error:
+        # Its text names a directory of this machine: who may see report pages may see that.
+        logger.warning("%s: %s", request.path, error)
+        return _answer(request, web.HTTPServiceUnavailable(text=f"{error}\n"))
     except web.HTTPException as error:
         if error.status < 400 or error.content_type != "text/plain":
             raise

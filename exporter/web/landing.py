@@ -21,7 +21,7 @@ async def landing(request: web.Request) -> web.Response:
     """Show links, state, and where report pages are or how to turn them on."""
     site = request.app[SITE]
     no_reports = site.shows_reports(request) if site.has_reports else ""
-    counts = await aside(site.listing.counts) if site.has_reports and not no_reports else {}
+    counts = await aside(site.content.reports.counts) if site.has_reports and not no_reports else {}
     page = render_page(
         "landing.html",
         root="./",

@@ -1,6 +1,6 @@
 """New reports as they arrive: server-sent events for the list.
 
-Owns the stream at ``/reports/live``. It looks into the ring a few times a
+Owns the stream at ``/reports/live``. It looks at what is kept a few times a
 second instead of being told, so that alerts never wait for a browser.
 """
 
@@ -14,9 +14,10 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from exporter.sinks.recent import RecentSink
+from exporter.history.query import Query
+from exporter.history.store import ReportStore
 from exporter.web.content import SITE, Site
-from exporter.web.query import Wanted, wanted_from
+from exporter.web.query import query_from
 from exporter.web.reports import aside, guarded
 
 LOOK_SECONDS = 0.3
@@ -41,8 +42,8 @@ async def live(request: web.Request) -> web.StreamResponse:
     streams, site = request.app[_STREAMS], request.app[SITE]
     if len(streams) >= STREAM_LIMIT:
         return web.Response(status=503, text=f"{STREAM_LIMIT} live streams are open already; close one.\n")
-    wanted, recent = wanted_from(request.query), site.content.recent
-    sequence = _sequence(recent, request.headers.get("Last-Event-ID") or request.query.get("after", ""))
+    wanted, store = query_from(request.query), site.content.reports
+    sequence = _sequence(store, request.headers.get("Last-Event-ID") or request.query.get("after", ""))
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
     stream = _Stream(response, site, wanted, sequence)
@@ -56,20 +57,20 @@ async def live(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _sequence(recent: RecentSink, cursor: str) -> int:
+def _sequence(store: ReportStore, cursor: str) -> int:
     """Return where to go on; the beginning of what is kept for a cursor of an earlier run."""
     boot, _, sequence = cursor.partition("-")
     if not cursor:
-        return recent.sequence
-    return int(sequence) if boot == recent.boot and _SEQUENCE.match(sequence) else 0
+        return store.sequence
+    return int(sequence) if boot == store.boot and _SEQUENCE.match(sequence) else 0
 
 
 class _Stream:
     """One browser's stream."""
 
-    def __init__(self, response: web.StreamResponse, site: Site, wanted: Wanted, sequence: int) -> None:
+    def __init__(self, response: web.StreamResponse, site: Site, wanted: Query, sequence: int) -> None:
         self._response = response
-        self._recent = site.content.recent
+        self._store = site.content.reports
         self._listing = site.listing
         self._wanted = wanted
         self._sequence = sequence
@@ -92,17 +93,20 @@ class _Stream:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _news(self) -> str:
-        newest = self._recent.sequence
-        entries = self._recent.newer_than(self._sequence, self._wanted.filter, limit=BURST_LIMIT)
-        self._sequence = max(self._sequence, newest)
-        if not entries:
+        return await aside(self._look)
+
+    def _look(self) -> str:
+        newest = self._store.sequence
+        if newest <= self._sequence:
             return ""
-        rows = await aside(lambda: [(entry.sequence, self._listing.row(entry)) for entry in reversed(entries)])
+        boot = self._store.boot
+        found = self._store.page(self._wanted, limit=BURST_LIMIT, after=self._sequence, before=newest + 1)
+        self._sequence = newest
+        numbers = {row.uid: row.id for row in found}
         return "".join(
             [
-                f"id: {self._recent.boot}-{sequence}\nevent: report\ndata: {json.dumps(row._asdict())}\n\n"
-                for sequence, row in rows
-                if self._wanted.verdict in {"", row.verdict}
+                f"id: {boot}-{numbers[row.uid]}\nevent: report\ndata: {json.dumps(row._asdict())}\n\n"
+                for row in self._listing.shown(reversed(found))
             ]
         )
 

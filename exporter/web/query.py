@@ -1,4 +1,4 @@
-"""What a request asks for: the filter, verdict, page and number in its query.
+"""What a request asks for: the filter, place and number in its query.
 
 Owns the names of query parameters and what each may be; a value that is none
 ends the request with HTTP 400 and one line saying what was expected.
@@ -7,37 +7,31 @@ ends the request with HTTP 400 and one line saying what was expected.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from exporter.alert import Priority
-from exporter.sinks.recent import Filter
+from exporter.history.query import Query
+from exporter.history.times import time_from_text
 from exporter.verdict.judgement import VERDICTS
+from exporter.web.listing import LAST_PAGE, Place
 
 API_LIMIT = 1_000
-_NUMBER = re.compile(r"[1-9][0-9]{0,5}\Z")
-_TEXTS = ("rule", "host", "namespace", "text")
-_PARAMETERS = ("verdict", "priority", *_TEXTS)
+PAGE_LIMIT = 100_000
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}\Z")
+_TEXTS = ("rule", "host", "namespace", "principal", "text")
+_TIMES = ("since", "until")
+PARAMETERS = ("verdict", "priority", *_TEXTS, *_TIMES)
+"""Every name of a filter."""
+_LAST = "last"
 
 
-class Wanted(NamedTuple):
-    """Which reports are asked for."""
-
-    filter: Filter
-    verdict: str
-    """Empty for every verdict."""
-
-    @property
-    def is_all(self) -> bool:
-        """Whether nothing is left out."""
-        return not self.verdict and self.filter == Filter()
-
-
-def wanted_from(query: Mapping[str, str]) -> Wanted:
-    """Read which reports are asked for; HTTP 400 for a priority or a verdict that does not exist."""
+def query_from(query: Mapping[str, str]) -> Query:
+    """Read which reports are asked for; HTTP 400 for a priority, a verdict or a time that is none."""
     word = query.get("priority", "").strip()
     priority = Priority.from_label(word) if word else None
     if priority is Priority.UNKNOWN and word.lower() != "unknown":
@@ -45,8 +39,27 @@ def wanted_from(query: Mapping[str, str]) -> Wanted:
     verdict = query.get("verdict", "").strip().lower()
     if verdict and verdict not in VERDICTS:
         _refuse("verdict", f"one of {', '.join(VERDICTS)}")
+    since_ns, until_ns = (_time(query, name) for name in _TIMES)
     texts = {name: query.get(name, "").strip() for name in _TEXTS}
-    return Wanted(Filter(priority=priority, **texts), verdict)
+    return Query(verdict=verdict, priority=priority, since_ns=since_ns, until_ns=until_ns, **texts)
+
+
+def _time(query: Mapping[str, str], name: str) -> int:
+    text = query.get(name, "").strip()
+    if not text:
+        return 0
+    try:
+        return time_from_text(text, time.time_ns())
+    except ValueError as exc:
+        raise web.HTTPBadRequest(text=f"{name}: {exc}\n") from exc
+
+
+def place_from(query: Mapping[str, str]) -> Place:
+    """Read which page of the list is asked for; HTTP 400 for what is no number."""
+    after = number_from(query, "after", default=0, most=2**62)
+    word = query.get("page", "")
+    number = LAST_PAGE if word == _LAST else number_from(query, "page", default=1, most=PAGE_LIMIT)
+    return Place(number, number_from(query, "before", default=0, most=2**62), after)
 
 
 def number_from(query: Mapping[str, str], name: str, *, default: int, most: int) -> int:
@@ -59,10 +72,16 @@ def number_from(query: Mapping[str, str], name: str, *, default: int, most: int)
     return int(text)
 
 
-def address_of(query: Mapping[str, str], page: int) -> str:
+def address_of(query: Mapping[str, str], place: Place) -> str:
     """Return the query of another page of the same list, without a question mark."""
-    kept = {name: query[name] for name in _PARAMETERS if query.get(name)}
-    return urlencode(kept | ({"page": str(page)} if page > 1 else {}), errors="replace")
+    asked = {name: query[name] for name in PARAMETERS if query.get(name)}
+    if place.before:
+        asked["before"] = str(place.before)
+    if place.after:
+        asked["after"] = str(place.after)
+    if place.number != 1:
+        asked["page"] = _LAST if place.number == LAST_PAGE else str(place.number)
+    return urlencode(asked, errors="replace")
 
 
 def _refuse(name: str, expected: str) -> NoReturn:

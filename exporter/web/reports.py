@@ -15,7 +15,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from markupsafe import Markup
 
-from exporter.alert import Alert, Priority
+from exporter.alert import Alert, Priority, time_text
+from exporter.history.query import Query
 from exporter.prose import to_plain
 from exporter.render.document import Length
 from exporter.render.formats import FORMATS, Format
@@ -24,7 +25,8 @@ from exporter.report import Report
 from exporter.verdict.judgement import VERDICTS
 from exporter.web.content import SITE, Site
 from exporter.web.errors import root_of
-from exporter.web.query import API_LIMIT, address_of, number_from, wanted_from
+from exporter.web.listing import STRETCH_ALERTS, Page
+from exporter.web.query import API_LIMIT, PARAMETERS, address_of, number_from, place_from, query_from
 from exporter.web.templates import render_page
 
 REPORTS_DASHBOARD = "falco-alert-reports"
@@ -39,7 +41,6 @@ T = TypeVar("T")
 
 _UID = "{uid:[0-9a-f]{32}}"
 _NO_STORE = {"Cache-Control": "no-store"}
-_PAGE_LIMIT = 100_000
 
 
 def add_reports(app: web.Application) -> None:
@@ -77,31 +78,42 @@ async def report_list(request: web.Request) -> web.Response:
 
 
 def _list_page(site: Site, request: web.Request) -> str:
-    query, recent = request.query, site.content.recent
-    wanted = wanted_from(query)
-    sequence = recent.sequence
-    page = site.listing.page(wanted.filter, wanted.verdict, number_from(query, "page", default=1, most=_PAGE_LIMIT))
+    query, store = request.query, site.content.reports
+    wanted = query_from(query)
+    cursor = f"{store.boot}-{store.sequence}"
+    page = site.listing.page(wanted, place_from(query))
     return render_page(
         "reports.html",
         root="./",
         page=page,
-        kept=len(recent),
+        kept=len(store),
+        asked={name: query.get(name, "").strip() for name in PARAMETERS},
         wanted=wanted,
+        is_all=wanted == Query(),
         verdicts=[(verdict, VERDICT_LABELS[verdict]) for verdict in VERDICTS],
         priorities=[priority.label for priority in Priority if priority is not Priority.UNKNOWN],
-        choices=recent.choices(),
-        cursor=f"{recent.boot}-{sequence}",
-        newer=address_of(query, page.number - 1) if page.number > 1 else None,
-        older=address_of(query, page.number + 1) if page.number < page.pages else None,
+        choices=store.choices(),
+        cursor=cursor,
+        span=_span(page),
+        newer=None if page.newer is None else address_of(query, page.newer),
+        older=None if page.older is None else address_of(query, page.older),
     )
+
+
+def _span(page: Page) -> tuple[str, str] | None:
+    """Return the times between which a stretch's alerts are; None where it has all that match."""
+    if not page.alerts or (page.is_newest and len(page.alerts) < STRETCH_ALERTS):
+        return None
+    times = [row.time_ns for row in page.alerts]
+    return time_text(min(times)), time_text(max(times))
 
 
 async def report_api(request: web.Request) -> web.Response:
     """Return the recent reports as JSON; the filter as on the page, ``limit`` besides."""
-    wanted = wanted_from(request.query)
+    wanted = query_from(request.query)
     limit = number_from(request.query, "limit", default=100, most=API_LIMIT)
     listing = request.app[SITE].listing
-    rows = await aside(lambda: listing.search(wanted.filter, wanted.verdict, limit=limit))
+    rows = await aside(lambda: listing.search(wanted, limit=limit))
     return web.json_response(
         {"reports": [{**row._asdict(), "url": f"/reports/{row.uid}"} for row in rows]}, headers=_NO_STORE
     )
@@ -112,7 +124,7 @@ async def _rendered(request: web.Request, render: Callable[[Report], str]) -> tu
     content, uid = request.app[SITE].content, request.match_info["uid"]
 
     def work() -> tuple[Report, str] | None:
-        alert = content.recent.find(uid)
+        alert = content.reports.find(uid)
         if alert is None:
             return None
         report = content.report_for(alert)
@@ -120,7 +132,7 @@ async def _rendered(request: web.Request, render: Callable[[Report], str]) -> tu
 
     found = await aside(work)
     if found is None:
-        page = render_page("missing.html", root="../", uid=uid, kept=len(content.recent))
+        page = render_page("missing.html", root="../", uid=uid, kept=len(content.reports), on_disk=content.on_disk)
         raise web.HTTPNotFound(text=page, content_type="text/html", headers=_NO_STORE)
     return found
 

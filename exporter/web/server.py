@@ -42,7 +42,7 @@ class WebServer:
     def __init__(self, settings: Web, content: Content) -> None:
         self._settings = settings
         self._content = content
-        self._listing = Listing(content.recent, content.report_for)
+        self._listing = Listing(content.reports, content.report_for)
         self._config_file = WebConfigFile(settings.config_file)
         self._addresses = {
             name: Address.from_text(text, f"web.{name}_address")

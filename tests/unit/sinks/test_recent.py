@@ -9,7 +9,8 @@ import tracemalloc
 import pytest
 
 from exporter.alert import Alert, Priority
-from exporter.sinks.recent import Filter, RecentSink
+from exporter.history.query import Query
+from exporter.sinks.recent import RecentSink
 from exporter.sources.decode_json import from_json
 from tests.hostile import hostile_alerts
 
@@ -21,8 +22,8 @@ def make_alert(
     return Alert(number, rule, priority, "syscall", host, f"output {number}", raw, ())
 
 
-def numbers(recent: RecentSink, wanted: Filter | None = None, *, limit: int = 100) -> list[int]:
-    return [entry.alert.time_ns for entry in recent.search(wanted or Filter(), limit=limit)]
+def numbers(recent: RecentSink, wanted: Query | None = None, *, limit: int = 100) -> list[int]:
+    return [row.time_ns for row in recent.page(wanted or Query(), limit=limit)]
 
 
 def test_the_newest_come_first_and_the_oldest_go() -> None:
@@ -91,20 +92,20 @@ def test_an_alert_is_found_by_its_uid() -> None:
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        (Filter(), [4, 3, 2, 1]),
-        (Filter(rule="shell"), [2]),
-        (Filter(priority=Priority.WARNING), [3, 1]),
-        (Filter(priority=Priority.CRITICAL), [3]),
-        (Filter(host="NODE-2"), [4]),
-        (Filter(namespace="web"), [3, 1]),
-        (Filter(text="SHADOW"), [2]),
-        (Filter(text="output 4"), [4]),
-        (Filter(text="node-2"), [4]),
-        (Filter(namespace="web", priority=Priority.CRITICAL), [3]),
-        (Filter(text="nowhere"), []),
+        (Query(), [4, 3, 2, 1]),
+        (Query(rule="shell"), [2]),
+        (Query(priority=Priority.WARNING), [3, 1]),
+        (Query(priority=Priority.CRITICAL), [3]),
+        (Query(host="NODE-2"), [4]),
+        (Query(namespace="web"), [3, 1]),
+        (Query(text="SHADOW"), [2]),
+        (Query(text="output 4"), [4]),
+        (Query(text="node-2"), [4]),
+        (Query(namespace="web", priority=Priority.CRITICAL), [3]),
+        (Query(text="nowhere"), []),
     ],
 )
-def test_the_filter_admits_what_it_says(wanted: Filter, expected: list[int]) -> None:
+def test_the_filter_admits_what_it_says(wanted: Query, expected: list[int]) -> None:
     """Parts join by "and"; a priority means that one or a graver; texts are of any case."""
     recent = RecentSink(10)
     recent.write(
@@ -123,10 +124,10 @@ def test_only_what_is_newer_is_sent_on() -> None:
     recent = RecentSink(10)
     recent.write([make_alert(1), make_alert(2, host="other")])
     seen = recent.sequence
-    assert recent.newer_than(seen, Filter(), limit=10) == []
+    assert recent.page(Query(), limit=10, after=seen) == []
     recent.write([make_alert(3), make_alert(4, host="other")])
-    assert [entry.alert.time_ns for entry in recent.newer_than(seen, Filter(), limit=10)] == [4, 3]
-    assert [entry.alert.time_ns for entry in recent.newer_than(0, Filter(host="other"), limit=10)] == [4, 2]
+    assert [row.time_ns for row in recent.page(Query(), limit=10, after=seen)] == [4, 3]
+    assert [row.time_ns for row in recent.page(Query(host="other"), limit=10)] == [4, 2]
 
 
 def test_the_choices_are_those_of_the_alerts_kept() -> None:
@@ -143,7 +144,7 @@ def test_hostile_alerts_are_kept_and_found() -> None:
     recent.write(alerts)
     assert len(recent) == len(alerts)
     assert all(recent.find(alert.uid) == alert for alert in alerts)
-    assert recent.search(Filter(text="onerror"), limit=1)
+    assert recent.page(Query(text="onerror"), limit=1)
 
 
 def test_reading_while_writing_is_safe() -> None:
@@ -152,7 +153,7 @@ def test_reading_while_writing_is_safe() -> None:
     writer = threading.Thread(target=lambda: [recent.write([make_alert(number)]) for number in range(2_000)])
     writer.start()
     while writer.is_alive():
-        found = numbers(recent, Filter(text="output"))
+        found = numbers(recent, Query(text="output"))
         assert found == sorted(found, reverse=True)
     writer.join()
     assert len(recent) == 50
