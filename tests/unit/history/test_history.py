@@ -117,7 +117,7 @@ def test_pages_follow_one_another_in_both_directions_across_volumes(
         seen += [row.uid for row in rows]
         before = rows[-1].id
     assert seen == [alert.uid for alert in reversed(alerts)]
-    back = history.page(Query(), limit=7, after=before)
+    back = history.page(Query(), limit=7, after=before, from_newest=False)
     assert [row.id for row in back] == list(range(before + 7, before, -1))
     assert [kept.alert for kept in history.alerts()] == alerts
     late = history.alerts(alerts[10].time_ns, alerts[12].time_ns)
