@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install uninstall demo test check prose verdicts e2e lab chaos bench bench-smoke stack format proto proto-check docs docs-check lock size dashboards dashboards-check clean help
+.PHONY: install uninstall demo test check prose verdicts e2e lab chaos bench bench-smoke incidents stack format proto proto-check docs docs-check lock size dashboards dashboards-check clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -25,6 +25,9 @@ test: $(READY)  ## run the unit and integration tests
 
 verdicts: $(READY)  ## judge the labelled alerts and print what came of it, each wrong one with its signs
 	$(BIN)/python -m tools.verdicts
+
+incidents: $(READY)  ## join the alerts of written stories and print how well, beside naive joinings
+	$(BIN)/python -m tools.incidents
 
 check: $(READY)  ## format, lint, types, import contracts, generated code, all tests but e2e
 	$(BIN)/ruff format --check .

@@ -219,6 +219,16 @@ class HistorySettings:
     limit_age_seconds: float = setting(2_592_000.0, "how long an alert is kept at least, where the size allows it")
 
 
+class Incidents:
+    """Alerts that belong together."""
+
+    window_seconds: float = setting(
+        7_200.0,
+        "join alerts that share a container, session or principal within this window; weaker ties get less (0: off)",
+    )
+    limit: int = setting(500, "maximum number of incidents kept in memory")
+
+
 @dataclass(frozen=True)
 class Web:
     """The metrics and report pages."""
@@ -307,6 +317,7 @@ class Config:
     queue: Queue = field(default_factory=Queue)
     grouping: Grouping = field(default_factory=Grouping)
     history: HistorySettings = field(default_factory=HistorySettings)
+    incidents: Incidents = field(default_factory=Incidents)
     web: Web = field(default_factory=Web)
     redaction: Redaction = field(default_factory=Redaction)
     serve_grpc: ServeGrpc = field(default_factory=ServeGrpc)

@@ -1,0 +1,245 @@
+"""The register of incidents: takes alerts as they come, knows what is open and what has ended.
+
+Owns the lock, the window's clock, what is kept of incidents that have ended,
+and what changes are told. Memory is bounded by facts, incidents and bytes;
+what goes before its time is counted.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from exporter.alert import Alert
+from exporter.incidents.clouds import SOURCES
+from exporter.incidents.fact import FACT_ALERTS_LIMIT, Fact, Group
+from exporter.incidents.incident import Incident, TacticsOf, incident_of, is_incident, name_of, verdict_of
+from exporter.incidents.joining import FACTS_LIMIT, Joiner
+from exporter.incidents.traits import TraitsOf
+from exporter.verdict.judgement import VERDICTS, Judgement, Verdict
+
+SIZE_LIMIT_BYTES = 32 * 1024 * 1024
+"""Maximum memory of the alerts that incidents keep, as these estimate it themselves."""
+PLACES_LIMIT = 10_000
+"""Alerts, times two, of which it is remembered where they belong."""
+FUTURE_NS = 60 * 1_000_000_000
+"""An alert from further ahead does not make the others old."""
+_NS = 1_000_000_000
+
+_Place = tuple[int, str, str]
+
+
+class Change(NamedTuple):
+    """What became of an incident."""
+
+    kind: str
+    """``opened``, ``risen`` (its verdict is graver now) or ``ended``."""
+    incident: Incident
+
+
+class Incidents:
+    """Safe from any thread. ``judge`` and ``tactics_of`` have to be, too."""
+
+    def __init__(
+        self,
+        window_seconds: float,
+        limit: int,
+        *,
+        judge: Callable[[Alert], Judgement],
+        tactics_of: TacticsOf,
+        clock: Callable[[], float] = time.time,
+        facts_limit: int = FACTS_LIMIT,
+    ) -> None:
+        self.window_ns = int(window_seconds * _NS)
+        self._limit = limit
+        self._judge = judge
+        self._tactics_of = tactics_of
+        self._clock = clock
+        self._traits_of = TraitsOf()
+        self._joiner = Joiner(self.window_ns, facts_limit=facts_limit)
+        self._founders: OrderedDict[str, Fact] = OrderedDict()
+        """Each name that was given out, with a fact of the group that has it."""
+        self._places: tuple[dict[_Place, Fact], dict[_Place, Fact]] = ({}, {})
+        self._newest_ns = 0
+        self._swept = clock()
+        self._grown = 0
+        """Bytes of alerts that were kept since the bounds were looked at."""
+        self._forgotten = 0
+        self._opened: Counter[Verdict] = Counter()
+        self._lock = threading.RLock()
+        self.version = 0
+        """Grows with each change that a page would show."""
+
+    def take(self, alerts: Iterable[Alert]) -> list[Change]:
+        """Join the alerts; return what became of incidents by it, in order."""
+        changes: list[Change] = []
+        with self._lock:
+            now = self._clock()
+            for alert in alerts:
+                judgement = self._judge(alert)
+                if judgement.verdict != "benign":
+                    self._take(alert, judgement, now, changes)
+                elif alert.source in SOURCES:
+                    self._joiner.see(self._traits_of(alert, judgement))
+                if self._joiner.parted:
+                    parted, self._joiner.parted = self._joiner.parted, []
+                    for group in parted:
+                        self._judge_group(group, changes)
+            if self._grown > SIZE_LIMIT_BYTES // 8:
+                self._bound()
+            if now - self._swept > self.window_ns / _NS / 8:
+                changes += self._sweep(now)
+        return changes
+
+    def _take(self, alert: Alert, judgement: Judgement, now: float, changes: list[Change]) -> None:
+        time_ns = alert.time_ns
+        if self._newest_ns < time_ns < int(now * _NS) + FUTURE_NS:
+            self._newest_ns = time_ns
+        fact = self._joiner.add(alert, self._traits_of(alert, judgement))
+        if fact.count <= FACT_ALERTS_LIMIT:
+            self._grown += alert.size_bytes
+        self._remember(alert, fact)
+        group = fact.group
+        group.touched = now
+        self.version += 1
+        if group.judged_facts != len(group.facts) or group.shown is None:
+            self._judge_group(group, changes)
+        elif not group.is_open:
+            group.is_open = True
+
+    def _judge_group(self, group: Group, changes: list[Change]) -> None:
+        group.judged_facts = len(group.facts)
+        if not is_incident(group):
+            return
+        verdict, _ = verdict_of(group.facts, self._tactics_of)
+        if group.shown is None or not group.is_open:
+            self._open(group, verdict, changes)
+        elif VERDICTS.index(verdict) < VERDICTS.index(group.shown):
+            group.shown = verdict
+            self._opened[verdict] += 1
+            changes.append(Change("risen", self._seen(group)))
+
+    def _open(self, group: Group, verdict: Verdict, changes: list[Change]) -> None:
+        is_first = group.shown is None
+        group.is_open, group.shown = True, verdict
+        self._founders[name_of(group)] = group.first
+        if is_first:
+            self._opened[verdict] += 1
+            changes.append(Change("opened", self._seen(group)))
+        if len(self._founders) > self._limit:
+            self._bound()
+
+    def _seen(self, group: Group) -> Incident:
+        return incident_of(group, self._tactics_of)
+
+    def _remember(self, alert: Alert, fact: Fact) -> None:
+        newer = self._places[0]
+        if len(newer) >= PLACES_LIMIT:
+            self._places = ({}, newer)
+            newer = self._places[0]
+        newer[alert.time_ns, alert.rule, alert.hostname] = fact
+
+    def id_of(self, alert: Alert) -> str:
+        """Return the identifier of the incident that the alert belongs to, or that it would begin.
+
+        Empty for a benign alert and for one that came too long ago.
+        """
+        place = (alert.time_ns, alert.rule, alert.hostname)
+        with self._lock:
+            newer, older = self._places
+            fact = newer.get(place) or older.get(place)
+            return name_of(fact.group) if fact is not None else ""
+
+    def sweep(self) -> list[Change]:
+        """End what nothing can be added to any more; return the changes."""
+        with self._lock:
+            return self._sweep(self._clock())
+
+    def _sweep(self, now: float) -> list[Change]:
+        self._swept = now
+        changes = []
+        window_seconds = self.window_ns / _NS
+        for group in self._groups():
+            over = self._newest_ns - group.last_ns > self.window_ns or now - group.touched > window_seconds
+            if group.is_open and over:
+                group.is_open = False
+                self.version += 1
+                changes.append(Change("ended", self._seen(group)))
+        self._joiner.expire(before_ns=self._newest_ns - 2 * self.window_ns, touched_before=now - 2 * window_seconds)
+        return changes
+
+    def _groups(self) -> list[Group]:
+        found = {id(fact.group): fact.group for fact in self._founders.values()}
+        return [group for group in found.values() if group.shown is not None]
+
+    def _bound(self) -> None:
+        """Give up the oldest incidents where there are too many or they are too large; those that ended first."""
+        self._grown = 0
+        groups = sorted(self._groups(), key=lambda group: (group.is_open, group.last_ns))
+        excess = len(groups) - self._limit
+        sizes = {id(fact): fact.size for group in groups for fact in group.facts}
+        sizes |= {id(fact): fact.size for fact in self._joiner.facts}
+        size = sum(sizes.values())
+        for number, group in enumerate(groups):
+            if number >= excess and size <= SIZE_LIMIT_BYTES:
+                return
+            size -= sum(fact.size for fact in group.facts)
+            self._forget(group)
+        while size > SIZE_LIMIT_BYTES and len(self._joiner):
+            size -= next(iter(self._joiner.facts)).size
+            self._joiner.evict()
+        self._places, self._traits_of = ({}, {}), TraitsOf()
+
+    def _forget(self, group: Group) -> None:
+        self._forgotten += 1
+        for fact in group.facts:
+            self._joiner.forget(fact)
+        for name in [name for name, fact in self._founders.items() if fact.group is group]:
+            del self._founders[name]
+
+    def find(self, name: str) -> Incident | None:
+        """Return the incident with this identifier, or the one that it became a part of; None where none is kept."""
+        with self._lock:
+            fact = self._founders.get(name)
+            if fact is None:
+                fact = next((each for each in self._founders.values() if name in each.group.names), None)
+            return None if fact is None else self._seen(fact.group)
+
+    def all(self) -> list[Incident]:
+        """Return every incident kept, the one with the latest alert first."""
+        with self._lock:
+            found = [self._seen(group) for group in self._groups()]
+        return sorted(found, key=lambda incident: (-incident.last_ns, incident.id))
+
+    def counts(self) -> Mapping[Verdict, int]:
+        """Return how many incidents are open, by verdict."""
+        with self._lock:
+            counted = Counter(group.shown for group in self._groups() if group.is_open)
+        return {verdict: counted[verdict] for verdict in VERDICTS}
+
+    @property
+    def opened(self) -> Mapping[Verdict, int]:
+        """How many incidents came to each verdict since the start."""
+        with self._lock:
+            return {verdict: self._opened[verdict] for verdict in VERDICTS}
+
+    @property
+    def evicted(self) -> int:
+        """Facts and incidents that were given up before their time, because there were too many."""
+        with self._lock:
+            return self._forgotten + self._joiner.evicted
+
+
+def join_all(
+    alerts: Sequence[Alert], window_seconds: float, *, judge: Callable[[Alert], Judgement], tactics_of: TacticsOf
+) -> list[Incident]:
+    """Return the incidents of alerts that are all there, by time; those that end within the window are open."""
+    ordered = sorted(alerts, key=lambda alert: (alert.time_ns, alert.uid))
+    moment = ordered[-1].time_ns / _NS if ordered else 0.0
+    register = Incidents(window_seconds, len(alerts) + 1, judge=judge, tactics_of=tactics_of, clock=lambda: moment)
+    register.take(ordered)
+    register.sweep()
+    return sorted(register.all(), key=lambda incident: (incident.first_ns, incident.id))

@@ -1,0 +1,87 @@
+"""An alert's traits: found by its source, and given again to alerts like it.
+
+Owns which module is asked, and what is kept of its answers. An alert of a
+source that nobody knows ties nothing, and stays by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import itemgetter
+from typing import Any
+
+from exporter.alert import Alert
+from exporter.incidents import clouds, kubernetes, processes
+from exporter.incidents.fact import GRAVE, Traits
+from exporter.kept import Kept
+from exporter.verdict.judgement import Judgement
+
+_KEPT, _KEPT_BYTES = 4_096, 8 * 1024 * 1024
+_KEY_LIMIT_CHARACTERS = 4_096
+_SHAPES_KEPT = 256
+_FIELDS = {
+    "syscall": processes.FIELDS,
+    "k8s_audit": kubernetes.FIELDS,
+    **dict.fromkeys(clouds.SOURCES, clouds.FIELDS),
+}
+
+_Values = Callable[[Mapping[str, str]], Any]
+
+
+class TraitsOf:
+    """Finds traits. Called by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._kept: Kept[tuple[Any, ...], Traits] = Kept(_KEPT, _KEPT_BYTES)
+        self._shapes: Kept[tuple[str, frozenset[str]], _Values] = Kept(_SHAPES_KEPT)
+        self._latest: tuple[str, frozenset[str], _Values] = ("", frozenset(), _nothing)
+
+    def __call__(self, alert: Alert, judgement: Judgement) -> Traits:
+        """Return the alert's traits, the very same for alerts that differ in nothing they depend on."""
+        fields = alert.all_fields()
+        source, names, values_of = self._latest
+        if source != alert.source or fields.keys() != names:
+            values_of = self._shape(alert.source, frozenset(fields))
+        key = (alert.rule, judgement.verdict, alert.hostname, values_of, values_of(fields))
+        traits = self._kept.get(key)
+        if traits is None:
+            traits = _find(alert, judgement)
+            values = key[4]
+            size = len(values) if isinstance(values, str) else sum(map(len, values))
+            if size <= _KEY_LIMIT_CHARACTERS:
+                self._kept.keep(key, traits, 4 * size + 2_048)
+        return traits
+
+    def _shape(self, source: str, names: frozenset[str]) -> _Values:
+        values_of = self._shapes.get((source, names))
+        if values_of is None:
+            wanted = sorted(names & _FIELDS.get(source, frozenset()))
+            values_of = itemgetter(*wanted) if wanted else _Nothing()
+            self._shapes.keep((source, names), values_of, sum(map(len, names)))
+        self._latest = (source, names, values_of)
+        return values_of
+
+
+class _Nothing:
+    """Gives no value; one for each set of fields, so that two sources never share what is kept."""
+
+    def __call__(self, _: Mapping[str, str]) -> tuple[()]:
+        return ()
+
+
+_nothing = _Nothing()
+
+
+def _find(alert: Alert, judgement: Judgement) -> Traits:
+    if alert.source == "syscall":
+        ties = processes.process_ties(alert, grave=judgement.verdict in GRAVE)
+        return Traits(alert.rule, judgement, tuple(ties))
+    if alert.source == "k8s_audit":
+        return Traits(alert.rule, judgement, tuple(kubernetes.kubernetes_ties(alert)))
+    if alert.source in clouds.SOURCES:
+        actor = clouds.actor_of(alert)
+        ties = clouds.cloud_ties(alert, actor)
+        return Traits(
+            alert.rule, judgement, tuple(ties), address=actor.address, principal=actor.key if actor.name else ()
+        )
+    return Traits(alert.rule, judgement, ())
