@@ -219,6 +219,7 @@ class HistorySettings:
     limit_age_seconds: float = setting(2_592_000.0, "how long an alert is kept at least, where the size allows it")
 
 
+@dataclass(frozen=True)
 class Incidents:
     """Alerts that belong together."""
 
