@@ -25,7 +25,7 @@ from tests.lab.places.host import Host, host
 from tests.lab.steps import reporter
 
 RECORD = """\
-PATH=/nowhere OKTA_DOMAIN=example.okta.com OKTA_TOKEN=t GH_TOKEN=t SSH_CONNECTION="192.0.2.1 5 192.0.2.2 22"
+PATH=/nowhere OKTA_ORG=example.okta.com OKTA_TOKEN=t GH_TOKEN=t SSH_CONNECTION="192.0.2.1 5 192.0.2.2 22"
 command_not_found_handle() {
   local words; words=$(printf ' <%s>' "$@"); printf 'ran%s\\0' "${words//$'\\n'/ LF }" >> "$lab_record"
 }

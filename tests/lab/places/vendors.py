@@ -52,8 +52,8 @@ def github(directory: Path) -> Iterator[Vendor]:
 
 @contextlib.contextmanager
 def okta(directory: Path) -> Iterator[Vendor]:
-    """Okta, for curl: ``OKTA_DOMAIN`` and ``OKTA_TOKEN`` are set."""
-    settings = {"OKTA_DOMAIN": OKTA_DOMAIN, "OKTA_TOKEN": "00lab"}
+    """Okta, for curl: ``OKTA_ORG`` and ``OKTA_TOKEN`` are set."""
+    settings = {"OKTA_ORG": OKTA_DOMAIN, "OKTA_TOKEN": "00lab"}
     with _vendor(directory, openapi.okta(), (OKTA_DOMAIN,), settings) as made:
         yield made
 

@@ -28,6 +28,7 @@ class Project:
 
     def __init__(self, google: Vendor) -> None:
         self.disabled = {"0ld": False, "new1": False}
+        self.caller: dict[str, Any] = {"email": CALLER, "disabled": False}
         self.entries = [
             {
                 "timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
@@ -43,16 +44,26 @@ class Project:
                 },
             }
         ]
-        keys = "/v1/projects/{project}/serviceAccounts/{account}/keys"
+        account = "/v1/projects/{project}/serviceAccounts/{account}"
         google.service.answers("POST /v2/entries:list", lambda _: {"entries": self.entries})
-        google.service.answers(f"GET {keys}", self.listed)
-        google.service.answers(f"POST {keys}/{{key}}:disable", self.set_disabled(to=True))
-        google.service.answers(f"POST {keys}/{{key}}:enable", self.set_disabled(to=False))
+        google.service.answers(f"GET {account}", lambda _: self.caller)
+        google.service.answers(f"POST {account}:disable", self.freeze(to=True))
+        google.service.answers(f"POST {account}:enable", self.freeze(to=False))
+        google.service.answers(f"GET {account}/keys", self.listed)
+        google.service.answers(f"POST {account}/keys/{{key}}:disable", self.set_disabled(to=True))
+        google.service.answers(f"POST {account}/keys/{{key}}:enable", self.set_disabled(to=False))
 
     def listed(self, request: Request) -> Any:
         account = request.parameters["account"]
         prefix = f"projects/shop-prod/serviceAccounts/{account}/keys/"
         return {"keys": [{"name": prefix + key, "disabled": off} for key, off in self.disabled.items()]}
+
+    def freeze(self, *, to: bool) -> Callable[[Request], Any]:
+        def change(_: Request) -> Any:
+            self.caller["disabled"] = to
+            return {}
+
+        return change
 
     def set_disabled(self, *, to: bool) -> Callable[[Request], Any]:
         def change(request: Request) -> Any:
@@ -65,8 +76,7 @@ class Project:
 def test_a_key_of_another_account_is_taken(google: Vendor, tell: Tell) -> None:
     project = Project(google)
     with tell(FIELDS, cloud=google.laptop) as report:
-        report.look("Which account and key?", shows=[ACCOUNT, "new1"], seconds=90)
-        report.look("What else did this principal do", shows="CreateServiceAccountKey", seconds=90)
+        report.look("What did the call do", shows=[ACCOUNT, "203.0.113.45", "CreateServiceAccountKey"], seconds=90)
         report.contain(
             "Disable every key",
             state=lambda: dict(project.disabled),
@@ -74,13 +84,22 @@ def test_a_key_of_another_account_is_taken(google: Vendor, tell: Tell) -> None:
             shows="True",
             seconds=90,
         )
-        report.undo(state=lambda: dict(project.disabled), becomes={"0ld": False, "new1": False}, seconds=90)
+        report.contain(
+            "Disable the service account",
+            state=lambda: project.caller["disabled"],
+            becomes=True,
+            shows="True",
+            seconds=90,
+        )
+        before = {"0ld": False, "new1": False, "caller": False}
+        state = lambda: {**project.disabled, "caller": project.caller["disabled"]}  # noqa: E731
+        report.undo(state=state, becomes=before, seconds=90)
 
 
 def test_nothing_is_disabled_where_the_log_has_no_such_call(google: Vendor, tell: Tell) -> None:
     project = Project(google)
     project.entries.clear()
     report = tell(FIELDS, cloud=google.laptop)
-    report.again("Which account and key?", hides=ACCOUNT, seconds=90)
+    report.again("What did the call do", hides=ACCOUNT, seconds=90)
     report.again("Disable every key", seconds=90)
     assert not any(project.disabled.values())
