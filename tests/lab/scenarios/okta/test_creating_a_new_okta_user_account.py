@@ -25,7 +25,10 @@ class Org:
         self.actor = actor
         self.status = {"00umal": "ACTIVE", "00ueve": status}
         self.ended: set[str] = set()
-        self.events = [self.event("user.lifecycle.create", AT), self.event("user.session.start", "2026-01-01T00:00:00.000Z")]
+        self.events = [
+            self.event("user.lifecycle.create", AT),
+            self.event("user.session.start", "2026-01-01T00:00:00.000Z"),
+        ]
         okta.service.answers("GET /api/v1/logs", self.log)
         okta.service.answers("GET /api/v1/users/{id}", self.user)
         okta.service.answers("DELETE /api/v1/users/{id}/sessions", self.end)
