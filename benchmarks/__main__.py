@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks import results
 from benchmarks.delay import measure_delay
 from benchmarks.exposition import measure_scrapes
+from benchmarks.history import measure_history
 from benchmarks.posts import measure_hour, measure_posts
 from benchmarks.results import Result
 from benchmarks.sizes import FULL, SMOKE, Sizes
@@ -28,6 +29,7 @@ GROUPS: dict[str, Callable[[Sizes, str], Iterator[Result]]] = {
     "idle": measure_idle,
     "scrape": measure_scrapes,
     "stages": measure_stages,
+    "history": measure_history,
     "hour": measure_hour,
 }
 

@@ -17,6 +17,7 @@ class Sizes:
     series: tuple[int, ...]
     posts: int
     hour_alerts: int
+    history_alerts: int
 
 
 FULL = Sizes(
@@ -28,6 +29,7 @@ FULL = Sizes(
     series=(100, 1_000, 10_000),
     posts=20_000,
     hour_alerts=3_600_000,
+    history_alerts=1_000_000,
 )
 SMOKE = Sizes(
     alerts=2_000,
@@ -38,4 +40,5 @@ SMOKE = Sizes(
     series=(100,),
     posts=500,
     hour_alerts=4_000,
+    history_alerts=3_000,
 )

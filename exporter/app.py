@@ -90,6 +90,8 @@ class App:
                 reports=self._reports(),
                 on_disk=self.history is not None,
                 report_for=self.reporter.report_for,
+                gist_for=self.reporter.gist_for,
+                catalog=self.reporter.catalog,
                 not_ready=self.not_ready,
                 warnings=self.warnings,
                 state=self.state,

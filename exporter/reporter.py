@@ -8,13 +8,15 @@ render.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from exporter.alert import Alert
 from exporter.catalog.advice import Advice
 from exporter.catalog.catalog import Catalog
 from exporter.catalog.model import Entry
 from exporter.catalog.remembered import KEY_LIMIT_CHARACTERS, RememberedEntry
-from exporter.derived import DERIVED, OF_HEADER, OF_SECOND, READS
+from exporter.derived import DERIVED, OF_HEADER, OF_SECOND, READS, lookup_of
+from exporter.prose import Prose
 from exporter.report import Report, make_advice
 from exporter.verdict.judgement import Judgement
 
@@ -63,6 +65,14 @@ class _Plan:
         return make_advice(alert, self.remembered.render, self.maturity, judgement)
 
 
+class Gist(NamedTuple):
+    """An alert in a line: the beginning of its report."""
+
+    what: Prose
+    """What happened and where, as in the report's title."""
+    summary: Prose
+
+
 class Reporter:
     """Makes reports. Safe from any thread: what is kept is only ever added to or replaced whole."""
 
@@ -74,6 +84,11 @@ class Reporter:
     def report_for(self, alert: Alert) -> Report:
         """Return the alert's report: its rule's own advice, or general advice composed from its facts."""
         return Report(alert, self.advice_for(alert))
+
+    def gist_for(self, alert: Alert) -> Gist:
+        """Return what a list says of the alert, at a tenth of what its advice costs."""
+        entry, lookup = self._plan_for(alert).entry, lookup_of(alert)
+        return Gist(entry.what.render(lookup), entry.summary.render(lookup))
 
     def advice_for(self, alert: Alert) -> Advice:
         """Return the alert's advice, the very same object for alerts that get the same.

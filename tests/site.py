@@ -11,10 +11,12 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from exporter.alert import Alert, Priority
+from exporter.catalog.catalog import Catalog
 from exporter.config.model import Metrics, Web
 from exporter.escaping import Unembeddable, shell_word
 from exporter.history import ReportStore
 from exporter.report import Advice, Command, Report, Span
+from exporter.reporter import Gist
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.prometheus.sink import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
@@ -106,6 +108,7 @@ def running_site(
     metrics: Mapping[str, Any] | None = None,
     keep: int = 1_000,
     reports: ReportStore | None = None,
+    catalog: Catalog | None = None,
     **settings: Any,
 ) -> Iterator[Site]:
     """Serve on a free port of 127.0.0.1 unless the settings say otherwise."""
@@ -124,6 +127,8 @@ def running_site(
         own,
         recent if reports is None else reports,
         report_for,
+        gist_for=lambda alert: Gist(report_for(alert).advice.what, report_for(alert).advice.summary),
+        catalog=catalog,
         on_disk=reports is not None,
         not_ready=lambda: not_ready,
         state=lambda: [StateRow("Falco unix:///run/falco/falco.sock", "connected, Falco 0.43.1", healthy=True)],

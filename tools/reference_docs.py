@@ -6,6 +6,7 @@ every sink in it. With --check nothing is written; exit 1 says what is stale.
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from exporter.render.formats import FORMATS, LENGTHS
 from exporter.simulator.scenarios import demo_scenario
 from exporter.sinks.otel.encode.attributes import INTEGERS, STRINGS, WORKED_OUT
 from exporter.sources import decode
+from exporter.web.openapi import openapi
 
 DOCS = Path(__file__).parents[1] / "docs"
 _SETTINGS_HEAD = f"""\
@@ -261,6 +263,7 @@ def main(check: bool) -> int:
     for name, page in (
         ("settings.md", settings_page()),
         ("metrics.md", metrics_page()),
+        ("openapi.json", json.dumps(openapi(), indent=1) + "\n"),
         ("log-records.md", log_records_page()),
         ("reports.md", reports_page()),
     ):

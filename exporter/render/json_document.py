@@ -29,9 +29,14 @@ def to_json(report: Report, length: Length = Length.FULL) -> str:
     if "\\ud" in line:
         # Perhaps a lone surrogate, which JSON parsers refuse or differ on.
         line = _ENCODE(_valid(document))
+    return inert(line) + "\n"
+
+
+def inert(line: str) -> str:
+    """Return JSON in ASCII with the characters escaped that mean something to a page or a terminal."""
     for character, escape in _MARKUP:
         line = line.replace(character, escape)
-    return line + "\n"
+    return line
 
 
 def to_document(report: Report) -> dict[str, Any]:

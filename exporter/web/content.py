@@ -12,9 +12,11 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from exporter.alert import Alert
+from exporter.catalog.catalog import Catalog
 from exporter.config.model import Web
 from exporter.history.store import ReportStore
 from exporter.report import Report
+from exporter.reporter import Gist
 from exporter.selfmetrics import SelfMetrics
 from exporter.web.listing import Listing
 
@@ -43,6 +45,8 @@ class Content:
     """The alerts that have a page."""
     report_for: Callable[[Alert], Report]
     """Makes a report when its page is opened; any thread may call it."""
+    gist_for: Callable[[Alert], Gist]
+    """Says in a line what an alert is; any thread may call it."""
     on_disk: bool = False
     """Whether they outlive the process."""
     not_ready: Callable[[], Mapping[str, str]] = dict
@@ -51,6 +55,8 @@ class Content:
     """What goes wrong although the exporter is ready: part and what to do."""
     state: Callable[[], Sequence[StateRow]] = tuple
     """The landing page's table."""
+    catalog: Catalog | None = None
+    """What rules have advice; None where nobody may ask."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Constant labels of every metric."""
 

@@ -21,7 +21,7 @@ from exporter.history.query import Query
 from exporter.history.store import ReportStore
 from exporter.kept import Kept
 from exporter.prose import to_plain
-from exporter.report import Report
+from exporter.reporter import Gist
 
 PAGE_ROWS = 50
 STRETCH_ALERTS = 1_000
@@ -107,9 +107,9 @@ class Page(NamedTuple):
 class Listing:
     """Rows of the alerts kept."""
 
-    def __init__(self, store: ReportStore, report_for: Callable[[Alert], Report]) -> None:
+    def __init__(self, store: ReportStore, gist_for: Callable[[Alert], Gist]) -> None:
         self._store = store
-        self._report_for = report_for
+        self._gist_for = gist_for
         self._shown: Kept[tuple[int, str], Shown] = Kept(_KEPT_ROWS)
 
     def shown(self, rows: Iterable[Row]) -> Iterator[Shown]:
@@ -119,7 +119,7 @@ class Listing:
         for row in rows:
             shown = self._shown.get((row.id, row.uid))
             if shown is None and row.id in alerts:
-                shown = self._shown.keep((row.id, row.uid), _shown(row, self._report_for(alerts[row.id])))
+                shown = self._shown.keep((row.id, row.uid), _shown(row, alerts[row.id], self._gist_for(alerts[row.id])))
             if shown is not None:
                 yield shown
 
@@ -171,24 +171,23 @@ class Listing:
         return found[:STRETCH_ALERTS], len(found) > STRETCH_ALERTS
 
 
-def _shown(row: Row, report: Report) -> Shown:
-    advice = report.advice
+def _shown(row: Row, alert: Alert, gist: Gist) -> Shown:
     texts = (
         row.uid,
-        report.alert.time_text,
+        alert.time_text,
         row.verdict,
         verdict_word(row.verdict),
         row.outcome,
         row.priority.label,
         row.rule,
-        to_plain(advice.what),
-        to_plain(advice.summary),
+        to_plain(gist.what),
+        to_plain(gist.summary),
         row.place,
         row.source,
         row.host,
         row.namespace,
         row.principal,
-        report.alert.output,
+        alert.output,
         group_of(row),
     )
     return Shown(*[valid_text(_cut(text)) for text in texts])

@@ -17,6 +17,7 @@ from exporter.listener.address import Address
 from exporter.listener.connection import REASONS, Limits, Reason, Reject
 from exporter.listener.server import Listener
 from exporter.web.access import Access
+from exporter.web.api import add_api
 from exporter.web.content import SITE, Content, Site
 from exporter.web.errors import error_pages
 from exporter.web.landing import add_landing
@@ -42,7 +43,7 @@ class WebServer:
     def __init__(self, settings: Web, content: Content) -> None:
         self._settings = settings
         self._content = content
-        self._listing = Listing(content.reports, content.report_for)
+        self._listing = Listing(content.reports, content.gist_for)
         self._config_file = WebConfigFile(settings.config_file)
         self._addresses = {
             name: Address.from_text(text, f"web.{name}_address")
@@ -175,4 +176,5 @@ class WebServer:
         if app[SITE].has_reports:
             add_reports(app)
             add_live(app)
+            add_api(app)
         return app

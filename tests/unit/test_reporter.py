@@ -10,10 +10,11 @@ from exporter.alert import Alert
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.catalog.remembered import KEY_LIMIT_CHARACTERS
 from exporter.catalog.uid import with_uid
-from exporter.report import make_report
+from exporter.report import Report, make_report
 from exporter.reporter import ADVICE_KEPT, Reporter
 from exporter.simulator.scenarios import demo_scenario
 from exporter.sources.decode import from_grpc
+from tests.hostile import hostile_alerts
 
 ALERTS = [from_grpc(alert.to_message()) for alert in demo_scenario(1_760_000_000_000_000_000)]
 
@@ -59,3 +60,11 @@ def test_what_is_kept_is_bounded(catalog: Catalog) -> None:
     (plan,) = reporter._plans.values()
     assert 0 < len(plan.kept) <= ADVICE_KEPT
     assert all("x" * 100 not in str(key) for key in plan.kept)
+
+
+def test_the_gist_is_the_beginning_of_the_report(catalog: Catalog) -> None:
+    """What a list says of an alert is what its report says, for written and for general advice."""
+    reporter = Reporter(catalog)
+    for alert in [*ALERTS, *hostile_alerts()]:
+        advice = Report(alert, reporter.advice_for(alert)).advice
+        assert reporter.gist_for(alert) == (advice.what, advice.summary)
