@@ -11,11 +11,14 @@ import enum
 import hashlib
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
+
+from exporter.kept import Kept
 
 _NO_LOGIN = frozenset({"-1", "4294967295"})
 ABSENT = frozenset({"", "<NA>"})
@@ -49,6 +52,9 @@ class Priority(enum.IntEnum):
     UNKNOWN = 8
     """A value that this version of the contract does not know."""
 
+    __hash__ = int.__hash__
+    """Not an enumeration's own, which is Python and asked several times an alert."""
+
     @property
     def label(self) -> str:
         """Falco's own word in JSON and text, e.g. ``Warning``."""
@@ -66,7 +72,8 @@ _PREFIX = re.compile(
     r"(?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d\.\d{1,9}(?:[+-]\d{4})?: (?:(?:" + "|".join(_LABELS) + r")\b ?)?", re.ASCII
 )
 """``HH:MM:SS.nnnnnnnnn: Priority ``, and the same with Falco's time_format_iso_8601."""
-_PARTS_WITHOUT_FIELDS = 5
+_PARTS_OF_ALERT = 5
+"""Of a uid, before the fields: time, rule, priority, source, host."""
 ALERT_BYTES, FIELD_BYTES, TAG_BYTES = 600, 220, 80
 """What an alert, a field and a tag take besides their texts (CPython, 64 bit)."""
 TIME_LIMIT_NS = 2**63
@@ -102,6 +109,29 @@ def time_text(time_ns: int) -> str:
     """Return a time, nanoseconds since 1970, as RFC 3339 with nanoseconds, UTC."""
     seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
     return f"{_second_text(seconds)}.{nanoseconds:09d}Z"
+
+
+class _UidForm(NamedTuple):
+    """What uids of alerts with the same fields have in common."""
+
+    names: tuple[str, ...]
+    """The fields that count, sorted."""
+    text: str
+    """What is hashed, with a place for each part's length and the part itself."""
+
+    def values(self, fields: Mapping[str, str]) -> Iterable[str]:
+        """Return the values of the fields that count, in their order."""
+        return map(fields.__getitem__, self.names)
+
+
+_UID_FORMS: Kept[tuple[str, ...], _UidForm] = Kept(256, 256 * 1024)
+
+
+def _make_uid_form(names: tuple[str, ...]) -> _UidForm:
+    counted = tuple(sorted(name for name in names if name != "evt.time"))
+    heads = [f"{len(name)}:{name}".replace("%", "%%") for name in counted]
+    text = "%d:%s" * _PARTS_OF_ALERT + ("".join([f"{head}%d:%s" for head in heads]) or "%d:%s")
+    return _UID_FORMS.keep(names, _UidForm(counted, text), 2 * len(text))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,9 +172,19 @@ class Alert:
     def all_fields(self) -> dict[str, str]:
         """Return the output fields as received, in a dictionary; not to be changed."""
         fields = self.fields
-        if isinstance(fields, dict):
+        if type(fields) is dict:
             return fields
-        return fields.to_dict() if isinstance(fields, Fields) else dict(fields)
+        # Not by isinstance: asking an abstract class costs more than the rest.
+        to_dict: Callable[[], dict[str, str]] | None = getattr(fields, "to_dict", None)
+        return dict(fields) if to_dict is None else to_dict()
+
+    def told_apart(self) -> Mapping[str, object]:
+        """Return the output fields with values that are equal only where their texts are; not to be changed.
+
+        They need not be texts yet, so that alerts are compared before anything is made of them. Each has a hash.
+        """
+        told_apart: Callable[[], Mapping[str, object]] | None = getattr(self.fields, "told_apart", None)
+        return self.all_fields() if told_apart is None else told_apart()
 
     def get(self, field: str) -> str | None:
         """Return one field's value, or None where it is absent; ``evt.time`` as RFC 3339, whatever the transport.
@@ -210,14 +250,13 @@ class Alert:
         (``json_include_output_fields_property: false``) the output text stands
         in for them, and the same alert over gRPC has another identifier.
         """
-        parts = [str(self.time_ns), self.rule, self.priority.name, self.source, self.hostname]
-        for name, value in sorted(self.all_fields().items()):
-            if name != "evt.time":
-                parts += (name, value)
-        if len(parts) == _PARTS_WITHOUT_FIELDS:
-            parts.append(self.output)
+        fields = self.all_fields()
+        head = (str(self.time_ns), self.rule, self.priority.name, self.source, self.hostname)
+        names = tuple(fields)
+        form = _UID_FORMS.get(names) or _make_uid_form(names)
+        parts = (*head, *form.values(fields)) if form.names else (*head, self.output)
         # Each part's length before it, so that no value can imitate the border to the next.
-        text = "".join([f"{len(part)}:{part}" for part in parts])
+        text = form.text % tuple(chain.from_iterable(zip(map(len, parts), parts, strict=True)))
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
     def __eq__(self, other: object) -> bool:

@@ -115,11 +115,14 @@ class App:
         batching = to_batching(os.environ)
         check_resource_variables(os.environ)
         # Imported when wanted: OpenTelemetry's SDK costs a fifth of a start and some 10 MiB.
+        from exporter.sinks.otel.encode.advice import BRIEF
         from exporter.sinks.otel.encode.record import Reports
         from exporter.sinks.otel.routed import RoutedSink
         from exporter.sinks.otel.routes import Router
         from exporter.sinks.otel.sink import Destination, OtelLogsSink
 
+        reporter = self.reporter
+        advice_for = reporter.brief_advice_for if config.otlp.advice == BRIEF else reporter.advice_for
         base = config.web.external_url.rstrip("/")
         labels = labels_of(config.identity)
         sinks = {
@@ -127,7 +130,7 @@ class App:
                 config.otlp,
                 Destination(endpoint, queue_of(config.queue, name), batching, name, labels),
                 config.grouping,
-                reports=Reports(self.reporter.advice_for, f"{base}/reports/" if base else ""),
+                reports=Reports(advice_for, f"{base}/reports/" if base else ""),
                 read_message=self._read_message,
                 metrics=self.metrics,
             )
@@ -150,7 +153,7 @@ class App:
         return self.recent if history is None else Fallback(history.history, self.recent, lambda: not history.trouble)
 
     def _verdict_of(self, alert: Alert) -> str:
-        return self.reporter.advice_for(alert).judgement.verdict
+        return self.reporter.catalog.judge.judge(alert).verdict
 
     def _read_message(self, message: bytes) -> Alert:
         """Read an alert that the queue kept as it came."""

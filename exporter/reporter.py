@@ -45,6 +45,8 @@ class _Plan:
     of_alert: bool
     """Whether it depends on more, so that no two alerts share it."""
     kept: dict[Key, Advice] = field(default_factory=dict)
+    brief: dict[Key, Advice] = field(default_factory=dict)
+    """As ``kept``, of advice for brief reports."""
 
     def key(self, alert: Alert, judgement: Judgement) -> Key | None:
         """What two alerts have in common that get the same advice; None for advice that is not kept.
@@ -60,9 +62,10 @@ class _Plan:
             values.append(alert.time_ns // 1_000_000_000)
         return tuple(values)
 
-    def advice(self, alert: Alert, judgement: Judgement) -> Advice:
+    def advice(self, alert: Alert, judgement: Judgement, *, is_brief: bool) -> Advice:
         """Make the alert's advice."""
-        return make_advice(alert, self.remembered.render, self.maturity, judgement)
+        render = self.remembered.render_brief if is_brief else self.remembered.render
+        return make_advice(alert, render, self.maturity, judgement)
 
 
 class Gist(NamedTuple):
@@ -95,17 +98,27 @@ class Reporter:
 
         It holds ``UID_SENTINEL`` where ``names_uid``; ``Report`` puts the uid in.
         """
+        return self._advice_for(alert, is_brief=False)
+
+    def brief_advice_for(self, alert: Alert) -> Advice:
+        """Return the same without what brief reports leave out: benign cases, changes, recommendations, tuning."""
+        return self._advice_for(alert, is_brief=True)
+
+    def _advice_for(self, alert: Alert, *, is_brief: bool) -> Advice:
         plan, judgement = self._plan_for(alert), self.catalog.judge.judge(alert)
         key = plan.key(alert, judgement)
         if key is None:
-            return plan.advice(alert, judgement)
-        advice = plan.kept.get(key)
+            return plan.advice(alert, judgement, is_brief=is_brief)
+        kept = plan.brief if is_brief else plan.kept
+        advice = kept.get(key)
         if advice is None:
-            advice = plan.advice(alert, judgement)
+            advice = plan.advice(alert, judgement, is_brief=is_brief)
             if sum([len(value) for value in key if isinstance(value, str)]) <= KEY_LIMIT_CHARACTERS:
-                if len(plan.kept) >= ADVICE_KEPT:
-                    plan.kept = {}
-                plan.kept[key] = advice
+                kept = (kept if len(kept) < ADVICE_KEPT else {}) | {key: advice}
+                if is_brief:
+                    plan.brief = kept
+                else:
+                    plan.kept = kept
         return advice
 
     def _plan_for(self, alert: Alert) -> _Plan:

@@ -55,7 +55,7 @@ HEADER = (
 )
 """The reference report's header and the facts that an alert may have; absent ones take no line (with Loki)."""
 TEXTS = (
-    ("Verdict", "falco.report.title"),
+    ("In short", "falco.report.pager"),
     ("Summary of detected activity", "falco.report.summary"),
     ("Possible impact", "falco.report.impact"),
 )

@@ -112,6 +112,13 @@ class RememberedEntry:
 
     def render(self, lookup: Lookup, judgement: Judgement, maturity: str) -> Advice:
         """Return the advice with the alert's values."""
+        return self._render(lookup, judgement, maturity, is_brief=False)
+
+    def render_brief(self, lookup: Lookup, judgement: Judgement, maturity: str) -> Advice:
+        """Return the advice without what brief reports leave out: benign cases, changes, recommendations, tuning."""
+        return self._render(lookup, judgement, maturity, is_brief=True)
+
+    def _render(self, lookup: Lookup, judgement: Judgement, maturity: str, *, is_brief: bool) -> Advice:
         what, summary, close_if, escalate_if, impact = self._prose.render(lookup)
         return to_advice(
             self._entry,
@@ -122,12 +129,12 @@ class RememberedEntry:
                 close_if,
                 escalate_if,
                 impact,
-                self._benign.render(lookup),
+                () if is_brief else self._benign.render(lookup),
                 self._unknown.render(lookup),
                 self._flat(self._steps.render(lookup)),
-                self._changes.render(lookup),
-                self._recommendations.render(lookup),
-                self._tuning[judgement.verdict].render(lookup),
+                () if is_brief else self._changes.render(lookup),
+                () if is_brief else self._recommendations.render(lookup),
+                () if is_brief else self._tuning[judgement.verdict].render(lookup),
                 self._names_uid,
             ),
         )

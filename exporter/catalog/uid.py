@@ -47,6 +47,11 @@ def _names_uid(step: Command | Change) -> bool:
     return False
 
 
+def names_uid(encoded: bytes) -> bool:
+    """Whether the stand-in is in what was made of advice."""
+    return _SENTINEL_BYTES in encoded
+
+
 def with_uid_bytes(encoded: bytes, uid: str) -> bytes:
     """Return what was made of advice with the alert's uid in place; no length changes."""
     return encoded.replace(_SENTINEL_BYTES, uid.encode())

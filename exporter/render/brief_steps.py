@@ -7,42 +7,49 @@ change an order or a step: what is shown is shown whole.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from exporter.render import parts
-from exporter.render.summary import summary_notes
+from exporter.render.summary import Summary, summary_notes
 from exporter.report import Advice, Command
 
 WORD_LIMIT = 440
 """Of a brief report, code included; a page holds 450, and values differ a little between forms."""
+RECORD_WORD_LIMIT = 240
+"""Of the brief report inside a log record, which has to stay small."""
+_KEPT_STEPS = 512
 _FRAME_WORDS = 62
 """Title, header, headings and the line on the shell."""
 
 
-def split_steps(advice: Advice) -> tuple[tuple[Command, ...], tuple[Command, ...]]:
+def split_steps(
+    advice: Advice, word_limit: int = WORD_LIMIT, notes: Summary | None = None
+) -> tuple[tuple[Command, ...], tuple[Command, ...]]:
     """Return the steps of the brief report and the further ones of the full report, each in the advice's order.
 
-    The first look and the first containment are always shown.
+    The first look is always shown, and on a whole page the first containment too. ``notes`` are the summary's,
+    where they are known already.
     """
     commands = advice.commands
     chosen: set[int] = set()
-    words = _FRAME_WORDS + _words_around(advice)
-    for group, is_needed in _by_importance(commands):
+    words = _FRAME_WORDS + _words_around(advice, summary_notes(advice) if notes is None else notes)
+    for group, is_needed in _by_importance(commands, needs_containment=word_limit >= WORD_LIMIT):
         cost = sum([_words(commands[index]) for index in group if index not in chosen])
-        if is_needed or words + cost <= WORD_LIMIT:
+        if is_needed or words + cost <= word_limit:
             words += cost if not chosen.issuperset(group) else 0
             chosen.update(group)
     brief = tuple([command for index, command in enumerate(commands) if index in chosen])
     return brief, tuple([command for index, command in enumerate(commands) if index not in chosen])
 
 
-def _by_importance(commands: Sequence[Command]) -> Iterator[tuple[tuple[int, ...], bool]]:
+def _by_importance(commands: Sequence[Command], *, needs_containment: bool) -> Iterator[tuple[tuple[int, ...], bool]]:
     """Yield steps that belong together, by their indices, and whether they have to be shown."""
     looks = [index for index, command in enumerate(commands) if command.phase == "look"]
     contains = [index for index, command in enumerate(commands) if command.phase == "contain"]
     for index in looks[:1]:
         yield (index,), True
     for index in contains[:1]:
-        yield (index,), True
+        yield (index,), needs_containment
         if index + 1 < len(commands) and commands[index + 1].phase == "verify":
             yield (index + 1,), False
     for index, command in enumerate(commands):
@@ -53,14 +60,14 @@ def _by_importance(commands: Sequence[Command]) -> Iterator[tuple[tuple[int, ...
         yield (index,), False
 
 
+@lru_cache(maxsize=_KEPT_STEPS)
 def _words(command: Command) -> int:
     prose = (command.title, command.shows, command.empty, command.breaks, parts.remark(command))
     code = len(command.run.split()) + len(command.undo.split())
     return sum(map(parts.count_words, prose)) + code + len(command.unproven.split()) + 6
 
 
-def _words_around(advice: Advice) -> int:
-    notes = summary_notes(advice)
+def _words_around(advice: Advice, notes: Summary) -> int:
     prose = [notes.activity, *[text for _, text in notes.signs], *[text for _, text in notes.decision]]
     names = " ".join(map(parts.technique_name, advice.techniques))
     return sum(map(parts.count_words, prose)) + parts.count_words(advice.impact) + len(names.split())

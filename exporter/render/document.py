@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from exporter.escaping import shortened
 from exporter.render import parts
-from exporter.render.brief_steps import split_steps
+from exporter.render.brief_steps import WORD_LIMIT, split_steps
 from exporter.render.parts import limited, text
-from exporter.render.summary import summary_notes
+from exporter.render.summary import Summary, summary_notes
 from exporter.report import Advice, Change, Command, Prose, Reference, Report, Span
 
+_KEPT_STEPS = 512
 OFFERED_UNFOLDED = frozenset({"benign", "test"})
 """Verdicts whose report offers a Falco exception without being asked."""
 
@@ -113,11 +115,12 @@ def sections(report: Report, length: Length) -> Iterator[Section]:
         yield from _rest(report)
 
 
-def brief_sections(advice: Advice) -> Iterator[Section]:
-    """Yield the sections of the brief report, which the advice gives."""
-    yield Section("summary", parts.SUMMARY, tuple(_summary(advice)), is_brief=True)
+def brief_sections(advice: Advice, word_limit: int = WORD_LIMIT) -> Iterator[Section]:
+    """Yield the sections of the brief report, which the advice gives, with as many steps as the limit allows."""
+    notes = summary_notes(advice)
+    yield Section("summary", parts.SUMMARY, tuple(_summary(advice, notes)), is_brief=True)
     yield Section("mitigation", parts.MITIGATION, (), is_brief=True)
-    brief, further = split_steps(advice)
+    brief, further = split_steps(advice, word_limit, notes)
     steps = [Note("", text(parts.dialect(brief))), *_steps(brief, first=1)]
     if further:
         steps.append(Note("", text(parts.further_steps(further))))
@@ -145,10 +148,9 @@ def _rest(report: Report) -> Iterator[Section]:
         yield Section("references", parts.REFERENCES, (Links(advice.references),))
 
 
-def _summary(advice: Advice) -> Iterator[Block]:
+def _summary(advice: Advice, notes: Summary) -> Iterator[Block]:
     if advice.composed:
         yield Note("", text(parts.COMPOSED_NOTE))
-    notes = summary_notes(advice)
     yield Note("", notes.activity)
     if notes.signs:
         yield Bullets(tuple([Note(label, prose) for label, prose in notes.signs]))
@@ -159,8 +161,14 @@ def _summary(advice: Advice) -> Iterator[Block]:
 def _steps(commands: tuple[Command, ...], *, first: int) -> Iterator[Block]:
     mixed = len({command.shell for command in commands}) > 1
     for number, command in enumerate(commands, first):
-        remark = parts.remark(command, names_shell=mixed)
-        yield Step(number, limited(command.title), remark, _command(command, number), command.phase)
+        yield _step(command, number, names_shell=mixed)
+
+
+@lru_cache(maxsize=_KEPT_STEPS)
+def _step(command: Command, number: int, *, names_shell: bool) -> Step:
+    """Kept, because most steps of a report are those of another one."""
+    remark = parts.remark(command, names_shell=names_shell)
+    return Step(number, limited(command.title), remark, _command(command, number), command.phase)
 
 
 def _command(command: Command, number: int) -> tuple[Note | Code, ...]:

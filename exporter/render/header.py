@@ -51,6 +51,8 @@ _SUBJECTS = (
     ("User", ("user.name",)),
 )  # fmt: skip
 """What an alert is about, the first that it names."""
+FIELDS = (*dict.fromkeys(field for _, fields in _SUBJECTS for field in fields), "k8s.ns.name", "ka.target.namespace")
+"""The output fields that ``about`` looks at."""
 
 
 def header(alert: Alert, outcome: str) -> tuple[Row, ...]:

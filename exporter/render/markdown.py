@@ -21,12 +21,15 @@ from exporter.escaping import (
     web_address,
 )
 from exporter.render import document
+from exporter.render.brief_steps import WORD_LIMIT
 from exporter.render.document import Block, Bullets, Code, Facts, Length, Links, Note, Section, Step
 from exporter.render.header import About, Row, about, timeless
 from exporter.render.parts import joined_spans
 from exporter.report import Advice, Prose, Reference, Report
 
 _INLINE_LIMIT_CHARACTERS = 100
+_KEPT_STEPS, _KEPT_PROSE = 256, 512
+"""Pieces that are kept written out: most of an alert's report is word for word that of another one."""
 
 
 def to_markdown(report: Report, length: Length = Length.FULL) -> str:
@@ -40,25 +43,29 @@ def to_markdown(report: Report, length: Length = Length.FULL) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def around_header(advice: Advice) -> tuple[str, str]:
+def around_header(advice: Advice, word_limit: int = WORD_LIMIT) -> tuple[str, str]:
     """Return the brief report's Markdown before and after its header: what alerts with the same advice share.
 
     ``before + markdown_header(…) + after`` is ``to_markdown`` of
-    the brief report, but for the uid, whose stand-in is left in.
+    the brief report, but for the uid, whose stand-in is left in, and for steps beyond a lower limit.
     """
-    after = "\n\n".join(_sections(document.brief_sections(advice)))
+    after = "\n\n".join(_sections(document.brief_sections(advice, word_limit)))
     return f"{_title(advice)}\n\n", f"\n\n{after}\n"
 
 
 def markdown_header(known: About, time_text: str) -> str:
     """Return the header's lines, two rows on each; ``time_text`` is the alert's."""
+    return f"{header_time(time_text)}{header_rest(known)}"
+
+
+def header_time(time_text: str) -> str:
+    """Return the header's first line, which has the time."""
     date, _, time = time_text.partition("T")
-    return f"**Date:** {date} · **Time:** {time}  \n{_header_rest(known)}"
+    return f"**Date:** {date} · **Time:** {time}  \n"
 
 
-@lru_cache(maxsize=256)
-def _header_rest(known: About) -> str:
-    """Kept, because alerts come in bursts; small, since the values are the attackers' choice."""
+def header_rest(known: About) -> str:
+    """Return the header's other lines."""
     rows = [f"**{row.label}:** {_header_value(row)}" for row in timeless(known)]
     pairs = [rows[start : start + 2] for start in range(0, len(rows), 2)]
     return "  \n".join([" · ".join(pair) for pair in pairs])
@@ -90,16 +97,22 @@ def _block(block: Block) -> Iterator[str]:
         case Bullets():
             yield "\n".join(_bullets(block))
         case Step():
-            remark = f" ({_prose(block.remark)})" if block.remark else ""
-            yield f"**{block.number}. {_prose(block.title)}**{remark}"
-            for part in block.blocks:
-                yield from [_note(part, "*")] if isinstance(part, Note) else _code(part)
+            yield from _step(block)
         case Facts():
             yield "\n".join([f"- {markdown_name(label)}: {markdown_code(value)}" for label, value in block.rows])
         case Links():
             yield "\n".join([f"- {_reference(reference)}" for reference in block.references])
         case _:
             assert_never(block)
+
+
+@lru_cache(maxsize=_KEPT_STEPS)
+def _step(step: Step) -> tuple[str, ...]:
+    remark = f" ({_prose(step.remark)})" if step.remark else ""
+    pieces = [f"**{step.number}. {_prose(step.title)}**{remark}"]
+    for part in step.blocks:
+        pieces += [_note(part, "*")] if isinstance(part, Note) else _code(part)
+    return tuple(pieces)
 
 
 def _bullets(bullets: Bullets) -> Iterator[str]:
@@ -126,6 +139,7 @@ def _code(code: Code) -> list[str]:
     return [*label, markdown_block(text, code.language)]
 
 
+@lru_cache(maxsize=_KEPT_PROSE)
 def _prose(prose: Prose, *, starts_line: bool = True) -> str:
     pieces: list[str] = []
     for literal, text in joined_spans(prose):

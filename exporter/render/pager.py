@@ -6,8 +6,6 @@ them; whatever an attacker wrote stays on its own line, hidden characters shown.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from exporter.escaping import shortened, visible
 from exporter.render import document, parts
 from exporter.render.header import About, about
@@ -52,14 +50,18 @@ def _deciding_fact(advice: Advice) -> Prose:
 
 def pager_place(known: About, time_text: str, *, times: int = 1) -> str:
     """Return the second line: where, when, how often, which rule, and the outcome where it is known."""
-    place, rest = _around_time(known)
+    return with_time(around_time(known), time_text, times=times)
+
+
+def with_time(around: tuple[str, str], time_text: str, *, times: int = 1) -> str:
+    """Return the second line of what ``around_time`` gave."""
+    place, rest = around
     often = "once" if times == 1 else f"{times:,} times"
     return _cut(f"{place}{time_text[:10]} {time_text[11:19]} UTC · {often} · {rest}")
 
 
-@lru_cache(maxsize=256)
-def _around_time(known: About) -> tuple[str, str]:
-    """Kept, because alerts come in bursts; small, since the values are the attackers' choice."""
+def around_time(known: About) -> tuple[str, str]:
+    """Return what stands before the time in the second line, and what stands after it."""
     places = [visible(shortened(place, _PLACE_LIMIT_CHARACTERS)) for place in (known.subject, known.host) if place]
     rest = [visible(known.rule), *([known.outcome] if known.outcome != "unknown" else [])]
     return "".join([f"{place} · " for place in dict.fromkeys(places)]), " · ".join(rest)

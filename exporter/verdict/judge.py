@@ -60,7 +60,7 @@ class Judge:
     def judge(self, alert: Alert) -> Judgement:
         """Return the alert's verdict, its outcome, and every sign that it bears out."""
         plan = self._plans.get((alert.rule, alert.source)) or self._plan_for(alert)
-        fields = alert.all_fields()
+        fields = alert.told_apart()
         shape = plan.shape(fields)
         key: tuple[Any, ...] = (shape, alert.rule, alert.source, shape.values(fields))
         if plan.of_alert:
@@ -99,8 +99,8 @@ class Judge:
         return weighed
 
     def _keep(self, key: tuple[Any, ...], judgement: Judgement) -> None:
-        values = key[3]
-        size = len(values) if isinstance(values, str) else sum(map(len, values))
+        values = key[3] if isinstance(key[3], tuple) else (key[3],)
+        size = sum([len(value) for value in values if isinstance(value, str)])
         if size > KEY_LIMIT_CHARACTERS:
             return
         size += sum(len(span.text) for sign in judgement.signs for span in sign.text)

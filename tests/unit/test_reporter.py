@@ -39,6 +39,8 @@ def test_a_kept_report_is_the_one_that_would_be_made(catalog: Catalog, alert: Al
         assert report == made
         assert report.alert is variant
         assert with_uid(keeping.advice_for(variant), variant.uid) == report.advice
+        brief = replace(keeping.advice_for(variant), benign=(), changes=(), recommendations=(), tuning=())
+        assert keeping.brief_advice_for(variant) == brief
 
 
 def test_a_burst_is_given_the_same_pieces(catalog: Catalog) -> None:

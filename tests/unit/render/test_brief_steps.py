@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.render.brief_steps import WORD_LIMIT, split_steps
+from exporter.render.brief_steps import RECORD_WORD_LIMIT, WORD_LIMIT, split_steps
 from exporter.render.document import Length
 from exporter.render.markdown import to_markdown
 from exporter.report import Advice, Command, Report, Span
@@ -52,6 +52,14 @@ def test_a_look_and_a_containment_are_always_shown(words: int) -> None:
     """However long they are, a page says where to look and how to contain."""
     brief, _ = split_steps(advice(step("look", "look", words), step("contain", "contain", words)))
     assert names(brief) == ["look", "contain"]
+
+
+def test_a_log_record_shows_fewer_steps_but_where_to_look() -> None:
+    """Its limit is lower and holds for containing too."""
+    steps = (step("look", "look", 400), step("contain", "contain", 90), step("keep", "keep", 5))
+    assert names(split_steps(advice(*steps), RECORD_WORD_LIMIT)[0]) == ["look"]
+    short = (step("look", "look", 5), *steps[1:])
+    assert "keep" in names(split_steps(advice(*short), RECORD_WORD_LIMIT)[0])
 
 
 def test_the_full_report_goes_on_where_the_brief_one_ends() -> None:

@@ -8,15 +8,17 @@ contents, which are rendered and quoted already, stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from exporter.alert import Alert
+from exporter.catalog.uid import names_uid
 from exporter.escaping import visible
 from exporter.kept import Kept
-from exporter.render.header import about
-from exporter.render.markdown import around_header, markdown_header
-from exporter.render.pager import pager_place, pager_step, pager_verdict
+from exporter.render.brief_steps import RECORD_WORD_LIMIT, WORD_LIMIT
+from exporter.render.header import FIELDS, about
+from exporter.render.markdown import around_header, header_rest, header_time
+from exporter.render.pager import around_time, pager_step, pager_verdict, with_time
 from exporter.report import Advice, Change, Command, Matched, Prose, Reference, to_plain
 from exporter.sinks.otel.encode.wire import AttributeKey, count_plain, to_item, to_utf8
 
@@ -25,6 +27,7 @@ _KEPT_RULES = 2_048
 _KEPT_ITEMS, _KEPT_ITEMS_BYTES = 512, 512 * 1024
 _KEPT_ADVICE, _KEPT_ADVICE_BYTES = 256, 2 * 1024 * 1024
 """Pieces of advice that are kept encoded, some 8 KB each."""
+_KEPT_PLACES, _KEPT_PLACES_BYTES = 512, 1024 * 1024
 
 
 def to_line(prose: Prose) -> str:
@@ -88,9 +91,7 @@ _ARRAYS: tuple[tuple[str, Callable[[Advice], Sequence[Any]], Callable[[Any], str
     ("references", lambda advice: advice.references, lambda link: f"{link.title} <{link.url}>"),
 )
 BRIEF, FULL, NONE = "brief", "full", "none"
-_BRIEF_ARRAYS = frozenset(
-    {"falco.signs", "attack.technique.ids", "attack.technique.names", "attack.tactic.ids", "attack.tactic.names"}
-)
+_BRIEF_ARRAYS = frozenset({"falco.signs", "attack.technique.ids"})
 _MARKDOWN_LIMIT_CHARACTERS = 16_384
 """A longer report is left out, for a value has blown it up; its parts have attributes of their own."""
 _DOCUMENTATION = ("https://falco.org/", "https://github.com/falcosecurity/")
@@ -112,28 +113,28 @@ class Shared(NamedTuple):
     pager_last: bytes
 
     @classmethod
-    def of(cls, advice: Advice) -> Shared:
+    def of(cls, advice: Advice, word_limit: int = WORD_LIMIT) -> Shared:
         """Return the advice's pieces of the brief report in Markdown and of the pager's lines."""
-        around = around_header(advice)
+        around = around_header(advice, word_limit)
         if sum(map(len, around)) > _MARKDOWN_LIMIT_CHARACTERS:
             around = ("", "")
         return cls(advice.judgement.outcome, *map(to_utf8, (*around, pager_verdict(advice), pager_step(advice))))
 
-    def write(self, alert: Alert, into: list[bytes], *, times: int, link: str) -> None:
+    def write(self, alert: Alert, into: list[bytes], *, times: int) -> None:
         """Append the three lines for a pager and the beginning of the brief report in Markdown.
 
         What ``Encoded.encoded`` begins with is the rest of the report: it is the same for many alerts, and not
         copied for each. The report is left out where it is too long for a record.
         """
-        known, time_text = about(alert, self.outcome), alert.time_text
-        place = to_utf8(f"\n{pager_place(known, time_text, times=times)}\n")
-        end = to_utf8(f" · {link}") if link else b""
-        into += (_PAGER[len(self.pager_first) + len(place) + len(self.pager_last) + len(end)],)
-        into += (self.pager_first, place, self.pager_last, end)
+        around, header_end = _place_of(alert, self.outcome)
+        time_text = alert.time_text
+        place = to_utf8(f"\n{with_time(around, time_text, times=times)}\n")
+        into += (_PAGER[len(self.pager_first) + len(place) + len(self.pager_last)],)
+        into += (self.pager_first, place, self.pager_last)
         if self.before_header:
-            header = to_utf8(markdown_header(known, time_text))
-            length = len(self.before_header) + len(header) + len(self.after_header)
-            into += (_MARKDOWN[length], self.before_header, header)
+            header = header_time(time_text).encode()
+            length = len(self.before_header) + len(header) + len(header_end) + len(self.after_header)
+            into += (_MARKDOWN[length], self.before_header, header, header_end)
 
     @property
     def attributes(self) -> int:
@@ -141,19 +142,38 @@ class Shared(NamedTuple):
         return 2 if self.before_header else 1
 
 
+_Place = tuple[tuple[str, str], bytes]
+"""Of the pager's second line what stands around the time; of the Markdown's header (UTF-8) what follows it."""
+_PLACES: Kept[tuple[object, ...], _Place] = Kept(_KEPT_PLACES, _KEPT_PLACES_BYTES)
+
+
+def _place_of(alert: Alert, outcome: str) -> _Place:
+    """Return where and what an alert was about, as texts have it; kept, because alerts come in bursts."""
+    values = map(alert.all_fields().get, FIELDS)
+    key = (alert.rule, alert.priority, alert.source, alert.hostname, outcome, *values)
+    place = _PLACES.get(key)
+    if place is None:
+        known = about(alert, outcome)
+        around, rest = around_time(known), to_utf8(header_rest(known))
+        size = len(rest) + sum(map(len, around)) + sum([len(value) for value in key if isinstance(value, str)])
+        place = _PLACES.keep(key, (around, rest), 4 * size)
+    return place
+
+
 _MARKDOWN = AttributeKey(REPORT_PREFIX + "markdown")
 _PAGER = AttributeKey(REPORT_PREFIX + "pager")
 
 
 class Encoded(NamedTuple):
-    """Advice as attributes. Where ``names_uid`` it holds the uid's stand-in (``catalog.uid``)."""
+    """Advice as attributes."""
 
     encoded: bytes
     """What goes behind that which ``shared`` writes."""
     attributes: int
     plain_bytes: int
     """How many of the bytes are plain (``wire.count_plain``)."""
-    names_uid: bool = False
+    names_uid: tuple[bool, bool] = (False, False)
+    """Whether the uid's stand-in (``catalog.uid``) is in what ``shared`` writes, and in ``encoded``."""
     shared: Shared | None = None
     """What the report's texts are made of; None where there is no advice."""
 
@@ -200,6 +220,14 @@ def _word_part(name: str, source: Callable[[Advice], Any], to_word: Callable[[An
     return source, lambda value: key.string(to_word(value))
 
 
+def _full_parts() -> Iterator[_Part]:
+    """What the rule's name, the other parts or the Markdown say too."""
+    yield _word_part("security_rule.ruleset.name", lambda advice: advice.ruleset)
+    yield _word_part("security_rule.reference", lambda advice: advice.references, to_rule_reference)
+    yield _line_part("title", lambda advice: advice.title)
+    yield _line_part("impact", lambda advice: advice.impact)
+
+
 class AdviceWriter:
     """Turn advice into attributes, all of it (``full``) or what a reader needs first (``brief``).
 
@@ -209,19 +237,18 @@ class AdviceWriter:
     """
 
     def __init__(self, detail: str = FULL) -> None:
-        composed = AttributeKey(REPORT_PREFIX + "composed")
-        self._composed = {truth: composed.boolean(truth) for truth in (False, True)}
+        is_full = detail == FULL
+        composed = AttributeKey(REPORT_PREFIX + "composed").boolean
+        self._composed = {True: composed(True), False: composed(False) if is_full else b""}
         self._parts = (
-            _word_part("security_rule.ruleset.name", lambda advice: advice.ruleset),
-            _word_part("security_rule.reference", lambda advice: advice.references, to_rule_reference),
+            *(_full_parts() if is_full else ()),
             _word_part("falco.rule.maturity", lambda advice: advice.maturity),
             _word_part("falco.verdict", lambda advice: advice.judgement.verdict),
             _word_part("falco.outcome", lambda advice: advice.judgement.outcome),
-            _line_part("title", lambda advice: advice.title),
             _line_part("summary", lambda advice: advice.summary),
-            *([_line_part("impact", lambda advice: advice.impact)] if detail == FULL else []),
-            *(_array_part(*array) for array in _ARRAYS if detail == FULL or array[0] in _BRIEF_ARRAYS),
+            *(_array_part(*array) for array in _ARRAYS if is_full or array[0] in _BRIEF_ARRAYS),
         )
+        self._word_limit = WORD_LIMIT if detail == FULL else RECORD_WORD_LIMIT
         self._known: Kept[str, list[tuple[Any, bytes, int]]] = Kept(_KEPT_RULES)
         self._kept: Kept[int, tuple[Advice, Encoded]] = Kept(_KEPT_ADVICE, _KEPT_ADVICE_BYTES)
 
@@ -246,10 +273,11 @@ class AdviceWriter:
                     known[index] = (source, encoded, count_plain(encoded))
                 parts.append(known[index][1])
                 plain += known[index][2]
-        shared = Shared.of(advice)
+        shared = Shared.of(advice, self._word_limit)
         plain += sum([count_plain(text) for text in shared[1:] if isinstance(text, bytes)])
         encoded = b"".join([shared.after_header, *parts])
-        return Encoded(encoded, len(parts) + shared.attributes, plain, advice.names_uid, shared)
+        in_own = any(names_uid(text) for text in shared[1:] if isinstance(text, bytes))
+        return Encoded(encoded, len(parts) + shared.attributes, plain, (in_own, names_uid(encoded)), shared)
 
     def _known_of(self, rule: str) -> list[tuple[Any, bytes, int]]:
         known = self._known.get(rule)

@@ -62,6 +62,8 @@ _ESSENTIAL = frozenset(
 
 def has_long_values(alert: Alert) -> bool:
     """Say whether a value is so long that it must not get into advice as it is."""
+    if 0 < len(alert.received) <= LONG_VALUE_CHARACTERS:  # no value is longer than the message that it came in
+        return False
     return max(map(len, alert.all_fields().values()), default=0) > LONG_VALUE_CHARACTERS
 
 

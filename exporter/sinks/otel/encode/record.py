@@ -99,16 +99,19 @@ class RecordEncoder:
             parts += _group_attributes(alert, group)
         self._fields.write(alert, parts)
         advice = self._write_advice(alert)
-        link = self._report_address + uid if self._report_address else ""
-        if link:
-            parts.append(self._url.string(link))
+        if self._report_address:
+            parts.append(self._url.string(self._report_address + uid))
         parts.append(_body(alert.output or _without_output(alert)))
         attributes = template.attributes + len(parts) + advice.attributes
         if advice.shared is not None:
-            advice.shared.write(alert, parts, times=1 if group is None else group.count, link=link)
+            advice.shared.write(alert, parts, times=1 if group is None else group.count)
         record = Encoded(b"".join(parts), advice.encoded)
-        if advice.names_uid:
-            record = Encoded(with_uid_bytes(record.own, uid), with_uid_bytes(record.advice, uid))
+        if any(advice.names_uid):
+            in_own, in_advice = advice.names_uid
+            record = Encoded(
+                with_uid_bytes(record.own, uid) if in_own else record.own,
+                with_uid_bytes(record.advice, uid) if in_advice else record.advice,
+            )
         return self._budget.fit(record, attributes, plain_bytes=advice.plain_bytes)
 
     def _write_advice(self, alert: Alert) -> EncodedAdvice:

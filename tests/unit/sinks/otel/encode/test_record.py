@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,16 +20,20 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from exporter import __version__
 from exporter.alert import Alert, Priority
+from exporter.catalog.catalog import load_catalog
 from exporter.catalog.uid import UID_SENTINEL
 from exporter.render.document import Length
 from exporter.render.markdown import to_markdown
 from exporter.render.pager import to_pager
 from exporter.report import Advice, Report
+from exporter.reporter import Reporter
+from exporter.simulator.scenarios import flood
 from exporter.sinks.otel.encode.budget import Budget
 from exporter.sinks.otel.encode.record import RecordEncoder, Reports
 from exporter.sinks.otel.queue.grouping import Group
 from exporter.sinks.otel.queue.records import Encoded, Records
 from exporter.sinks.otel.send.envelope import SCHEMA_URL, SCOPE_NAME, Envelope, to_resource
+from exporter.sources.decode import from_json
 from tests.hostile import hostile_alerts
 from tests.otel_records import ALERT, advice_for, attributes_of, many, text
 
@@ -101,9 +106,7 @@ def test_every_attribute_has_its_name_its_value_and_its_type() -> None:
         "falco.report.composed": False,
         "falco.report.title": "LIKELY ATTACK, escalate now: log emptied",
         "falco.report.markdown": to_markdown(Report(ALERT, advice_for(ALERT)), Length.BRIEF),
-        "falco.report.pager": to_pager(
-            Report(ALERT, advice_for(ALERT)), link=f"https://falco.example/reports/{ALERT.uid}"
-        ).rstrip("\n"),
+        "falco.report.pager": to_pager(Report(ALERT, advice_for(ALERT))).rstrip("\n"),
         "falco.report.summary": "The file /var/log/syslog was emptied.",
         "falco.report.impact": "Emptied logs hide what came before.",
         "falco.report.attack.technique.ids": ["T1070.002"],
@@ -129,10 +132,13 @@ def test_every_attribute_has_its_name_its_value_and_its_type() -> None:
 
 
 def test_brief_records_carry_what_a_reader_needs_first() -> None:
-    """Verdict, outcome, signs, techniques, pager lines and the brief report; the long lists are left out."""
+    """Verdict, outcome, signs, techniques, pager lines and the brief report; no long list, and nothing twice."""
     full, brief = attributes_of(record_of(ALERT)), attributes_of(record_of(ALERT, detail="brief"))
     left_out = {
-        "falco.report.impact",
+        "security_rule.ruleset.name",
+        "security_rule.reference",
+        *(f"falco.report.{name}" for name in ("composed", "title", "impact")),
+        *(f"falco.report.attack.{name}" for name in ("technique.names", "tactic.ids", "tactic.names")),
         *(f"falco.report.mitigation.{name}" for name in ("commands", "configuration", "recommendations")),
         *(f"falco.report.{name}" for name in ("benign", "tuning", "references")),
     }
@@ -140,6 +146,15 @@ def test_brief_records_carry_what_a_reader_needs_first() -> None:
     assert brief == {name: value for name, value in full.items() if name not in left_out}
     for name in ("falco.verdict", "falco.report.pager", "falco.report.markdown", "falco.report.attack.technique.ids"):
         assert brief[name]
+
+
+def test_the_median_brief_record_has_at_most_4_kib() -> None:
+    """Of what the simulator sends, with real advice and an address of the report's page."""
+    reporter = Reporter(load_catalog())
+    reports = Reports(reporter.brief_advice_for, "https://falco-exporter.example.com/reports/", "brief")
+    encoder = RecordEncoder(Budget(262_144, 128, lambda: None), reports)
+    found = [from_json(alert.to_json().encode()) for alert in flood(230, 1_760_000_000_000_000_000)]
+    assert statistics.median(len(encoder.encode(alert, observed_ns=1).joined) for alert in found) <= 4_096
 
 
 def through_the_sdk(record: LogRecord) -> ExportLogsServiceRequest:
