@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exporter.app import App
+from exporter.commands.live_alerts import missing_fields
 from exporter.commands.terminal import Style
 from exporter.config.model import Config
 from exporter.config.routes import DEFAULT
 from exporter.errors import ConfigError
 from exporter.escaping import terminal
 from exporter.listener.address import Address, bind
+from exporter.missing_fields import to_sentence
 from exporter.sinks.otel.queue.probe import check_directory
 from exporter.sinks.otel.send.environment import is_turned_off, to_endpoint, to_named_endpoint, why_disabled
 from exporter.sinks.otel.send.probe import check_endpoint
@@ -180,7 +182,15 @@ def _is_our_own(address: Address) -> bool:
         connection.close()
 
 
-_PARTS: tuple[Callable[[Config], Iterator[Finding]], ...] = (_targets, _receiver, _file, _records, _metrics_and_pages)
+def _alerts(config: Config) -> Iterator[Finding]:
+    """What Falco leaves out of the alerts that it sends already."""
+    for where, missing in missing_fields(config):
+        yield Finding("note", where, to_sentence(missing))
+
+
+_PARTS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
+    *(_targets, _receiver, _file, _records, _metrics_and_pages, _alerts),
+)
 
 
 def _say(style: Style, finding: Finding) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from exporter.web.content import SITE
+from exporter.web.missing import missing_in
 from exporter.web.reports import VERDICT_LABELS, aside
 from exporter.web.templates import render_page
 
@@ -22,6 +23,7 @@ async def landing(request: web.Request) -> web.Response:
     site = request.app[SITE]
     no_reports = site.shows_reports(request) if site.has_reports else ""
     counts = await aside(site.content.reports.counts) if site.has_reports and not no_reports else {}
+    missing = await aside(lambda: missing_in(site.content)) if counts else []
     page = render_page(
         "landing.html",
         root="./",
@@ -34,5 +36,6 @@ async def landing(request: web.Request) -> web.Response:
         grafana_url=site.settings.grafana_url,
         not_ready=site.content.not_ready(),
         state=site.content.state(),
+        missing=missing,
     )
     return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-store"})

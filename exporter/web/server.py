@@ -24,6 +24,7 @@ from exporter.web.landing import add_landing
 from exporter.web.listing import Listing
 from exporter.web.live import add_live
 from exporter.web.metrics import add_metrics
+from exporter.web.missing import add_missing
 from exporter.web.probes import add_probes
 from exporter.web.reloading import WebConfigFile
 from exporter.web.reports import add_reports
@@ -177,4 +178,5 @@ class WebServer:
             add_reports(app)
             add_live(app)
             add_api(app)
+            add_missing(app)
         return app
