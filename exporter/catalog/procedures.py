@@ -16,7 +16,7 @@ from exporter.catalog.template import ProseTemplate
 from exporter.errors import CatalogError
 
 _PLACE = re.compile(r"%\{([^}]*)\}")
-_NAME = re.compile(r"\barg\.([a-z_]+)\b")
+_NAME = re.compile(r"(?<![\w.])arg\.([a-z_]+)\b")
 _VALUE = re.compile(
     r"(?:[a-z][A-Za-z0-9_.]*(?:\[[^\[\]{}|]*\])?\|)*(?:[a-z][A-Za-z0-9_.]*(?:\[[^\[\]{}|]*\])?|'[^'{}|]*')\Z"
 )
@@ -104,7 +104,7 @@ def condition_with_arguments(text: str, arguments: Arguments | None) -> str:
     def name(match: re.Match[str]) -> str:
         if arguments is None or match[1] not in arguments:
             raise CatalogError(f"{match[0]}: {_expected(arguments or {})}")
-        value = arguments[match[1]].split("|")[0].replace("arg.", "evt.arg.")
+        value = re.sub(r"\Aarg[.]", "evt.arg.", arguments[match[1]].split("|")[0])
         if value.startswith("'"):
             raise CatalogError(f"{match[0]} stands for {value}; a condition needs a field there")
         return value

@@ -22,9 +22,8 @@ _SUCCEEDED = frozenset({"SUCCESS", "EINPROGRESS"})
 _STARTED = frozenset({"execve", "execveat", "clone", "vfork", "fork"})
 _DONE = frozenset(
     {
-        "open", "openat", "openat2", "creat", "unlink", "unlinkat", "rename", "renameat", "renameat2",
-        "symlink", "symlinkat", "link", "linkat", "chmod", "fchmod", "fchmodat", "mkdir", "mkdirat", "setns",
-        "setuid", "dup", "dup2", "dup3", "socket", "ptrace", "bpf", "init_module",
+        "open", "openat", "openat2", "creat", "unlink", "unlinkat", "symlink", "symlinkat", "link", "linkat", "chmod",
+        "fchmod", "fchmodat", "setns", "setuid", "dup", "dup2", "dup3", "socket", "ptrace", "bpf", "init_module",
         "finit_module", "unshare", "userfaultfd", "mount", "container", "procexit",
     }
 )  # fmt: skip
