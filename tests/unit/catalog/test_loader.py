@@ -104,7 +104,9 @@ def test_arguments_stand_in_texts_needs_and_conditions(tmp_path: Path) -> None:
     any_exe = {"name": "w", "purpose": "x", "arguments": ["exe"], "steps": [{**LOOK, "needs": ["arg.exe"]}]}
     assert len(commands(tmp_path, [{"use": "w", "with": {"exe": "'/'"}}], {}, any_exe)) == 1
     of_event = {**any_exe, "steps": [{**LOOK, "when": "arg.exe exists and not evt.arg.mode exists"}]}
-    assert len(commands(tmp_path, [{"use": "w", "with": {"exe": "evt.arg.name"}}], {"evt.arg.name": "x"}, of_event)) == 1
+    assert (
+        len(commands(tmp_path, [{"use": "w", "with": {"exe": "evt.arg.name"}}], {"evt.arg.name": "x"}, of_event)) == 1
+    )
 
 
 @pytest.mark.parametrize(
