@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from exporter.alert import Alert
-from exporter.catalog.catalog import load_catalog
+from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.config.model import Incidents as Settings
 from exporter.incidents.register import join_all
 from exporter.incidents.tactics import tactics_by_rule
@@ -76,9 +77,14 @@ def _alert(message: Mapping[str, Any], fields: Mapping[str, Any], time_ns: int) 
     return from_json(json.dumps(document).encode()).changed(time_ns=time_ns)
 
 
+@cache
+def _catalog() -> Catalog:
+    return load_catalog()
+
+
 def incidents_of(alerts: Sequence[Alert]) -> Partition:
     """Join the alerts as the exporter does."""
-    catalog = load_catalog()
+    catalog = _catalog()
     window = Settings().window_seconds
     found = join_all(alerts, window, judge=catalog.judge.judge, tactics_of=tactics_by_rule(catalog))
     return {alert.uid: incident.id for incident in found for member in incident.members for alert in member.alerts}

@@ -16,7 +16,7 @@ from typing import Any
 from exporter.alert import Priority
 from exporter.commands.parser import HelpAll, Parser
 from exporter.config.loader import FILE_VARIABLE, TARGETS_VARIABLE, load_config
-from exporter.config.model import Config
+from exporter.config.model import Config, Incidents
 from exporter.config.options import Option, options
 from exporter.config.values import from_text
 from exporter.render.formats import FORMATS, LENGTHS
@@ -227,6 +227,15 @@ def add_report(commands: Commands) -> None:
         "--verdict", action="append", choices=VERDICTS, default=[], help="only this verdict; again for several"
     )
     choice.add_argument("--last", type=_count, default=0, metavar="N", help="only the last N of the input")
+    parser.add_argument(
+        "--incidents",
+        action="store_true",
+        help="print the incidents that the alerts make, instead of each alert's report",
+    )
+    parser.add_argument(
+        "--window", type=_seconds, default=Incidents().window_seconds, metavar="SECONDS",
+        help="with --incidents: join alerts within this window (default: %(default)s)",
+    )  # fmt: skip
     choice.add_argument("--summary", action="store_true", help="print a table of rules, places and verdicts instead")
     _add_catalog_directories(parser)
     parser.set_defaults(start=_report)
@@ -241,6 +250,12 @@ def _priority(word: str) -> Priority:
     return found
 
 
+def _seconds(text: str) -> float:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; expected whole seconds, 1 or more")
+    return float(text)
+
+
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of alerts; expected 1 or more")
@@ -252,7 +267,12 @@ def _report(given: argparse.Namespace) -> int:
     from exporter.commands.selection import Selection
 
     selection = Selection(given.rule, given.priority, frozenset(given.verdict), given.last)
-    return report(Request(given.files, given.format, given.length, given.summary, selection, given.directories))
+    return report(
+        Request(
+            given.files, given.format, given.length, given.summary, selection, given.directories,
+            incidents=given.incidents, window_seconds=given.window,
+        )
+    )  # fmt: skip
 
 
 def add_catalog(commands: Commands) -> None:

@@ -23,6 +23,7 @@ from exporter.alert import Alert
 from exporter.catalog.catalog import load_catalog
 from exporter.commands.selection import Selection, grouped, summary_table
 from exporter.commands.terminal import Style
+from exporter.config.model import Incidents
 from exporter.errors import ConfigError, DecodeError
 from exporter.escaping import visible
 from exporter.render.document import Length
@@ -51,6 +52,10 @@ class Request:
     summary: bool = False
     selection: Selection = field(default_factory=Selection)
     directories: Sequence[Path] = ()
+    incidents: bool = False
+    """Print the incidents that the alerts make, instead of a report of each."""
+    window_seconds: float = Incidents().window_seconds
+    """The incidents' window."""
 
 
 def report(request: Request) -> int:
@@ -59,6 +64,8 @@ def report(request: Request) -> int:
     Raises ConfigError for a file that cannot be read or for what does not go together, CatalogError for a wrong
     catalog.
     """
+    if request.incidents:
+        return _incidents(request)
     if request.form != "text" and (request.summary or request.length == PAGER):
         raise ConfigError(f"{'--summary' if request.summary else '--length pager'} is text; leave out --format")
     reporter = Reporter(load_catalog(request.directories))
@@ -71,6 +78,20 @@ def report(request: Request) -> int:
     else:
         printed = _print_reports(reports, request)
     return reading.outcome(printed)
+
+
+def _incidents(request: Request) -> int:
+    from exporter.commands.incidents import incident_texts
+
+    if request.summary or request.length == PAGER:
+        raise ConfigError(f"{'--summary' if request.summary else '--length pager'} does not go with --incidents")
+    reporter = Reporter(load_catalog(request.directories))
+    reading = _Reading()
+    alerts = request.selection.alerts(reading.alerts(request.files or [Path("-")]))
+    texts = incident_texts(
+        alerts, reporter, form=request.form, window_seconds=request.window_seconds, verdicts=request.selection.verdicts
+    )
+    return reading.outcome(_print(texts), incidents=True)
 
 
 def writer(form: str, length: str = "") -> Callable[[Report], str]:
@@ -133,7 +154,7 @@ class _Reading:
                     f"{path}: cannot be read: {exc.strerror or exc}; expected a file of Falco alerts in JSON, or -"
                 ) from exc
 
-    def outcome(self, printed: int) -> int:
+    def outcome(self, printed: int, *, incidents: bool = False) -> int:
         """Say how much of the input was no alert; return the exit code."""
         self._clear_progress()
         if self._bad > _ERRORS_SHOWN:
@@ -142,6 +163,9 @@ class _Reading:
             print(f"{self._bad:,} of {self._read + self._bad:,} lines {_are(self._bad)}.", file=sys.stderr)
         elif not self._read:
             print("No alerts: the input is empty.", file=sys.stderr)
+        elif not printed and incidents:
+            print(f"No incidents: none of the {self._read:,} alerts is a likely attack or goes with another.",
+                  file=sys.stderr)  # fmt: skip
         elif not printed:
             print(f"None of the {self._read:,} alerts matches.", file=sys.stderr)
         if self._hint:

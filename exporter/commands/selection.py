@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from exporter.alert import Priority
+from exporter.alert import Alert, Priority
 from exporter.commands.terminal import Style
 from exporter.escaping import shortened, visible
 from exporter.render.header import about
@@ -37,12 +37,19 @@ class Selection:
         chosen = filter(self._admits, reports)
         yield from deque(chosen, maxlen=self.last) if self.last else chosen
 
+    def alerts(self, alerts: Iterable[Alert]) -> Iterator[Alert]:
+        """Yield the alerts asked for, in order, whatever their verdict."""
+        chosen = filter(self._admits_alert, alerts)
+        yield from deque(chosen, maxlen=self.last) if self.last else chosen
+
     def _admits(self, report: Report) -> bool:
-        alert = report.alert
-        return (
-            (self.priority is None or alert.priority <= self.priority)
-            and (not self.rule or self.rule.casefold() in alert.rule.casefold())
-            and (not self.verdicts or report.advice.judgement.verdict in self.verdicts)
+        return self._admits_alert(report.alert) and (
+            not self.verdicts or report.advice.judgement.verdict in self.verdicts
+        )
+
+    def _admits_alert(self, alert: Alert) -> bool:
+        return (self.priority is None or alert.priority <= self.priority) and (
+            not self.rule or self.rule.casefold() in alert.rule.casefold()
         )
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from exporter.escaping import shortened
 from exporter.render import parts
 from exporter.render.brief_steps import WORD_LIMIT, split_steps
+from exporter.render.header import Row
 from exporter.render.parts import limited, text
 from exporter.render.summary import Summary, summary_notes
 from exporter.report import Advice, Change, Command, Prose, Reference, Report, Span
@@ -101,6 +102,18 @@ class Section:
     """Whether the brief report has it."""
     is_offered: bool = True
     """False for what a reader has to unfold even in a full report."""
+
+
+class Document(NamedTuple):
+    """A whole document in no format yet: a report's, or an incident's."""
+
+    title: Prose
+    verdict: str
+    rows: tuple[Row, ...]
+    """The header."""
+    sections: tuple[Section, ...]
+    end: str = ""
+    """Its last line; empty where there is none."""
 
 
 def title(advice: Advice) -> Prose:

@@ -15,7 +15,7 @@ from jinja2 import Template
 
 from exporter.escaping import html
 from exporter.render import document
-from exporter.render.document import Bullets, Code, Facts, Length, Links, Note, Section, Step
+from exporter.render.document import Bullets, Code, Document, Facts, Length, Links, Note, Section, Step
 from exporter.render.header import header
 from exporter.render.pages import environment, style
 from exporter.render.parts import TITLE_VALUE_LIMIT_CHARACTERS, limited
@@ -48,7 +48,7 @@ def to_html(report: Report, length: Length = Length.FULL) -> str:
     Sections beyond the brief report are folded; they open in print and when found.
     """
     sections = list(document.sections(report, length))
-    return _template().render(
+    return _template("report.html").render(
         report=report,
         anchor=f"report-{report.alert.uid}",
         what=limited(report.advice.what, TITLE_VALUE_LIMIT_CHARACTERS),
@@ -73,11 +73,21 @@ def _content(section: Section) -> str:
     return str(count.get(section.name) or "")
 
 
-@lru_cache(maxsize=1)
-def _template() -> Template:
+def document_html(shown: Document, anchor: str) -> str:
+    """Return a document as one ``<article>``, safe to put into any page's body; ``anchor`` is its id."""
+    return _template("document.html").render(shown=shown, anchor=anchor)
+
+
+def document_html_page(shown: Document, anchor: str) -> str:
+    """Return a document that needs no other file and runs no script."""
+    return html_page_start(to_plain(shown.title)) + document_html(shown, anchor) + HTML_PAGE_END
+
+
+@lru_cache(maxsize=2)
+def _template(name: str) -> Template:
     engine = environment("exporter.render")
     engine.filters["kind"] = _kind
-    return engine.get_template("report.html")
+    return engine.get_template(name)
 
 
 def _kind(block: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from exporter.escaping import valid_text
 from exporter.render.document import Length
-from exporter.report import Change, Command, Matched, Prose, Report, Span
+from exporter.report import Change, Command, Matched, Prose, Report, Span, Technique
 
 SCHEMA = 2
 _MARKUP = (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\x7f", "\\u007f"))
@@ -24,7 +24,11 @@ def to_json(report: Report, length: Length = Length.FULL) -> str:
 
     Programs pick what they want: the document is whole, whatever the length.
     """
-    document = to_document(report)
+    return to_json_line(to_document(report))
+
+
+def to_json_line(document: dict[str, Any]) -> str:
+    """Return a document's members as one line of JSON, inert on pages and terminals, ending with a line feed."""
     line = _ENCODE(document)
     if "\\ud" in line:
         # Perhaps a lone surrogate, which JSON parsers refuse or differ on.
@@ -60,26 +64,18 @@ def to_document(report: Report) -> dict[str, Any]:
         "verdict": advice.judgement.verdict,
         "outcome": advice.judgement.outcome,
         "signs": [_sign(each) for each in advice.judgement.signs],
-        "title": _prose(advice.title),
-        "summary": _prose(advice.summary),
-        "benign_if": [_prose(each) for each in advice.benign],
-        "unknown": [_prose(each) for each in advice.unknown],
-        "close_if": _prose(advice.close_if),
-        "escalate_if": _prose(advice.escalate_if),
-        "attack": [
-            {
-                "technique_id": each.technique_id,
-                "technique": each.technique,
-                "tactic_id": each.tactic_id,
-                "tactic": each.tactic,
-            }
-            for each in advice.techniques
-        ],
-        "impact": _prose(advice.impact),
+        "title": prose_members(advice.title),
+        "summary": prose_members(advice.summary),
+        "benign_if": [prose_members(each) for each in advice.benign],
+        "unknown": [prose_members(each) for each in advice.unknown],
+        "close_if": prose_members(advice.close_if),
+        "escalate_if": prose_members(advice.escalate_if),
+        "attack": [technique_members(each) for each in advice.techniques],
+        "impact": prose_members(advice.impact),
         "mitigation": {
-            "commands": [_command(each) for each in advice.commands],
+            "commands": [command_members(each) for each in advice.commands],
             "configuration": [_change(each) for each in advice.changes],
-            "recommendations": [_prose(each) for each in advice.recommendations],
+            "recommendations": [prose_members(each) for each in advice.recommendations],
             "tuning": [_change(each) for each in advice.tuning],
         },
         "details": [{"label": label, "value": value} for label, value in report.details],
@@ -87,11 +83,22 @@ def to_document(report: Report) -> dict[str, Any]:
     }
 
 
+def technique_members(technique: Technique) -> dict[str, str]:
+    """Return an ATT&CK technique's members."""
+    return {
+        "technique_id": technique.technique_id,
+        "technique": technique.technique,
+        "tactic_id": technique.tactic_id,
+        "tactic": technique.tactic,
+    }
+
+
 def _sign(sign: Matched) -> dict[str, Any]:
-    return {"side": sign.side, "weight": sign.weight, "forgeable": sign.forgeable, **_prose(sign.text)}
+    return {"side": sign.side, "weight": sign.weight, "forgeable": sign.forgeable, **prose_members(sign.text)}
 
 
-def _prose(prose: Prose) -> dict[str, Any]:
+def prose_members(prose: Prose) -> dict[str, Any]:
+    """Return prose as its text, and the spans that keep the alert's values apart from the catalog's words."""
     return {"text": "".join([span.text for span in prose]), "spans": [_span(span) for span in prose]}
 
 
@@ -101,28 +108,29 @@ def _span(span: Span) -> dict[str, str]:
 
 def _change(change: Change) -> dict[str, Any]:
     return {
-        "title": _prose(change.title),
+        "title": prose_members(change.title),
         "tool": change.tool,
         "file": change.file,
         "format": change.format,
         "content": change.content,
         "check": change.check,
         "load": change.load,
-        "note": _prose(change.note),
+        "note": prose_members(change.note),
     }
 
 
-def _command(command: Command) -> dict[str, Any]:
+def command_members(command: Command) -> dict[str, Any]:
+    """Return a step's members."""
     return {
-        "title": _prose(command.title),
+        "title": prose_members(command.title),
         "phase": command.phase,
         "where": command.where,
-        "rights": _prose(command.rights),
+        "rights": prose_members(command.rights),
         "shell": command.shell,
         "run": command.run,
-        "shows": _prose(command.shows),
-        "empty": _prose(command.empty),
-        "breaks": _prose(command.breaks),
+        "shows": prose_members(command.shows),
+        "empty": prose_members(command.empty),
+        "breaks": prose_members(command.breaks),
         "undo": command.undo,
         "unproven": command.unproven,
     }

@@ -7,7 +7,7 @@ are never inside a list: an indented here-document would not end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import assert_never
 
@@ -22,7 +22,7 @@ from exporter.escaping import (
 )
 from exporter.render import document
 from exporter.render.brief_steps import WORD_LIMIT
-from exporter.render.document import Block, Bullets, Code, Facts, Length, Links, Note, Section, Step
+from exporter.render.document import Block, Bullets, Code, Document, Facts, Length, Links, Note, Section, Step
 from exporter.render.header import About, Row, about, timeless
 from exporter.render.parts import joined_spans
 from exporter.report import Advice, Prose, Reference, Report
@@ -40,6 +40,14 @@ def to_markdown(report: Report, length: Length = Length.FULL) -> str:
     blocks += _sections(document.sections(report, length))
     if length is Length.FULL:
         blocks.append(f"*Report {markdown_code(report.alert.uid)}*")
+    return "\n\n".join(blocks) + "\n"
+
+
+def document_markdown(shown: Document) -> str:
+    """Return a document as Markdown, as ``to_markdown`` does a report."""
+    blocks = [f"# {_prose(shown.title)}", _rows(shown.rows), *_sections(shown.sections)]
+    if shown.end:
+        blocks.append(f"*{markdown_prose(shown.end)}*")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -66,7 +74,11 @@ def header_time(time_text: str) -> str:
 
 def header_rest(known: About) -> str:
     """Return the header's other lines."""
-    rows = [f"**{row.label}:** {_header_value(row)}" for row in timeless(known)]
+    return _rows(timeless(known))
+
+
+def _rows(shown: Sequence[Row]) -> str:
+    rows = [f"**{row.label}:** {_header_value(row)}" for row in shown]
     pairs = [rows[start : start + 2] for start in range(0, len(rows), 2)]
     return "  \n".join([" · ".join(pair) for pair in pairs])
 

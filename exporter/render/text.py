@@ -15,7 +15,7 @@ from typing import assert_never
 
 from exporter.escaping import terminal, visible_block
 from exporter.render import document
-from exporter.render.document import Block, Bullets, Code, Facts, Length, Links, Note, Step
+from exporter.render.document import Block, Bullets, Code, Document, Facts, Length, Links, Note, Step
 from exporter.render.header import Row, header
 from exporter.render.layout import cells, wrap
 from exporter.report import Prose, Report, Span
@@ -36,15 +36,27 @@ def to_text(report: Report, length: Length = Length.FULL, *, width: int = 100, c
     bold, what can be copied cyan and the verdict coloured, by SGR sequences.
     """
     advice = report.advice
+    shown = Document(
+        title=document.title(advice),
+        verdict=advice.judgement.verdict,
+        rows=header(report.alert, advice.judgement.outcome),
+        sections=tuple(document.sections(report, length)),
+        end=f"Report {report.alert.uid}" if length is Length.FULL else "",
+    )
+    return document_text(shown, width=width, color=color)
+
+
+def document_text(shown: Document, *, width: int = 100, color: bool = False) -> str:
+    """Return a document as text, as ``to_text`` does a report."""
     page = _Page(max(width, _LEAST_WIDTH), color=color)
-    page.title(_prose(document.title(advice)), _VERDICT_COLORS.get(advice.judgement.verdict, _BOLD))
-    page.header(header(report.alert, advice.judgement.outcome))
-    for section in document.sections(report, length):
+    page.title(_prose(shown.title), _VERDICT_COLORS.get(shown.verdict, _BOLD))
+    page.header(shown.rows)
+    for section in shown.sections:
         page.heading(section.title, section.level)
         for block in section.blocks:
             page.block(block)
-    if length is Length.FULL:
-        page.paragraph(f"Report {report.alert.uid}")
+    if shown.end:
+        page.paragraph(shown.end)
     return page.text()
 
 
