@@ -39,6 +39,7 @@ def contain(run: str, **keys: str) -> dict[str, Any]:
         (look("stat /etc # the file"), "comment # the file: interactive zsh"),
         (look("for x in $(ls /tmp); do echo; done"), "zsh does not split words"),
         (look("for x in $list; do echo; done"), "zsh does not split words"),
+        (look("case $a in (*[!0-9]*) echo no ;; esac"), "[!0: interactive zsh looks into its history"),
         (look("mapfile -t a < /etc/passwd"), "mapfile is not in zsh"),
         (contain("sysctl --system"), "sysctl --system applies every file anew"),
         (contain("systemctl reboot"), "systemctl reboot destroys evidence"),
