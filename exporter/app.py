@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
 from exporter.alert import Alert, Priority
+from exporter.allowance import Allowance
 from exporter.catalog.catalog import load_catalog
 from exporter.catalog.describe import describe
 from exporter.catalog.index import RuleFacts, facts_of
@@ -29,6 +30,7 @@ from exporter.errors import ExporterError
 from exporter.falco.rules_file import read_rules_files
 from exporter.history import Fallback, HistorySink, ReportStore
 from exporter.identity import labels_of, make_hosts
+from exporter.log_limit import LogLimit
 from exporter.pipeline import Pipeline, Sink, Source, Transform
 from exporter.redaction import make_redaction
 from exporter.reporter import Reporter
@@ -49,6 +51,7 @@ from exporter.sources.falco_grpc import FalcoGrpcSource
 from exporter.sources.falco_http import FalcoHttpSource
 from exporter.sources.followed_file import default_state_file
 from exporter.sources.json_lines import JsonLinesSource
+from exporter.verdict.judgement import Judgement
 from exporter.web import Content, StateRow, WebServer, may_show_reports
 
 if TYPE_CHECKING:
@@ -60,6 +63,11 @@ COLLECTION_THRESHOLD = 50_000
 """Allocations between two looks of the garbage collector; an alert makes no cycles."""
 RESPONSE_SECONDS = 10.0
 """A batch that takes longer to pass through every sink counts as stuck."""
+_FLOOD = (
+    "too many alerts come that are unlike every recent one: some are counted as undecided without being judged "
+    "(falco_exporter_alerts_not_judged_total), and log records may lack advice "
+    "(falco_exporter_log_records_without_advice_total)"
+)
 AnySource = FalcoGrpcSource | FalcoHttpSource | JsonLinesSource
 
 
@@ -77,6 +85,8 @@ class App:
         self.reporter = Reporter(load_catalog(directories) if directories else ShippedCatalog())
         self.recent = RecentSink(config.web.recent_reports, judge=self.reporter.catalog.judge.judge)
         self._hosts = make_hosts(config.identity)
+        self._allowance = Allowance()
+        self._log_limit = LogLimit()
         self.log_records = self._log_records_sink()
         self.history = self._history_sink()
         self.pipeline = Pipeline(self._sinks(), self._transform())
@@ -122,7 +132,7 @@ class App:
         from exporter.sinks.otel.sink import Destination, OtelLogsSink
 
         reporter = self.reporter
-        advice_for = reporter.brief_advice_for if config.otlp.advice == BRIEF else reporter.advice_for
+        is_brief = config.otlp.advice == BRIEF
         base = config.web.external_url.rstrip("/")
         labels = labels_of(config.identity)
         sinks = {
@@ -130,7 +140,12 @@ class App:
                 config.otlp,
                 Destination(endpoint, queue_of(config.queue, name), batching, name, labels),
                 config.grouping,
-                reports=Reports(advice_for, f"{base}/reports/" if base else ""),
+                reports=Reports(
+                    lambda alert: reporter.advice_within(alert, self._allowance, is_brief=is_brief),
+                    f"{base}/reports/" if base else "",
+                    allowance=self._allowance,
+                    on_left_out=self.metrics.records_without_advice.inc,
+                ),
                 read_message=self._read_message,
                 metrics=self.metrics,
             )
@@ -153,7 +168,17 @@ class App:
         return self.recent if history is None else Fallback(history.history, self.recent, lambda: not history.trouble)
 
     def _verdict_of(self, alert: Alert) -> str:
-        return self.reporter.catalog.judge.judge(alert).verdict
+        judgement = self.reporter.catalog.judge.judge_within(alert, self._allowance)
+        return "undecided" if judgement is None else judgement.verdict
+
+    def _judge(self, alert: Alert) -> Judgement | None:
+        """Judge for the metrics; None, counted, in a flood of alerts that are all unlike each other."""
+        judgement = self.reporter.catalog.judge.judge_within(alert, self._allowance)
+        if judgement is None:
+            self.metrics.alerts_not_judged.inc()
+            if self._log_limit.permits("not judged"):
+                logger.warning(_FLOOD)
+        return judgement
 
     def _read_message(self, message: bytes) -> Alert:
         """Read an alert that the queue kept as it came."""
@@ -176,7 +201,7 @@ class App:
                 registry=self.registry,
                 rules=self._known_rules(),
                 describe=lambda rule, source: describe(catalog, rule, source),
-                judge=catalog.judge.judge,
+                judge=self._judge,
             ),
         ]
         if may_show_reports(self.config.web):

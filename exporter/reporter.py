@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from exporter.alert import Alert
+from exporter.allowance import Allowance
 from exporter.catalog.advice import Advice
 from exporter.catalog.catalog import Catalog
 from exporter.catalog.model import Entry
@@ -103,6 +104,20 @@ class Reporter:
     def brief_advice_for(self, alert: Alert) -> Advice:
         """Return the same without what brief reports leave out: benign cases, changes, recommendations, tuning."""
         return self._advice_for(alert, is_brief=True)
+
+    def advice_within(self, alert: Alert, allowance: Allowance, *, is_brief: bool) -> Advice | None:
+        """Return advice as the two above do; None where it would have to be made and the allowance is spent."""
+        judgement = self.catalog.judge.judge_within(alert, allowance)
+        if judgement is None:
+            return None
+        plan = self._plan_for(alert)
+        key = plan.key(alert, judgement)
+        advice = (plan.brief if is_brief else plan.kept).get(key) if key else None
+        if advice is None and allowance.permits():
+            begun = allowance.begin()
+            advice = self._advice_for(alert, is_brief=is_brief)
+            allowance.end(begun)
+        return advice
 
     def _advice_for(self, alert: Alert, *, is_brief: bool) -> Advice:
         plan, judgement = self._plan_for(alert), self.catalog.judge.judge(alert)

@@ -83,6 +83,11 @@ class SelfMetrics:
             ["target", "reason"],
             registry=self.registry,
         )
+        self.alerts_not_judged = Counter(
+            "falco_exporter_alerts_not_judged_total",
+            "Events counted as undecided without being judged, in a flood of alerts that are unlike each other.",
+            registry=self.registry,
+        )
         self.file_gaps = Counter(
             "falco_exporter_file_gaps_total",
             "Rotations of a followed file after which lines not read yet could not be found any more.",
@@ -101,6 +106,11 @@ class SelfMetrics:
             "falco_exporter_log_records_exported_total",
             "Log records that the OTLP endpoint accepted.",
             labelnames=["endpoint"],
+            registry=self.registry,
+        )
+        self.records_without_advice = Counter(
+            "falco_exporter_log_records_without_advice_total",
+            "Log records made without advice, in a flood of alerts that are unlike each other.",
             registry=self.registry,
         )
         self.log_records_failed = Counter(

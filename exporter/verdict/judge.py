@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from exporter.alert import Alert, absent_values
+from exporter.allowance import Allowance
 from exporter.verdict.atoms import OF_ALERT
 from exporter.verdict.facts import Facts
 from exporter.verdict.judgement import Judgement, Matched, Verdict
 from exporter.verdict.language import Language
 from exporter.verdict.outcome import outcome_of
-from exporter.verdict.plan import Plan, Plans
+from exporter.verdict.plan import Plan, Plans, Shape
 from exporter.verdict.sign import Sign
 from exporter.verdict.weighing import weigh
 
@@ -59,6 +60,22 @@ class Judge:
 
     def judge(self, alert: Alert) -> Judgement:
         """Return the alert's verdict, its outcome, and every sign that it bears out."""
+        key, plan, shape = self._key(alert)
+        judgement = self._kept.get(key)
+        return self._judge(alert, key, plan, shape) if judgement is None else judgement
+
+    def judge_within(self, alert: Alert, allowance: Allowance) -> Judgement | None:
+        """Return the same; None where it is unlike every recent alert and the allowance is spent."""
+        key, plan, shape = self._key(alert)
+        judgement = self._kept.get(key)
+        if judgement is None and allowance.permits():
+            begun = allowance.begin()
+            judgement = self._judge(alert, key, plan, shape)
+            allowance.end(begun)
+        return judgement
+
+    def _key(self, alert: Alert) -> tuple[tuple[Any, ...], Plan, Shape]:
+        """Return what alerts have in common that get the same judgement, and by what they are judged."""
         plan = self._plans.get((alert.rule, alert.source)) or self._plan_for(alert)
         fields = alert.told_apart()
         shape = plan.shape(fields)
@@ -67,13 +84,14 @@ class Judge:
             key += tuple([read(alert) for read in plan.of_alert])
         if plan.by_tags:
             key += (tuple(alert.tags),)
-        judgement = self._kept.get(key)
-        if judgement is None:
-            facts = Facts(reader_of(alert), self._lists)
-            weighed = self._weigh(alert, plan, plan.atoms(alert, shape, facts))
-            signs = [Matched(sign.side, sign.weight, sign.forgeable, sign.say.render(facts)) for sign in weighed.signs]
-            judgement = Judgement(weighed.verdict, outcome_of(facts), tuple(signs))
-            self._keep(key, judgement)
+        return key, plan, shape
+
+    def _judge(self, alert: Alert, key: tuple[Any, ...], plan: Plan, shape: Shape) -> Judgement:
+        facts = Facts(reader_of(alert), self._lists)
+        weighed = self._weigh(alert, plan, plan.atoms(alert, shape, facts))
+        signs = [Matched(sign.side, sign.weight, sign.forgeable, sign.say.render(facts)) for sign in weighed.signs]
+        judgement = Judgement(weighed.verdict, outcome_of(facts), tuple(signs))
+        self._keep(key, judgement)
         return judgement
 
     def _plan_for(self, alert: Alert) -> Plan:

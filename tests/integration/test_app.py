@@ -33,9 +33,11 @@ from exporter.errors import CatalogError, ConfigError
 from exporter.pipeline import Handover
 from exporter.simulator.scenarios import demo_scenario, flood
 from exporter.simulator.server import FalcoSimulator
+from exporter.sources.decode import from_json
 from exporter.sources.falco_http import FalcoHttpSource
 from tests.integration.falco import wait_until
 from tests.integration.otlp import Receiver, Reply, grpc_receiver
+from tests.otel_records import attributes_of
 
 LOOPBACK = Web(listen_address="127.0.0.1:0")
 
@@ -380,3 +382,29 @@ def test_metrics_count_every_post_though_the_queue_is_full(tmp_path: Path) -> No
         assert kept is not None
         assert dropped > 0
         assert dropped + kept == 300
+
+
+def test_a_flood_of_unlike_alerts_is_counted_without_being_judged(caplog: pytest.LogCaptureFixture) -> None:
+    """Every alert counts and is sent; where the allowance is spent, verdict and advice are left out and counted."""
+    alerts = [from_json(alert.to_json().encode()) for alert in demo_scenario(1_760_000_000_000_000_000)]
+    with grpc_receiver() as receiver:
+        otlp = Otlp(endpoint=receiver.endpoint)
+        with running(Config(web=LOOPBACK, otlp=otlp, json_lines=JsonLines(file=Path("/dev/null")))) as app:
+            app._allowance.end(app._allowance.begin() - 600)
+            app.pipeline.deliver(alerts)
+            status, text = fetch(app, "/metrics")
+            assert status == 200
+            assert sum_of(text, "falco_exporter_alerts_not_judged_total") == len(alerts)
+            assert sum_of(text, "falco_exporter_log_records_without_advice_total") == len(alerts)
+            assert sum_of(text, "falco_rule_events_total") == len(alerts)
+            assert sum_of(text, "falco_verdict_events_total{", 'verdict="undecided"') == len(alerts)
+            assert sum_of(text, "falco_verdict_events_total{") == len(alerts)
+            wait_until(lambda: len(receiver.accepted) == len(alerts))
+    assert all("falco.report.left_out" in attributes_of(record) for record in receiver.accepted)
+    assert sum("are counted as undecided" in message for message in caplog.messages) == 1
+
+
+def sum_of(text: str, *parts: str) -> float:
+    """Add up the samples whose line begins with the first part and holds the others."""
+    lines = [line for line in text.splitlines() if line.startswith(parts[0]) and all(map(line.__contains__, parts[1:]))]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)

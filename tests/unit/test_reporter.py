@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.alert import Alert
+from exporter.allowance import Allowance
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.catalog.remembered import KEY_LIMIT_CHARACTERS
 from exporter.catalog.uid import with_uid
@@ -70,3 +71,15 @@ def test_the_gist_is_the_beginning_of_the_report(catalog: Catalog) -> None:
     for alert in [*ALERTS, *hostile_alerts()]:
         advice = Report(alert, reporter.advice_for(alert)).advice
         assert reporter.gist_for(alert) == (advice.what, advice.summary)
+
+
+def test_a_spent_allowance_leaves_unlike_alerts_without_advice(catalog: Catalog) -> None:
+    """What is at hand is given all the same: the very same object."""
+    reporter, allowance = Reporter(catalog), Allowance(0.0, 60.0)
+    unlike = replace(ALERTS[0], fields=dict(ALERTS[0].fields) | {"fd.name": "/var/log/other"})
+    known = reporter.advice_within(ALERTS[0], allowance, is_brief=True)
+    assert known is reporter.brief_advice_for(ALERTS[0])
+    assert reporter.advice_within(unlike, allowance, is_brief=False) is reporter.advice_for(unlike)
+    allowance.end(allowance.begin() - 60.0)
+    assert reporter.advice_within(unlike, allowance, is_brief=True) is None
+    assert reporter.advice_within(ALERTS[0], allowance, is_brief=True) is known

@@ -25,7 +25,7 @@ from exporter.sinks.prometheus.labels import label_names
 from exporter.sinks.prometheus.legacy import LegacyEvents
 from exporter.sinks.prometheus.rules import Describe, RuleInfos
 from exporter.sinks.prometheus.series import Key, Rule, RuleTable, SeriesTable
-from exporter.verdict.judgement import Judgement
+from exporter.verdict.judgement import UNDECIDED, Judgement
 
 DELAY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 UNKNOWN_RULES_LIMIT = 1_000
@@ -55,7 +55,8 @@ class PrometheusSink(Collector):
     ``rules`` start at 0 where they say so, so that ``increase()`` sees their first event.
     ``describe`` gives what ``falco_rule_info`` says of a rule, by its name and
     source; None for nothing. ``judge`` gives the verdict that an event is counted
-    under; None for no such counts. Raises ConfigError for labels that cannot be.
+    under, or None where there is no time for it: then it counts as undecided. Without
+    ``judge`` there are no such counts. Raises ConfigError for labels that cannot be.
     """
 
     name = "prometheus"
@@ -67,7 +68,7 @@ class PrometheusSink(Collector):
         registry: CollectorRegistry,
         rules: Iterable[KnownRule],
         describe: Describe,
-        judge: Callable[[Alert], Judgement] | None = None,
+        judge: Callable[[Alert], Judgement | None] | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._extra_fields = settings.extra_labels
@@ -137,7 +138,7 @@ class PrometheusSink(Collector):
             rule = series.rule or self._rule_for(key)
             rule.count += 1
             if judge is not None:
-                judgement = judge(alert)
+                judgement = judge(alert) or UNDECIDED
                 if judgement is not rule.judgement:
                     rule.judgement = judgement
                     rule.verdict_count = rule.verdicts.setdefault((judgement.verdict, judgement.outcome), [0])

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.alert import Alert, Priority
+from exporter.allowance import Allowance
 from exporter.catalog.catalog import load_catalog
 from exporter.sources.decode import from_json
 from exporter.verdict import judge as module
@@ -131,3 +132,16 @@ def test_no_value_makes_judging_slow(part: str) -> None:
     begun = time.process_time()
     JUDGE.judge(alert)
     assert time.process_time() - begun < 0.5
+
+
+def test_a_spent_allowance_leaves_unlike_alerts_unjudged() -> None:
+    """What was judged lately is given all the same, and once there is something left again the rest is judged."""
+    judge, now = fresh(), 0.0
+    allowance = Allowance(1.0, 1.0, clock=lambda: now)
+    known = judge.judge_within(ALERTS[0], allowance)
+    assert known == fresh().judge(ALERTS[0])
+    allowance.end(allowance.begin() - 2.0)
+    assert judge.judge_within(ALERTS[1], allowance) is None
+    assert judge.judge_within(ALERTS[0], allowance) is known
+    now = 5.0
+    assert judge.judge_within(ALERTS[1], allowance) == fresh().judge(ALERTS[1])

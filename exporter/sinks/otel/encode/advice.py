@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from exporter.alert import Alert
+from exporter.allowance import Allowance
 from exporter.catalog.uid import names_uid
 from exporter.escaping import visible
 from exporter.kept import Kept
@@ -184,6 +185,8 @@ class Encoded(NamedTuple):
 
 
 NO_ADVICE = Encoded(b"", 0, 0)
+LEFT_OUT = Encoded(AttributeKey(REPORT_PREFIX + "left_out").boolean(True), 1, 0)
+"""In the place of advice that could not be made just now."""
 
 
 class _Items:
@@ -236,7 +239,7 @@ class AdviceWriter:
     and entries that are equal to a recent one, which is the rule in a burst.
     """
 
-    def __init__(self, detail: str = FULL) -> None:
+    def __init__(self, detail: str = FULL, allowance: Allowance | None = None) -> None:
         is_full = detail == FULL
         composed = AttributeKey(REPORT_PREFIX + "composed").boolean
         self._composed = {True: composed(True), False: composed(False) if is_full else b""}
@@ -248,6 +251,7 @@ class AdviceWriter:
             _line_part("summary", lambda advice: advice.summary),
             *(_array_part(*array) for array in _ARRAYS if is_full or array[0] in _BRIEF_ARRAYS),
         )
+        self._allowance = allowance or Allowance()
         self._word_limit = WORD_LIMIT if detail == FULL else RECORD_WORD_LIMIT
         self._known: Kept[str, list[tuple[Any, bytes, int]]] = Kept(_KEPT_RULES)
         self._kept: Kept[int, tuple[Advice, Encoded]] = Kept(_KEPT_ADVICE, _KEPT_ADVICE_BYTES)
@@ -257,7 +261,9 @@ class AdviceWriter:
         # The advice is kept beside its bytes, so that its id is never another's.
         kept = self._kept.get(id(advice))
         if kept is None or kept[0] is not advice:
+            begun = self._allowance.begin()
             kept = (advice, self._write_parts(rule, advice))
+            self._allowance.end(begun)
             self._kept.keep(id(advice), kept, kept[1].size_bytes)
         return kept[1]
 

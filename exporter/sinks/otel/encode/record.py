@@ -8,18 +8,19 @@ serialised, in two pieces (``records.Encoded``); docs/log-records.md describes e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 
 from exporter.alert import Alert, Priority
+from exporter.allowance import Allowance
 from exporter.catalog.uid import with_uid_bytes
 from exporter.escaping import visible
 from exporter.event_sources import event_source
 from exporter.kept import Kept
 from exporter.report import Advice
 from exporter.sinks.otel.encode import wire
-from exporter.sinks.otel.encode.advice import FULL, NO_ADVICE, AdviceWriter
+from exporter.sinks.otel.encode.advice import FULL, LEFT_OUT, NO_ADVICE, AdviceWriter
 from exporter.sinks.otel.encode.advice import Encoded as EncodedAdvice
 from exporter.sinks.otel.encode.attributes import FieldWriter
 from exporter.sinks.otel.encode.budget import Budget, has_long_values, shorten_values, without_cut_values
@@ -62,12 +63,16 @@ class _Template:
 class Reports:
     """Where records get what they say besides the alert."""
 
-    advice_for: Callable[[Alert], Advice] | None
-    """Gives an alert's advice; None leaves it out."""
+    advice_for: Callable[[Alert], Advice | None] | None
+    """Gives an alert's advice, or None where it cannot be made just now; None leaves it out of every record."""
     address: str = ""
     """With the alert's uid behind it, a report's own address; empty where there is none."""
     detail: str = FULL
     """How much of the advice: ``brief`` or ``full``."""
+    allowance: Allowance = field(default_factory=Allowance)
+    """Pays for encoding what is unlike recent advice."""
+    on_left_out: Callable[[], None] = lambda: None
+    """Called for each record whose advice cannot be made just now."""
 
 
 class RecordEncoder:
@@ -76,9 +81,10 @@ class RecordEncoder:
     def __init__(self, budget: Budget, reports: Reports) -> None:
         self._budget = budget
         self._advice_for = reports.advice_for
+        self._on_left_out = reports.on_left_out
         self._report_address = reports.address
         self._fields = FieldWriter()
-        self._advice = AdviceWriter(reports.detail)
+        self._advice = AdviceWriter(reports.detail, reports.allowance)
         self._templates: Kept[tuple[str, Priority, str, str], _Template] = Kept(_KEPT_TEMPLATES)
         self._uid = AttributeKey("log.record.uid")
         self._url = AttributeKey("falco.report.url")
@@ -117,9 +123,12 @@ class RecordEncoder:
     def _write_advice(self, alert: Alert) -> EncodedAdvice:
         if self._advice_for is None:
             return NO_ADVICE
-        if has_long_values(alert):
-            return self._advice.write(alert.rule, without_cut_values(self._advice_for(shorten_values(alert))))
-        return self._advice.write(alert.rule, self._advice_for(alert))
+        has_long = has_long_values(alert)
+        advice = self._advice_for(shorten_values(alert) if has_long else alert)
+        if advice is None:
+            self._on_left_out()
+            return LEFT_OUT
+        return self._advice.write(alert.rule, without_cut_values(advice) if has_long else advice)
 
     def _template(self, alert: Alert) -> _Template:
         key = (alert.rule, alert.priority, alert.source, alert.hostname)

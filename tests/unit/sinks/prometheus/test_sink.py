@@ -381,3 +381,12 @@ def test_rules_that_found_the_table_full_are_counted_by_verdict_too() -> None:
     sink.write([make_alert(f"made up {n}") for n in range(UNKNOWN_RULES_LIMIT + 3)])
     overflow = [s for s in samples(registry, "falco_verdict_events_total") if s.labels["rule"] == OVERFLOW]
     assert [(s.value, s.labels["verdict"]) for s in overflow] == [(3, "attack")]
+
+
+def test_an_event_that_there_was_no_time_to_judge_is_undecided() -> None:
+    """It is never taken for benign."""
+    registry = CollectorRegistry()
+    sink = PrometheusSink(Metrics(), registry=registry, rules=[KNOWN], describe=describe, judge=lambda _: None)
+    sink.write([make_alert()])
+    (sample,) = samples(registry, "falco_verdict_events_total")
+    assert (sample.labels["verdict"], sample.labels["outcome"], sample.value) == ("undecided", "unknown", 1)

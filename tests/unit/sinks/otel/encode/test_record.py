@@ -148,6 +148,16 @@ def test_brief_records_carry_what_a_reader_needs_first() -> None:
         assert brief[name]
 
 
+def test_a_record_says_that_its_advice_was_left_out() -> None:
+    """In a flood advice cannot be made for each: the record has the alert, says so, and is counted."""
+    counted: list[int] = []
+    reports = Reports(lambda _: None, "https://x/", on_left_out=lambda: counted.append(1))
+    record = RecordEncoder(Budget(48_000, 100, lambda: None), reports).encode(ALERT, observed_ns=OBSERVED_NS)
+    bare = attributes_of(record_of(ALERT, advice_for=None, address="https://x/"))
+    assert attributes_of(LogRecord.FromString(record.joined)) == bare | {"falco.report.left_out": True}
+    assert counted == [1]
+
+
 def test_the_median_brief_record_has_at_most_4_kib() -> None:
     """Of what the simulator sends, with real advice and an address of the report's page."""
     reporter = Reporter(load_catalog())
