@@ -178,14 +178,6 @@ class Alert:
         to_dict: Callable[[], dict[str, str]] | None = getattr(fields, "to_dict", None)
         return dict(fields) if to_dict is None else to_dict()
 
-    def told_apart(self) -> Mapping[str, object]:
-        """Return the output fields with values that are equal only where their texts are; not to be changed.
-
-        They need not be texts yet, so that alerts are compared before anything is made of them. Each has a hash.
-        """
-        told_apart: Callable[[], Mapping[str, object]] | None = getattr(self.fields, "told_apart", None)
-        return self.all_fields() if told_apart is None else told_apart()
-
     def get(self, field: str) -> str | None:
         """Return one field's value, or None where it is absent; ``evt.time`` as RFC 3339, whatever the transport.
 

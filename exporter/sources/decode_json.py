@@ -93,7 +93,7 @@ def from_json(text: bytes | str) -> Alert:
         _SOURCES.get(document.source) or document.source or "syscall",
         document.hostname or "",
         document.output or document.message or "",
-        _to_fields(document.output_fields, text, opened - (document.tags is not None)),
+        _to_fields(document.output_fields, opened - (document.tags is not None)),
         document.tags or [],
         text if isinstance(text, bytes) else b"",
     )
@@ -131,14 +131,12 @@ def _to_priority(word: str) -> Priority:
     return priority
 
 
-def _to_fields(values: dict[str, object] | None, text: bytes | str, opened: int) -> Mapping[str, str]:
+def _to_fields(values: dict[str, object] | None, opened: int) -> Mapping[str, str]:
     if not values:
         return {}
     fields = JsonFields(values)
-    # Texts take a tenth of the memory of the lists that they stand for, and true is no 1.
-    if opened > _PLAIN_BRACKETS or isinstance(text, str) or b"true" in text or b"false" in text:
-        return fields.to_dict()
-    return fields
+    # Texts take a tenth of the memory of the lists that they stand for.
+    return fields if opened <= _PLAIN_BRACKETS else fields.to_dict()
 
 
 def _bad_rule(value: object) -> DecodeError:

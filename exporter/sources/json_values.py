@@ -108,11 +108,7 @@ def to_time_text(name: str, value: object) -> str:
 
 
 class JsonFields(Fields):
-    """Output fields as JSON has them; each becomes Falco's text when somebody asks for it.
-
-    ``values`` are texts, whole numbers and None, of which no two kinds are equal, until ``to_dict`` makes texts of
-    anything: whoever has others, such as ``true``, which equals 1, asks for that at once.
-    """
+    """Output fields as JSON has them; each becomes Falco's text when somebody asks for it."""
 
     __slots__ = ("_is_text", "_values")
 
@@ -136,10 +132,6 @@ class JsonFields(Fields):
                     values[name] = to_text(name, value)
             self._is_text = True
         return values
-
-    def told_apart(self) -> dict[str, object]:
-        """Return the values as they are."""
-        return self._values
 
     def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
         """Return one field's value; writes none of the others."""

@@ -77,7 +77,7 @@ class Judge:
     def _key(self, alert: Alert) -> tuple[tuple[Any, ...], Plan, Shape]:
         """Return what alerts have in common that get the same judgement, and by what they are judged."""
         plan = self._plans.get((alert.rule, alert.source)) or self._plan_for(alert)
-        fields = alert.told_apart()
+        fields = alert.all_fields()
         shape = plan.shape(fields)
         key: tuple[Any, ...] = (shape, alert.rule, alert.source, shape.values(fields))
         if plan.of_alert:
@@ -117,8 +117,8 @@ class Judge:
         return weighed
 
     def _keep(self, key: tuple[Any, ...], judgement: Judgement) -> None:
-        values = key[3] if isinstance(key[3], tuple) else (key[3],)
-        size = sum([len(value) for value in values if isinstance(value, str)])
+        values = key[3]
+        size = len(values) if isinstance(values, str) else sum(map(len, values))
         if size > KEY_LIMIT_CHARACTERS:
             return
         size += sum(len(span.text) for sign in judgement.signs for span in sign.text)

@@ -26,7 +26,7 @@ Asked = tuple[Question, frozenset[Group]]
 """A sign's condition as a question to the atoms, and the groups of those that it looks at."""
 
 
-def _nothing(_: Mapping[str, object]) -> tuple[()]:
+def _nothing(_: Mapping[str, str]) -> tuple[()]:
     return ()
 
 
@@ -38,7 +38,7 @@ class Shape:
     def __init__(self, names: frozenset[str], plan: Plan) -> None:
         self.names = names
         wanted = sorted(names & plan.used)
-        self.values: Callable[[Mapping[str, object]], Any] = itemgetter(*wanted) if wanted else _nothing
+        self.values: Callable[[Mapping[str, str]], Any] = itemgetter(*wanted) if wanted else _nothing
         self.groups = [group for group in plan.groups if group.of_alert or not names.isdisjoint(group.names)]
         """Those that an alert can differ in."""
         nothing = Facts(lambda _: None, plan.lists)
@@ -63,7 +63,7 @@ class Plan:
         self._shapes: dict[frozenset[str], Shape] = {}
         self._latest = Shape(frozenset(), self)
 
-    def shape(self, fields: Mapping[str, object]) -> Shape:
+    def shape(self, fields: dict[str, str]) -> Shape:
         """Return the shape of an alert with these fields."""
         latest = self._latest
         if fields.keys() == latest.names:
