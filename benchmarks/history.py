@@ -23,6 +23,7 @@ from exporter.catalog.catalog import load_catalog
 from exporter.config.model import HistorySettings
 from exporter.history import History, HistorySink, Query
 from exporter.history.database import open_writer
+from exporter.history.sink import SETTLED_ALERTS
 from exporter.history.writer import Bounds, Writer
 from exporter.reporter import Reporter
 from exporter.selfmetrics import HistoryMetrics
@@ -71,19 +72,26 @@ def _written(directory: Path, reporter: Reporter, sizes: Sizes) -> Iterator[Resu
     writer = Writer(
         connection, Bounds(4 * _GIGABYTE, 1e9), judge=reporter.catalog.judge.judge, read_message=from_received
     )
-    append = index = 0.0
+    append = index = settle = 0.0
+    done = 0
     waiting = alerts(sizes.history_alerts)
     while batch := list(itertools.islice(waiting, BATCH)):
         began = time.thread_time()
         writer.append(batch)
         written = time.thread_time()
         writer.index(BATCH)
-        append, index = append + written - began, index + time.thread_time() - written
+        indexed = time.thread_time()
+        append, index = append + written - began, index + indexed - written
+        done += len(batch)
+        if done % SETTLED_ALERTS == 0:
+            writer.settle()
+            settle += time.thread_time() - indexed
     size = (directory / "history.db").stat().st_size
     connection.close()
     each = 1e6 / sizes.history_alerts
     yield Result("history.write.cpu", "history: writing in batches", append * each, PER_ALERT, _WRITE_BUDGET_US)
     yield Result("history.index.cpu", "history: verdict, uid, facts and full text", index * each, PER_ALERT)
+    yield Result("history.settle.cpu", "history: from SQLite's log into the file", settle * each, PER_ALERT)
     yield Result("history.size", f"history: {sizes.history_alerts:,} alerts on disk, each",
                  size / sizes.history_alerts, "bytes")  # fmt: skip
 

@@ -45,6 +45,8 @@ EARLY_ALERTS = 2_000
 """Alerts that are written at once rather than at the next look."""
 LOOK_SECONDS = 0.2
 """How long an alert waits at most before it is written: what a kill can lose."""
+SETTLED_ALERTS = 4_000
+"""Alerts written or indexed before the file takes up the log beside it."""
 TRIM_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 DROP_REASONS = ("queue_full", "disk_full", "disk_error", "unusable", "unreadable")
@@ -90,6 +92,7 @@ class HistorySink:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._next_trim = 0.0
+        self._unsettled = 0
         self._log_limit = LogLimit()
 
     def start(self) -> None:
@@ -192,8 +195,10 @@ class HistorySink:
             batches, alerts = found
             writer.append(alerts)
             self._take(batches)
+            self._settle(writer, len(alerts))
         while True:
             looked_at, unreadable = writer.index(BATCH_ALERTS)
+            self._settle(writer, looked_at)
             if unreadable:
                 self.metrics.dropped.labels("unreadable").inc(unreadable)
             # New messages first: what is not indexed is safe already.
@@ -201,8 +206,15 @@ class HistorySink:
                 break
         if time.monotonic() >= self._next_trim:
             self._next_trim = time.monotonic() + TRIM_SECONDS
+            self._settle(writer, SETTLED_ALERTS)
             self.metrics.expired.inc(writer.trim())
             self._show(writer)
+
+    def _settle(self, writer: Writer, alerts: int) -> None:
+        self._unsettled += alerts
+        if self._unsettled >= SETTLED_ALERTS:
+            self._unsettled = 0
+            writer.settle()
 
     def _show(self, writer: Writer) -> None:
         assert self._connection is not None

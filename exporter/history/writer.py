@@ -156,6 +156,13 @@ class Writer:
             self._fresh.pop(key, None)
         return len(stored), len(stored) - len(found)
 
+    def settle(self) -> None:
+        """Move what was written from the log beside the file into the file.
+
+        Done apart from writing, for many transactions at once: pages that change often are moved once.
+        """
+        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     def _last_id(self, number: int) -> int:
         found: int = self._connection.execute("SELECT last_id FROM volumes WHERE number = ?", (number,)).fetchone()[0]
         return found
