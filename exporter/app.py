@@ -26,6 +26,8 @@ from exporter.catalog.index import RuleFacts, facts_of
 from exporter.catalog.shipped import ShippedCatalog
 from exporter.config.model import Config
 from exporter.config.routes import DEFAULT, queue_of
+from exporter.digest import Digest, knowledge_of, make_digest
+from exporter.digest.digest import PAGE_INCIDENT_ALERTS
 from exporter.errors import ExporterError
 from exporter.falco.rules_file import read_rules_files
 from exporter.history import Fallback, HistorySink, ReportStore
@@ -99,6 +101,7 @@ class App:
                 labels=labels_of(config.identity),
                 reports=self._reports(),
                 on_disk=self.history is not None,
+                digest=None if self.history is None else self._digest,
                 report_for=self.reporter.report_for,
                 gist_for=self.reporter.gist_for,
                 catalog=self.reporter.catalog,
@@ -156,16 +159,23 @@ class App:
     def _history_sink(self) -> HistorySink | None:
         if self.config.history.directory is None:
             return None
+        metrics = HistoryMetrics(self.registry)
         return HistorySink(
             self.config.history,
             judge=self.reporter.catalog.judge.judge,
             read_message=from_received,
-            metrics=HistoryMetrics(self.registry),
+            metrics=metrics,
+            losses=lambda: self.metrics.losses() | metrics.losses(),
         )
 
     def _reports(self) -> ReportStore:
         history = self.history
         return self.recent if history is None else Fallback(history.history, self.recent, lambda: not history.trouble)
+
+    def _digest(self, since_ns: int, until_ns: int) -> Digest:
+        assert self.history is not None
+        known = knowledge_of(self.reporter.catalog, self.config.incidents.window_seconds)
+        return make_digest(self.history.history, since_ns, until_ns, known, incident_alerts=PAGE_INCIDENT_ALERTS)
 
     def _verdict_of(self, alert: Alert) -> str:
         judgement = self.reporter.catalog.judge.judge_within(alert, self._allowance)

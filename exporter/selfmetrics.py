@@ -43,6 +43,16 @@ class SelfMetrics:
         """Show where people reach the report pages and Grafana, for links in dashboards and alerts."""
         self.addresses_info.labels(external_url.rstrip("/"), grafana_url.rstrip("/")).set(1)
 
+    def losses(self) -> dict[str, float]:
+        """Return how much was lost since the start, by what it is; nothing that is 0."""
+        counters = {
+            "messages that could not be read as alerts": self.decode_errors,
+            "gaps in the followed file": self.file_gaps,
+            "log records dropped before they were sent": self.log_records_dropped,
+            "log records refused by the collector": self.log_records_failed,
+        }
+        return {what: lost for what, counter in counters.items() if (lost := total_of(counter))}
+
     def _register_build_info(self) -> None:
         info = Gauge(
             "falco_exporter_build_info",
@@ -214,6 +224,13 @@ class SelfMetrics:
         )
 
 
+def total_of(counter: Counter) -> float:
+    """Return what a counter has counted under all of its labels."""
+    return sum(
+        sample.value for family in counter.collect() for sample in family.samples if sample.name.endswith("_total")
+    )
+
+
 class HistoryMetrics:
     """The metrics of the history on disk; there are none without one."""
 
@@ -249,6 +266,11 @@ class HistoryMetrics:
         self.limit_bytes = Gauge(
             "falco_exporter_history_limit_bytes", "Maximum bytes that the history may hold.", registry=registry
         )
+
+    def losses(self) -> dict[str, float]:
+        """Return how many alerts the history lost since the start, under what that is; nothing where there is none."""
+        lost = total_of(self.dropped)
+        return {"alerts that are not in the history": lost} if lost else {}
 
 
 class DeliveryMetrics:

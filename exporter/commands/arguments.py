@@ -20,6 +20,7 @@ from exporter.config.model import Config, Incidents
 from exporter.config.options import Option, options
 from exporter.config.values import from_text
 from exporter.render.formats import FORMATS, LENGTHS
+from exporter.times import EXPECTED
 from exporter.verdict.judgement import VERDICTS
 
 Commands = Any
@@ -35,7 +36,7 @@ addresses with commas. OTEL_* variables work as OpenTelemetry documents them.
 _COMMON = frozenset(
     {
         "http.address", "json_lines.file", "otlp.endpoint", "queue.directory", "web.listen_address",
-        "web.config_file", "metrics.extra_labels", "catalog.directories", "log.level",
+        "history.directory", "web.config_file", "metrics.extra_labels", "catalog.directories", "log.level",
     }
 )  # fmt: skip
 """Settings that ``--help`` shows."""
@@ -52,6 +53,11 @@ _DEMO_EXAMPLES = """\
 examples:
   falco-report-exporter demo          pages on http://127.0.0.1:9376/, until Ctrl-C
   falco-report-exporter demo --once   print one report and the metrics
+"""
+_DIGEST_EXAMPLES = """\
+examples:
+  falco-report-exporter digest --history.directory /var/lib/falco-exporter/history
+  falco-report-exporter digest --since 24h --format html --config /etc/falco-report-exporter/config.yaml > digest.html
 """
 _SAME_EXAMPLES = "Give it the same settings as `run`.\n"
 
@@ -189,6 +195,33 @@ def _health(given: argparse.Namespace) -> int:
     from exporter.commands.health import health
 
     return health(config_from(given))
+
+
+def _add_span(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--since", default="7d", metavar="TIME", help=f"from here on: {EXPECTED} (default: 7d)")
+    parser.add_argument("--until", default="", metavar="TIME", help="until before here (default: now)")
+
+
+def add_digest(commands: Commands) -> None:
+    """Add ``digest``."""
+    parser = commands.add_parser(
+        "digest",
+        help="print what a time brought, from the history on disk",
+        description="Print one page from the history: what fired, what is new and what grew, verdicts and incidents, "
+        "noise and its cause, losses. The same history and time give the same bytes.",
+    )
+    _add_span(parser)
+    parser.add_argument(
+        "--format", choices=("markdown", "html", "json"), default="markdown", help="(default: markdown)"
+    )
+    _add_settings(parser, _DIGEST_EXAMPLES)
+    parser.set_defaults(start=_digest)
+
+
+def _digest(given: argparse.Namespace) -> int:
+    from exporter.commands.digest import digest
+
+    return digest(config_from(given), since=given.since, until=given.until, form=given.format)
 
 
 def _add_catalog_directories(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exporter.alert import Alert
 from exporter.errors import DecodeError
@@ -30,6 +30,8 @@ from exporter.verdict.judgement import VERDICTS
 __all__ = ["History", "HistoryError", "Kept"]
 
 SEARCH_SECONDS = 5.0
+TALLY_SECONDS = 60.0
+HOUR_NS = 3_600_000_000_000
 CHOICES_LIMIT = 500
 """Names that a list to choose from shows, the most frequent."""
 _CHUNK = 500
@@ -169,27 +171,59 @@ class History:
                     return self._read(connection, volume.number, [number]).get(number)
         return None
 
-    def alerts(self, since_ns: int = 0, until_ns: int = 0, query: Query | None = None) -> Iterator[Kept]:
+    def tally(
+        self, columns: Sequence[str], since_ns: int = 0, until_ns: int = 0, *, bucket_ns: int = 0
+    ) -> Counter[tuple[Any, ...]]:
+        """Count alerts by the values of columns (``verdict``, ``rule``, ``place``, …) of their rows.
+
+        With ``bucket_ns`` the number of the bucket of time, since 1970, stands before the values.
+        """
+        counted: Counter[tuple[Any, ...]] = Counter()
+        with self._reading(TALLY_SECONDS) as connection:
+            for volume in search.volumes(connection):
+                found = search.tally(connection, volume.number, columns, (since_ns, until_ns or _END_NS), bucket_ns)
+                for *values, count in found:
+                    counted[tuple(values)] += count
+        return counted
+
+    def losses(self, since_ns: int, until_ns: int) -> Mapping[str, int]:
+        """Return what the exporter lost in the hours of that time, by what it is."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT what, sum(count) FROM losses WHERE hour BETWEEN ? AND ? GROUP BY what ORDER BY what",
+                (since_ns // HOUR_NS, (until_ns - 1) // HOUR_NS),
+            )
+            return dict(found.fetchall())
+
+    def alerts(
+        self,
+        since_ns: int = 0,
+        until_ns: int = 0,
+        query: Query | None = None,
+        *,
+        wanted: Callable[[Row], bool] = lambda _: True,
+    ) -> Iterator[Kept]:
         """Yield the alerts from ``since_ns`` until before ``until_ns`` (0: no limit) in order of their time.
 
-        Alerts of one time come in the order in which they were kept. The file is read in pieces, so that a long
-        walk keeps nobody from writing; what is dropped meanwhile is left out.
+        ``wanted`` is asked before a message is read, which is most of the work. Alerts of one time come in the order
+        in which they were kept. The file is read in pieces, so that a long walk keeps nobody from writing; what is
+        dropped meanwhile is left out.
         """
         with self._reading() as connection:
             numbers = [volume.number for volume in search.volumes(connection)]
-        walks = [self._walk(number, since_ns, until_ns or _END_NS) for number in numbers]
+        walks = [self._walk(number, (since_ns, until_ns or _END_NS), wanted) for number in numbers]
         for kept in heapq.merge(*walks, key=lambda kept: (kept.row.time_ns, kept.row.id)):
             if query is None or query.admits(kept.row, kept.alert):
                 yield kept
 
-    def _walk(self, number: int, since_ns: int, until_ns: int) -> Iterator[Kept]:
-        place = (since_ns, 0)
+    def _walk(self, number: int, span_ns: tuple[int, int], wanted: Callable[[Row], bool]) -> Iterator[Kept]:
+        place, until_ns = (span_ns[0], 0), span_ns[1]
         while True:
             with self._reading() as connection:
                 if number not in {volume.number for volume in search.volumes(connection)}:
                     return
                 rows = search.in_order(connection, number, place, until_ns, _CHUNK)
-                alerts = self._read(connection, number, [row.id for row in rows])
+                alerts = self._read(connection, number, [row.id for row in rows if wanted(row)])
             yield from [Kept(row, alerts[row.id]) for row in rows if row.id in alerts]
             if len(rows) < _CHUNK:
                 return

@@ -8,6 +8,8 @@ a full-text index pays for dearly.
 index (without the text itself), ``hours`` which alerts an hour of events has,
 ``names`` what there is to choose from. Of a volume's alerts, those up to
 ``indexed_id`` are in ``facts`` and the rest.
+
+``losses`` has what the exporter lost, by hour of the clock, for digests.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ CREATE TABLE IF NOT EXISTS volumes (
   opened_s REAL, newest_s REAL
 );
 CREATE TABLE IF NOT EXISTS identity (boot TEXT);
+CREATE TABLE IF NOT EXISTS losses (hour INTEGER, what TEXT, count INTEGER, PRIMARY KEY (hour, what)) WITHOUT ROWID;
 """
 
 _VOLUME = """

@@ -7,7 +7,7 @@ the index walks in the order of the list and stops where the page is full.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from exporter.alert import Priority
@@ -16,6 +16,8 @@ from exporter.history.facts import Row
 from exporter.history.query import Query
 
 _COLUMNS = "id, time_ns, uid, verdict, outcome, priority, rule, source, host, namespace, principal, place"
+COUNTED = frozenset({"verdict", "outcome", "rule", "source", "host", "namespace", "principal", "place"})
+"""What alerts can be counted by."""
 _HOUR_NS = 3_600_000_000_000
 _END_NS = 2**63 - 1
 
@@ -105,6 +107,18 @@ def messages(connection: sqlite3.Connection, number: int, ids: list[int]) -> Ite
     """Yield number, host and message of alerts of one volume."""
     marks = ", ".join("?" * len(ids))
     yield from connection.execute(f"SELECT id, host, message FROM log_{number} WHERE id IN ({marks})", ids)
+
+
+def tally(
+    connection: sqlite3.Connection, number: int, columns: Sequence[str], span_ns: tuple[int, int], bucket_ns: int
+) -> Iterator[tuple[Any, ...]]:
+    """Yield each combination of the columns' values, its time in buckets before them, how many alerts at the end."""
+    terms = [f"time_ns / {int(bucket_ns)}"] if bucket_ns else []
+    terms += [column for column in columns if column in COUNTED]
+    chosen = ", ".join(terms)
+    yield from connection.execute(
+        f"SELECT {chosen}, count(*) FROM facts_{number} WHERE time_ns >= ? AND time_ns < ? GROUP BY {chosen}", span_ns
+    )
 
 
 def names(connection: sqlite3.Connection, number: int, kind: str) -> dict[str, int]:

@@ -53,7 +53,11 @@ DROP_REASONS = ("queue_full", "disk_full", "disk_error", "unusable", "unreadable
 
 
 class HistorySink:
-    """Keeps every alert. ``judge`` gives verdicts; ``read_message`` gives the alert of a message as it came."""
+    """Keeps every alert.
+
+    ``judge`` gives verdicts; ``read_message`` gives the alert of a message as it came; ``losses`` gives how much of
+    what the exporter has lost since its start.
+    """
 
     name = "history"
 
@@ -64,6 +68,7 @@ class HistorySink:
         judge: Callable[[Alert], Judgement],
         read_message: ReadMessage,
         metrics: HistoryMetrics,
+        losses: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         if settings.directory is None:
             raise ConfigError("history.directory: expected a directory, found none")
@@ -72,6 +77,8 @@ class HistorySink:
         self._judge = judge
         self._read_message = read_message
         self.metrics = metrics
+        self._losses = losses
+        self._noted: dict[str, int] = {}
         self.history = History(settings.directory, read_message, on_damage=self._note_damage)
         """What pages and commands read."""
         self.trouble = ""
@@ -168,6 +175,7 @@ class HistorySink:
                 self._wake.clear()
                 if not self._work():
                     self._closing.wait(RETRY_SECONDS)
+            self._next_trim = 0.0
             self._work()
         except BaseException as exc:
             logger.exception("history: ended by a programming error")
@@ -208,7 +216,14 @@ class HistorySink:
             self._next_trim = time.monotonic() + TRIM_SECONDS
             self._settle(writer, SETTLED_ALERTS)
             self.metrics.expired.inc(writer.trim())
+            self._note_losses(writer)
             self._show(writer)
+
+    def _note_losses(self, writer: Writer) -> None:
+        totals = {what: int(count) for what, count in self._losses().items()}
+        if new := {what: count for what, total in totals.items() if (count := total - self._noted.get(what, 0)) > 0}:
+            writer.note_losses(new)
+            self._noted = totals
 
     def _settle(self, writer: Writer, alerts: int) -> None:
         self._unsettled += alerts

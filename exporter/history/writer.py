@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.alert import Alert
@@ -155,6 +155,18 @@ class Writer:
         for key, _, _ in stored:
             self._fresh.pop(key, None)
         return len(stored), len(stored) - len(found)
+
+    def note_losses(self, losses: Mapping[str, int]) -> None:
+        """Add what the exporter lost since the last time, by what it is."""
+        now_ns = time.time_ns()
+        with transaction(self._connection):
+            self._connection.executemany(
+                "INSERT INTO losses VALUES (?, ?, ?) "
+                "ON CONFLICT (hour, what) DO UPDATE SET count = count + excluded.count",
+                [(now_ns // HOUR_NS, what, count) for what, count in losses.items()],
+            )
+            oldest_ns = now_ns - int(self._bounds.limit_age_seconds * 1e9)
+            self._connection.execute("DELETE FROM losses WHERE hour < ?", (oldest_ns // HOUR_NS,))
 
     def settle(self) -> None:
         """Move what was written from the log beside the file into the file.

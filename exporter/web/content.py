@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from exporter.alert import Alert
 from exporter.catalog.catalog import Catalog
 from exporter.config.model import Web
+from exporter.digest import Digest
 from exporter.history.store import ReportStore
 from exporter.report import Report
 from exporter.reporter import Gist
@@ -55,6 +56,8 @@ class Content:
     """What goes wrong although the exporter is ready: part and what to do."""
     state: Callable[[], Sequence[StateRow]] = tuple
     """The landing page's table."""
+    digest: Callable[[int, int], Digest] | None = None
+    """Makes the digest of a time, nanoseconds since 1970; None without a history on disk. May raise HistoryError."""
     catalog: Catalog | None = None
     """What rules have advice; None where nobody may ask."""
     labels: Mapping[str, str] = field(default_factory=dict)

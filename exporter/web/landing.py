@@ -29,6 +29,7 @@ async def landing(request: web.Request) -> web.Response:
         root="./",
         has_metrics=site.has_metrics,
         reports_here=site.has_reports,
+        on_disk=site.content.on_disk,
         no_reports=no_reports,
         counts=[(verdict, VERDICT_LABELS[verdict], count) for verdict, count in counts.items() if any(counts.values())],
         reports_address=site.settings.reports_address,

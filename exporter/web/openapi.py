@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from exporter import __version__
 from exporter.alert import Priority
-from exporter.history.times import EXPECTED
+from exporter.times import EXPECTED
 from exporter.verdict.judgement import OUTCOMES, VERDICTS
 from exporter.web.listing import Shown
 from exporter.web.query import API_LIMIT

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from exporter.alert import Priority
 from exporter.history.query import Query
-from exporter.history.times import time_from_text
+from exporter.times import time_from_text
 from exporter.verdict.judgement import VERDICTS
 from exporter.web.listing import LAST_PAGE, Place
 
@@ -39,17 +39,18 @@ def query_from(query: Mapping[str, str]) -> Query:
     verdict = query.get("verdict", "").strip().lower()
     if verdict and verdict not in VERDICTS:
         _refuse("verdict", f"one of {', '.join(VERDICTS)}")
-    since_ns, until_ns = (_time(query, name) for name in _TIMES)
+    since_ns, until_ns = (time_from(query, name, time.time_ns()) for name in _TIMES)
     texts = {name: query.get(name, "").strip() for name in _TEXTS}
     return Query(verdict=verdict, priority=priority, since_ns=since_ns, until_ns=until_ns, **texts)
 
 
-def _time(query: Mapping[str, str], name: str) -> int:
-    text = query.get(name, "").strip()
+def time_from(query: Mapping[str, str], name: str, now_ns: int, *, default: str = "") -> int:
+    """Read a time, nanoseconds since 1970, 0 where none is given; HTTP 400 for what is none."""
+    text = query.get(name, "").strip() or default
     if not text:
         return 0
     try:
-        return time_from_text(text, time.time_ns())
+        return time_from_text(text, now_ns)
     except ValueError as exc:
         raise web.HTTPBadRequest(text=f"{name}: {exc}\n") from exc
 

@@ -87,6 +87,7 @@ def _list_page(site: Site, request: web.Request) -> str:
         root="./",
         page=page,
         kept=len(store),
+        on_disk=site.content.on_disk,
         asked={name: query.get(name, "").strip() for name in PARAMETERS},
         wanted=wanted,
         is_all=wanted == Query(),

@@ -19,6 +19,7 @@ from exporter.listener.server import Listener
 from exporter.web.access import Access
 from exporter.web.api import add_api
 from exporter.web.content import SITE, Content, Site
+from exporter.web.digest import add_digest
 from exporter.web.errors import error_pages
 from exporter.web.landing import add_landing
 from exporter.web.listing import Listing
@@ -178,5 +179,6 @@ class WebServer:
             add_reports(app)
             add_live(app)
             add_api(app)
+            add_digest(app)
             add_missing(app)
         return app

@@ -11,6 +11,7 @@ from importlib.resources import files
 
 from aiohttp import web
 
+from exporter.digest.html import digest_css
 from exporter.render.pages import style
 
 _TYPES = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -32,8 +33,8 @@ class Asset:
 
 def _read(name: str) -> Asset:
     body = files(__package__).joinpath(name).read_bytes()
-    # Reports look the same here and in a file of their own.
-    return Asset(name, _TYPES[name], style().encode() + body if name == "app.css" else body)
+    # Reports and digests look the same here and in a file of their own.
+    return Asset(name, _TYPES[name], (style() + digest_css()).encode() + body if name == "app.css" else body)
 
 
 ASSETS = {name: _read(name) for name in _TYPES}
