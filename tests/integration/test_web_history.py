@@ -14,7 +14,7 @@ import pytest
 from exporter.history import Fallback, HistorySink
 from exporter.sinks.recent import RecentSink
 from tests.history_site import alert_of, filled, make_sink
-from tests.site import Site, running_site, wait_until
+from tests.site import Site, running_site
 
 ALERTS = 3_300
 
@@ -87,19 +87,26 @@ def test_a_search_goes_through_all_of_it(site: Site) -> None:
     assert "No stored report matches: 3300 are kept" in get(site, "/reports?text=nowhere")[1]
 
 
-def test_the_live_page_brings_what_is_written_and_goes_on_after_a_restart(site: Site, sink: HistorySink) -> None:
+def test_the_live_page_brings_what_is_written_and_goes_on_after_a_restart(tmp_path: Path) -> None:
     """The cursor is one of the file, so that a browser misses nothing while the exporter restarts."""
-    cursor = re.findall(r'data-cursor="([^"]+)"', get(site, "/reports")[1])[0]
-    sink.write([alert_of(900_000, rule="Fresh")])
-    wait_until(lambda: "Fresh" in get(site, "/api/reports?limit=1")[1], "it can be found")
-    connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
-    connection.request("GET", "/reports/live", headers={"Last-Event-ID": cursor})
-    response = connection.getresponse()
-    lines = []
-    while not lines or not lines[-1].startswith("data: "):
-        lines.append(response.readline().decode())
-    assert json.loads(lines[-1].removeprefix("data: "))["rule"] == "Fresh"
-    connection.close()
+    first = make_sink(tmp_path)
+    first.start()
+    with running_site(reports=filled(first, [alert_of(1)])) as site:
+        cursor = re.findall(r'data-cursor="([^"]+)"', get(site, "/reports")[1])[0]
+    first.write([alert_of(2, rule="Fresh")])
+    first.close(5)
+    second = make_sink(tmp_path)
+    second.start()
+    with running_site(reports=second.history) as site:
+        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
+        connection.request("GET", "/reports/live", headers={"Last-Event-ID": cursor})
+        response = connection.getresponse()
+        lines = []
+        while not lines or not lines[-1].startswith("data: "):
+            lines.append(response.readline().decode())
+        assert json.loads(lines[-1].removeprefix("data: "))["rule"] == "Fresh"
+        connection.close()
+    second.close(5)
 
 
 def test_while_the_disk_fails_the_pages_show_what_memory_has(tmp_path: Path) -> None:
