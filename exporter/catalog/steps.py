@@ -6,7 +6,6 @@ Refuses to know where they come from (``loader.py``).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
@@ -17,8 +16,13 @@ from exporter.catalog.template import Absent, CommandTemplate, ContentTemplate, 
 from exporter.escaping import Unembeddable
 from exporter.prose import Lookup, Prose
 
-_ANSI_C = re.compile(r"(?:\A|(?<=[\s=(|&;:/\"]))\$'")
+_ANSI_C = "$'"
 T_co = TypeVar("T_co", covariant=True)
+
+
+def _has_ansi_c(block: str, text: str) -> bool:
+    """Whether a block has values in ``$'…'``; the author's own text may hold these characters too, as in ``'x$'``."""
+    return _ANSI_C in block and block.count(_ANSI_C) > text.count(_ANSI_C)
 
 
 class Step(Protocol[T_co]):
@@ -67,7 +71,7 @@ class CommandStep:
         title, shows, empty = self.title.render(lookup), self.shows.render(lookup), self.empty.render(lookup)
         breaks, rights = self.breaks.render(lookup), self.rights.render(lookup)
         # A value with hidden characters is written $'…', which bash and zsh know and sh does not.
-        shell = "bash" if _ANSI_C.search(run) or _ANSI_C.search(undo) else self.shell
+        shell = "bash" if _has_ansi_c(run, self.run.text) or _has_ansi_c(undo, self.undo.text) else self.shell
         # By position, which costs half of what keywords do.
         return (Command(title, self.phase, self.where, shell, run, shows, empty, breaks, undo, rights, self.unproven),)
 

@@ -21,6 +21,7 @@ from tests.lab.places import vendors
 from tests.lab.places.cluster import Cluster, cluster
 from tests.lab.places.host import Host, host
 from tests.lab.places.node import Node, node
+from tests.lab.places.spot import Spot
 from tests.lab.places.vendors import Vendor
 from tests.lab.programs import begin_building, root_file_system
 from tests.lab.steps import reporter
@@ -58,7 +59,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # What needs a cluster comes last: it may be built meanwhile, which takes longer than a test may.
     items.sort(key=lambda item: "cluster" in getattr(item, "fixturenames", ()))
     for item in mine:
-        if {"cluster", "node", "github", "aws", "google"} & set(getattr(item, "fixturenames", ())):
+        if {"cluster", "node", "spot", "github", "aws", "google"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.timeout(1800))
 
 
@@ -66,10 +67,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         return
     wanted = {name for item in session.items if LAB in item.path.parents for name in getattr(item, "fixturenames", ())}
-    parts = {"node": ("crictl",), "github": ("gh",), "cluster": ("crictl", "etcd", "kubernetes")}
+    parts = {"node": ("crictl",), "spot": ("crictl",), "github": ("gh",), "cluster": ("crictl", "etcd", "kubernetes")}
     if wanted & parts.keys():
         begin_building(*dict.fromkeys(part for name in parts if name in wanted for part in parts[name]))
-    if wanted & {"host", "booted_host", "node", "cluster", "shells"}:
+    if wanted & {"host", "booted_host", "node", "spot", "cluster", "shells"}:
         root_file_system()
 
 
@@ -228,3 +229,13 @@ def booted_host() -> Iterator[Host]:
     """A fresh Debian host that systemd has booted, for what needs systemctl or the journal."""
     with host(systemd=True) as made:
         yield made
+
+
+@pytest.fixture(params=["host", "container"])
+def spot(request: pytest.FixtureRequest) -> Spot:
+    """A booted host, then a container of a node, for a story that is told of both."""
+    if request.param == "host":
+        return Spot(request.getfixturevalue("booted_host"))
+    made: Node = request.getfixturevalue("node")
+    log = "echo '203.0.113.9 GET /../../etc/shadow 200'; sleep 86400"
+    return Spot(made, made.start_container(["sh", "-c", log]))

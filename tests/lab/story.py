@@ -107,6 +107,24 @@ class Story:
             self._undos.append(step)
         return first
 
+    def looks(self, *, shows: Text = (), hides: Text = (), seconds: float = 30.0) -> str:
+        """Run every step up to the next one that changes something; their answers together must hold ``shows``."""
+        answers = []
+        while self._at < len(self.steps) and {"look", "keep"} & set(self.steps[self._at].phases):
+            if "contain" in self.steps[self._at].phases:
+                break
+            step = self._next(None, "")
+            answers += self._twice(step, seconds)
+        assert answers, f"no step before {self.steps[self._at].title!r} only looks"
+        together = "\n".join(map(str, answers))
+        for text in _texts(shows):
+            assert text in "\n".join(answer.text for answer in answers), f"no step shows {text!r}: {together}"
+        for text in _texts(hides):
+            assert text not in "\n".join(answer.text for answer in answers), f"a step shows {text!r}: {together}"
+        for answer in answers:
+            _no_complaint(answer, answer.block)
+        return together
+
     def contain(
         self,
         title: str = "",
@@ -240,5 +258,9 @@ def _must_show(answer: Answer, shows: Text, hides: Text, step: Step) -> None:
         assert text in answer.text, f"{step.title!r} does not show {text!r} (look for: {step.look}): {answer}"
     for text in _texts(hides):
         assert text not in answer.text, f"{step.title!r} shows {text!r}: {answer}"
+    _no_complaint(answer, step.title)
+
+
+def _no_complaint(answer: Answer, title: str) -> None:
     for complaint in ("command not found", "syntax error", "parse error near", "bad substitution", "no matches found"):
-        assert complaint not in answer.text, f"{step.title!r}: the shell complains: {answer}"
+        assert complaint not in answer.text, f"{title!r}: the shell complains: {answer}"
