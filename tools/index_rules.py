@@ -34,6 +34,15 @@ INTERNAL = {
     # app/actions/create_signal_handlers.cpp
     "Falco internal: hot restart failure": ("Critical", ""),
 }
+# Rules of falco-sandbox-rules 6.2.0 (Falco 0.45), as far as falcosecurity/rules#373 and the release notes tell.
+# Both are off by default. Files that have them go before.
+_OF_PROCESS = "evt.type proc.cmdline proc.exepath proc.name proc.pname proc.tty user.loginuid user.name user.uid"
+PUBLISHED = {
+    "Container Accessing GPU Device": ("filesystem", f"fd.name {_OF_PROCESS}", "container.id evt.type fd.name"),
+    "GPU Management Tool Run in Container": (
+        "process", f"evt.arg.flags {_OF_PROCESS}", "container.id evt.type proc.name",
+    ),
+}  # fmt: skip
 
 
 def main(paths: list[str]) -> None:
@@ -45,6 +54,22 @@ def main(paths: list[str]) -> None:
     rules += [
         RuleFacts(rule, priority, "internal", "internal", "", (), tuple(fields.split()))
         for rule, (priority, fields) in INTERNAL.items()
+    ]
+    known = {facts.rule for facts in rules}
+    rules += [
+        RuleFacts(
+            rule,
+            "Critical",
+            "syscall",
+            "falco-sandbox_rules.yaml",
+            "sandbox",
+            ("maturity_sandbox", "container", about, "mitre_impact", "T1496"),
+            tuple(sorted(fields.split())),
+            tuple(used.split()),
+            hooks=("user_known_gpu_workloads",),
+        )
+        for rule, (about, fields, used) in PUBLISHED.items()
+        if rule not in known
     ]
     former = yaml.safe_load(Path(__file__).with_name("former_rule_names.yaml").read_text(encoding="utf-8"))
     if unknown := former.keys() - {facts.rule for facts in rules}:
