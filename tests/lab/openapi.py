@@ -82,7 +82,7 @@ def _body_complaint(request: Request, operation: Operation) -> str:
 
 
 def _pattern(path: str, parameter: str = r"[^/]+") -> tuple[re.Pattern[str], int]:
-    text = re.sub(r"\\\{\+\w+\\\}", ".+", re.escape(path))
+    text = re.sub(r"\\\{\\\+\w+\\\}", ".+", re.escape(path))
     text = re.sub(r"\\\{[\w-]+\\\}", parameter, text)
     return re.compile(text), len(re.sub(r"\{[^}]*\}", "", path))
 
@@ -193,7 +193,9 @@ def google(name: str, version: str) -> Operations:
             walk(resource)
 
     walk(document)
-    return Operations(tuple(operations), frozenset(document.get("parameters", {})))
+    # Of lists in compute; in Google's reference, but not in every generated document. gcloud always sends it.
+    newer = {"returnPartialSuccess"} if name == "compute" else set[str]()
+    return Operations(tuple(operations), frozenset(document.get("parameters", {})) | newer)
 
 
 def _fetch(command: list[str], directory: str) -> None:

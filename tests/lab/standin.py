@@ -162,10 +162,20 @@ def _handler_of(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def content(self) -> bytes:
+            """Read the request's body, in chunks where it comes so (``gh api --input -``)."""
+            if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            parts = []
+            while length := int(self.rfile.readline(), 16):
+                parts.append(self.rfile.read(length))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+
         def answer(self) -> None:
             """Answer one request of any method."""
             split = urlsplit(self.path)
-            length = int(self.headers.get("Content-Length") or 0)
             request = Request(
                 self.command,
                 self.headers.get("Host", ""),
@@ -173,7 +183,7 @@ def _handler_of(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
                 dict(parse_qsl(split.query, keep_blank_values=True)),
                 split.query,
                 {name.lower(): value for name, value in self.headers.items()},
-                self.rfile.read(length),
+                self.content(),
             )
             reply = stand_in.reply(request)
             body = reply.body if isinstance(reply.body, bytes) else b"" if reply.body is None else _json(reply.body)

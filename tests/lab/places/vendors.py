@@ -62,17 +62,23 @@ class _ByHost:
     """Several of Google's services at once, each under its own host name."""
 
     def __init__(self, services: Mapping[str, str]) -> None:
-        self._services = {f"{name}.googleapis.com": openapi.google(name, version) for name, version in services.items()}
+        self._services = {
+            f"{name}.googleapis.com": [openapi.google(name, version) for version in versions.split()]
+            for name, versions in services.items()
+        }
 
     def complaint(self, request: Request) -> str:
         """Return why Google would not know this request; empty where it does."""
-        service = self._services.get(request.host.partition(":")[0])
-        return service.complaint(request) if service else f"the story has no service at {request.host}"
+        described = self._services.get(request.host.partition(":")[0])
+        if described is None:
+            return f"the story has no service at {request.host}"
+        complaints = [each.complaint(request) for each in described]
+        return "" if "" in complaints else complaints[0]
 
 
 @contextlib.contextmanager
 def google(directory: Path, services: Mapping[str, str]) -> Iterator[Vendor]:
-    """Google Cloud, for the real gcloud; ``services`` are names and versions of discovery documents."""
+    """Google Cloud, for the real gcloud; ``services`` are names and versions (``v1 v2``) of discovery documents."""
     program("gcloud")
     token = directory / "token"
     token.write_text("ya29.lab", encoding="utf-8")

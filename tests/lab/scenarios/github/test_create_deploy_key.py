@@ -25,14 +25,18 @@ class Repository:
     def __init__(self, github: Vendor) -> None:
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         self.keys = [key(1, "deploy", "2025-03-01T08:00:00Z"), key(2, "x", now)]
-        self.authorized = [{"login": "mallory", "credential_id": 7, "credential_type": "personal access token"}]
-        event = {"@timestamp": int(datetime.now(UTC).timestamp() * 1000), "action": "public_key.create"}
-        event |= {"actor": "mallory", "actor_ip": "203.0.113.45", "repo": "shop/web", "user_agent": "curl/8"}
+        self.member: str | None = "member"
+        self.me = "responder"
+        push = {"id": 1, "node_id": "x", "before": "0" * 40, "after": "f" * 40, "ref": "refs/heads/main"}
+        push |= {"timestamp": now, "activity_type": "force_push", "actor": {"login": "mallory"}}
         github.service.answers("GET /repos/{owner}/{repo}/keys", lambda _: self.keys)
         github.service.answers("DELETE /repos/{owner}/{repo}/keys/{id}", self.delete)
-        github.service.answers("GET /orgs/{org}/audit-log", [event])
-        github.service.answers("GET /orgs/{org}/credential-authorizations", lambda _: self.authorized)
-        github.service.answers("DELETE /orgs/{org}/credential-authorizations/{id}", self.revoke)
+        github.service.answers("POST /repos/{owner}/{repo}/keys", self.add)
+        github.service.answers("GET /repos/{owner}/{repo}/activity", [push])
+        github.service.answers("GET /user", lambda _: {"login": self.me})
+        github.service.answers("GET /orgs/{org}/memberships/{user}", self.membership)
+        github.service.answers("DELETE /orgs/{org}/memberships/{user}", self.leave)
+        github.service.answers("PUT /orgs/{org}/memberships/{user}", self.come_back)
 
     def delete(self, request: Request) -> Reply:
         """Delete a key; 404 where there is none."""
@@ -40,10 +44,27 @@ class Repository:
         self.keys = [each for each in self.keys if str(each["id"]) != request.parameters["id"]]
         return Reply(status=204 if len(self.keys) < before else 404)
 
-    def revoke(self, _: Request) -> Reply:
-        """Take the authorisation from a token."""
-        self.authorized = []
+    def add(self, request: Request) -> Reply:
+        """Add a key under a new number; GitHub refuses one that is there."""
+        if request.json()["title"] in [each["title"] for each in self.keys]:
+            return Reply({"message": "key is already in use", "status": "422"}, 422)
+        self.keys.append({**key(len(self.keys) + 2, "", "2026-11-28T12:00:00Z"), **request.json()})
+        return Reply(self.keys[-1], 201)
+
+    def membership(self, _: Request) -> Reply:
+        """The account's role, or 404 where it is no member."""
+        found = {"role": self.member, "state": "active"}
+        return Reply(found) if self.member else Reply({"message": "Not Found", "status": "404"}, 404)
+
+    def leave(self, _: Request) -> Reply:
+        """Remove the account."""
+        self.member = None
         return Reply(status=204)
+
+    def come_back(self, request: Request) -> Reply:
+        """Invite the account again."""
+        self.member = request.json()["role"]
+        return Reply({"role": self.member, "state": "pending"})
 
 
 def key(number: int, title: str, created: str) -> dict[str, Any]:
@@ -64,10 +85,19 @@ def key(number: int, title: str, created: str) -> dict[str, Any]:
 def test_a_key_is_left_that_writes(github: Vendor, tell: Tell) -> None:
     shop = Repository(github)
     with tell(FIELDS, cloud=github.laptop) as report:
-        report.look("Read the keys", shows=["mallory", "false", "never"])
-        report.look("List the audit log of shop/web", shows=["public_key.create", "203.0.113.45"])
-        report.look("List what mallory did", shows="shop/web")
-        report.contain("delete the keys made", state=lambda: [each["id"] for each in shop.keys], becomes=[1])
+        report.look("Which keys are there", shows=["mallory", "false", "never", "force_push"])
+        report.contain("Delete the keys", state=lambda: [each["title"] for each in shop.keys], becomes=["deploy"])
         assert any(b'"id": 2' in content for content in github.laptop.files().values()), "the list was not kept"
-        report.contain("revoke the SSO authorisations", state=lambda: shop.authorized, becomes=[])
+        report.contain("Remove the account", state=lambda: shop.member, becomes=None, shows="404")
+        report.undo(
+            state=lambda: (shop.member, {each["title"] for each in shop.keys}), becomes=("member", {"deploy", "x"})
+        )
     assert len(github.service.called("DELETE /repos/shop/web/keys/1")) == 0
+
+
+def test_the_responder_does_not_remove_themselves(github: Vendor, tell: Tell) -> None:
+    shop = Repository(github)
+    shop.me = "mallory"
+    report = tell(FIELDS, cloud=github.laptop)
+    report.again("Remove the account", shows="that is your own account")
+    assert shop.member == "member"
