@@ -22,6 +22,9 @@ from tests.integration.certificates import Authority
 CONNECTIONS = (1, 4, 8, 1_000)
 ABOVE_BUDGETS = {"metrics": 25, "otlp": 60, "disk": 75}
 """Microseconds of CPU per alert above the yardstick's."""
+UNLIKE_BUDGET = 200
+"""Microseconds from post to post in a flood of unlike alerts: 5,000 a second."""
+NOT_JUDGED, RECEIVED = "falco_exporter_alerts_not_judged_total", "falco_exporter_alerts_received_total"
 PACE_ALERTS = 1_000
 """Alerts per second where the time of an answer is measured at a pace."""
 
@@ -102,11 +105,21 @@ def measure_posts(sizes: Sizes, _address: str) -> Iterator[Result]:
                 yield from _rows(key, what, found)
                 above = found.cpu - yardstick[connections]
                 yield Result(f"{key}.above", f"{what}: above the bare loop", above, PER_ALERT, ABOVE_BUDGETS[way.key])
-        with receiving(*otlp) as (exporter, port), start_sender(port, 4) as sender:
-            what = "metrics, pages and OTLP, no two command lines and files alike, 4 connections"
-            yield from _rows("posts.unlike", what, post(sender, exporter.pid, sizes, "unlike"))
+        yield from _unlike(sizes, "posts.unlike_metrics", "metrics and pages")
+        yield from _unlike(sizes, "posts.unlike", "metrics, pages and OTLP", *otlp)
     yield from _encrypted(sizes)
     yield from _at_pace(sizes)
+
+
+def _unlike(sizes: Sizes, key: str, way: str, *options: str) -> Iterator[Result]:
+    """A flood of alerts of which no two are alike, on one connection, and how much of it was judged."""
+    with receiving(*options) as (exporter, port), start_sender(port, 1) as sender:
+        found = post(sender, exporter.pid, sizes, "unlike")
+        left_out, total = exporter.total(NOT_JUDGED), exporter.total(RECEIVED)
+    what = f"{way}, no two command lines and files alike, 1 connection"
+    yield from _rows(key, what, found)
+    yield Result(f"{key}.wall", f"posts: {what}, time per alert", 1e6 / found.rate, "µs", UNLIKE_BUDGET)
+    yield Result(f"{key}.judged", f"posts: {what}, judged", (1 - left_out / total) * 100, "%")
 
 
 def _many(connections: int) -> str:

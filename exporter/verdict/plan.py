@@ -13,7 +13,7 @@ from typing import Any
 
 from exporter.alert import Alert
 from exporter.falco.condition import Node
-from exporter.verdict.atoms import OF_ALERT, Atoms, Group, Inputs
+from exporter.verdict.atoms import OF_ALERT, Atoms, Group
 from exporter.verdict.facts import Facts
 from exporter.verdict.formula import Formulas, Question
 from exporter.verdict.outcome import OUTCOME_FIELDS
@@ -33,18 +33,21 @@ def _nothing(_: Mapping[str, str]) -> tuple[()]:
 class Shape:
     """One set of fields that alerts of a plan come with, and what of it a judgement depends on."""
 
-    __slots__ = ("absent", "groups", "names", "values")
+    __slots__ = ("absent", "groups", "names", "single", "values")
 
     def __init__(self, names: frozenset[str], plan: Plan) -> None:
         self.names = names
         wanted = sorted(names & plan.used)
         self.values: Callable[[Mapping[str, str]], Any] = itemgetter(*wanted) if wanted else _nothing
-        self.groups = [group for group in plan.groups if group.of_alert or not names.isdisjoint(group.names)]
-        """Those that an alert can differ in."""
+        present = [group for group in plan.groups if group.of_alert or not names.isdisjoint(group.names)]
+        self.single = [(group.names[0], group) for group in present if len(group.names) == 1 and not group.of_alert]
+        """Groups of one field, with its name."""
+        self.groups = [group for group in present if len(group.names) > 1 or group.of_alert]
+        """The others that an alert can differ in."""
         nothing = Facts(lambda _: None, plan.lists)
         self.absent = 0
         """The bits of all other groups."""
-        for group in plan.groups - set(self.groups):
+        for group in plan.groups - set(present):
             self.absent |= group.asked.ask((None,) * len(group.names), nothing)
 
 
@@ -81,13 +84,14 @@ class Plan:
         """Return the bits of all atoms that the signs are made of."""
         read = alert.all_fields().get
         atoms = shape.absent
-        inputs: Inputs
+        for name, group in shape.single:
+            asked = group.asked
+            value = read(name)
+            mask = asked.kept.get(value)
+            atoms |= asked.ask(value, facts) if mask is None else mask
         for group in shape.groups:
             names = group.names
-            if group.of_alert:
-                inputs = _inputs(alert, names)
-            else:
-                inputs = tuple(map(read, names)) if len(names) > 1 else read(names[0])
+            inputs = _inputs(alert, names) if group.of_alert else tuple(map(read, names))
             asked = group.asked
             mask = asked.kept.get(inputs)
             atoms |= asked.ask(inputs, facts) if mask is None else mask

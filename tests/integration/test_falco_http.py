@@ -21,6 +21,7 @@ from exporter.alert import Alert
 from exporter.config.model import FalcoHttp, TlsServer
 from exporter.errors import ConfigError
 from exporter.selfmetrics import SelfMetrics
+from exporter.sources import falco_http_inbox
 from exporter.sources.falco_http import FalcoHttpSource
 from tests.integration.certificates import Authority
 
@@ -522,6 +523,27 @@ def test_pipelined_and_split_requests_are_answered_in_order(receiver: Receiver) 
             connection.sendall(stream[place : place + 7])
         assert statuses(connection, 5) == [200, 400, 200, 200, 200]
     assert len(receiver.kept.alerts) == 6
+
+
+def test_a_turn_that_brings_many_alerts_hands_them_over_in_parts(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for the end of a turn is bounded; every request has its answer all the same, in turn."""
+    batches: list[int] = []
+    deliver = receiver.kept.deliver
+
+    def noting(alerts: Sequence[Alert]) -> None:
+        batches.append(len(alerts))
+        deliver(alerts)
+
+    monkeypatch.setattr(receiver.kept, "deliver", noting)
+    monkeypatch.setattr(falco_http_inbox, "BATCH_ALERTS", 4)
+    body = json.dumps(ALERT).encode()
+    with open_socket(receiver) as connection:
+        connection.sendall(request(body) * 5 + request(b"x") + request(body) * 5)
+        assert statuses(connection, 11) == [200] * 5 + [400] + [200] * 5
+    assert max(batches) <= 4
+    assert sum(batches) == len(receiver.kept.alerts) == 10
 
 
 @pytest.mark.parametrize(
