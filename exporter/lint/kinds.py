@@ -32,7 +32,7 @@ _EVERYWHERE: tuple[tuple[str, str], ...] = (
     (r"(?m)(?:^|[\s;])#(?![!{]).*$", "comment {}: interactive zsh runs it as a command; put it into `shows`"),
     (r"\bfor \w+ in [^\n;]*\$\(", "{}: zsh does not split words; pipe into `while read -r`"),
     (r"\bfor \w+ in \$\w+\b", "{}: zsh does not split words; pipe into `while read -r`"),
-    (r"\[![^\s\]]", "{}: interactive zsh looks into its history for what follows `!`; count with `tr -d` and `wc -c`"),
+    (r"\[![^\s\]]", "{}: interactive zsh looks into its history for what follows `!`; see what `tr -d` leaves"),
     (r"\b(?:mapfile|readarray)\b", "{} is not in zsh nor in macOS' bash; pipe into `while read -r`"),
     (r"\bsysctl --system\b", "{} applies every file anew; apply the one file with `sysctl -p FILE`"),
     (r"\bsystemctl (?:reboot|kexec|poweroff|halt)\b|(?m:^\s*reboot\b)", "{} destroys evidence and services"),
