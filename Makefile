@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install uninstall demo test check prose verdicts e2e lab chaos bench bench-smoke incidents stack format proto proto-check docs docs-check lock size dashboards dashboards-check clean help
+.PHONY: install uninstall demo test check prose verdicts e2e lab chaos mutants bench bench-smoke incidents stack format proto proto-check docs docs-check lock size dashboards dashboards-check clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -55,6 +55,11 @@ chaos: $(READY)  ## try to break it; prints what was sent, counted, delivered an
 
 stack: $(READY)  ## Prometheus, Alertmanager, a collector, the exporter and a simulated Falco on this machine
 	$(BIN)/python -m tools.stack
+
+mutants: $(READY)  ## break the core on purpose and list what no test notices (hours; one module: make mutants OF='exporter.escaping*')
+	$(BIN)/python -m pip install --quiet --group mutants
+	$(BIN)/mutmut run $(OF)
+	$(BIN)/mutmut results
 
 bench: $(READY)  ## measure it (about four minutes) and compare with the last results; to keep them: make bench STORE=--store
 	$(BIN)/python -m benchmarks $(STORE)

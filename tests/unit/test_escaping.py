@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tomllib
 import unicodedata
+from collections.abc import Callable
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
@@ -349,3 +350,62 @@ def test_valid_text_is_utf8(value: str) -> None:
     text = escaping.valid_text(value)
     text.encode()
     assert text == value or re.search("[\ud800-\udfff]", value)
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "expected"),
+    [
+        (escaping.visible_block, "a\tb\x07\nc\x1b", "a\tb\\x07\nc\\x1b"),
+        (escaping.html_block, "<a b=\"c\" d='e'>\n\t&", "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;\n\t&amp;"),
+        (escaping.markdown_prose, "www.example.com WWW.x", "www&#46;example.com WWW&#46;x"),
+        (escaping.markdown_prose, "12. item", "1&#50;. item"),
+        (escaping.markdown_prose, "  # heading", "  \\# heading"),
+        (escaping.markdown_code, "plain", "`plain`"),
+        (escaping.markdown_code, "", "`  `"),
+        (escaping.markdown_code, " a", "`  a `"),
+        (escaping.markdown_code, "a ", "` a  `"),
+        (escaping.markdown_code, "a`b", "`` a`b ``"),
+        (escaping.markdown_code, "a``b", "``` a``b ```"),
+        (escaping.markdown_block, "a\n\n", "```\na\n```"),
+        (escaping.markdown_block, "\n a ", "```\n\n a \n```"),
+        (escaping.markdown_block, "````", "`````\n````\n`````"),
+        (escaping.shell_word, "it's\n", "$'it\\047s\\n'"),
+        (escaping.shell_word, "\t\r!\x1b\xa0\\", "$'\\t\\r\\041\\033\\302\\240\\\\'"),
+        (escaping.url_part, "a b/c?d=é\ud800", "a%20b%2Fc%3Fd%3D%C3%A9%3F"),
+        (escaping.label_value, "x" * 512, "x" * 512),
+        (escaping.label_value, "x" * 513, "x" * 511 + "…"),
+        (escaping.label_value, "x" * 600, "x" * 511 + "…"),
+        (escaping.valid_text, "a\ud800b", "a\ufffd\ufffd\ufffdb"),
+    ],
+)
+def test_exact_forms(function: Callable[[str], str], value: str, expected: str) -> None:
+    """What each form looks like, character by character."""
+    assert function(value) == expected
+
+
+def test_words_that_go_on_in_a_line_need_no_escape_at_their_start() -> None:
+    """A number with a dot begins a list only at the start of a line."""
+    assert escaping.markdown_prose("12. item", starts_line=False) == "12. item"
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "reason"),
+    [
+        (escaping.shell_word, "x" * 4_097, "the value has 4097 characters, too many to paste"),
+        (escaping.shell_word, "a\0", "no process argument can hold NUL or a lone surrogate"),
+        (escaping.nested_shell_word, "a\n", "POSIX sh has no notation for hidden characters"),
+        (escaping.plain_word, "a b", "the format has no quoting and the value is not a plain word"),
+        (escaping.regular_expression, "a\n", "grep has no notation for hidden characters"),
+        (escaping.falco_literal, "a\0", "a Falco condition has no notation for NUL"),
+    ],
+)
+def test_a_refusal_says_why(function: Callable[[str], str], value: str, reason: str) -> None:
+    """An operator reads it beside the step that is not shown."""
+    with pytest.raises(Unembeddable) as refused:
+        function(value)
+    assert str(refused.value) == reason
+
+
+def test_the_longest_path_is_a_word() -> None:
+    """Linux's longest path can be pasted."""
+    assert escaping.shell_word("x" * 4_096) == "x" * 4_096

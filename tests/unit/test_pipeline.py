@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -137,3 +138,35 @@ def test_the_sinks_share_one_deadline() -> None:
     Pipeline([first, second]).close(5)
     assert 4 < first.closed_with[0] <= 5
     assert second.closed_with[0] <= first.closed_with[0]
+
+
+def test_a_pipeline_without_sinks_has_room() -> None:
+    """Nothing to wait for."""
+    assert Pipeline([]).room() == 1_000_000
+
+
+def test_a_source_waits_as_long_as_it_says() -> None:
+    """Not at all with 0, and about as long as the time-out otherwise."""
+    pipeline = Pipeline([ListSink("full", limit=0)])
+    started = time.monotonic()
+    assert pipeline.wait_for_room(0) == 0
+    assert time.monotonic() - started < Pipeline.ROOM_POLL_SECONDS
+    started = time.monotonic()
+    assert pipeline.wait_for_room(0.1) == 0
+    assert time.monotonic() - started >= 0.1
+
+
+def test_the_first_alert_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """An operator sees that alerts arrive; hidden characters show."""
+    caplog.set_level("INFO")
+    pipeline = Pipeline([ListSink("one")])
+    pipeline.deliver([replace(ALERT, rule="A\x1brule")])
+    pipeline.deliver(many(2))
+    assert caplog.messages == ["the first alert has arrived: A\\x1brule (Warning)"]
+
+
+def test_no_sink_gets_less_than_no_time() -> None:
+    """Past the deadline a sink still closes, with 0 seconds."""
+    sink = ListSink("one")
+    Pipeline([sink]).close(-5)
+    assert sink.closed_with == [0.0]

@@ -142,3 +142,30 @@ def test_nothing_of_the_message_is_kept_for_the_queue() -> None:
     masked = redact(from_json(body), patterns=("hunter2",))
     assert masked.received == b""
     assert "hunter2" not in f"{masked.raw_output} {masked.all_fields()}"
+
+
+def test_the_longest_secret_is_masked_first() -> None:
+    """A secret that holds another leaves nothing of itself behind."""
+    alert = make_alert("token=alpha-beta-gamma and beta", proc__args="beta", proc__cmdline="alpha-beta-gamma")
+    masked = redact(alert, fields=("proc.args", "proc.cmdline"))
+    assert masked.output == f"token={MASK} and {MASK}"
+
+
+def test_a_value_of_four_characters_is_masked_inside_words() -> None:
+    """Shorter ones are masked as whole words only."""
+    assert (
+        redact(make_alert("xabcdx abc xabcx", a="abcd", b="abc"), fields=("a", "b")).output == f"x{MASK}x {MASK} xabcx"
+    )
+
+
+def test_three_fields_that_are_masked_alike_stay_three() -> None:
+    """Each gets a name of its own, counted from 2."""
+    alert = Alert(1, "r", Priority.DEBUG, "s", "h", "o", {"k1": "a", "k2": "b", "k3": "c"}, ())
+    masked = redact(alert, patterns=("[0-9]",))
+    assert list(masked.all_fields()) == [f"k{MASK}", f"k{MASK} 2", f"k{MASK} 3"]
+
+
+def test_naming_a_field_names_every_depth_of_its_index() -> None:
+    """Up to the first bracket: an index may hold brackets itself."""
+    alert = Alert(1, "r", Priority.DEBUG, "s", "h", "o", {"json.value[/a[0]]": "x"}, ())
+    assert redact(alert, fields=("json.value",)).get("json.value[/a[0]]") == MASK

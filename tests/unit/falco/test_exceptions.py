@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -226,3 +227,21 @@ def test_an_item_with_a_lists_name_inside_is_refused() -> None:
     """Falco would paste that list into the item."""
     with pytest.raises(Unembeddable, match="shell_binaries"):
         list_item("ls shell_binaries x")
+
+
+@pytest.mark.parametrize(
+    ("value", "values"),
+    [("(a,b)", "['\"a\"', '\"b\"']"), ("(a", "['\"(a\"']"), ("a)", "['\"a)\"']"), ("ab", "['\"ab\"']")],
+)
+def test_only_what_stands_in_parentheses_is_a_list(value: str, values: str) -> None:
+    """Falco writes a field of several values so; a parenthesis on one side belongs to the value."""
+    written = write_exception("A rule", "k8s_audit", [Comparison("ka.req.pod.containers.image", value)])
+    [exception] = yaml.safe_load(written)[0]["exceptions"]
+    assert str(exception["values"][0][0]) == values
+
+
+def test_an_empty_element_is_refused() -> None:
+    """It would match what the author did not mean."""
+    with pytest.raises(Unembeddable) as refused:
+        write_exception("A rule", "k8s_audit", [Comparison("ka.req.pod.containers.image", "(a,)")])
+    assert str(refused.value) == "the list is empty or has an empty element"
