@@ -37,6 +37,7 @@ from exporter.pipeline import Pipeline, Sink, Source, Transform
 from exporter.redaction import make_redaction
 from exporter.reporter import Reporter
 from exporter.selfmetrics import HistoryMetrics, SelfMetrics
+from exporter.sinks.incidents import IncidentSink, make_incidents
 from exporter.sinks.otel.send.environment import (
     check_resource_variables,
     is_turned_off,
@@ -89,6 +90,7 @@ class App:
         self._hosts = make_hosts(config.identity)
         self._allowance = Allowance()
         self._log_limit = LogLimit()
+        self.incidents = make_incidents(config.incidents, self.reporter.catalog, self._allowance)
         self.log_records = self._log_records_sink()
         self.history = self._history_sink()
         self.pipeline = Pipeline(self._sinks(), self._transform())
@@ -103,6 +105,8 @@ class App:
                 on_disk=self.history is not None,
                 digest=None if self.history is None else self._digest,
                 report_for=self.reporter.report_for,
+                incidents=self.incidents,
+                advice_for=self.reporter.advice_for,
                 gist_for=self.reporter.gist_for,
                 catalog=self.reporter.catalog,
                 not_ready=self.not_ready,
@@ -138,6 +142,7 @@ class App:
         is_brief = config.otlp.advice == BRIEF
         base = config.web.external_url.rstrip("/")
         labels = labels_of(config.identity)
+        incident_of = self.incidents.id_of if self.incidents else None
         sinks = {
             name: OtelLogsSink(
                 config.otlp,
@@ -147,6 +152,7 @@ class App:
                     lambda alert: reporter.advice_within(alert, self._allowance, is_brief=is_brief),
                     f"{base}/reports/" if base else "",
                     allowance=self._allowance,
+                    incident_of=incident_of,
                     on_left_out=self.metrics.records_without_advice.inc,
                 ),
                 read_message=self._read_message,
@@ -214,6 +220,10 @@ class App:
                 judge=self._judge,
             ),
         ]
+        if self.incidents is not None:
+            tell = None if self.log_records is None else self.log_records.write_incidents
+            url = self.config.web.external_url
+            sinks.append(IncidentSink(self.incidents, registry=self.registry, tell=tell, external_url=url))
         if may_show_reports(self.config.web):
             sinks.append(self.recent)
         if self.history is not None:

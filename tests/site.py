@@ -15,6 +15,7 @@ from exporter.catalog.catalog import Catalog
 from exporter.config.model import Metrics, Web
 from exporter.escaping import Unembeddable, shell_word
 from exporter.history import ReportStore
+from exporter.incidents.register import Incidents
 from exporter.report import Advice, Command, Report, Span
 from exporter.reporter import Gist
 from exporter.selfmetrics import SelfMetrics
@@ -109,6 +110,8 @@ def running_site(
     keep: int = 1_000,
     reports: ReportStore | None = None,
     catalog: Catalog | None = None,
+    incidents: Incidents | None = None,
+    advice_for: Callable[[Alert], Advice] | None = None,
     **settings: Any,
 ) -> Iterator[Site]:
     """Serve on a free port of 127.0.0.1 unless the settings say otherwise."""
@@ -129,6 +132,8 @@ def running_site(
         report_for,
         gist_for=lambda alert: Gist(report_for(alert).advice.what, report_for(alert).advice.summary),
         catalog=catalog,
+        incidents=incidents,
+        advice_for=advice_for,
         on_disk=reports is not None,
         not_ready=lambda: not_ready,
         state=lambda: [StateRow("Falco unix:///run/falco/falco.sock", "connected, Falco 0.43.1", healthy=True)],

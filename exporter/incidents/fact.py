@@ -109,7 +109,7 @@ class Fact:
 class Group:
     """Facts that belong together."""
 
-    __slots__ = ("facts", "is_open", "judged_facts", "name", "names", "overflow", "shown", "touched")
+    __slots__ = ("facts", "is_open", "judged_facts", "name", "names", "overflow", "shown", "touched", "view")
 
     def __init__(self, fact: Fact) -> None:
         self.facts = {fact}
@@ -124,6 +124,8 @@ class Group:
         self.is_open = False
         self.judged_facts = 0
         """How many facts it had when its verdict was worked out."""
+        self.view: object = None
+        """What it was last seen as (``incident.Incident``); None once that is out of date."""
         self.touched = 0.0
         """When an alert came last, by the caller's clock."""
 
@@ -155,6 +157,7 @@ class Group:
         if other.shown is not None and (self.shown is None or _rank(other.shown) < _rank(self.shown)):
             self.shown = other.shown
         self.judged_facts = 0
+        self.view = None
         self.touched = max(self.touched, other.touched)
 
 

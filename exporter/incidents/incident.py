@@ -138,7 +138,14 @@ def _chain(facts: Sequence[Fact], tactics_of: TacticsOf) -> tuple[str, ...]:
 
 
 def incident_of(group: Group, tactics_of: TacticsOf) -> Incident:
-    """Return the group as it is now."""
+    """Return the group as it is now, the very same object until something is added to it."""
+    if not isinstance(group.view, Incident):
+        group.view = _made(group, tactics_of)
+    assert isinstance(group.view, Incident)
+    return group.view
+
+
+def _made(group: Group, tactics_of: TacticsOf) -> Incident:
     facts = sorted(group.facts, key=lambda fact: fact.age)
     verdict, raised_by = verdict_of(facts, tactics_of)
     name = name_of(group)
@@ -157,7 +164,7 @@ def incident_of(group: Group, tactics_of: TacticsOf) -> Incident:
 
 
 def _member(fact: Fact) -> Member:
-    alerts = sorted(fact.alerts, key=lambda alert: (alert.time_ns, alert.uid))
+    alerts = sorted(fact.alerts, key=lambda alert: (alert.time_ns, alert.raw_output, alert.hostname))
     return Member(tuple(alerts), fact.count, fact.first_ns, fact.last_ns, fact.judgement)
 
 

@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from exporter.alert import Alert
+from exporter.allowance import Allowance
+from exporter.config.model import Incidents as Settings
 from exporter.incidents.clouds import SOURCES
-from exporter.incidents.fact import FACT_ALERTS_LIMIT, Fact, Group
+from exporter.incidents.fact import FACT_ALERTS_LIMIT, Fact, Group, Traits
 from exporter.incidents.incident import Incident, TacticsOf, incident_of, is_incident, name_of, verdict_of
 from exporter.incidents.joining import FACTS_LIMIT, Joiner
 from exporter.incidents.traits import TraitsOf
@@ -45,24 +47,30 @@ class Incidents:
 
     def __init__(
         self,
-        window_seconds: float,
-        limit: int,
+        settings: Settings,
         *,
-        judge: Callable[[Alert], Judgement],
+        judge: Callable[[Alert], Judgement | None],
         tactics_of: TacticsOf,
+        allowance: Allowance | None = None,
         clock: Callable[[], float] = time.time,
         facts_limit: int = FACTS_LIMIT,
     ) -> None:
-        self.window_ns = int(window_seconds * _NS)
-        self._limit = limit
+        """``judge`` gives None for an alert that it cannot judge just now; ``clock`` gives seconds since 1970."""
+        self.window_ns = int(settings.window_seconds * _NS)
+        self._limit = settings.limit
+        self._tells = settings.records
         self._judge = judge
         self._tactics_of = tactics_of
         self._clock = clock
-        self._traits_of = TraitsOf()
+        self._allowance = allowance
+        self._traits_of = TraitsOf(allowance)
+        self.skipped = 0
+        """Alerts that were not joined because there was no time to."""
         self._joiner = Joiner(self.window_ns, facts_limit=facts_limit)
         self._founders: OrderedDict[str, Fact] = OrderedDict()
         """Each name that was given out, with a fact of the group that has it."""
-        self._places: tuple[dict[_Place, Fact], dict[_Place, Fact]] = ({}, {})
+        self._places: tuple[dict[_Place, Fact | str], dict[_Place, Fact | str]] = ({}, {})
+        """Where alerts belong; an identifier once somebody asked."""
         self._newest_ns = 0
         self._swept = clock()
         self._grown = 0
@@ -70,8 +78,6 @@ class Incidents:
         self._forgotten = 0
         self._opened: Counter[Verdict] = Counter()
         self._lock = threading.RLock()
-        self.version = 0
-        """Grows with each change that a page would show."""
 
     def take(self, alerts: Iterable[Alert]) -> list[Change]:
         """Join the alerts; return what became of incidents by it, in order."""
@@ -80,10 +86,16 @@ class Incidents:
             now = self._clock()
             for alert in alerts:
                 judgement = self._judge(alert)
-                if judgement.verdict != "benign":
-                    self._take(alert, judgement, now, changes)
-                elif alert.source in SOURCES:
-                    self._joiner.see(self._traits_of(alert, judgement))
+                is_benign = judgement is not None and judgement.verdict == "benign"
+                if is_benign and alert.source not in SOURCES:
+                    continue
+                traits = None if judgement is None else self._traits_of(alert, judgement)
+                if traits is None:
+                    self.skipped += 1
+                elif is_benign:
+                    self._joiner.see(traits)
+                else:
+                    self._take(alert, traits, now, changes)
                 if self._joiner.parted:
                     parted, self._joiner.parted = self._joiner.parted, []
                     for group in parted:
@@ -94,21 +106,21 @@ class Incidents:
                 changes += self._sweep(now)
         return changes
 
-    def _take(self, alert: Alert, judgement: Judgement, now: float, changes: list[Change]) -> None:
+    def _take(self, alert: Alert, traits: Traits, now: float, changes: list[Change]) -> None:
         time_ns = alert.time_ns
         if self._newest_ns < time_ns < int(now * _NS) + FUTURE_NS:
             self._newest_ns = time_ns
-        fact = self._joiner.add(alert, self._traits_of(alert, judgement))
+        fact = self._joiner.add(alert, traits)
         if fact.count <= FACT_ALERTS_LIMIT:
             self._grown += alert.size_bytes
         self._remember(alert, fact)
         group = fact.group
         group.touched = now
-        self.version += 1
+        group.view = None
         if group.judged_facts != len(group.facts) or group.shown is None:
             self._judge_group(group, changes)
         elif not group.is_open:
-            group.is_open = True
+            group.is_open, group.view = True, None
 
     def _judge_group(self, group: Group, changes: list[Change]) -> None:
         group.judged_facts = len(group.facts)
@@ -120,7 +132,7 @@ class Incidents:
         elif VERDICTS.index(verdict) < VERDICTS.index(group.shown):
             group.shown = verdict
             self._opened[verdict] += 1
-            changes.append(Change("risen", self._seen(group)))
+            self._tell("risen", group, changes)
 
     def _open(self, group: Group, verdict: Verdict, changes: list[Change]) -> None:
         is_first = group.shown is None
@@ -128,9 +140,13 @@ class Incidents:
         self._founders[name_of(group)] = group.first
         if is_first:
             self._opened[verdict] += 1
-            changes.append(Change("opened", self._seen(group)))
+            self._tell("opened", group, changes)
         if len(self._founders) > self._limit:
             self._bound()
+
+    def _tell(self, kind: str, group: Group, changes: list[Change]) -> None:
+        if self._tells:
+            changes.append(Change(kind, self._seen(group)))
 
     def _seen(self, group: Group) -> Incident:
         return incident_of(group, self._tactics_of)
@@ -145,13 +161,18 @@ class Incidents:
     def id_of(self, alert: Alert) -> str:
         """Return the identifier of the incident that the alert belongs to, or that it would begin.
 
-        Empty for a benign alert and for one that came too long ago.
+        Empty for a benign alert and for one that came too long ago. The answer stays the same, so that a record that
+        is made again has the same bytes: where two incidents turn out to be one, both identifiers lead to it.
         """
         place = (alert.time_ns, alert.rule, alert.hostname)
         with self._lock:
-            newer, older = self._places
-            fact = newer.get(place) or older.get(place)
-            return name_of(fact.group) if fact is not None else ""
+            for places in self._places:
+                found = places.get(place)
+                if isinstance(found, Fact):
+                    found = places[place] = name_of(found.group)
+                if found is not None:
+                    return found
+        return ""
 
     def sweep(self) -> list[Change]:
         """End what nothing can be added to any more; return the changes."""
@@ -160,14 +181,14 @@ class Incidents:
 
     def _sweep(self, now: float) -> list[Change]:
         self._swept = now
-        changes = []
+        changes: list[Change] = []
         window_seconds = self.window_ns / _NS
         for group in self._groups():
             over = self._newest_ns - group.last_ns > self.window_ns or now - group.touched > window_seconds
             if group.is_open and over:
                 group.is_open = False
-                self.version += 1
-                changes.append(Change("ended", self._seen(group)))
+                group.view = None
+                self._tell("ended", group, changes)
         self._joiner.expire(before_ns=self._newest_ns - 2 * self.window_ns, touched_before=now - 2 * window_seconds)
         return changes
 
@@ -191,7 +212,7 @@ class Incidents:
         while size > SIZE_LIMIT_BYTES and len(self._joiner):
             size -= next(iter(self._joiner.facts)).size
             self._joiner.evict()
-        self._places, self._traits_of = ({}, {}), TraitsOf()
+        self._places, self._traits_of = ({}, {}), TraitsOf(self._allowance)
 
     def _forget(self, group: Group) -> None:
         self._forgotten += 1
@@ -220,6 +241,12 @@ class Incidents:
             counted = Counter(group.shown for group in self._groups() if group.is_open)
         return {verdict: counted[verdict] for verdict in VERDICTS}
 
+    def open_attacks(self) -> list[Incident]:
+        """Return the open incidents that are likely attacks, the one with the latest alert first."""
+        with self._lock:
+            found = [self._seen(group) for group in self._groups() if group.is_open and group.shown == "attack"]
+        return sorted(found, key=lambda incident: (-incident.last_ns, incident.id))
+
     @property
     def opened(self) -> Mapping[Verdict, int]:
         """How many incidents came to each verdict since the start."""
@@ -239,7 +266,8 @@ def join_all(
     """Return the incidents of alerts that are all there, by time; those that end within the window are open."""
     ordered = sorted(alerts, key=lambda alert: (alert.time_ns, alert.uid))
     moment = ordered[-1].time_ns / _NS if ordered else 0.0
-    register = Incidents(window_seconds, len(alerts) + 1, judge=judge, tactics_of=tactics_of, clock=lambda: moment)
+    settings = Settings(window_seconds, len(alerts) + 1)
+    register = Incidents(settings, judge=judge, tactics_of=tactics_of, clock=lambda: moment)
     register.take(ordered)
     register.sweep()
     return sorted(register.all(), key=lambda incident: (incident.first_ns, incident.id))

@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from exporter.alert import Alert
+from exporter.allowance import Allowance
 from exporter.incidents import clouds, kubernetes, processes
 from exporter.incidents.fact import GRAVE, Traits
 from exporter.kept import Kept
@@ -31,13 +32,18 @@ _Values = Callable[[Mapping[str, str]], Any]
 class TraitsOf:
     """Finds traits. Called by one thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowance: Allowance | None = None) -> None:
+        """``allowance`` pays for alerts that are unlike those before; None pays for everything."""
+        self._allowance = allowance
         self._kept: Kept[tuple[Any, ...], Traits] = Kept(_KEPT, _KEPT_BYTES)
         self._shapes: Kept[tuple[str, frozenset[str]], _Values] = Kept(_SHAPES_KEPT)
         self._latest: tuple[str, frozenset[str], _Values] = ("", frozenset(), _nothing)
 
-    def __call__(self, alert: Alert, judgement: Judgement) -> Traits:
-        """Return the alert's traits, the very same for alerts that differ in nothing they depend on."""
+    def __call__(self, alert: Alert, judgement: Judgement) -> Traits | None:
+        """Return the alert's traits, the very same for alerts that differ in nothing they depend on.
+
+        None for an alert that is unlike those before, while the allowance is used up.
+        """
         fields = alert.all_fields()
         source, names, values_of = self._latest
         if source != alert.source or fields.keys() != names:
@@ -45,7 +51,15 @@ class TraitsOf:
         key = (alert.rule, judgement.verdict, alert.hostname, values_of, values_of(fields))
         traits = self._kept.get(key)
         if traits is None:
-            traits = _find(alert, judgement)
+            allowance = self._allowance
+            if allowance is None:
+                traits = _find(alert, judgement)
+            elif allowance.permits():
+                begun = allowance.begin()
+                traits = _find(alert, judgement)
+                allowance.end(begun)
+            else:
+                return None
             values = key[4]
             size = len(values) if isinstance(values, str) else sum(map(len, values))
             if size <= _KEY_LIMIT_CHARACTERS:

@@ -16,7 +16,8 @@ from exporter.catalog.catalog import Catalog
 from exporter.config.model import Web
 from exporter.digest import Digest
 from exporter.history.store import ReportStore
-from exporter.report import Report
+from exporter.incidents.register import Incidents
+from exporter.report import Advice, Report
 from exporter.reporter import Gist
 from exporter.selfmetrics import SelfMetrics
 from exporter.web.listing import Listing
@@ -50,6 +51,10 @@ class Content:
     """Says in a line what an alert is; any thread may call it."""
     on_disk: bool = False
     """Whether they outlive the process."""
+    incidents: Incidents | None = None
+    """The incidents that have a page; None where alerts are not joined."""
+    advice_for: Callable[[Alert], Advice] | None = None
+    """Makes an alert's advice, for incidents; None where there are none."""
     not_ready: Callable[[], Mapping[str, str]] = dict
     """What keeps the exporter from being ready: part and reason; empty when it is."""
     warnings: Callable[[], Mapping[str, str]] = dict

@@ -35,6 +35,7 @@ _OF_ROWS: Final[dict[str, Schema]] = {
     "outcome": {"enum": list(OUTCOMES)},
     "priority": {"enum": [each.label for each in Priority]},
     "uid": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    "id": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
 }
 
 
@@ -52,7 +53,12 @@ def openapi() -> dict[str, Any]:
             "/api/v1/reports": _collection(
                 "Reports in a line each, newest first", "reports", "Report", [*_filters(), *_paging("before")]
             ),
-            "/api/v1/reports/{uid}": _single(),
+            "/api/v1/reports/{uid}": _single("uid", "WholeReport", "One report with every command", "alert"),
+            "/api/v1/incidents": _collection(
+                "Incidents in a line each, the one with the latest alert first", "incidents", "Incident",
+                _paging("after"),
+            ),
+            "/api/v1/incidents/{id}": _single("id", "WholeIncident", "One incident with every step", "incident"),
             "/api/v1/catalog": _collection(
                 "The rules that have advice of their own, by source and name", "rules", "Rule",
                 [_parameter("rule", "The rule's name, any case", TEXT),
@@ -85,11 +91,11 @@ def _collection(summary: str, name: str, member: str, parameters: list[Schema]) 
     return {"get": {"summary": summary, "parameters": parameters, "responses": _responses(schema)}}
 
 
-def _single() -> Schema:
-    uid = {"name": "uid", "in": "path", "required": True, "schema": _OF_ROWS["uid"]}
-    schema = {"$ref": "#/components/schemas/WholeReport"}
-    responses = _responses(schema) | {"404": {"description": "No alert with this identifier is kept"}}
-    return {"get": {"summary": "One report with every command", "parameters": [uid], "responses": responses}}
+def _single(name: str, member: str, summary: str, what: str) -> Schema:
+    parameter = {"name": name, "in": "path", "required": True, "schema": _OF_ROWS[name]}
+    schema = {"$ref": f"#/components/schemas/{member}"}
+    responses = _responses(schema) | {"404": {"description": f"No {what} with this identifier is kept"}}
+    return {"get": {"summary": summary, "parameters": [parameter], "responses": responses}}
 
 
 def _responses(schema: Schema) -> Schema:
@@ -111,6 +117,19 @@ def _object(properties: Schema) -> Schema:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
+def _of_report() -> dict[str, Schema]:
+    return {name: schema for name, schema in _OF_ROWS.items() if name != "id"}
+
+
+def _incident() -> dict[str, Schema]:
+    entity = _object({"label": TEXT, "value": TEXT})
+    return {
+        "id": _OF_ROWS["id"], "verdict": _OF_ROWS["verdict"], "state": {"enum": ["open", "ended"]},
+        "first_time": _OF_ROWS["time"], "last_time": _OF_ROWS["time"], "alerts": {"type": "integer"},
+        "entities": {"type": "array", "items": entity},
+    }  # fmt: skip
+
+
 def _schemas() -> Schema:
     of_text = {"type": "object", "required": ["text"], "properties": {"text": TEXT}}
     command = {
@@ -125,8 +144,14 @@ def _schemas() -> Schema:
         "Report": _object({name: _OF_ROWS.get(name, TEXT) for name in Shown._fields} | {"url": TEXT}),
         "WholeReport": {
             "description": "docs/report-json.md has every member",
-            **_object({"schema": {"type": "integer"}, **_OF_ROWS, "rule": TEXT, "title": of_text,
+            **_object({"schema": {"type": "integer"}, **_of_report(), "rule": TEXT, "title": of_text,
                        "mitigation": mitigation}),
+        },
+        "Incident": _object({**_incident(), "url": TEXT}),
+        "WholeIncident": {
+            "description": "docs/incidents.md has every member",
+            **_object({"schema": {"type": "integer"}, **_incident(), "title": of_text,
+                       "steps": {"type": "array", "items": _object(command)}}),
         },
         "Rule": _object({
             "rule": TEXT, "source": TEXT, "ruleset": TEXT, "priority": TEXT, "maturity": TEXT,

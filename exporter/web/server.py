@@ -21,6 +21,7 @@ from exporter.web.api import add_api
 from exporter.web.content import SITE, Content, Site
 from exporter.web.digest import add_digest
 from exporter.web.errors import error_pages
+from exporter.web.incidents import add_incidents
 from exporter.web.landing import add_landing
 from exporter.web.listing import Listing
 from exporter.web.live import add_live
@@ -180,5 +181,6 @@ class WebServer:
             add_live(app)
             add_api(app)
             add_digest(app)
+            add_incidents(app)
             add_missing(app)
         return app

@@ -123,6 +123,6 @@ def test_who_may_not_see_report_pages_sees_nothing_here() -> None:
     with running_site(listen_address="0.0.0.0:0") as site:
         for path in DESCRIPTION["paths"]:
             connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
-            connection.request("GET", path.replace("{uid}", "0" * 32))
+            connection.request("GET", path.replace("{uid}", "0" * 32).replace("{id}", "0" * 16))
             assert connection.getresponse().status == 403
             connection.close()

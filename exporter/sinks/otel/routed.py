@@ -7,10 +7,14 @@ record is made, kept or sent (see ``sink.py``).
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 
 from exporter.alert import Alert
+from exporter.config.routes import DEFAULT
+from exporter.incidents.register import Change
 from exporter.selfmetrics import SelfMetrics
+from exporter.sinks.otel.encode.incident import incident_record
 from exporter.sinks.otel.routes import Router
 from exporter.sinks.otel.sink import DeliveryStatus, OtelLogsSink
 
@@ -49,6 +53,13 @@ class RoutedSink:
                     self._filtered.labels("no default endpoint").inc()
         for name, batch in batches.items():
             self.sinks[name].write(batch)
+
+    def write_incidents(self, changes: Sequence[Change], address: str) -> None:
+        """Queue a record of each change for the default endpoint, or for every one where there is no default."""
+        records = [incident_record(change, observed_ns=time.time_ns(), address=address) for change in changes]
+        default = self.sinks.get(DEFAULT)
+        for sink in [default] if default else self.sinks.values():
+            sink.write_encoded(records)
 
     def close(self, deadline_seconds: float) -> None:
         """Close every sink at once, so that a collector that is away does not use up the time of the others."""

@@ -21,7 +21,7 @@ from exporter.sinks.otel.encode.advice import NONE
 from exporter.sinks.otel.encode.budget import Budget
 from exporter.sinks.otel.encode.record import RecordEncoder, Reports
 from exporter.sinks.otel.queue.grouping import Grouper, Joined
-from exporter.sinks.otel.queue.records import Records
+from exporter.sinks.otel.queue.records import Encoded, Records
 from exporter.sinks.otel.queue.refused import DIRECTORY_NAME, RefusedBatches
 from exporter.sinks.otel.queue.spool import DROP_REASONS, MemoryLimit, Spool
 from exporter.sinks.otel.queue.stored import StoredRecords
@@ -146,6 +146,15 @@ class OtelLogsSink:
             raise RuntimeError("the sender of log records has ended") from self._sender.error
         with self._lock:
             self._append(((alert, None) for alert in alerts) if self._grouper is None else self._grouper.take(alerts))
+
+    def write_encoded(self, records: Sequence[bytes]) -> None:
+        """Queue records that are made already: they are no alert's."""
+        made = Records()
+        for record in records:
+            made.add(Encoded(record, b""), time.time_ns(), b"")
+        with self._lock:
+            if made.count:
+                self._spool.append(made, made.count)
 
     def close(self, deadline_seconds: float) -> None:
         """Deliver until the deadline; a queue on disk keeps the rest. Twice is safe."""

@@ -155,6 +155,30 @@ class LiveList {
   }
 }
 
+// Parts of a page that grow: fetched again while somebody looks, replaced when they changed.
+const REFRESH_MS = 3000;
+
+async function refresh() {
+  const part = document.querySelector("[data-refresh]");
+  if (!part) return;
+  if (!document.hidden && !String(window.getSelection())) {
+    try {
+      const answer = await fetch(window.location.href, { headers: { Accept: "text/html" } });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const next = answer.ok && page.querySelector("[data-refresh=" + part.dataset.refresh + "]");
+      if (answer.ok && !next) return location.reload(); // it has ended
+      if (next && shown !== next.innerHTML) {
+        shown = next.innerHTML;
+        part.innerHTML = next.innerHTML;
+        addCopyButtons();
+      }
+    } catch {
+      // The exporter is away; the next try may find it.
+    }
+  }
+  setTimeout(refresh, REFRESH_MS);
+}
+
 function moment(text) {
   const time = document.createElement("time");
   time.dateTime = text;
@@ -162,6 +186,7 @@ function moment(text) {
   return time;
 }
 
+let shown = document.querySelector("[data-refresh]")?.innerHTML; // before buttons are added
 addCopyButtons();
 addPrintButton();
 unfoldForPrint();
@@ -172,3 +197,4 @@ const filter = document.getElementById("filter");
 if (filter) window.addEventListener("pageshow", () => filter.reset());
 const list = document.getElementById("reports");
 if (list && list.dataset.page === "1") new LiveList(list);
+setTimeout(refresh, REFRESH_MS);

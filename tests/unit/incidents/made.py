@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exporter.alert import Alert, Priority
+from exporter.config.model import Incidents as Settings
 from exporter.incidents.register import Incidents
 from exporter.verdict.judgement import Judgement, Verdict
 
@@ -30,7 +31,8 @@ def verdict_in_rule(given: Alert) -> Judgement:
 def register(*, window_seconds: float = WINDOW_SECONDS, limit: int = 500, facts_limit: int = 20_000) -> Incidents:
     """Return a register whose clock stands still at the alerts' time."""
     return Incidents(
-        window_seconds, limit, judge=verdict_in_rule, tactics_of=tactics, facts_limit=facts_limit,
+        Settings(window_seconds, limit, records=True),
+        judge=verdict_in_rule, tactics_of=tactics, facts_limit=facts_limit,
         clock=lambda: BEGIN_NS / 1e9,
     )  # fmt: skip
 

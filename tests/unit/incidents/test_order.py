@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from exporter.alert import Alert
 from exporter.catalog.catalog import load_catalog
+from exporter.config.model import Incidents as Settings
 from exporter.incidents.incident import Incident
 from exporter.incidents.register import Incidents
 from exporter.incidents.tactics import tactics_by_rule
@@ -20,7 +21,10 @@ TACTICS = tactics_by_rule(CATALOG)
 
 def joined(alerts: list[Alert]) -> list[Incident]:
     found = Incidents(
-        WINDOW_SECONDS, 1_000, judge=CATALOG.judge.judge, tactics_of=TACTICS, clock=lambda: BEGIN_NS / 1e9
+        Settings(WINDOW_SECONDS, 1_000, records=True),
+        judge=CATALOG.judge.judge,
+        tactics_of=TACTICS,
+        clock=lambda: BEGIN_NS / 1e9,
     )
     for each in alerts:
         found.take([each])
@@ -68,7 +72,10 @@ def test_within_the_window_any_order_gives_the_same_incidents(data: st.DataObjec
 def test_an_identifier_never_gets_lost(alerts: list[Alert]) -> None:
     """Every identifier that was ever given out still leads to the incident that has the alerts."""
     found = Incidents(
-        WINDOW_SECONDS, 1_000, judge=CATALOG.judge.judge, tactics_of=TACTICS, clock=lambda: BEGIN_NS / 1e9
+        Settings(WINDOW_SECONDS, 1_000, records=True),
+        judge=CATALOG.judge.judge,
+        tactics_of=TACTICS,
+        clock=lambda: BEGIN_NS / 1e9,
     )
     given_out = {change.incident.id: change.incident for each in alerts for change in found.take([each])}
     for name, then in given_out.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exporter.config.model import Incidents as Settings
 from exporter.incidents import register as module
 from exporter.incidents.register import Incidents
 from tests.unit.incidents.made import BEGIN_NS, alert, register, tactics, verdict_in_rule
@@ -33,7 +34,7 @@ def test_an_alert_knows_its_incident() -> None:
 def test_an_incident_opens_once_and_ends_once_the_window_is_over() -> None:
     """Opened with the second alert, ended when nothing came for the window, and found afterwards."""
     clock = Clock()
-    found = Incidents(3_600, 10, judge=verdict_in_rule, tactics_of=tactics, clock=clock)
+    found = Incidents(Settings(3_600, 10, records=True), judge=verdict_in_rule, tactics_of=tactics, clock=clock)
     kinds = []
     for minutes in range(4):
         kinds += [each.kind for each in found.take([alert(minutes, f"rule {minutes % 2}", container__id="a" * 12)])]

@@ -73,6 +73,8 @@ class Reports:
     """Pays for encoding what is unlike recent advice."""
     on_left_out: Callable[[], None] = lambda: None
     """Called for each record whose advice cannot be made just now."""
+    incident_of: Callable[[Alert], str] | None = None
+    """Gives the identifier of the incident that an alert belongs to, empty without one; None leaves it out."""
 
 
 class RecordEncoder:
@@ -88,6 +90,8 @@ class RecordEncoder:
         self._templates: Kept[tuple[str, Priority, str, str], _Template] = Kept(_KEPT_TEMPLATES)
         self._uid = AttributeKey("log.record.uid")
         self._url = AttributeKey("falco.report.url")
+        self._incident_of = reports.incident_of
+        self._incident = AttributeKey("falco.incident.id")
 
     def encode(self, alert: Alert, group: Group | None = None, *, observed_ns: int) -> Encoded:
         """Return the alert's record; of a whole group where one is given, whose last alert it is.
@@ -107,6 +111,8 @@ class RecordEncoder:
         advice = self._write_advice(alert)
         if self._report_address:
             parts.append(self._url.string(self._report_address + uid))
+        if self._incident_of is not None and (incident := self._incident_of(alert)):
+            parts.append(self._incident.string(incident))
         parts.append(_body(alert.output or _without_output(alert)))
         attributes = template.attributes + len(parts) + advice.attributes
         if advice.shared is not None:

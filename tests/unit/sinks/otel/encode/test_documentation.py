@@ -26,7 +26,9 @@ def possible_attributes() -> set[str]:
     """What the tables can give, and what a record with everything in it has."""
     group = Group(0.0)
     group.add(ALERT)
-    encoder = RecordEncoder(Budget(10**6, 10**3, lambda: None), Reports(advice_for, "https://x/"))
+    encoder = RecordEncoder(
+        Budget(10**6, 10**3, lambda: None), Reports(advice_for, "https://x/", incident_of=lambda _: "1")
+    )
     record = LogRecord.FromString(encoder.encode(ALERT, group, observed_ns=1).joined)
     names = {name for name in attributes_of(record) if not name.startswith(OUTPUT_FIELDS_PREFIX)}
     names |= {*STRINGS.values(), *INTEGERS.values(), *TARGET_NAMES.values(), TRUNCATED, TRUNCATED_ATTRIBUTES}
