@@ -50,6 +50,7 @@ def overview() -> Board:
     )
     board.line(4, *[(panel, 3) for panel in (*_verdict_numbers(), *_numbers())])
     board.line(9, (_verdicts_over_time(), 11), (_likely_attacks(), 13))
+    board.line(7, (_open_incidents(), 8), (_attack_incidents(), 16))
     board.line(5, (_tactics(), 24))
     board.line(9, (_over_time(), 11), (_severe(), 13))
     board.line(10, (_top_rules(), 10), (_top("Hosts", "hostname"), 7), (_top("Namespaces", "k8s_ns_name"), 7))
@@ -115,6 +116,46 @@ def _likely_attacks() -> Any:
             "Value": ("Events", column(width=85, align="right")),
         },
         sort=("Events", True),
+    )
+
+
+TO_INCIDENT = link("The incident's page", '${reports_url}/incidents/${__data.fields["Incident"]}')
+_NOT_FILTERED = "Incidents have alerts of several rules and hosts: the choices above change nothing here."
+
+
+def _open_incidents() -> Any:
+    panel = stacked_bars(
+        "Open incidents by verdict",
+        "Alerts that belong together, likely attacks at the bottom; an incident stays open while alerts can still be "
+        f"added to it. {_NOT_FILTERED}",
+        empty="No open incidents in this time range",
+    )
+    for index, (verdict, properties) in enumerate(verdict_colors()):
+        counted = f'sum by (verdict) (max_over_time(falco_incidents_open{{verdict="{verdict}"}}[$__interval]))'
+        panel.with_target(promql.over_time(counted, "{{verdict}}", chr(65 + index)))
+        panel.override_by_name(verdict, properties)
+    return panel
+
+
+def _attack_incidents() -> Any:
+    began = (
+        "max by (incident, subject, place) (last_over_time(falco_incident_start_timestamp_seconds[$__range])) * 1000"
+    )
+    panel = rows(
+        "Incidents: likely attacks",
+        "Each incident that was open in the time range and is a likely attack, the latest first. Click one for its page: "
+        f"order of events, what is known, and one list of steps. {_NOT_FILTERED}",
+        empty="No incident that is a likely attack in this time range",
+    )
+    return columns(
+        panel.with_target(promql.instant(began)),
+        {
+            "subject": ("What", column(width=130)),
+            "place": ("Where", [*column(wrap=True), links(TO_INCIDENT)]),
+            "Value": ("Began", column(width=170, unit="dateTimeAsIso")),
+            "incident": ("Incident", [*column(width=165), links(TO_INCIDENT)]),
+        },
+        sort=("Began", True),
     )
 
 
