@@ -30,6 +30,8 @@ class Router:
 
     def route_of(self, alert: Alert) -> Route:
         """Return the route that fits first; one to the default endpoint where none does."""
+        if not self._routes:
+            return self._default
         key = (alert.rule, alert.priority, alert.source, alert.namespace, tuple(alert.tags))
         candidates = self._candidates.get(key)
         if candidates is None:
