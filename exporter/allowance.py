@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-SHARE = 0.3
+SHARE = 0.5
 """Of the time that passes."""
 CAPACITY_SECONDS = 1.0
 """What is there after a rest: some thousand unlike alerts in a row are worked on as any other."""
