@@ -224,7 +224,7 @@ class Incidents:
     """Alerts that belong together."""
 
     window_seconds: float = setting(
-        7_200.0,
+        14_400.0,
         "join alerts that share a container, session or principal within this window; weaker ties get less (0: off)",
     )
     limit: int = setting(500, "maximum number of incidents kept in memory")

@@ -5,6 +5,7 @@ Owns the words for each. Refuses to decide who belongs to whom.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from exporter.alert import Alert
@@ -27,7 +28,7 @@ class Entity(NamedTuple):
 
 
 _WORDS = {
-    "pod": ("Pod", "in"), "container": ("Container", "in"), "session": ("Login session", "in"),
+    "pod": ("Pod", "in"), "container": ("Container", "in"), "session": ("Session", "in"),
     "person": ("Principal", "by"), "user": ("Principal", "by"), "key": ("Key", "with"), "address": ("Address", "from"),
     "path": ("File", "with"), "ancestor": ("Ancestor process", "under"), "process": ("Process", "by"),
     "process session": ("Process session", "in"), "daemon user": ("User", "by"), "object": ("API object", "with"),
@@ -39,21 +40,29 @@ _ORDER = {kind: rank for rank, kind in enumerate(_WORDS)}
 def entities_of(incident: Incident) -> tuple[Entity, ...]:
     """Return what the incident is about, what tells most first; hosts last."""
     found: dict[tuple[str, str], Entity] = {}
-    known = [key for key in incident.entities if key[0] in _ORDER and _value(key)]
+    terminals = _terminals(incident)
+    known = [key for key in incident.entities if key[0] in _ORDER and _value(key, terminals)]
     for key in sorted(known, key=lambda key: _ORDER[key[0]]):
         label, preposition = _WORDS[key[0]]
-        found.setdefault((label, _value(key)), Entity(label, _value(key), preposition))
+        value = _value(key, terminals)
+        found.setdefault((label, value), Entity(label, value, preposition))
     named = list(found.values())[:ENTITIES_LIMIT]
     hosts = dict.fromkeys(member.alert.hostname for member in incident.members if member.alert.hostname)
     return (*named, *[Entity("Host", host, "on") for host in list(hosts)[:ENTITIES_LIMIT]])
 
 
-def _value(key: Key) -> str:
+def _terminals(incident: Incident) -> Mapping[str, str]:
+    """Terminals as people call them, e.g. ``pts/0``, by Falco's number."""
+    alerts = [member.alert for member in incident.members]
+    return {number: DERIVED["alert.terminal"](alert) or number for alert in alerts if (number := alert.get("proc.tty"))}
+
+
+def _value(key: Key, terminals: Mapping[str, str]) -> str:
     kind, *values = key
     if kind == "pod":
         return "/".join(value for value in values if value)
     if kind == "session":
-        return f"login id {values[1]}, terminal {values[2]}, on {values[0]}"
+        return f"login id {values[1]}, terminal {terminals.get(values[2], values[2])}, on {values[0]}"
     if kind in {"path", "ancestor", "process", "process session", "daemon user"}:
         return f"{values[1]} on {values[0]}"
     return values[-1]

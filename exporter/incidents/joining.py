@@ -20,7 +20,7 @@ FACTS_LIMIT = 20_000
 """Facts that can still be joined."""
 GROUP_FACTS_LIMIT = 512
 """Facts of one group; what comes after counts in the group and ties nothing further."""
-PEERS_LIMIT = 64
+PEERS_LIMIT = 32
 """Facts with one tie that a new fact is compared with, the latest first."""
 ADDRESS_TIES = ("address", "near address")
 """Kinds of ties that hold only where not many people come from the address."""
@@ -85,7 +85,7 @@ class Joiner:
             group.facts.discard(fact)
             group.overflow += 1
             self.evicted += 1
-            return group.first
+            return next(iter(group.facts))
         self._by_mark[fact.mark] = fact
         self._live[fact] = None
         fact.is_live = True

@@ -27,6 +27,8 @@ SIZE_LIMIT_BYTES = 32 * 1024 * 1024
 """Maximum memory of the alerts that incidents keep, as these estimate it themselves."""
 PLACES_LIMIT = 10_000
 """Alerts, times two, of which it is remembered where they belong."""
+MANY_FACTS, JUDGED_EACH = 64, 16
+"""A group of so many facts has its verdict worked out for one new fact in so many, and for each likely attack."""
 FUTURE_NS = 60 * 1_000_000_000
 """An alert from further ahead does not make the others old."""
 _NS = 1_000_000_000
@@ -94,6 +96,10 @@ class Incidents:
                     self.skipped += 1
                 elif is_benign:
                     self._joiner.see(traits)
+                elif traits.fact is None and self._allowance is not None:
+                    begun = self._allowance.begin()
+                    self._take(alert, traits, now, changes)
+                    self._allowance.end(begun)
                 else:
                     self._take(alert, traits, now, changes)
                 if self._joiner.parted:
@@ -117,8 +123,13 @@ class Incidents:
         group = fact.group
         group.touched = now
         group.view = None
-        if group.judged_facts != len(group.facts) or group.shown is None:
-            self._judge_group(group, changes)
+        if group.shown == "attack":
+            # Nothing is graver.
+            if not group.is_open:
+                group.is_open, group.view = True, None
+        elif group.judged_facts != len(group.facts) or group.shown is None:
+            if len(group.facts) < MANY_FACTS or len(group.facts) % JUDGED_EACH == 0 or fact.verdict == "attack":
+                self._judge_group(group, changes)
         elif not group.is_open:
             group.is_open, group.view = True, None
 
