@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from exporter.alert import Alert
 from exporter.derived import DERIVED, fd_label, to_duration
-from exporter.event_sources import fields
+from exporter.event_sources import fields, host_label
 
 NAMES: tuple[tuple[str, str], ...] = tuple((field.label, field.name) for field in fields() if field.label)
 """What a reader calls a field, in the order of reading; the fields of one event source stand together."""
@@ -43,7 +43,7 @@ def details(alert: Alert) -> tuple[tuple[str, str], ...]:
         named.append((_RANKS["user.loginuid"], "none: no login session is attached"))
     named.sort()
     others.sort()
-    host = [("Host", alert.hostname)] if alert.hostname else []
+    host = [(host_label(alert.source), alert.hostname)] if alert.hostname else []
     return (*host, *[(_label(rank, alert), value) for rank, value in named], *others)
 
 

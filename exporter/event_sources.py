@@ -39,6 +39,8 @@ class EventSource:
     """Its fields in the order of reading."""
 
 
+FALCOS_HOST = "Falco's host"
+
 EVENT_SOURCES: Mapping[str, EventSource] = {
     "syscall": EventSource(
         on_falcos_host=True, fields=(
@@ -191,6 +193,11 @@ _ELSEWHERE = EventSource()
 def event_source(name: str) -> EventSource:
     """Return what is known of a source."""
     return EVENT_SOURCES.get(name, _ELSEWHERE)
+
+
+def host_label(source: str) -> str:
+    """Return what a reader calls the alert's hostname: Falco's own machine, where the event did not happen on it."""
+    return "Host" if event_source(source).on_falcos_host else FALCOS_HOST
 
 
 def fields() -> Iterator[Field]:

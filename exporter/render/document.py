@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from exporter.escaping import shortened
-from exporter.render import parts
+from exporter.event_sources import FALCOS_HOST
 from exporter.render.brief_steps import WORD_LIMIT, split_steps
 from exporter.render.header import Row
 from exporter.render.parts import limited, text
@@ -235,7 +235,7 @@ def _details(report: Report) -> Iterator[Block]:
     rows = [
         (shortened(label, parts.VALUE_LIMIT_CHARACTERS), shortened(value, parts.DETAIL_LIMIT_CHARACTERS))
         for label, value in report.details
-        if label != "Host"
+        if label not in {"Host", FALCOS_HOST}
     ]
     if rows:
         yield Facts(tuple(rows))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from exporter.alert import Alert
 from exporter.escaping import shortened
+from exporter.event_sources import host_label
 
 VALUE_LIMIT_CHARACTERS = 200
 """Of a value; Alert Details have it whole."""
@@ -67,7 +68,7 @@ def timeless(known: About) -> tuple[Row, ...]:
         Row("Rule", known.rule, "name"),
         Row("Priority", known.priority, "own"),
         Row("Source", known.source, "name"),
-        Row("Host", known.host),
+        Row(host_label(known.source), known.host),
         Row(known.label, known.subject),
         Row("Outcome", known.outcome, "own"),
     )

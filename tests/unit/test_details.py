@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.alert import Alert
+from exporter.alert import Alert, Priority
 from exporter.details import NAMES, details
+from exporter.render.header import header
 from tests.reference import reference_alert
 
 
@@ -54,3 +55,15 @@ def test_nothing_is_left_out(fields: dict[str, str]) -> None:
     alert = replace(reference_alert(), fields=fields, hostname="")
     present = [name for name in alert.all_fields() if alert.get(name) is not None and name != "evt.time"]
     assert len(details(alert)) == len(present) + alert.has_no_login
+
+
+@pytest.mark.parametrize(
+    ("source", "label"),
+    [("syscall", "Host"), ("internal", "Host"), ("k8s_audit", "Falco's host"), ("aws_cloudtrail", "Falco's host"),
+     ("okta", "Falco's host"), ("a plugin of yours", "Falco's host")],
+)  # fmt: skip
+def test_falcos_machine_is_the_host_of_its_own_events_only(source: str, label: str) -> None:
+    """A cloud's event did not happen where Falco runs; nobody should look there."""
+    alert = Alert(1_760_000_000_000_000_000, "r", Priority.NOTICE, source, "node-1", "o", {}, ())
+    assert details(alert)[0] == (label, "node-1")
+    assert (label, "node-1") in [(row.label, row.value) for row in header(alert, "")]

@@ -18,6 +18,7 @@ from markdown_it import MarkdownIt
 
 from exporter.alert import Alert
 from exporter.escaping import valid_text
+from exporter.event_sources import EVENT_SOURCES
 from exporter.render.document import Length
 from exporter.render.html import to_html, to_html_page
 from exporter.render.json_document import to_json
@@ -50,7 +51,8 @@ def tame(report: Report) -> Report:
     fields = {
         name if name in NAMED else f"x{number}": "x" for number, name in enumerate(alert.fields) if alert.get(name)
     }
-    tamed = Alert(alert.time_ns, "x", alert.priority, "x", "x" if alert.hostname else "", "x", fields, ("x",))
+    source = alert.source if alert.source in EVENT_SOURCES else "x"
+    tamed = Alert(alert.time_ns, "x", alert.priority, source, "x" if alert.hostname else "", "x", fields, ("x",))
     advice = report.advice
     return Report(
         tamed,
