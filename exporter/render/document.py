@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from exporter.escaping import shortened
 from exporter.event_sources import FALCOS_HOST
+from exporter.render import parts
 from exporter.render.brief_steps import WORD_LIMIT, split_steps
 from exporter.render.header import Row
 from exporter.render.parts import limited, text
