@@ -43,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     arguments.add_check(commands)
     arguments.add_report(commands)
     arguments.add_digest(commands)
+    arguments.add_tune(commands)
     arguments.add_catalog(commands)
     arguments.add_health(commands)
     completion = commands.add_parser(

@@ -53,8 +53,17 @@ class ExceptionStep:
 
     def render(self, lookup: Lookup) -> Change | None:
         """Return the change with the alert's values; None where it does not fit this alert."""
+        comparisons = self.comparisons(lookup)
+        try:
+            content = write_exception(self.rule, self.source, comparisons) if comparisons else ""
+        except Unembeddable:
+            content = ""
+        return self._change(content, lookup) if content else None
+
+    def comparisons(self, lookup: Lookup) -> list[Comparison]:
+        """Return what the exception compares for this alert; empty where it is not offered for it."""
         if not self.condition.holds(lookup):
-            return None
+            return []
         values = []
         for compared in self.compared:
             value = compared.value or lookup(compared.field)
@@ -62,14 +71,10 @@ class ExceptionStep:
                 # The host's own alert, in Falco's word for it: containers with the same program stay out.
                 value = "host"
             if value is not None:
-                values.append((compared.field, value, compared.operator))
+                values.append(Comparison(compared.field, value, compared.operator))
             elif not compared.optional:
-                return None
-        try:
-            content = write_exception(self.rule, self.source, [Comparison(*each) for each in values])
-        except Unembeddable:
-            return None
-        return self._change(content, lookup)
+                return []
+        return values
 
     def _change(self, content: str, lookup: Lookup) -> Change:
         title, note = self.title.render(lookup), self.note.render(lookup)

@@ -59,6 +59,11 @@ examples:
   falco-report-exporter digest --history.directory /var/lib/falco-exporter/history
   falco-report-exporter digest --since 24h --format html --config /etc/falco-report-exporter/config.yaml > digest.html
 """
+_TUNE_EXAMPLES = """\
+examples:
+  falco-report-exporter tune --history.directory /var/lib/falco-exporter/history > tuning.yaml
+  falco-report-exporter tune --since 30d --format helm --config /etc/falco-report-exporter/config.yaml > values.yaml
+"""
 _SAME_EXAMPLES = "Give it the same settings as `run`.\n"
 
 
@@ -222,6 +227,41 @@ def _digest(given: argparse.Namespace) -> int:
     from exporter.commands.digest import digest
 
     return digest(config_from(given), since=given.since, until=given.until, form=given.format)
+
+
+def add_tune(commands: Commands) -> None:
+    """Add ``tune``."""
+    parser = commands.add_parser(
+        "tune",
+        help="propose exceptions for Falco from the history on disk",
+        description="Print the narrowest exceptions that would have removed most of what was no attack, as one rules "
+        "file. Each says what it would have hidden; none would have hidden a likely attack.",
+    )
+    _add_span(parser)
+    parser.add_argument(
+        "--format", choices=("rules", "helm", "json"), default="rules",
+        help="rules: for /etc/falco/rules.d; helm: values with customRules; json: for programs (default: rules)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--minimum", type=_count, default=10, metavar="N", help="alerts that an exception has to remove (default: 10)"
+    )
+    parser.add_argument(
+        "--limit", type=_count, default=20, metavar="N", help="maximum number of exceptions (default: 20)"
+    )
+    _add_settings(parser, _TUNE_EXAMPLES)
+    parser.set_defaults(start=_tune)
+
+
+def _tune(given: argparse.Namespace) -> int:
+    from exporter.commands.tune import tune
+
+    return tune(
+        config_from(given),
+        span=(given.since, given.until),
+        form=given.format,
+        minimum=given.minimum,
+        limit=given.limit,
+    )
 
 
 def _add_catalog_directories(parser: argparse.ArgumentParser) -> None:
