@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from exporter.alert import Alert, Priority
 from exporter.catalog.catalog import Catalog
 from exporter.config.model import Metrics, Web
+from exporter.digest import Digest
 from exporter.escaping import Unembeddable, shell_word
 from exporter.history import ReportStore
 from exporter.incidents.register import Incidents
@@ -112,6 +113,7 @@ def running_site(
     catalog: Catalog | None = None,
     incidents: Incidents | None = None,
     advice_for: Callable[[Alert], Advice] | None = None,
+    digest: Callable[[int, int], Digest] | None = None,
     **settings: Any,
 ) -> Iterator[Site]:
     """Serve on a free port of 127.0.0.1 unless the settings say otherwise."""
@@ -134,6 +136,7 @@ def running_site(
         catalog=catalog,
         incidents=incidents,
         advice_for=advice_for,
+        digest=digest,
         on_disk=reports is not None,
         not_ready=lambda: not_ready,
         state=lambda: [StateRow("Falco unix:///run/falco/falco.sock", "connected, Falco 0.43.1", healthy=True)],
