@@ -1,0 +1,198 @@
+"""A GitHub organization with state: a repository, who may write to it, its keys, hooks, workflows and the audit log."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.lab.places.vendors import Vendor
+from tests.lab.standin import Reply, Request
+
+NOW = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+OLD = f"{datetime.now(UTC) - timedelta(days=300):%Y-%m-%dT%H:%M:%SZ}"
+WORKFLOW = ".github/workflows/ci.yml"
+ZIP = {"Content-Type": "application/zip"}
+_MISSING = Reply({"message": "Not Found", "status": "404"}, 404)
+
+
+class Shop:
+    """The organization; ``refuses`` makes every change a 403, ``gone`` makes the repository a 404."""
+
+    def __init__(self, github: Vendor, *, created: str = NOW, visibility: str = "public") -> None:
+        self.repository: dict[str, Any] = {"id": 1, "full_name": "shop/web", "created_at": created, "archived": False}
+        self.repository |= {"visibility": visibility, "forks_count": 1, "fork": False, "description": "x", "size": 3}
+        self.member: str | None = "member"
+        self.people = {"mallory": "admin", "peer": "write"}
+        self.invited: dict[str, str] = {}
+        self.actions: dict[str, Any] = {"enabled": True, "allowed_actions": "all"}
+        self.workflow = "active"
+        self.runs = {9: "in_progress", 8: "completed"}
+        self.pushes: list[dict[str, Any]] = []
+        self.me = "responder"
+        self.refuses = False
+        self.gone = False
+        self._github = github
+        self._code()
+        self._access()
+        self._ci()
+        self._log()
+
+    @property
+    def is_public(self) -> bool:
+        """Whether everybody may read the repository."""
+        return bool(self.repository["visibility"] == "public")
+
+    def _on(self, route: str, change: Callable[[Request], Any]) -> None:
+        def answer(request: Request) -> Any:
+            if self.gone and "/repos/{o}/{r}" in route:
+                return _MISSING
+            if self.refuses and request.method != "GET":
+                return Reply({"message": "Must have admin rights", "status": "403"}, 403)
+            return change(request)
+
+        self._github.service.answers(route, answer)
+
+    def _code(self) -> None:
+        at = "/repos/{o}/{r}"
+        fork = {"full_name": "x/web", "created_at": NOW, "pushed_at": NOW}
+        commit = {"committer": {"date": NOW}, "author": {"email": "eve@evil.example"}, "message": "add results.b64"}
+        archive = Reply(_tarball(), headers={"Content-Type": "application/x-gzip"})
+        self._on(f"GET {at}", lambda _: self.repository)
+        self._on(f"PATCH {at}", self._edit)
+        self._on(f"GET {at}/activity", lambda _: self.pushes)
+        self._on(f"GET {at}/forks", lambda _: [fork])
+        self._on(f"GET {at}/traffic/clones", lambda _: {"count": 7, "uniques": 1, "clones": [{"count": 7}]})
+        self._on(f"GET {at}/tarball/HEAD", lambda _: archive)
+        self._on(f"GET {at}/commits", lambda _: [{"commit": commit}])
+        self._on("GET /search/repositories", lambda _: {"total_count": 1, "items": [fork]})
+        alert = {"created_at": NOW, "secret_type": "aws_key", "validity": "active", "html_url": "https://x"}
+        self._on(f"GET {at}/secret-scanning/alerts", lambda _: [alert])
+        self._on(f"GET {at}/keys", lambda _: [])
+        mine = {"full_name": "shop/web", "owner": {"login": "shop"}, "permissions": {"admin": True}}
+        other = {"full_name": "else/where", "owner": {"login": "else"}, "permissions": {"admin": True}}
+        self._on("GET /user/repos", lambda _: [mine, other])
+        config = {"url": "https://falco.example.net", "insecure_ssl": "0"}
+        self._on(f"GET {at}/hooks", lambda _: [hook(77, config), hook(770, config)])
+
+    def _access(self) -> None:
+        at, member = "/repos/{o}/{r}/collaborators", "/orgs/{org}/memberships/{user}"
+        self._on("GET /user", lambda _: {"login": self.me})
+        self._on("GET /users/{user}", lambda request: {"id": 5, "login": request.parameters["user"], "created_at": NOW})
+        self._on(f"GET {at}", lambda _: [person(name, role) for name, role in self.people.items()])
+        self._on(f"GET {at}/{{user}}/permission", self._permission)
+        self._on(f"PUT {at}/{{user}}", self._invite)
+        self._on(f"DELETE {at}/{{user}}", lambda request: self._remove(request.parameters["user"]))
+        listed = lambda _: [invitation(name, role) for name, role in self.invited.items()]  # noqa: E731
+        self._on("GET /repos/{o}/{r}/invitations", listed)
+        self._on(f"GET {member}", lambda _: {"role": self.member, "state": "active"} if self.member else _MISSING)
+        self._on(f"DELETE {member}", lambda _: self._join(None))
+        self._on(f"PUT {member}", lambda request: self._join(request.json()["role"]))
+
+    def _ci(self) -> None:
+        at = "/repos/{o}/{r}/actions"
+        script = Reply(b"run: ./xmrig -o stratum+tcp://pool\n", headers={"Content-Type": "application/vnd.github.raw"})
+        self._on(f"GET {at}/permissions", lambda _: self.actions)
+        self._on(f"PUT {at}/permissions", self._permit)
+        self._on(f"GET {at}/workflows/{{w}}", lambda _: {"id": 5, "state": self.workflow, "path": WORKFLOW})
+        self._on(f"PUT {at}/workflows/{{w}}/disable", lambda _: self._switch("disabled_manually"))
+        self._on(f"PUT {at}/workflows/{{w}}/enable", lambda _: self._switch("active"))
+        listed = lambda _: {"workflow_runs": [run(one, status) for one, status in self.runs.items()]}  # noqa: E731
+        self._on(f"GET {at}/workflows/{{w}}/runs", listed)
+        self._on(f"POST {at}/runs/{{id}}/cancel", self._cancel)
+        self._on(f"GET {at}/runs/{{id}}/logs", self._logs)
+        self._on(f"GET /repos/{{o}}/{{r}}/contents/{WORKFLOW}", lambda _: script)
+
+    def _log(self) -> None:
+        entry = {"@timestamp": 1795872456000, "action": "git.clone", "actor": "mallory", "actor_ip": "203.0.113.45"}
+        self._on("GET /orgs/{org}/audit-log", lambda _: [{**entry, "user_agent": "git/2.50"}])
+
+    def _edit(self, request: Request) -> Any:
+        """Change the visibility, or whether it is archived; an archived one takes no other change."""
+        asked = request.json()
+        if self.repository["archived"] and "archived" not in asked:
+            return Reply({"message": "Repository was archived so is read-only.", "status": "403"}, 403)
+        if "private" in asked:
+            self.repository["visibility"] = "private" if asked["private"] else "public"
+        self.repository["archived"] = asked.get("archived", self.repository["archived"])
+        return self.repository
+
+    def _permission(self, request: Request) -> Any:
+        role = self.people.get(request.parameters["user"])
+        return {"permission": role, "role_name": role, "user": {"id": 5}} if role else _MISSING
+
+    def _invite(self, request: Request) -> Any:
+        name, role = request.parameters["user"], {"pull": "read", "push": "write"}[request.json()["permission"]]
+        if name in self.people:
+            return Reply(status=204)
+        self.invited[name] = role
+        return Reply({"invitee": {"login": name}, "permissions": role}, 201)
+
+    def _remove(self, name: str) -> Reply:
+        self.people.pop(name, None)
+        return Reply(status=204)
+
+    def _join(self, role: str | None) -> Any:
+        if role is None and self.member is None:
+            return _MISSING
+        self.member = role
+        return {"role": role, "state": "pending"} if role else Reply(status=204)
+
+    def _permit(self, request: Request) -> Reply:
+        self.actions.update(request.json())
+        return Reply(status=204)
+
+    def _switch(self, state: str) -> Reply:
+        self.workflow = state
+        return Reply(status=204)
+
+    def _cancel(self, request: Request) -> Reply:
+        one = int(request.parameters["id"])
+        if self.runs[one] == "completed":
+            return Reply({"message": "Cannot cancel a workflow run that is completed.", "status": "409"}, 409)
+        self.runs[one] = "cancelling"
+        return Reply({}, 202)
+
+    def _logs(self, request: Request) -> Reply:
+        """A run's logs, once it has ended; a cancelled one has ended when they are asked for again."""
+        one = int(request.parameters["id"])
+        if self.runs[one] == "completed":
+            return Reply(b"PK log of %d" % one, headers=ZIP)
+        self.runs[one] = "completed"
+        return _MISSING
+
+
+def person(name: str, role: str) -> dict[str, Any]:
+    """A collaborator as GitHub lists them."""
+    return {"login": name, "role_name": role, "permissions": {"push": role in ("admin", "write")}}
+
+
+def invitation(name: str, role: str) -> dict[str, Any]:
+    """An open invitation."""
+    return {"invitee": {"login": name}, "permissions": role, "created_at": NOW}
+
+
+def hook(number: int, config: dict[str, str]) -> dict[str, Any]:
+    """A webhook."""
+    return {"id": number, "created_at": NOW, "active": True, "config": config}
+
+
+def push() -> dict[str, Any]:
+    """A forced push by mallory, just now."""
+    who = {"actor": {"login": "mallory"}, "timestamp": NOW, "activity_type": "force_push"}
+    return {"id": 1, "before": "0" * 40, "after": "f" * 40, "ref": "refs/heads/main", **who}
+
+
+def run(number: int, status: str) -> dict[str, Any]:
+    """A run of the workflow."""
+    about = {"id": number, "created_at": NOW, "event": "push", "status": status, "head_sha": f"{number}" * 40}
+    return {**about, "path": WORKFLOW, "actor": {"login": "mallory"}, "head_repository": {"full_name": "shop/web"}}
+
+
+def _tarball() -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("web/results.b64"))
+    return packed.getvalue()

@@ -1,0 +1,191 @@
+"""Okta: a stolen administrator's session, told once for every rule that sees a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.lab.places.vendors import Vendor
+from tests.lab.scenarios.okta.org import ADDRESS, MADE, Org
+from tests.lab.story import Story, Tell
+
+FIELDS = {"okta.actor.name": "Mallory", "okta.target.user.name": "Eve", "okta.client.ip": ADDRESS}
+GROUP = {"id": "00gadmins", "type": "UserGroup", "displayName": "Administrators", "alternateId": "unknown"}
+APP = {"id": "0oa1", "type": "AppInstance", "displayName": "Shop", "alternateId": "Shop"}
+HELD = {
+    "User Changing password in to OKTA": ("user.account.update_password", "actor"),
+    "User accessing app via single sign on OKTA": ("user.authentication.sso", "actor"),
+    "User has been moved from suspended status in OKTA.": ("user.lifecycle.unsuspend", "actor target"),
+    "User has been activated in OKTA": ("user.lifecycle.activate", "actor target"),
+    "removing MFA factor from user in OKTA": ("user.mfa.factor.deactivate", "actor target"),
+    "removing all MFA factor from user in OKTA": ("user.mfa.factor.reset_all", "actor target"),
+    "User password reset by OKTA admin": ("user.account.reset_password", "actor target"),
+    "User accessing OKTA admin section": ("user.session.access_admin_app", "actor"),
+}
+BROUGHT_BACK = {
+    "User has been deactivated in OKTA": ("user.lifecycle.deactivate", "DEPROVISIONED", "PROVISIONED"),
+    "User has been suspended in OKTA": ("user.lifecycle.suspend", "SUSPENDED", "ACTIVE"),
+}
+BLOCKED = {
+    "User has been locked out in OKTA": "user.account.lock",
+    "User hitting the rate limit on requests in OKTA": "system.org.rate_limit.violation",
+}
+RESET = {
+    "Detecting unknown logins using geolocation": "user.session.start",
+    "Too many failed MFA in last 5min": "user.authentication.auth_via_mfa",
+    "Too many denied MFA Pushes in last 5min": "user.mfa.okta_verify",
+}
+GIVEN: dict[str, tuple[str, str, list[dict[str, str]]]] = {
+    "Adding user in OKTA group": ("group.user_membership.add", "Take the account out of the group", [GROUP]),
+    "Adding user to application membership in OKTA": ("application.user_membership.add", "Take the application", [APP]),
+    "Admin permission has been assigned to a user in OKTA": (
+        "user.account.privilege.grant",
+        "Take away the roles",
+        [],
+    ),
+}
+TOKEN = "Creating a new OKTA API token"
+SUPPORT = "User initiating impersonation session in OKTA"
+RULES = (*HELD, *BROUGHT_BACK, *BLOCKED, *RESET, *GIVEN, TOKEN, SUPPORT)
+
+
+def begin(tell: Tell, okta: Vendor, rule: str) -> Story:
+    return tell(FIELDS, rule=rule, cloud=okta.laptop, time_ns=MADE)
+
+
+def hold_actor(report: Story, org: Org) -> None:
+    done = {**org.status, "00umal": "SUSPENDED"}
+    report.contain("Suspend the actor", state=lambda: dict(org.status), becomes=done, shows="SUSPENDED")
+    assert org.ended == {"00umal"}
+
+
+@pytest.mark.parametrize("rule", HELD)
+def test_accounts_are_held(okta: Vendor, tell: Tell, rule: str) -> None:
+    kind, who = HELD[rule]
+    org = Org(okta, kind)
+    with begin(tell, okta, rule) as report:
+        report.look("Whom was it about", shows=["mallory@example.com", "eve@evil.example", kind, "00Ttoken"])
+        if "admin section" in rule:
+            report.look("Who else came from this address", shows=["mallory@example.com", "Example Hosting"])
+        done = {"00umal": "SUSPENDED", "00ueve": "SUSPENDED" if "target" in who else "ACTIVE"}
+        report.contain(f"Suspend the {who};", state=lambda: dict(org.status), becomes=done, shows="SUSPENDED")
+        report.undo(state=lambda: dict(org.status), becomes={"00umal": "ACTIVE", "00ueve": "ACTIVE"})
+
+
+@pytest.mark.parametrize("rule", BROUGHT_BACK)
+def test_an_account_is_brought_back(okta: Vendor, tell: Tell, rule: str) -> None:
+    kind, before, after = BROUGHT_BACK[rule]
+    org = Org(okta, kind)
+    org.status["00ueve"] = before
+    with begin(tell, okta, rule) as report:
+        report.look("Whom was it about", shows=["eve@evil.example", kind])
+        hold_actor(report, org)
+        back = {"00umal": "SUSPENDED", "00ueve": after}
+        report.recover("Bring the account back", state=lambda: dict(org.status), becomes=back, shows=after)
+        report.undo(state=lambda: dict(org.status), becomes={"00umal": "ACTIVE", "00ueve": before})
+        del org.status["00ueve"]
+        report.again("Bring the account back", shows="404")
+
+
+@pytest.mark.parametrize("rule", BLOCKED)
+def test_an_address_is_refused(okta: Vendor, tell: Tell, rule: str) -> None:
+    org = Org(okta, BLOCKED[rule])
+    refused = lambda: [(zone["status"], zone["gateways"]) for zone in org.zones.values()]  # noqa: E731
+    gateways = [{"type": "RANGE", "value": f"{ADDRESS}-{ADDRESS}"}]
+    with begin(tell, okta, rule) as report:
+        report.look("Who else came from this address", shows=["mallory@example.com", "SUCCESS"])
+        report.look("Whom was it about", shows=BLOCKED[rule])
+        report.contain("Refuse this address", state=refused, becomes=[("ACTIVE", gateways)], shows=["BLOCKLIST"])
+        report.undo(state=refused, becomes=[])
+        report.again("Refuse this address", shows="BLOCKLIST")
+        assert refused() == [("ACTIVE", gateways)], "after an undo it is refused no more"
+
+
+@pytest.mark.parametrize("rule", RESET)
+def test_a_password_is_void(okta: Vendor, tell: Tell, rule: str) -> None:
+    org = Org(okta, RESET[rule])
+    with begin(tell, okta, rule) as report:
+        report.look("Whom was it about", shows=["mallory@example.com", RESET[rule]])
+        if "geolocation" in rule:
+            report.look("Who else came from this address", shows="mallory@example.com")
+        done = {"00umal": "RECOVERY", "00ueve": "ACTIVE"}
+        report.contain("End the user's sessions", state=lambda: dict(org.status), becomes=done, shows="RECOVERY")
+        assert org.ended == {"00umal"}
+
+
+def given(org: Org) -> dict[str, Callable[[], Any]]:
+    """What each rule of ``GIVEN`` gives, without the numbers that Okta chooses anew."""
+    return {
+        "Take the account out of the group": lambda: set(org.groups),
+        "Take the application": lambda: org.app,
+        "Take away the roles": lambda: {
+            (role["type"], role.get("role"), role["assignmentType"]) for role in org.roles.values()
+        },
+    }
+
+
+LEFT: dict[str, Any] = {
+    "Take the account out of the group": {"00geveryone"},
+    "Take the application": None,
+    "Take away the roles": {("READ_ONLY_ADMIN", None, "USER"), ("APP_ADMIN", None, "GROUP")},
+}
+
+
+@pytest.mark.parametrize("rule", GIVEN)
+def test_what_was_given_is_taken_away(okta: Vendor, tell: Tell, rule: str) -> None:
+    kind, title, targets = GIVEN[rule]
+    org = Org(okta, kind, *targets)
+    state = given(org)[title]
+    before = state()
+    with begin(tell, okta, rule) as report:
+        report.look("Whom was it about", shows=["eve@evil.example", *[each["id"] for each in targets]])
+        report.contain(title, state=state, becomes=LEFT[title])
+        hold_actor(report, org)
+        report.undo(state=state, becomes=before)
+        assert org.status["00umal"] == "ACTIVE"
+
+
+@pytest.mark.parametrize("rule", [*GIVEN, *BROUGHT_BACK, TOKEN])
+def test_the_log_is_late(okta: Vendor, tell: Tell, rule: str) -> None:
+    org = Org(okta, "none")
+    org.log.clear()
+    before = {name: state() for name, state in given(org).items()}
+    with begin(tell, okta, rule) as report:
+        report.look("Whom was it about", hides="eve@evil.example")
+        report.everything()
+    assert {name: state() for name, state in given(org).items()} == before
+    assert set(org.status.values()) == {"ACTIVE"}
+    assert len(org.tokens) == 3
+
+
+@pytest.mark.parametrize("rule", [*GIVEN, TOKEN, *BLOCKED, SUPPORT])
+def test_okta_refuses(okta: Vendor, tell: Tell, rule: str) -> None:
+    kind, _, targets = GIVEN.get(rule, ("system.api_token.create", "", []))
+    org = Org(okta, kind, *targets)
+    org.refuses = True
+    before = {name: state() for name, state in given(org).items()}
+    with begin(tell, okta, rule) as report:
+        answers = report.everything()
+    assert any("403" in answer.text for answer in answers), "a refusal is not seen"
+    assert {name: state() for name, state in given(org).items()} == before
+
+
+def test_a_token_is_revoked(okta: Vendor, tell: Tell) -> None:
+    org = Org(okta, "system.api_token.create", {"id": "00Tnew", "type": "Token"})
+    with begin(tell, okta, TOKEN) as report:
+        report.look("Whom was it about", shows=["mallory@example.com", "00Tnew"])
+        left = {"00Told", "00Tother"}
+        report.contain("Revoke the API tokens", state=lambda: set(org.tokens), becomes=left, shows="00Told")
+        hold_actor(report, org)
+        report.undo(state=lambda: org.status["00umal"], becomes="ACTIVE")
+
+
+def test_support_is_shut_out(okta: Vendor, tell: Tell) -> None:
+    org = Org(okta, "user.session.impersonation.initiate")
+    with begin(tell, okta, SUPPORT) as report:
+        report.look("Who granted it", shows=["user.session.impersonation.initiate", "mallory@example.com"])
+        shut = {"0001": "DISABLED", "0002": "DISABLED"}
+        report.contain("End the access", state=lambda: dict(org.cases), becomes=shut, shows="DISABLED")
+        report.undo(state=lambda: dict(org.cases), becomes={"0001": "ENABLED", "0002": "DISABLED"})
