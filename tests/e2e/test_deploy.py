@@ -141,6 +141,8 @@ def test_alertmanager_accepts_its_configuration() -> None:
 @pytest.mark.parametrize(
     ("labels", "receiver"),
     [
+        ("alertname=FalcoIncident incident=19c25fe000db2bb0 verdict=attack severity=critical", "pager"),
+        ("alertname=FalcoIncidentsWithoutSeries severity=critical", "pager"),
         ("alertname=FalcoLikelyAttack priority=Notice rule=R verdict=attack severity=critical", "pager"),
         ("alertname=FalcoSevereEvent priority=Critical rule=R verdict=undecided severity=critical", "pager"),
         ("alertname=FalcoSevereEventExplained priority=Critical rule=R verdict=benign severity=info", "team"),
