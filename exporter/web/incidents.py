@@ -7,7 +7,8 @@ date by themselves. Whoever may see the report pages may see these.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -59,6 +60,7 @@ async def incident_list(request: web.Request) -> web.Response:
             root="./",
             rows=[_row(each) for each in found[:PAGE_ROWS]],
             found=len(found),
+            version=_version(found),
             kept=len(kept),
             is_on=content.incidents is not None,
             verdict=verdict,
@@ -75,6 +77,12 @@ def _kept(content: Content) -> list[Incident]:
 
 def _admits(incident: Incident, verdict: str, state: str) -> bool:
     return (not verdict or incident.verdict == verdict) and (not state or incident.is_open == (state == "open"))
+
+
+def _version(shown: Sequence[Incident]) -> str:
+    """Return what changes with everything that a page shows of the incidents."""
+    parts = [f"{each.id} {each.verdict} {each.is_open} {each.count} {each.last_ns}" for each in shown]
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
 
 
 def _row(incident: Incident) -> dict[str, Any]:
@@ -119,6 +127,7 @@ async def incident_page(request: web.Request) -> web.Response:
         "incident.html",
         root="../",
         incident=incident,
+        version=_version([incident]),
         title=to_plain(story.title),
         story=Markup(fragment),  # noqa: S704 - the renderer escapes
         formats=list(INCIDENT_FORMATS.values()),

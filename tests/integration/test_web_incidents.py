@@ -69,7 +69,7 @@ def test_the_list_leads_to_each_incident_and_on_to_reports(served: Served) -> No
         assert f'href="incidents/{incident.id}"' in page
         status, _, one = served.get(f"/incidents/{incident.id}")
         assert status == 200
-        assert "data-refresh" in one
+        assert "data-version" in one
         uid = incident.members[0].alert.uid
         assert f'href="../reports/{uid}"' in one
         assert served.get(f"/reports/{uid}")[0] == 200
