@@ -27,8 +27,9 @@ def split_steps(
 ) -> tuple[tuple[Command, ...], tuple[Command, ...]]:
     """Return the steps of the brief report and the further ones of the full report, each in the advice's order.
 
-    The first look is always shown, and on a whole page the first containment too. ``notes`` are the summary's,
-    where they are known already.
+    The first look is always shown, and on a whole page the first containment too. What a containment would destroy is
+    kept first: no containment is shown without the keep steps before it. ``notes`` are the summary's, where they are
+    known already.
     """
     commands = advice.commands
     chosen: set[int] = set()
@@ -49,7 +50,7 @@ def _by_importance(commands: Sequence[Command], *, needs_containment: bool) -> I
     for index in looks[:1]:
         yield (index,), True
     for index in contains[:1]:
-        yield (index,), needs_containment
+        yield _with_keeps(commands, index), needs_containment
         if index + 1 < len(commands) and commands[index + 1].phase == "verify":
             yield (index + 1,), False
     for index, command in enumerate(commands):
@@ -57,7 +58,20 @@ def _by_importance(commands: Sequence[Command], *, needs_containment: bool) -> I
             yield (index,), False
             break
     for index in range(len(commands)):
-        yield (index,), False
+        yield _with_keeps(commands, index), False
+
+
+def _with_keeps(commands: Sequence[Command], index: int) -> tuple[int, ...]:
+    """Return a step's index, a containment's after those of the keep steps since the last containment."""
+    if commands[index].phase != "contain":
+        return (index,)
+    keeps: list[int] = []
+    for before in range(index):
+        if commands[before].phase == "contain":
+            keeps.clear()
+        elif commands[before].phase == "keep":
+            keeps.append(before)
+    return (*keeps, index)
 
 
 @lru_cache(maxsize=_KEPT_STEPS)

@@ -71,3 +71,22 @@ def test_the_full_report_goes_on_where_the_brief_one_ends() -> None:
     assert "further steps in the full report: look." in brief
     assert [full.count(f"**{number}. look {number - 1}") for number in range(1, 7)] == [1] * 6
     assert len(brief.split()) < WORD_LIMIT + 30
+
+
+@pytest.mark.parametrize("limit", [WORD_LIMIT, RECORD_WORD_LIMIT])
+@pytest.mark.parametrize("words", [5, 60, 400])
+def test_no_containment_is_shown_without_what_keeps_the_evidence(limit: int, words: int) -> None:
+    """What a containment destroys is kept first, on a page and in a record, for the second containment too."""
+    steps = (
+        step("look", "look", 20),
+        step("keep", "keep one", words),
+        step("look", "another look", 10),
+        step("contain", "contain one", 10),
+        step("keep", "keep two", words),
+        step("contain", "contain two", 10),
+    )
+    brief = names(split_steps(advice(*steps), limit)[0])
+    assert ("contain one" in brief) <= ("keep one" in brief)
+    assert ("contain two" in brief) <= ("keep two" in brief)
+    if limit == WORD_LIMIT:
+        assert brief[:2] == ["look", "keep one"]
