@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from exporter.catalog.shipped import ShippedCatalog
+from exporter.listener.address import Address
 from exporter.reporter import Reporter
 from exporter.sources.decode import from_json
 from tests.hostile import hostile_alerts
@@ -64,6 +65,13 @@ def every(site: Site, path: str, name: str) -> list[Any]:
 def test_the_description_that_is_served_is_the_one_in_the_documentation(site: Site) -> None:
     assert get(site, "/api/v1/openapi.json")[2] == DESCRIPTION
     jsonschema.Draft202012Validator.check_schema({"$defs": DESCRIPTION["components"]["schemas"]})
+
+
+def test_every_address_is_described_and_every_described_one_is_served(site: Site) -> None:
+    """Whatever a module adds below /api/v1 has to be in the description."""
+    app = site.server._app("listen", Address.from_text("127.0.0.1:0", "web.listen_address"), lambda _: None)
+    served = {each.canonical for each in app.router.resources() if each.canonical.startswith("/api/v1/")}
+    assert served == {*DESCRIPTION["paths"], "/api/v1/openapi.json"}
 
 
 @pytest.mark.parametrize("path", ["/api/v1/reports", "/api/v1/catalog"])
