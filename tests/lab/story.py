@@ -107,6 +107,11 @@ class Story:
             self._undos.append(step)
         return first
 
+    @property
+    def at(self) -> int:
+        """Which of ``steps`` is the next."""
+        return self._at
+
     def looks(self, *, shows: Text = (), hides: Text = (), seconds: float = 30.0) -> str:
         """Run every step up to the next one that changes something; their answers together must hold ``shows``."""
         answers = []
@@ -154,19 +159,23 @@ class Story:
             self._undos.append(step)
         return answer
 
-    def verify(self, title: str = "", *, held: Text, not_held: Text = (), seconds: float = 30.0) -> Answer:
+    def verify(
+        self, title: str = "", *, held: Text = (), hides: Text = (), not_held: Text = (), seconds: float = 30.0
+    ) -> Answer:
         """Run the next step, which tells whether the containment before it holds.
 
-        It must show ``held`` now; before the containment it must have shown ``not_held`` and not ``held``.
+        It must show ``held`` now, or, where it answers by saying nothing, hide ``hides``; before the containment it
+        must have shown ``not_held`` and not ``held``.
         """
+        assert held or (hides and not_held), "say what it shows when it holds, or what it no longer shows"
         step = self._next("verify", title)
         answer = self._paste(step, "bash", seconds)
-        _must_show(answer, held, (), step)
-        _must_show(self._paste(step, self._second_shell(step), seconds), held, (), step)
+        _must_show(answer, held, hides, step)
+        _must_show(self._paste(step, self._second_shell(step), seconds), held, hides, step)
         if before := self._not_held:
             _must_show(before, not_held, (), step)
-            wanted = _texts(held)
-            assert not all(text in before.text for text in wanted), (
+            wanted = list(_texts(held))
+            assert not wanted or not all(text in before.text for text in wanted), (
                 f"said that it held before anything was done: {before}"
             )
         return answer

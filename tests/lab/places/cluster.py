@@ -259,12 +259,12 @@ class Cluster:
         kept = "default|kube-system|kube-public|kube-node-lease"
         roles = "platform|developers|readers|lab-nodes|system:.*|cluster-admin|admin|edit|view|kubeadm:.*"
         admin.run(
-            f"""kubectl get ns -o name | grep -vxE 'namespace/({kept})' | xargs -r kubectl delete --wait=false
+            f"""kubectl get ns -o name | grep -vxE 'namespace/({kept})' | xargs -rd "\\n" kubectl delete --wait=false
             kubectl delete pod,deploy,ds,sts,job,cj,cm,secret,sa,role,rolebinding,netpol,svc -n default --all \
               --field-selector metadata.name!=kubernetes --wait=false --grace-period=1 2>/dev/null
-            kubectl get clusterrole,clusterrolebinding -o name | grep -vE '/({roles})$' | xargs -r kubectl delete
+            kubectl get clusterrole,clusterrolebinding -o name | grep -vE '/({roles})$' | xargs -rd "\\n" kubectl delete
             kubectl get validatingadmissionpolicy,validatingadmissionpolicybinding,mutatingwebhookconfiguration,\
-validatingwebhookconfiguration -o name | xargs -r kubectl delete
+validatingwebhookconfiguration -o name | xargs -rd "\\n" kubectl delete
             kubectl uncordon node-1; kubectl taint nodes --all node.kubernetes.io/unschedulable- 2>/dev/null; true""",
             60,
         )

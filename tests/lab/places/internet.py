@@ -96,5 +96,7 @@ def internet(place: Host) -> Iterator[Internet]:
         yield far
     finally:
         far.close()
+        # The kernel takes its time to remove the link with the namespace, and the next one has the same name.
+        subprocess.run([*place.enter, "ip", "link", "del", "eth0"], check=False, stderr=subprocess.DEVNULL)
         process.kill()
         process.wait(5)

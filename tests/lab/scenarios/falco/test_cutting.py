@@ -1,0 +1,136 @@
+"""Peers are cut off, hosts isolated, processes ended, and all of it undone: on a host, and in a container."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.places.host import Host
+from tests.lab.places.internet import PEER, Internet, internet
+from tests.lab.places.spot import Spot
+from tests.lab.story import Story, Tell
+
+POOL = "Detect outbound connections to common miner pool ports"
+METADATA = "Contact EC2 Instance Metadata Service From Container"
+SUBNET = "Network Connection outside Local Subnet"
+BACKDOOR = "Backdoored library loaded into SSHD (CVE-2024-3094)"
+BPF = "BPF Program Not Profiled"
+INTERPRETER = "Interpreted procs inbound network activity"
+RULES = (POOL, METADATA, SUBNET, BACKDOOR, BPF, INTERPRETER)
+
+
+def nc(spot: Spot) -> str:
+    """The netcat that both have."""
+    return "nc.traditional"
+
+
+def reaches(spot: Spot, address: str = PEER) -> bool:
+    """Whether the spot can open a connection to an address out there."""
+    return "yes" in spot.run(f"{nc(spot)} -z -w 2 {address} 4444 && echo yes || echo no")
+
+
+@pytest.mark.parametrize("rule", [POOL, METADATA, SUBNET])
+def test_a_peer_is_cut_off(spot: Spot, tell: Tell, tmp_path: Path, rule: str) -> None:
+    with internet(spot.place) as far:
+        far.listen(4444, into=tmp_path / "got")
+        pid = spot.start(nc(spot), PEER, "4444")
+        connection = f"10.99.0.2:40000->{PEER}:4444"
+        more: dict[str, Any] = {"fd.name": connection, "fd.type": "ipv4", "fd.sip": PEER, "fd.rip": PEER}
+        if rule == SUBNET:
+            more |= {"fd.name": f"{PEER}:40000->10.99.0.2:22", "fd.cip": PEER, "evt.type": "accept4"}
+        # Where the process is known, ending it is the smaller cut.
+        known = spot.fields(None if rule == POOL else pid)
+        report = tell(known | more, rule=rule, host=spot.place)
+        if "Drop all packets" not in str([step.title for step in report.steps]):
+            assert rule == METADATA
+            assert not spot.container
+            return
+        to_the_cut(report, "Drop all packets")
+        report.contain("Drop all packets", state=lambda: reaches(spot), becomes=False)
+        assert reaches(spot, "198.51.100.7"), "another address was cut off"
+        report.verify("Does nothing pass?", held=["drop", PEER], not_held="No such file")
+        report.undo(state=lambda: reaches(spot), becomes=True)
+
+
+def to_the_cut(report: Story, title: str) -> None:
+    """Run what only looks before a step; leave out other cuts, which are told elsewhere."""
+    while title not in report.steps[report.at].title:
+        phases = report.steps[report.at].phases
+        if "contain" not in phases and phases[0] != "verify":
+            report.looks(seconds=60)
+        else:
+            report.unproven("", "another cut, which has a story of its own")
+
+
+@pytest.mark.parametrize("address", ["$(touch owned)", "203.0.113.45; touch owned", "-rf"])
+def test_an_address_that_is_none(spot: Spot, tell: Tell, address: str) -> None:
+    fields = spot.fields(spot.start("tail", "-f", "/etc/passwd"), fd__type="ipv4", fd__sip=address, fd__rip=address)
+    report = tell(fields | {"fd.name": f"10.99.0.2:1->{address}:2"}, rule=POOL, host=spot.place)
+    if any("Drop all packets" in step.title for step in report.steps):
+        report.again("Drop all packets", shows="not an address")
+    assert "falco" not in spot.place.run("nft list ruleset")
+    assert not spot.place.exists("/root/owned")
+
+
+def test_the_readers_own_address_is_spared(booted_host: Host, tell: Tell) -> None:
+    booted_host.environment["SSH_CONNECTION"] = f"{PEER} 50000 10.99.0.2 22"
+    spot = Spot(booted_host)
+    fields = spot.fields(fd__type="ipv4", fd__rip=PEER, fd__sip=PEER, fd__name=f"10.99.0.2:1->{PEER}:2")
+    report = tell({**fields, "proc.cmdline": "x", "proc.pname": "x", "user.loginuid": -1}, rule=POOL, host=booted_host)
+    report.again("Drop all packets", shows="your own address")
+    assert "falco" not in booted_host.run("nft list ruleset")
+
+
+def test_a_host_is_isolated(booted_host: Host, tell: Tell, tmp_path: Path) -> None:
+    host = booted_host
+    host.environment["SSH_CONNECTION"] = f"{PEER} 50000 10.99.0.2 22"
+    spot = Spot(host)
+    host.write("/usr/lib/x86_64-linux-gnu/liblzma.so.5.6.0", b"\xf3\x0f\x1e\xfa\x55")
+    fields = {"fd.name": "/usr/lib/x86_64-linux-gnu/liblzma.so.5.6.0", "proc.name": "sshd", "proc.pname": "systemd"}
+    fields |= {"container.id": "host", "user.loginuid": -1, "proc.exepath": "/usr/sbin/sshd"}
+    host.run("socat TCP4-LISTEN:22,fork,reuseaddr SYSTEM:'echo hello' >/dev/null 2>&1 &")
+    with internet(host) as far:
+        far.listen(4444, into=tmp_path / "got")
+        host.wait_until(lambda: ":22" in host.run("ss -Hltn"), "something listens on port 22")
+        report = tell(fields, rule=BACKDOOR, host=host)
+        to_the_cut(report, "Isolate this host")
+        report.contain("Isolate this host", state=lambda: (reaches(spot), enters(far)), becomes=(False, True))
+        report.verify("Is it cut off?", held="policy drop", not_held="No such file")
+        report.undo(state=lambda: (reaches(spot), enters(far)), becomes=(True, True))
+
+
+def enters(far: Internet) -> bool:
+    """Whether the reader's own address still reaches port 22."""
+    return "hello" in far.run(
+        f"nc.traditional -s {PEER} -w 3 10.99.0.2 22 </dev/null || nc -s {PEER} -w 3 10.99.0.2 22 </dev/null || true"
+    )
+
+
+def test_a_process_is_ended(spot: Spot, tell: Tell) -> None:
+    pid = spot.start("tail", "-f", "/etc/passwd")
+    other = spot.start("tail", "-f", "/etc/group")
+    report = tell(spot.fields(pid), rule=BPF, host=spot.place)
+    to_the_cut(report, "End the process")
+    report.contain("End the process", state=lambda: ended(spot, pid), becomes=True)
+    assert spot.place.alive(other), "a bystander was ended"
+    assert "tail -f /etc/passwd" in (spot.evidence / report.uid / "killed").read_text()
+    report.verify("Has it ended", hides="tail -f /etc/passwd", not_held="tail -f /etc/passwd")
+
+
+def ended(spot: Spot, pid: int) -> bool:
+    """Whether a process ends within a second."""
+    time.sleep(0.3)
+    return not spot.place.alive(pid)
+
+
+def test_an_interpreter_is_frozen(spot: Spot, tell: Tell) -> None:
+    pid = spot.start("tail", "-f", "/etc/passwd")
+    more: dict[str, Any] = {"fd.name": f"{PEER}:40000->10.99.0.2:80", "fd.type": "ipv4"}
+    report = tell(spot.fields(pid) | more, rule=INTERPRETER, host=spot.place)
+    to_the_cut(report, "Freeze the process")
+    report.contain("Freeze the process", state=lambda: spot.place.state(pid), becomes="T")
+    report.verify("Does it stand still?", held=f"{pid} T")
+    report.undo(state=lambda: spot.place.state(pid), becomes="S")

@@ -1,0 +1,125 @@
+"""Files that somebody left are kept and taken away, and come back as they were: on a host, and in a container."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.lab.hostile import file_names
+from tests.lab.places.spot import Spot
+from tests.lab.story import Tell
+
+KEYS = "Adding ssh keys to authorized_keys"
+BITS = "Set Setuid or Setgid bit"
+CRON = "Schedule Cron Jobs"
+MKDIR = "Mkdir binary dirs"
+FILES = {
+    "Create files below dev": ("fd.name", "/dev/.x"),
+    "Container Drift Detected (chmod)": ("evt.arg.filename", "/opt/agent"),
+    "Container Drift Detected (open+create)": ("evt.arg.name", "/opt/agent"),
+    "Detect crypto miners using the Stratum protocol": ("proc.exepath", "/opt/miner"),
+    "Write below binary dir": ("fd.name", "/usr/local/bin/x"),
+}
+RULES = (KEYS, BITS, CRON, MKDIR, *FILES)
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6Jz3l0yXyV0q2mIh1Yw8Vt3o0gX0mJq1m0f0r2kA9u mallory\n"
+
+
+def actor(spot: Spot, **more: Any) -> dict[str, Any]:
+    """The fields of an alert about a file, by a process that still runs."""
+    return spot.fields(spot.start("tail", "-f", "/etc/passwd"), **more)
+
+
+def is_there(spot: Spot, path: str) -> bool:
+    """Whether there is such a file."""
+    return spot.path(path).exists()
+
+
+def test_a_foreign_key(spot: Spot, tell: Tell) -> None:
+    file = "/root/.ssh/authorized_keys"
+    spot.write(file, KEY, 0o600)
+    before = spot.snapshot(file)
+    with tell(actor(spot, fd__name=file), rule=KEYS, host=spot.place) as report:
+        report.looks(shows=["mallory", "ED25519", "-rw-------"])
+        report.contain("take", state=lambda: is_there(spot, file), becomes=False, shows="No such file")
+        assert (spot.evidence / report.uid / file.lstrip("/")).read_text() == KEY
+        report.undo(state=lambda: spot.snapshot(file), becomes=before)
+        spot.write(file, "# another file of this name\n")
+        report.again("take", undo=True)
+        assert spot.path(file).read_text() == "# another file of this name\n"
+
+
+CASES = [(rule, path) for rule, (_, path) in FILES.items()]
+HOSTILE = [
+    pytest.param("Container Drift Detected (open+create)", p.values[0], id=str(p.id)) for p in file_names("/opt")
+]
+
+
+@pytest.mark.parametrize(("rule", "path"), [*CASES, *HOSTILE])
+def test_a_file_goes_and_comes_back(spot: Spot, tell: Tell, rule: str, path: str) -> None:
+    spot.write(path, b"#!/bin/sh\nexit\n", 0o4751)
+    field = FILES[rule][0]
+    before = spot.snapshot(path)
+    report = tell({**actor(spot), field: path}, rule=rule, host=spot.place)
+    while "take it away" not in report.steps[report.at].title:
+        step = report.steps[report.at]
+        if "contain" not in step.phases and step.phases[0] != "verify":
+            report.looks()
+        else:
+            report.unproven("", "told elsewhere: the process of this alert")
+    report.contain("take it away", state=lambda: is_there(spot, path), becomes=False, shows="No such file")
+    report.undo(state=lambda: spot.snapshot(path), becomes=before)
+    report.again("take it away")
+    spot.path(path).symlink_to("/etc/hostname")
+    report.again("take it away", shows="link" if spot.container else "")
+    assert not spot.place.exists("/root/owned")
+
+
+def test_a_packages_file_stays(spot: Spot, tell: Tell) -> None:
+    path = "/usr/bin/env"
+    before = spot.snapshot(path)
+    if spot.container:
+        return
+    report = tell({**actor(spot), "evt.arg.name": path}, rule=HOSTILE[0].values[0], host=spot.place)
+    report.again("take it away", shows="kept, not moved")
+    assert spot.snapshot(path) == before
+
+
+def mode(spot: Spot, path: str) -> int:
+    """A file's mode."""
+    return spot.path(path).stat().st_mode & 0o7777
+
+
+@pytest.mark.parametrize("path", ["/opt/helper", *file_names("/opt")])
+def test_a_bit_is_taken(spot: Spot, tell: Tell, path: str) -> None:
+    spot.write(path, b"#!/bin/sh\n", 0o6755)
+    fields = actor(spot, evt__arg__filename=path, fd__name=path, evt__arg__mode="S_ISUID|S_ISGID")
+    report = tell(fields, rule=BITS, host=spot.place)
+    report.looks(shows="-rwsr-sr-x")
+    report.contain("Take the bit away", state=lambda: mode(spot, path) & 0o6000, becomes=0)
+    report.undo(state=lambda: mode(spot, path), becomes=0o6755)
+    assert not spot.place.exists("/root/owned")
+
+
+def test_a_table_of_jobs(spot: Spot, tell: Tell) -> None:
+    table = "/var/spool/cron/crontabs/root"
+    spot.write(table, "* * * * * /opt/miner\n", 0o600)
+    fields = actor(spot, user__name="root") | {"proc.cmdline": "crontab /tmp/x", "proc.name": "crontab"}
+    report = tell(fields, rule=CRON, host=spot.place)
+    report.looks(shows="/opt/miner")
+    if spot.container:
+        return
+    report.contain("take it away", state=lambda: is_there(spot, table), becomes=False)
+    # `crontab` writes a line with the time above it.
+    report.undo(state=lambda: spot.run("crontab -l"), becomes="* * * * * /opt/miner\n")
+
+
+@pytest.mark.parametrize("path", ["/usr/local/bin/.x", *file_names("/opt")])
+def test_a_directory_goes_and_comes_back(spot: Spot, tell: Tell, path: str) -> None:
+    spot.write(f"{path}/tool", b"#!/bin/sh\n", 0o755)
+    before = spot.snapshot(path)
+    report = tell(actor(spot, evt__arg__path=path), rule=MKDIR, host=spot.place)
+    report.looks(shows="tool")
+    report.contain("take it away", state=lambda: is_there(spot, path), becomes=False)
+    report.undo(state=lambda: spot.snapshot(path), becomes=before)
+    assert not spot.place.exists("/root/owned")
