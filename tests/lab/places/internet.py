@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -41,7 +43,9 @@ class Internet:
         talk = f"printf %s {shlex.quote(says)}; cat >> {shlex.quote(str(into))}"
         self._started.append(
             subprocess.Popen(
-                self._inside("socat", f"{kind}:{port},fork,reuseaddr", f"SYSTEM:{talk!r}"), stderr=subprocess.DEVNULL
+                self._inside("socat", f"{kind}:{port},fork,reuseaddr", f"SYSTEM:{talk!r}"),
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
             )
         )
         deadline = time.monotonic() + 5
@@ -52,7 +56,9 @@ class Internet:
 
     def connect(self, address: str, port: int, says: str = "") -> subprocess.Popen[bytes]:
         """Connect to the host from out there and stay connected."""
-        process = subprocess.Popen(self._inside("nc", address, str(port)), stdin=subprocess.PIPE)
+        process = subprocess.Popen(
+            self._inside("nc", address, str(port)), stdin=subprocess.PIPE, start_new_session=True
+        )
         self._started.append(process)
         assert process.stdin is not None
         process.stdin.write(says.encode())
@@ -64,9 +70,10 @@ class Internet:
         return self.run("ss -H -t -n state established")
 
     def close(self) -> None:
-        """End every listener and connection."""
+        """End every listener and connection, and what socat has started for each."""
         for process in self._started:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait(5)
 
 
