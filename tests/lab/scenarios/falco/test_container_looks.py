@@ -60,7 +60,7 @@ def tail(spot: Spot, file: str = "/etc/passwd") -> int:
 
 def test_the_nodes_disk_is_mounted(node: Node, tell: Tell) -> None:
     spot = privileged(node)
-    spot.run("mkdir /mnt/g && mount -t cgroup -o cpu cgroup /mnt/g")
+    spot.run("mkdir -p /mnt/g && mount -t cgroup -o cpu cgroup /mnt/g")
     node.write("/etc/cron.d/escape", "* * * * * root id\n")
     with tell(spot.fields(tail(spot)), rule=MOUNT, host=node) as report:
         report.look("What is mounted there now", shows=["/mnt/g", " - cgroup ", "/etc/cron.d/escape"])
@@ -73,11 +73,11 @@ def test_the_nodes_disk_is_mounted(node: Node, tell: Tell) -> None:
 def test_the_runtime_is_looked_at(web: Spot, tell: Tell) -> None:
     node = web.place
     with tell(web.fields(tail(web), fd__name="/proc/self/exe"), rule=RUNTIME, host=node) as report:
-        report.look("Is the node's runtime unchanged", shows=["/usr/sbin/runc", "runc version"], hides="??5")
+        report.look("Is the node's runtime unchanged", shows=["/usr/sbin/runc", "runc version"], hides="??5??????   /")
         halted(report, web)
         with node.path("/usr/sbin/runc").open("ab") as file:
             file.write(b"x")
-        report.again("Is the node's runtime unchanged", shows="??5?????")
+        report.again("Is the node's runtime unchanged", shows="??5??????   /usr/sbin/runc")
         node.run("truncate -s -1 /usr/sbin/runc")
 
 
