@@ -1,0 +1,130 @@
+"""Who may do what in a cluster: anonymous callers, cluster-admin, Secrets, users, namespaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.lab.places.cluster import Cluster
+from tests.lab.scenarios.k8s_audit.test_creations import RBAC, object_of
+from tests.lab.story import Tell
+
+ANONYMOUS = "Anonymous Request Allowed"
+ADMIN = "Attach to cluster-admin Role"
+READ = "K8s Secret Get Successfully"
+REFUSED = "K8s Secret Get Unsuccessfully Tried"
+USER = "Disallowed K8s User"
+SPACE = "K8s Namespace Created"
+OTHER_SPACE = "Create Disallowed Namespace"
+SERVER = "https://10.98.0.1:6443"
+RULES = (ANONYMOUS, ADMIN, READ, REFUSED, USER, SPACE, OTHER_SPACE)
+
+
+def bindings(cluster: Cluster) -> dict[str, Any]:
+    """Every cluster-wide binding: role and subjects."""
+    items = cluster.laptop().get("clusterrolebindings")["items"]
+    return {item["metadata"]["name"]: (item["roleRef"], item.get("subjects")) for item in items}
+
+
+def bind(cluster: Cluster, name: str, role: str, subject: dict[str, str]) -> None:
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+    whom = {"apiGroup": "rbac.authorization.k8s.io", **subject}
+    made = object_of("ClusterRoleBinding", name, "", RBAC, roleRef=reference, subjects=[whom])
+    cluster.laptop("alice").apply(made)
+
+
+def test_anybody_may_read(cluster: Cluster, tell: Tell) -> None:
+    bind(cluster, "open x'", "view", {"kind": "User", "name": "system:anonymous"})
+    cluster.node.wait_until(lambda: '"items"' in anonymous(cluster), "anybody may read")
+    event = cluster.audit_event(user="system:anonymous", code=200, resource="pods")
+    before = bindings(cluster)
+    with tell(event=event, rule=ANONYMOUS, cluster=cluster.node) as report:
+        report.looks(shows=["open x'", "/api/v1/namespaces/default/pods"])
+        report.contain("Remove the bindings", state=lambda: set(bindings(cluster)), becomes=set(before) - {"open x'"})
+        assert "system:public-info-viewer" in bindings(cluster)
+        report.undo(state=lambda: bindings(cluster), becomes=before)
+
+
+def anonymous(cluster: Cluster) -> str:
+    """What somebody without a token gets."""
+    return cluster.node.run(f"curl -sk {SERVER}/api/v1/namespaces/default/pods")
+
+
+def test_mallory_becomes_admin(cluster: Cluster, tell: Tell) -> None:
+    bind(cluster, "ops $(touch owned)", "cluster-admin", {"kind": "User", "name": "mallory"})
+    event = cluster.audit_event(user="alice", verb="create", code=201, resource="clusterrolebindings")
+    before = bindings(cluster)
+    with tell(event=event, rule=ADMIN, cluster=cluster.node) as report:
+        report.looks(shows=["ops $(touch owned)", "mallory", "201"])
+        left = set(before) - {"ops $(touch owned)"}
+        report.contain("Remove the binding", state=lambda: set(bindings(cluster)), becomes=left, shows="not found")
+        report.undo(state=lambda: bindings(cluster), becomes=before)
+    assert not cluster.node.exists("/root/owned")
+
+
+def test_a_refused_binding_removes_none(cluster: Cluster, tell: Tell) -> None:
+    before = bindings(cluster)
+    told = cluster.laptop("mallory").refused(
+        "kubectl create clusterrolebinding cluster-admin --clusterrole=cluster-admin --user=mallory"
+    )
+    assert "forbidden" in told
+    event = cluster.audit_event(user="mallory", verb="create", code=403)
+    with tell(event=event, rule=ADMIN, cluster=cluster.node) as report:
+        report.looks(shows="403")
+        report.everything()
+    assert bindings(cluster) == before
+
+
+def test_secrets_are_read(cluster: Cluster, tell: Tell) -> None:
+    cluster.namespace("shop")
+    cluster.laptop("bob").apply(object_of("Secret", "key", "shop", stringData={"password": "correct horse"}))
+    cluster.laptop("mallory").run("kubectl get secret key -n shop")
+    event = cluster.audit_event(user="mallory", verb="get", resource="secrets", code=200)
+    report = tell(event=event, rule=READ, cluster=cluster.node)
+    report.looks(shows=["mallory\tget\t200", "Opaque", "Resources"], hides="Y29ycmVjdCBob3JzZQ")
+
+    cluster.laptop("viewer").refused("kubectl get secret key -n shop")
+    event = cluster.audit_event(user="viewer", verb="get", resource="secrets", code=403)
+    report = tell(event=event, rule=REFUSED, cluster=cluster.node)
+    report.looks(shows=["viewer\tget\t403", "Opaque"])
+
+
+def test_an_unknown_user(cluster: Cluster, tell: Tell) -> None:
+    cluster.laptop("mallory").run("kubectl create configmap x -n default")
+    bind(cluster, "ours", "view", {"kind": "User", "name": "mallory"})
+    node = cluster.node
+    node.run("openssl req -newkey rsa:2048 -nodes -subj /CN=mallory -keyout /tmp/k -out /tmp/mallory.csr 2>/dev/null")
+    request = node.run("base64 -w 0 < /tmp/mallory.csr")
+    spec = {"request": request, "signerName": "kubernetes.io/kube-apiserver-client", "usages": ["client auth"]}
+    made = object_of("CertificateSigningRequest", "m", "", "certificates.k8s.io/v1", spec=spec)
+    cluster.laptop("alice").apply(made)
+    event = cluster.audit_event(user="mallory", verb="create", code=201)
+    report = tell(event=event, rule=USER, cluster=node)
+    report.looks(shows=["asked by alice", "CN = mallory", "ours"])
+    cluster.laptop().run("kubectl delete csr m")
+
+
+def guards(cluster: Cluster) -> list[str]:
+    """What limits pods and traffic in the namespace."""
+    items = cluster.laptop().get("resourcequota,networkpolicy", "-n", "stage")["items"]
+    return sorted(item["kind"] for item in items)
+
+
+def test_a_namespace_is_made(cluster: Cluster, tell: Tell) -> None:
+    cluster.laptop("alice").run("kubectl create namespace stage")
+    event = cluster.audit_event(user="alice", verb="create", resource="namespaces", code=201)
+    for rule in (SPACE, OTHER_SPACE):
+        with tell(event=event, rule=rule, cluster=cluster.node) as report:
+            report.looks(shows=["stage", "201", "Active"])
+            report.contain(
+                "let no further pod start", state=lambda: guards(cluster), becomes=["NetworkPolicy", "ResourceQuota"]
+            )
+            refused = cluster.laptop("bob").refused("kubectl run x -n stage --image=x")
+            assert "exceeded quota" in refused
+            report.undo(state=lambda: guards(cluster), becomes=[])
+
+    cluster.laptop("mallory").refused("kubectl create namespace kube-system")
+    event = cluster.audit_event(user="mallory", verb="create", resource="namespaces", code=403)
+    fields = {"ka.target.name": "kube-system"}
+    with tell(fields, event=event, rule=OTHER_SPACE, cluster=cluster.node) as report:
+        report.everything()
+    assert not cluster.laptop().get("resourcequota,networkpolicy", "-n", "kube-system")["items"]

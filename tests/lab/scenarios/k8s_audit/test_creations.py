@@ -1,0 +1,172 @@
+"""Objects are created in a cluster: what was made is kept and deleted, and nothing else of its name."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.lab.places.cluster import Cluster
+from tests.lab.story import Tell
+
+ALL: list[dict[str, Any]] = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
+WRITE = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]
+EXEC = [{"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create"]}]
+SUBJECT = {"kind": "ServiceAccount", "name": "default", "namespace": "shop"}
+RBAC = "rbac.authorization.k8s.io/v1"
+
+
+def object_of(kind: str, name: str, namespace: str = "", version: str = "v1", **content: Any) -> dict[str, Any]:
+    """Return a manifest."""
+    place = {"namespace": namespace} if namespace else {}
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, **place}, **content}
+
+
+def role(kind: str, name: str, rules: list[dict[str, Any]], namespace: str = "") -> dict[str, Any]:
+    return object_of(kind, name, namespace, RBAC, rules=rules)
+
+
+def binding(kind: str, name: str, namespace: str = "") -> dict[str, Any]:
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+    return object_of(kind, name, namespace, RBAC, roleRef=reference, subjects=[SUBJECT])
+
+
+def service(kind: str) -> dict[str, Any]:
+    return object_of("Service", "web", "shop", spec={"type": kind, "selector": {"app": "web"}, "ports": [{"port": 80}]})
+
+
+def deployment() -> dict[str, Any]:
+    pod = {"containers": [{"name": "web", "image": "registry.example.net/shop/web:1.2.3"}]}
+    labels = {"matchLabels": {"app": "web"}}
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": pod}
+    spec = {"replicas": 1, "selector": labels, "template": template}
+    return object_of("Deployment", "web", "shop", "apps/v1", spec=spec)
+
+
+BACKEND = {"service": {"name": "web", "port": {"number": 80}}}
+PATHS = {"paths": [{"path": "/", "pathType": "Prefix", "backend": BACKEND}]}
+INGRESS = {"rules": [{"host": "web.example.net", "http": PATHS}]}
+CREATIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "K8s Serviceaccount Created": ("bob", object_of("ServiceAccount", "helper", "shop")),
+    "Service Account Created in Kube Namespace": ("alice", object_of("ServiceAccount", "helper", "kube-system")),
+    "K8s ConfigMap Created": ("bob", object_of("ConfigMap", "settings", "shop", data={"a": "1"})),
+    "K8s Secret Created": ("bob", object_of("Secret", "key", "shop", stringData={"password": "correct horse"})),
+    "K8s Service Created": ("bob", service("ClusterIP")),
+    "Create NodePort Service": ("bob", service("NodePort")),
+    "Ingress Object without TLS Certificate Created": (
+        "bob", object_of("Ingress", "web", "shop", "networking.k8s.io/v1", spec=INGRESS),
+    ),
+    "K8s Role Created": ("alice", role("Role", "reader", WRITE, "shop")),
+    "K8s RoleBinding Created": ("alice", binding("RoleBinding", "readers-too", "shop")),
+    "K8s ClusterRoleBinding Created": ("alice", binding("ClusterRoleBinding", "readers-too")),
+    "K8s ClusterRole Created": ("alice", role("ClusterRole", "writer", WRITE)),
+    "ClusterRole With Write Privileges Created": ("alice", role("ClusterRole", "writer", WRITE)),
+    "ClusterRole With Wildcard Created": ("alice", role("ClusterRole", "god", ALL)),
+    "ClusterRole With Pod Exec Created": ("alice", role("ClusterRole", "shell", EXEC)),
+}  # fmt: skip
+RULES = tuple(CREATIONS)
+_VOLATILE = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation")
+
+
+def words(manifest: dict[str, Any]) -> list[str]:
+    """What names an object for ``kubectl get``."""
+    namespace = manifest["metadata"].get("namespace")
+    return [manifest["kind"].lower(), *(["-n", namespace] if namespace else []), "--", manifest["metadata"]["name"]]
+
+
+def now(cluster: Cluster, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the object without what the API server sets anew."""
+    found = cluster.laptop().get(*_before_name(words(manifest)))
+    for key in _VOLATILE:
+        found.get("metadata", {}).pop(key, None)
+    found.pop("status", None)
+    return found
+
+
+def _before_name(arguments: list[str]) -> list[str]:
+    """``kubectl get`` takes options before ``--`` only, and the lab adds some."""
+    return [word for word in arguments if word != "--"]
+
+
+def created(cluster: Cluster, user: str, code: int = 201) -> dict[str, Any]:
+    """The audit event of a creation."""
+    return dict(cluster.audit_event(user=user, verb="create", code=code))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_was_created_is_deleted(cluster: Cluster, tell: Tell, rule: str) -> None:
+    user, manifest = CREATIONS[rule]
+    cluster.namespace("shop")
+    cluster.laptop(user).apply(manifest)
+    event = created(cluster, user)
+    made = now(cluster, manifest)
+
+    with tell(event=event, rule=rule, cluster=cluster.node) as report:
+        report.looks(shows=[manifest["metadata"]["name"], "201"], hides="Y29ycmVjdCBob3JzZQ")
+        kept = cluster.node.read(f"/root/evidence/{report.uid}/created.json")
+        assert made["kind"] in kept
+        report.contain("Delete what was created", state=lambda: now(cluster, manifest), becomes={}, shows="not found")
+        report.undo(state=lambda: now(cluster, manifest), becomes=made)
+        report.again("Delete what was created", shows="made again since")
+        assert now(cluster, manifest) == made, "what somebody made again was deleted"
+
+
+REFUSED = ("K8s ConfigMap Created", "K8s Role Created", "ClusterRole With Wildcard Created", "K8s Service Created")
+
+
+def test_a_refused_creation_changes_nothing(cluster: Cluster, tell: Tell) -> None:
+    cluster.namespace("shop")
+    for rule in REFUSED:
+        cluster.laptop("alice").apply(CREATIONS[rule][1])
+    # What is there is older than the attempt.
+    time.sleep(7)
+    for rule in REFUSED:
+        _, manifest = CREATIONS[rule]
+        before = now(cluster, manifest)
+        try:
+            cluster.laptop("mallory").apply(manifest)
+        except AssertionError as error:
+            code = 403 if "forbidden" in str(error).lower() else 409
+        event = created(cluster, "mallory", code)
+        fields = {"ka.target.name": manifest["metadata"]["name"]}
+        with tell(fields, event=event, rule=rule, cluster=cluster.node) as report:
+            report.looks(shows=str(code))
+            report.everything()
+        assert now(cluster, manifest) == before
+
+
+def test_nobody_empties_cluster_admin(cluster: Cluster, tell: Tell) -> None:
+    admin = role("ClusterRole", "cluster-admin", ALL)
+    before = now(cluster, admin)
+    mallory = cluster.laptop("mallory")
+    mallory.refused("kubectl create clusterrole cluster-admin --verb='*' --resource='*'")
+    event = created(cluster, "mallory", 403)
+    with tell({"ka.target.name": "cluster-admin"}, event=event, rule=RULES[-2], cluster=cluster.node) as report:
+        report.everything()
+    assert now(cluster, admin) == before
+
+
+HOSTILE = ["x'; touch owned; echo 'y\"z", "$(touch owned)`touch owned`", "x prod-admins", "-rf", "a,b=c"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name(cluster: Cluster, tell: Tell, name: str) -> None:
+    """Names of roles hold almost anything."""
+    bystander, manifest = binding("ClusterRoleBinding", "prod-admins"), binding("ClusterRoleBinding", name)
+    cluster.laptop().apply(bystander)
+    cluster.laptop("alice").apply(manifest)
+    event = created(cluster, "alice")
+    made = now(cluster, bystander)
+    items = cluster.laptop().get("clusterrolebindings")["items"]
+    with tell(event=event, rule="K8s ClusterRoleBinding Created", cluster=cluster.node) as report:
+        report.looks(shows="default")
+        report.contain("Delete what was created", state=lambda: names(cluster), becomes=names(cluster) - {name})
+        report.undo(state=lambda: names(cluster), becomes={item["metadata"]["name"] for item in items})
+    assert now(cluster, bystander) == made
+    assert not cluster.node.exists("/root/owned")
+
+
+def names(cluster: Cluster) -> set[str]:
+    """The names of all bindings of the cluster."""
+    return {item["metadata"]["name"] for item in cluster.laptop().get("clusterrolebindings")["items"]}

@@ -1,0 +1,108 @@
+"""Pods and containers that give somebody the node, or a foothold: kept, then stopped, by their uid."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.lab.places.cluster import Cluster, web_pod
+from tests.lab.story import Tell
+
+PRIVILEGED = "Create Privileged Pod"
+PODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "Create Sensitive Mount Pod": ("shop", {"volumes": [{"name": "root", "hostPath": {"path": "/etc"}}]}),
+    "Create HostPid Pod": ("shop", {"hostPID": True}),
+    "Create HostNetwork Pod": ("shop", {"hostNetwork": True}),
+    "Pod Created in Kube Namespace": ("kube-system", {}),
+    PRIVILEGED: ("shop", {}),
+}
+EPHEMERAL = "EphemeralContainers Created"
+RULES = (*PODS, EPHEMERAL)
+
+
+def pod(rule: str, name: str = "tool") -> dict[str, Any]:
+    """Return the manifest of a pod that a rule is about."""
+    namespace, spec = PODS[rule]
+    made = web_pod(name, namespace, **spec)
+    if rule == PRIVILEGED:
+        made["spec"]["containers"][0]["securityContext"] = {"privileged": True}
+    return made
+
+
+def uid_of(cluster: Cluster, namespace: str, name: str = "tool") -> str:
+    """The pod's uid, empty where there is none."""
+    found = cluster.laptop().get("pod", "-n", namespace, name)
+    return str(found.get("metadata", {}).get("uid", ""))
+
+
+@pytest.mark.parametrize("rule", PODS)
+def test_a_pod_is_stopped(cluster: Cluster, tell: Tell, rule: str) -> None:
+    namespace = PODS[rule][0]
+    cluster.namespace("shop")
+    cluster.laptop("alice").apply(pod(rule))
+    event = cluster.audit_event(user="alice", verb="create", code=201, resource="pods")
+    cluster.await_pod(namespace, "tool")
+    uid = uid_of(cluster, namespace)
+
+    report = tell(event=event, rule=rule, node=cluster.node, cluster=cluster.node)
+    report.looks(shows=["sleep", "86400", "/pods"])
+    assert uid in cluster.node.read(f"/root/evidence/{report.uid}/pod.json")
+    report.contain("top th", state=lambda: gone_soon(cluster, namespace), becomes="")
+    cluster.laptop("alice").apply(pod(rule))
+    again = uid_of(cluster, namespace)
+    report.again("top th")
+    assert uid_of(cluster, namespace) == again != uid, "another pod of this name was stopped"
+    cluster.laptop().run(f"kubectl delete pod tool -n {namespace} --now")
+
+
+def gone_soon(cluster: Cluster, namespace: str) -> str:
+    """The pod's uid unless it goes within some seconds."""
+    deadline = time.monotonic() + 15
+    found = cluster.laptop().get("pod", "-n", namespace, "tool")
+    while found.get("metadata", {}).get("deletionTimestamp") and time.monotonic() < deadline:
+        time.sleep(0.2)
+        found = cluster.laptop().get("pod", "-n", namespace, "tool")
+    return str(found.get("metadata", {}).get("uid", ""))
+
+
+def test_a_refused_pod_stops_nothing(cluster: Cluster, tell: Tell) -> None:
+    cluster.namespace("shop")
+    manifests = {rule: pod(rule) for rule in ("Create HostPid Pod", PRIVILEGED)}
+    cluster.laptop("alice").apply(manifests[PRIVILEGED])
+    uid = uid_of(cluster, "shop")
+    time.sleep(7)
+    for rule, manifest in manifests.items():
+        with pytest.raises(AssertionError, match="AlreadyExists"):
+            cluster.laptop("mallory").apply(manifest)
+        event = cluster.audit_event(user="mallory", verb="create", code=409)
+        fields = {"ka.resp.name": "tool"}
+        report = tell(fields, event=event, rule=rule, node=cluster.node, cluster=cluster.node)
+        report.looks(shows="409")
+        report.again("top th", shows="at another time" if rule != PRIVILEGED else "")
+        assert uid_of(cluster, "shop") == uid, f"{rule}: an older pod was stopped"
+
+
+def test_a_container_is_added(cluster: Cluster, tell: Tell) -> None:
+    cluster.namespace("shop")
+    cluster.laptop("bob").apply(web_pod("web-1"))
+    cluster.await_pod("shop", "web-1")
+    node = cluster.node
+    time.sleep(6)
+    image = "--image=registry.example.net/shop/web:1.2.3 --image-pull-policy=Never"
+    cluster.laptop("alice").run(f"kubectl debug -n shop web-1 {image} --target=web -c probe -- sleep 4321")
+    event = cluster.audit_event(user="alice", subresource="ephemeralcontainers", code=200)
+    node.wait_until(lambda: "probe" in node.run("crictl ps"), "the container runs", 30)
+
+    with tell(event=event, rule=EPHEMERAL, node=node, cluster=node) as report:
+        report.looks(shows=["probe", "4321", "running", "ephemeralcontainers"])
+        report.contain("stop the containers started since", state=lambda: running(cluster), becomes=["web"], seconds=60)
+        assert f"/root/evidence/{report.uid}/containers.json" in node.snapshot(f"/root/evidence/{report.uid}")
+        node.run("sleep 3")
+        assert running(cluster) == ["web"], "it was started again"
+
+
+def running(cluster: Cluster) -> list[str]:
+    """The containers that run in the pod."""
+    return sorted(cluster.node.run("crictl ps -o json | jq -r '.containers[].metadata.name'").split())
