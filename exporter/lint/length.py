@@ -14,12 +14,15 @@ from exporter.lint.examples import examples
 from exporter.lint.finding import Finding
 from exporter.lint.first_form import first_form
 from exporter.prose import to_plain
+from exporter.render.brief_steps import split_steps
 from exporter.render.document import Length, title
 from exporter.render.markdown import to_markdown
 from exporter.report import Report
 from exporter.reporter import Reporter
 
 BRIEF_WORDS = 450
+BRIEF_WORDS_WITH_KEEP = 560
+"""Where a containment comes with the steps that keep what it destroys: it is never shown without them."""
 FULL_WORDS = 900
 FIRST_COMMAND_WORDS = 150
 TITLE_WORDS = 15
@@ -43,8 +46,9 @@ def too_long(reporter: Reporter, alert: Alert) -> Iterator[str]:
     """Yield what is too long in the alert's report."""
     report = reporter.report_for(alert)
     brief = to_markdown(report, Length.BRIEF)
+    keeps = any(command.phase == "keep" for command in split_steps(report.advice)[0])
     for name, text, limit in (
-        ("the brief report", brief, BRIEF_WORDS),
+        ("the brief report", brief, BRIEF_WORDS_WITH_KEEP if keeps else BRIEF_WORDS),
         ("the full report", to_markdown(report, Length.FULL), FULL_WORDS),
         ("the text before the first command", brief.partition("```")[0], FIRST_COMMAND_WORDS),
         ("the title", to_plain(title(report.advice)), TITLE_WORDS),
