@@ -1,0 +1,168 @@
+"""Cloud SQL: a stolen service account takes a database out, opens it and deletes what could bring it back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.lab.places.vendors import Vendor
+from tests.lab.scenarios.gcp_auditlog.project import FIELDS, SECONDS, Project
+from tests.lab.standin import Reply, Request
+from tests.lab.story import Story, Tell
+
+USER = "GCP Cloud SQL database user modified or deleted"
+BACKUP = "GCP Cloud SQL database backup deleted"
+EXPORT = "GCP Cloud SQL database instance data exported"
+DELETED = "GCP Cloud SQL database instance deleted"
+CHANGED = "GCP Cloud SQL database instance modified or created"
+RULES = (USER, BACKUP, EXPORT, DELETED, CHANGED)
+GOOGLE = {"logging": "v2", "iam": "v1", "sqladmin": "v1beta4"}
+SQL = "/sql/v1beta4/projects/{p}"
+MISSING = Reply({"error": {"code": 404, "message": "not found", "errors": [{"reason": "userDoesNotExist"}]}}, 404)
+
+
+class Database(Project):
+    """A project with the instance ``db1``."""
+
+    def __init__(self, google: Vendor, method: str, **payload: Any) -> None:
+        super().__init__(google, method, "projects/shop-prod/instances/db1", **payload)
+        self.passwords = {"postgres": "old"}
+        self.networks = ["0.0.0.0/0", "192.0.2.0/24"]
+        self.instances = {"db1"}
+        self.exports = {"op7": "RUNNING", "op6": "DONE"}
+        self.backups = [{"id": "7", "status": "SUCCESSFUL", "instance": "db1", "description": "nightly"}]
+        self.done: list[str] = []
+        self.on(f"GET {SQL}/instances/{{i}}", self.instance)
+        self.on(f"PATCH {SQL}/instances/{{i}}", self.patch)
+        self.on(f"GET {SQL}/instances/{{i}}/users", lambda _: {"items": [{"name": "postgres", "type": "BUILT_IN"}]})
+        self.on(f"PUT {SQL}/instances/{{i}}/users", self.set_password)
+        self.on(f"GET {SQL}/instances/{{i}}/backupRuns", lambda _: {"items": self.backups})
+        self.on(f"POST {SQL}/instances/{{i}}/backupRuns", self.back_up)
+        self.on(f"POST {SQL}/instances/{{i}}/restoreBackup", self.restore)
+        self.on(f"GET {SQL}/backups", self.retained)
+        self.on(f"GET {SQL}/backups/{{b}}", lambda _: self.retained(_)["backups"][0])
+        self.on(f"GET {SQL}/operations", self.operations)
+        self.on(f"GET {SQL}/operations/{{o}}", lambda _: operation("op1", "UPDATE", "DONE"))
+        self.on(f"POST {SQL}/operations/{{o}}/cancel", self.cancel)
+
+    def instance(self, request: Request) -> Any:
+        """One instance, or 404."""
+        name = request.parameters["i"]
+        if name not in self.instances:
+            return MISSING
+        networks = [{"kind": "sql#aclEntry", "value": each} for each in self.networks]
+        settings = {"settingsVersion": "1", "tier": "db-f1-micro", "ipConfiguration": {"authorizedNetworks": networks}}
+        about = {"name": name, "project": "shop-prod", "state": "RUNNABLE", "backendType": "SECOND_GEN"}
+        about |= {"instanceType": "CLOUD_SQL_INSTANCE", "databaseVersion": "POSTGRES_15", "region": "europe-west1"}
+        return {**about, "settings": settings}
+
+    def patch(self, request: Request) -> Any:
+        """Change the networks."""
+        asked = request.json()["settings"]["ipConfiguration"]["authorizedNetworks"]
+        self.networks = [each["value"] for each in asked]
+        return operation("op1", "UPDATE", "DONE")
+
+    def set_password(self, request: Request) -> Any:
+        """Change a user's password; 404 where there is no such user."""
+        if request.query["name"] not in self.passwords:
+            return MISSING
+        self.passwords[request.query["name"]] = request.json()["password"]
+        self.done.append("UPDATE_USER")
+        return operation("op1", "UPDATE_USER", "DONE")
+
+    def back_up(self, request: Request) -> Any:
+        """Take a backup."""
+        about = {"id": "8", "status": "SUCCESSFUL", "instance": "db1"}
+        self.backups.append({**about, "description": request.json()["description"]})
+        return operation("op1", "BACKUP_VOLUME", "DONE")
+
+    def restore(self, request: Request) -> Any:
+        """Restore a backup into an instance."""
+        self.instances.add(request.parameters["i"])
+        return operation("op1", "RESTORE_VOLUME", "DONE")
+
+    def retained(self, _: Request) -> Any:
+        """The project's backups, the newest first; one failed."""
+        ended = "2026-11-27T12:00:00Z", "2026-11-28T12:00:00Z"
+        made = [("b1", "SUCCESSFUL", ended[0]), ("b2", "FAILED", ended[1])] if self.backups else []
+        return {"backups": [retained(*each) for each in made]}
+
+    def operations(self, _: Request) -> Any:
+        """What was done to the instance."""
+        exports = [operation(name, "EXPORT", status) for name, status in self.exports.items()]
+        return {"items": exports + [operation("op1", kind, "DONE") for kind in self.done]}
+
+    def cancel(self, request: Request) -> Any:
+        """Cancel an export that runs."""
+        if self.exports.get(request.parameters["o"]) != "RUNNING":
+            return Reply({"error": {"code": 400, "message": "it has ended"}}, 400)
+        self.exports[request.parameters["o"]] = "DONE"
+        return {}
+
+
+def retained(name: str, state: str, ended: str) -> dict[str, Any]:
+    """A backup that outlives its instance."""
+    about = {"name": f"projects/shop-prod/backups/{name}", "instance": "db1", "state": state, "type": "FINAL"}
+    return {**about, "backupInterval": {"endTime": ended}}
+
+
+def operation(name: str, kind: str, status: str) -> dict[str, Any]:
+    """An operation of Cloud SQL."""
+    about = {"kind": "sql#operation", "name": name, "operationType": kind, "status": status, "user": "mallory"}
+    about |= {"startTime": "2026-11-28T12:00:00Z", "targetId": "db1", "targetProject": "shop-prod"}
+    return {**about, "exportContext": {"uri": "gs://evil/dump.sql"}} if kind == "EXPORT" else about
+
+
+def begin(tell: Tell, google: Vendor, rule: str) -> Story:
+    return tell(FIELDS | {"gcp.cloudsql.databaseId": "shop-prod:db1"}, rule=rule, cloud=google.laptop)
+
+
+def test_a_login_is_changed(google: Vendor, tell: Tell) -> None:
+    db = Database(google, "cloudsql.users.update", request={"name": "postgres", "host": "%"})
+    report = begin(tell, google, USER)
+    db.read(report, "postgres")
+    is_new = lambda: db.passwords["postgres"] != "old"  # noqa: E731
+    report.contain("Replace the password", state=is_new, becomes=True, shows="UPDATE_USER", seconds=SECONDS)
+    assert db.passwords["postgres"].encode() in {kept.strip() for kept in google.laptop.files().values()}
+    db.passwords.clear()
+    report.again("Replace the password", shows="404", seconds=SECONDS)
+    assert db.passwords == {}
+
+
+def test_a_backup_is_deleted(google: Vendor, tell: Tell) -> None:
+    db = Database(google, "cloudsql.backupRuns.delete")
+    report = begin(tell, google, BACKUP)
+    db.read(report)
+    taken = lambda _: [each["id"] for each in db.backups if each["description"] == f"incident-{report.uid}"]  # noqa: E731
+    report.keep("Take a backup", keeps=taken, shows=["SUCCESSFUL", "nightly"], seconds=SECONDS)
+
+
+def test_data_is_exported(google: Vendor, tell: Tell) -> None:
+    db = Database(google, "cloudsql.instances.export")
+    report = begin(tell, google, EXPORT)
+    db.read(report)
+    ended = {"op7": "DONE", "op6": "DONE"}
+    state = lambda: dict(db.exports)  # noqa: E731
+    report.contain("Cancel exports", state=state, becomes=ended, shows="gs://evil/dump.sql", seconds=SECONDS)
+
+
+def test_an_instance_is_opened(google: Vendor, tell: Tell) -> None:
+    db = Database(google, "cloudsql.instances.update")
+    before = list(db.networks)
+    report = begin(tell, google, CHANGED)
+    db.read(report)
+    report.contain("Close the instance", state=lambda: list(db.networks), becomes=[], seconds=SECONDS)
+    report.undo(state=lambda: list(db.networks), becomes=before, seconds=SECONDS)
+
+
+def test_an_instance_is_deleted(google: Vendor, tell: Tell) -> None:
+    db = Database(google, "cloudsql.instances.delete")
+    db.instances.clear()
+    with begin(tell, google, DELETED) as report:
+        db.read(report)
+        db.freeze(report)
+        back = {"db1-restored"}
+        state = lambda: set(db.instances)  # noqa: E731
+        report.recover("Restore the newest backup", state=state, becomes=back, shows="b1", seconds=SECONDS)
+        report.undo(state=lambda: db.caller["disabled"], becomes=False, seconds=SECONDS)
+        db.backups.clear()
+        report.again("Restore the newest backup", shows="no backup of it is left", seconds=SECONDS)

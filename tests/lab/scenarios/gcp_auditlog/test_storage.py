@@ -1,0 +1,160 @@
+"""Cloud Storage and BigQuery: what a stolen service account makes public, shortens or deletes."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from tests.lab.places.vendors import Vendor
+from tests.lab.scenarios.gcp_auditlog.project import DELTA, FIELDS, MISSING, SECONDS, Policy, Project
+from tests.lab.standin import Request
+from tests.lab.story import Story, Tell
+
+PUBLIC = {
+    "GCP Bucket configured to be public": "storage.setIamPermissions",
+    "GCP Bucket objects configured to be public": "storage.objects.update",
+}
+GRANTED = "GCP Bucket permissions modified"
+LISTED = "GCP Bucket enumerated"
+DELETED = "GCP Bucket deleted"
+CHANGED = "GCP Bucket updated"
+DATASET = "GCP BigQuery Dataset access configured to be public"
+RULES = (*PUBLIC, GRANTED, LISTED, DELETED, CHANGED, DATASET)
+GOOGLE = {"logging": "v2", "iam": "v1", "storage": "v1", "bigquery": "v2"}
+WEEK = {"retentionDurationSeconds": "604800"}
+MONTH = {"retentionDurationSeconds": "2592000"}
+BUCKET = "/storage/v1/b/{b}"
+
+
+class Bucket(Project):
+    """A project with the bucket ``invoices``."""
+
+    def __init__(self, google: Vendor, method: str, **payload: Any) -> None:
+        super().__init__(google, method, "projects/_/buckets/invoices", **payload)
+        self.about: dict[str, Any] = {
+            "name": "invoices",
+            "id": "invoices",
+            "kind": "storage#bucket",
+            "generation": "17",
+        }
+        self.about |= {"iamConfiguration": {"publicAccessPrevention": "inherited"}, "softDeletePolicy": WEEK}
+        self.policy = Policy(("roles/storage.admin", "user:bob@example.com"), ("roles/owner", "user:eve@evil.example"))
+        self.is_there = True
+        self.is_kept = True
+        self.objects_back = 0
+        self.on("GET /storage/v1/b", self.listed)
+        self.on(f"GET {BUCKET}", lambda _: deepcopy(self.about) if self.is_there else MISSING)
+        self.on(f"PATCH {BUCKET}", self.patch)
+        self.on(f"GET {BUCKET}/iam", self.policy.get)
+        self.on(f"PUT {BUCKET}/iam", self.policy.put)
+        self.on(f"POST {BUCKET}/restore", self.restore)
+        self.on(f"POST {BUCKET}/o/bulkRestore", self.restore_objects)
+
+    def listed(self, request: Request) -> Any:
+        """The buckets, or those that are soft-deleted."""
+        wanted = self.is_kept and not self.is_there if request.query.get("softDeleted") else self.is_there
+        return {"items": [self.about]} if wanted else {"items": []}
+
+    def patch(self, request: Request) -> Any:
+        """Change settings; what is null goes away."""
+        for name, value in request.json().items():
+            if value is None:
+                self.about.pop(name, None)
+            elif isinstance(value, dict):
+                self.about[name] = {**self.about.get(name, {}), **value}
+        return deepcopy(self.about)
+
+    def restore(self, request: Request) -> Any:
+        """Restore the bucket of this generation."""
+        if request.query["generation"] != "17":
+            return MISSING
+        self.is_there = True
+        return self.about
+
+    def restore_objects(self, _: Request) -> Any:
+        """Restore its objects."""
+        self.objects_back += 1
+        return {"kind": "storage#operation", "name": "projects/_/buckets/invoices/operations/x", "done": False}
+
+
+def begin(tell: Tell, google: Vendor, rule: str) -> Story:
+    return tell(FIELDS | {"gcp.storage.bucket": "invoices"}, rule=rule, cloud=google.laptop)
+
+
+@pytest.mark.parametrize("rule", PUBLIC)
+def test_a_bucket_is_made_public(google: Vendor, tell: Tell, rule: str) -> None:
+    bucket = Bucket(google, PUBLIC[rule])
+    report = begin(tell, google, rule)
+    bucket.read(report)
+    state = lambda: bucket.about["iamConfiguration"]["publicAccessPrevention"]  # noqa: E731
+    report.contain("Refuse all public", state=state, becomes="enforced", shows="enforced", seconds=SECONDS)
+    report.undo(state=state, becomes="inherited", seconds=SECONDS)
+
+
+def test_a_stranger_is_let_in(google: Vendor, tell: Tell) -> None:
+    bucket = Bucket(google, "storage.setIamPermissions", **DELTA)
+    before = bucket.policy.grants
+    report = begin(tell, google, GRANTED)
+    bucket.read(report, "eve@evil.example")
+    left = {("roles/storage.admin", "user:bob@example.com")}
+    report.contain("Take out the members", state=lambda: bucket.policy.grants, becomes=left, seconds=SECONDS)
+    report.undo(state=lambda: bucket.policy.grants, becomes=before, seconds=SECONDS)
+
+
+def test_buckets_are_listed(google: Vendor, tell: Tell) -> None:
+    bucket = Bucket(google, "storage.buckets.list")
+    report = begin(tell, google, LISTED)
+    bucket.read(report)
+    report.look("Which buckets", shows=["invoices", "203.0.113.45"], seconds=SECONDS)
+
+
+def test_a_bucket_is_deleted(google: Vendor, tell: Tell) -> None:
+    bucket = Bucket(google, "storage.buckets.delete")
+    bucket.is_there = False
+    with begin(tell, google, DELETED) as report:
+        bucket.read(report)
+        bucket.freeze(report)
+        report.recover("Restore the bucket", state=lambda: bucket.is_there, becomes=True, seconds=SECONDS)
+        assert bucket.objects_back
+        report.undo(state=lambda: bucket.caller["disabled"], becomes=False, seconds=SECONDS)
+        bucket.is_there = bucket.is_kept = False
+        report.again("Restore the bucket", shows="no soft-deleted bucket of this name", seconds=SECONDS)
+    assert not bucket.is_there
+
+
+def test_objects_are_made_to_expire(google: Vendor, tell: Tell) -> None:
+    bucket = Bucket(google, "storage.buckets.update")
+    rule = {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 0}}]}
+    bucket.about["lifecycle"] = rule
+    state = lambda: (bool(bucket.about.get("lifecycle")), bucket.about["softDeletePolicy"])  # noqa: E731
+    with begin(tell, google, CHANGED) as report:
+        kept = lambda _: [each for name, each in google.laptop.files().items() if name.endswith("bucket.json")]  # noqa: E731
+        report.keep("Keep the settings", keeps=kept, shows=["Delete", "604800"], seconds=SECONDS)
+        bucket.read(report)
+        report.contain("Stop lifecycle", state=state, becomes=(False, MONTH), shows="2592000", seconds=SECONDS)
+        report.undo(state=state, becomes=(True, WEEK), seconds=SECONDS)
+    assert bucket.about["lifecycle"] == rule
+
+
+def test_a_dataset_is_made_public(google: Vendor, tell: Tell) -> None:
+    project = Project(google, "google.iam.v1.IAMPolicy.SetIamPolicy", "projects/shop-prod/datasets/sales")
+    owner = {"role": "OWNER", "userByEmail": "bob@example.com"}
+    public = [{"role": "READER", "iamMember": "allUsers"}, {"role": "READER", "specialGroup": "allAuthenticatedUsers"}]
+    dataset: dict[str, Any] = {"access": [*public, owner]}
+
+    def patch(request: Request) -> Any:
+        dataset.update(request.json())
+        return dataset
+
+    at = "/bigquery/v2/projects/{p}/datasets/{d}"
+    project.on(f"GET {at}", lambda _: dataset)
+    project.on(f"PATCH {at}", patch)
+    state = lambda: sorted(map(str, dataset["access"]))  # noqa: E731
+    before = state()
+    fields = FIELDS | {"json.value[/resource/labels/dataset_id]": "sales"}
+    report = tell(fields, rule=DATASET, cloud=google.laptop)
+    project.read(report)
+    report.contain("Take the public entries", state=state, becomes=[str(owner)], shows="bob", seconds=SECONDS)
+    report.undo(state=state, becomes=before, seconds=SECONDS)
