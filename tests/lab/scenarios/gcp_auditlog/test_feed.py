@@ -1,0 +1,95 @@
+"""Pub/Sub and logging: a stolen service account cuts the feed by which Falco sees the project."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from tests.lab.places.vendors import Vendor
+from tests.lab.scenarios.gcp_auditlog.project import FIELDS, SECONDS, Project
+from tests.lab.standin import Request
+from tests.lab.story import Tell
+
+DELETED = {
+    "GCP Pub/Sub topic deleted": ("google.pubsub.v1.Publisher.DeleteTopic", "topics/feed"),
+    "GCP Pub/Sub subscription deleted": ("google.pubsub.v1.Subscriber.DeleteSubscription", "subscriptions/falco"),
+    "GCP logging sink deleted": ("google.logging.v2.ConfigServiceV2.DeleteSink", "sinks/audit"),
+}
+PUSHED = "GCP Pub/Sub subscription modified"
+EXCLUDED = "GCP logging sink modified"
+RULES = (*DELETED, PUSHED, EXCLUDED)
+GOOGLE = {"logging": "v2", "iam": "v1", "pubsub": "v1"}
+SUBSCRIPTION = "/v1/projects/{p}/subscriptions/{s}"
+SINK = "/v2/projects/{p}/sinks/{s}"
+
+
+class Feed(Project):
+    """A project with a sink that excludes, and a subscription that pushes elsewhere."""
+
+    def __init__(self, google: Vendor, method: str, resource: str) -> None:
+        super().__init__(google, method, f"projects/shop-prod/{resource}")
+        self.sink: dict[str, Any] = {
+            "name": "audit",
+            "destination": "pubsub.googleapis.com/projects/shop-prod/topics/feed",
+        }
+        self.sink |= {"filter": "", "disabled": True, "exclusions": [{"name": "e", "filter": 'resource.type="x"'}]}
+        self.subscription: dict[str, Any] = {"name": "projects/shop-prod/subscriptions/falco"}
+        self.subscription |= {"topic": "projects/shop-prod/topics/feed", "messageRetentionDuration": "600s"}
+        self.subscription |= {"pushConfig": {"pushEndpoint": "https://evil.example"}}
+        self.on("GET /v2/projects/{p}/sinks", lambda _: {"sinks": [self.sink]})
+        self.on(f"GET {SINK}", lambda _: deepcopy(self.sink))
+        for verb in ("PATCH", "PUT"):
+            self.on(f"{verb} {SINK}", self.change_sink)
+        self.on("GET /v1/projects/{p}/subscriptions", lambda _: {"subscriptions": [self.subscription]})
+        self.on(f"GET {SUBSCRIPTION}", lambda _: deepcopy(self.subscription))
+        self.on(f"PATCH {SUBSCRIPTION}", self.change_subscription)
+
+    def change_sink(self, request: Request) -> Any:
+        """Change what the mask names; what is not given becomes empty."""
+        asked = request.json()
+        for name in filter(None, request.query.get("updateMask", "").split(",")):
+            self.sink[name] = asked.get(name, [] if name == "exclusions" else False)
+        return deepcopy(self.sink)
+
+    def change_subscription(self, request: Request) -> Any:
+        """Change what the mask names."""
+        asked = request.json()
+        for name in asked["updateMask"].split(","):
+            self.subscription[name] = asked["subscription"].get(name, {})
+        return deepcopy(self.subscription)
+
+
+@pytest.mark.parametrize("rule", DELETED)
+def test_the_feed_is_cut(google: Vendor, tell: Tell, rule: str) -> None:
+    feed = Feed(google, *DELETED[rule])
+    report = tell(FIELDS, rule=rule, cloud=google.laptop)
+    feed.read(report)
+    if rule == next(iter(DELETED)):
+        kept = lambda _: {name: kept for name, kept in google.laptop.files().items() if "s.json" in name}  # noqa: E731
+        shows = ["https://evil.example", 'resource.type=\\"x\\"', "DeleteTopic"]
+        report.keep("Is the audit feed whole", keeps=kept, shows=shows, seconds=SECONDS)
+
+
+def test_a_subscription_pushes(google: Vendor, tell: Tell) -> None:
+    feed = Feed(google, "google.pubsub.v1.Subscriber.UpdateSubscription", "subscriptions/falco")
+
+    def state() -> tuple[str, str]:
+        about = feed.subscription
+        return about["pushConfig"].get("pushEndpoint", ""), about["messageRetentionDuration"]
+
+    report = tell(FIELDS, rule=PUSHED, cloud=google.laptop)
+    feed.read(report)
+    report.contain("Set the subscriptions", state=state, becomes=("", "604800s"), shows="604800s", seconds=SECONDS)
+    report.undo(state=state, becomes=("https://evil.example", "600s"), seconds=SECONDS)
+
+
+def test_a_sink_excludes(google: Vendor, tell: Tell) -> None:
+    feed = Feed(google, "google.logging.v2.ConfigServiceV2.UpdateSink", "sinks/audit")
+    state = lambda: (feed.sink["disabled"], [each["filter"] for each in feed.sink["exclusions"]])  # noqa: E731
+    report = tell(FIELDS, rule=EXCLUDED, cloud=google.laptop)
+    feed.read(report)
+    report.contain("Enable the sinks", state=state, becomes=(False, []), shows="audit", seconds=SECONDS)
+    report.undo(state=state, becomes=(True, ['resource.type="x"']), seconds=SECONDS)
+    assert feed.sink["destination"].endswith("topics/feed")

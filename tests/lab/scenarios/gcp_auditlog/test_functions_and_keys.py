@@ -1,0 +1,116 @@
+"""Cloud Functions and KMS: code that runs as somebody else, and keys that are made or destroyed."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from tests.lab.places.vendors import Vendor
+from tests.lab.scenarios.gcp_auditlog.project import FIELDS, SECONDS, Policy, Project
+from tests.lab.standin import Reply, Request
+from tests.lab.story import Tell
+
+SERVICE = "google.cloud.functions.v1.CloudFunctionsService"
+FUNCTION = {
+    "GCP cloud function created": f"{SERVICE}.CreateFunction",
+    "GCP cloud function modified": f"{SERVICE}.UpdateFunction",
+}
+DELETED = "GCP cloud function deleted"
+RING = "projects/shop-prod/locations/europe-west1/keyRings/main"
+KEY = {
+    "GCP KMS created": ("CreateCryptoKey", f"{RING}/cryptoKeys/k"),
+    "GCP KMS updated": ("UpdateCryptoKey", f"{RING}/cryptoKeys/k"),
+    "GCP KMS keyring created": ("CreateKeyRing", RING),
+}
+DESTROYED = "GCP KMS deleted"
+RULES = (*FUNCTION, DELETED, *KEY, DESTROYED)
+GOOGLE = {"logging": "v2", "iam": "v1", "cloudfunctions": "v1 v2", "storage": "v1", "cloudkms": "v1"}
+NAME = "projects/shop-prod/locations/europe-west1/functions/resize"
+SOURCES = "gcf-sources-123-europe-west1"
+AT = "/{v}/projects/{p}/locations/{l}"
+
+
+class Function(Project):
+    """A project with the source of the function ``resize``."""
+
+    def __init__(self, google: Vendor, method: str) -> None:
+        super().__init__(google, method, NAME)
+        source = {"name": "resize-1/version-1/function-source.zip", "bucket": SOURCES, "kind": "storage#object"}
+        source |= {"size": "3", "generation": "1", "metageneration": "1", "contentType": "application/zip"}
+        self.on("GET /storage/v1/b", lambda _: {"items": [{"name": SOURCES, "kind": "storage#bucket"}]})
+        self.on("GET /storage/v1/b/{b}/o", lambda request: listed(request, source))
+
+
+def listed(request: Request, source: dict[str, Any]) -> Any:
+    """The objects under a prefix, or the folder that they are in."""
+    prefix = request.query.get("prefix", "")
+    if not source["name"].startswith(prefix):
+        return {}
+    return {"items": [source]} if "/" in prefix or not request.query.get("delimiter") else {"prefixes": ["resize-1/"]}
+
+
+class Key(Project):
+    """A project with the key ``k`` and its version 1."""
+
+    def __init__(self, google: Vendor, method: str, resource: str, state: str) -> None:
+        super().__init__(google, method, resource)
+        self.version: dict[str, Any] = {"name": f"{RING}/cryptoKeys/k/cryptoKeyVersions/1", "state": state}
+        policy = Policy(("roles/cloudkms.cryptoKeyEncrypterDecrypter", "user:eve@evil.example"))
+        ring = f"{AT}/keyRings/{{r}}"
+        key = {"name": f"{RING}/cryptoKeys/k", "purpose": "ENCRYPT_DECRYPT", "destroyScheduledDuration": "86400s"}
+        self.on(f"GET {ring}:getIamPolicy", policy.get)
+        self.on(f"GET {ring}/cryptoKeys", lambda _: {"cryptoKeys": [key]})
+        self.on(f"GET {ring}/cryptoKeys/{{k}}", lambda _: key)
+        self.on(f"GET {ring}/cryptoKeys/{{k}}:getIamPolicy", policy.get)
+        versions = f"{ring}/cryptoKeys/{{k}}/cryptoKeyVersions"
+        self.on(f"GET {versions}", lambda _: {"cryptoKeyVersions": [self.version]})
+        self.on(f"GET {versions}/{{v2}}", lambda _: deepcopy(self.version))
+        self.on(f"POST {versions}/{{v2}}:restore", lambda _: self.move("DESTROY_SCHEDULED", "DISABLED"))
+        self.on(f"PATCH {versions}/{{v2}}", lambda _: self.move("DISABLED", "ENABLED"))
+
+    def move(self, before: str, after: str) -> Any:
+        """Change the version's state, as KMS allows it: a version must be restored before it is enabled."""
+        if self.version["state"] not in (before, after):
+            return Reply({"error": {"code": 400, "message": f"it is {self.version['state']}"}}, 400)
+        self.version["state"] = after
+        return deepcopy(self.version)
+
+
+@pytest.mark.parametrize("rule", FUNCTION)
+def test_a_function_is_made(google: Vendor, tell: Tell, rule: str) -> None:
+    function = Function(google, FUNCTION[rule])
+    fields = FIELDS | {"gcp.cloudfunctions.function": "resize"}
+    report = tell(fields, rule=rule, cloud=google.laptop)
+    function.read(report, NAME)
+
+
+def test_a_function_is_deleted(google: Vendor, tell: Tell) -> None:
+    function = Function(google, f"{SERVICE}.DeleteFunction")
+    report = tell(FIELDS | {"gcp.cloudfunctions.function": "resize"}, rule=DELETED, cloud=google.laptop)
+    function.read(report, NAME)
+    report.look("Is its source still", shows="function-source.zip", seconds=SECONDS)
+
+
+@pytest.mark.parametrize("rule", KEY)
+def test_a_key_is_made(google: Vendor, tell: Tell, rule: str) -> None:
+    key = Key(google, *KEY[rule], "ENABLED")
+    fields = {"json.value[/resource/labels/crypto_key_id]": "k", "json.value[/resource/labels/key_ring_id]": "main"}
+    report = tell(FIELDS | fields, rule=rule, cloud=google.laptop)
+    key.read(report, RING)
+    if rule == next(iter(KEY)):
+        report.look("What is the key like", shows=["ENABLED", "86400s", "eve@evil.example"], seconds=SECONDS)
+
+
+def test_a_key_is_destroyed(google: Vendor, tell: Tell) -> None:
+    key = Key(google, "DestroyCryptoKeyVersion", f"{RING}/cryptoKeys/k/cryptoKeyVersions/1", "DESTROY_SCHEDULED")
+    fields = FIELDS | {"json.value[/resource/labels/crypto_key_id]": "k"}
+    with tell(fields, rule=DESTROYED, cloud=google.laptop) as report:
+        key.read(report, RING)
+        key.freeze(report)
+        state = lambda: key.version["state"]  # noqa: E731
+        report.recover("Restore the versions", state=state, becomes="ENABLED", shows="ENABLED", seconds=SECONDS)
+        report.undo(state=lambda: key.caller["disabled"], becomes=False, seconds=SECONDS)
+        key.version["state"] = "DESTROYED"
+        report.again("Restore the versions", shows="DESTROYED", seconds=SECONDS)

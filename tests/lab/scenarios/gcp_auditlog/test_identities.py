@@ -1,0 +1,151 @@
+"""IAM: a stolen principal makes accounts and roles, gives rights away, and deletes what others use."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from tests.lab.places.vendors import Vendor
+from tests.lab.scenarios.gcp_auditlog.project import CALLER, DELTA, FIELDS, MISSING, PERSON, SECONDS, Policy, Project
+from tests.lab.standin import Reply, Request
+from tests.lab.story import Story, Tell
+
+CREATED = "GCP IAM service account created"
+DELETED = "GCP IAM service account deleted"
+SEEN = {
+    "GCP IAM service account modified": ("google.iam.admin.v1.UpdateServiceAccount", ""),
+    "GCP IAM service account key deleted": ("google.iam.admin.v1.DeleteServiceAccountKey", "/keys/k9"),
+}
+ROLE = {
+    "GCP IAM custom role created": "google.iam.admin.v1.CreateRole",
+    "GCP IAM custom role modified": "google.iam.admin.v1.UpdateRole",
+}
+POLICY = "GCP IAM policy modified"
+RULES = (CREATED, DELETED, *SEEN, *ROLE, POLICY)
+GOOGLE = {"logging": "v2", "iam": "v1", "cloudresourcemanager": "v1"}
+NEW = "new@shop-prod.iam.gserviceaccount.com"
+ACCOUNT = "/v1/projects/{p}/serviceAccounts/{a}"
+
+
+class Accounts(Project):
+    """A project with a second service account, which has a key and may be impersonated by eve."""
+
+    def __init__(self, google: Vendor, method: str, resource: str, **payload: Any) -> None:
+        super().__init__(google, method, resource, **payload)
+        name = f"projects/shop-prod/serviceAccounts/{NEW}"
+        self.new: dict[str, Any] = {"name": name, "email": NEW, "uniqueId": "1234567890", "displayName": "backup"}
+        self.is_there = True
+        policy = Policy(("roles/iam.serviceAccountTokenCreator", "user:eve@evil.example"))
+        keys = {"keys": [{"name": f"{name}/keys/k1", "validAfterTime": "2026-11-28T12:00:00Z"}]}
+        self.on(f"GET {ACCOUNT}", self.one)
+        self.on(f"GET {ACCOUNT}/keys", lambda _: keys)
+        self.on(f"POST {ACCOUNT}:getIamPolicy", policy.get)
+        self.on(f"POST {ACCOUNT}:disable", lambda request: self.set_disabled(request, to=True))
+        self.on(f"POST {ACCOUNT}:enable", lambda request: self.set_disabled(request, to=False))
+        self.on(f"POST {ACCOUNT}:undelete", self.undelete)
+
+    def one(self, request: Request) -> Any:
+        """One account."""
+        if request.parameters["a"] == CALLER:
+            return self.caller
+        return self.new if self.is_there else MISSING
+
+    def set_disabled(self, request: Request, *, to: bool) -> Any:
+        """Disable or enable one account."""
+        self.one(request)["disabled"] = to
+        return {}
+
+    def undelete(self, request: Request) -> Any:
+        """Bring the account back, once, by its number."""
+        if self.is_there or request.parameters["a"] != "1234567890":
+            return Reply({"error": {"code": 400, "message": "it is not deleted"}}, 400)
+        self.is_there = True
+        return {"restoredAccount": self.new}
+
+
+def begin(tell: Tell, google: Vendor, rule: str, **more: str) -> Story:
+    return tell(
+        FIELDS | {name.replace("_", "."): value for name, value in more.items()}, rule=rule, cloud=google.laptop
+    )
+
+
+def test_an_account_is_made(google: Vendor, tell: Tell) -> None:
+    project = Accounts(
+        google, "google.iam.admin.v1.CreateServiceAccount", "projects/shop-prod", response={"email": NEW}
+    )
+    state = lambda: project.new.get("disabled", False)  # noqa: E731
+    with begin(tell, google, CREATED) as report:
+        project.read(report)
+        report.contain("Disable the accounts that", state=state, becomes=True, shows=["True", "k1"], seconds=SECONDS)
+        project.freeze(report)
+        report.undo(state=lambda: (state(), project.caller["disabled"]), becomes=(False, False), seconds=SECONDS)
+
+
+def test_an_account_is_deleted(google: Vendor, tell: Tell) -> None:
+    project = Accounts(google, "google.iam.admin.v1.DeleteServiceAccount", "projects/-/serviceAccounts/1234567890")
+    project.is_there = False
+    with begin(tell, google, DELETED) as report:
+        project.read(report, "1234567890")
+        project.freeze(report)
+        report.recover(
+            "Bring the account back", state=lambda: project.is_there, becomes=True, shows=NEW, seconds=SECONDS
+        )
+        report.undo(state=lambda: project.caller["disabled"], becomes=False, seconds=SECONDS)
+
+
+@pytest.mark.parametrize("rule", SEEN)
+def test_an_account_or_its_key_is_changed(google: Vendor, tell: Tell, rule: str) -> None:
+    method, key = SEEN[rule]
+    project = Accounts(google, method, f"projects/-/serviceAccounts/1234567890{key}")
+    report = begin(tell, google, rule)
+    project.read(report, "1234567890")
+    report.look("What keys are left", shows=["k1", "eve@evil.example", "backup"], seconds=SECONDS)
+    if not key:
+        project.is_there = False
+        report.again("What keys are left", shows="NOT_FOUND", seconds=SECONDS)
+
+
+@pytest.mark.parametrize("rule", ROLE)
+def test_a_role_is_made(google: Vendor, tell: Tell, rule: str) -> None:
+    name = "projects/shop-prod/roles/harmless"
+    project = Project(google, ROLE[rule], name)
+    role: dict[str, Any] = {
+        "name": name,
+        "stage": "GA",
+        "includedPermissions": ["iam.serviceAccounts.actAs"],
+        "etag": "abc=",
+    }
+
+    def patch(request: Request) -> Any:
+        role.update(request.json())
+        return deepcopy(role)
+
+    project.on("GET /v1/projects/{p}/roles/{r}", lambda _: deepcopy(role))
+    project.on("PATCH /v1/projects/{p}/roles/{r}", patch)
+    report = begin(tell, google, rule)
+    project.read(report, name)
+    shows = ["actAs", "DISABLED"]
+    report.contain(
+        "Disable the custom roles", state=lambda: role["stage"], becomes="DISABLED", shows=shows, seconds=SECONDS
+    )
+    report.undo(state=lambda: role["stage"], becomes="GA", seconds=SECONDS)
+    assert role["includedPermissions"] == ["iam.serviceAccounts.actAs"]
+
+
+def test_a_stranger_becomes_owner(google: Vendor, tell: Tell) -> None:
+    project = Project(google, "SetIamPolicy", "projects/shop-prod", user=PERSON, **DELTA)
+    mallory = {("roles/editor", f"user:{PERSON}"), ("roles/owner", f"user:{PERSON}")}
+    policy = Policy(
+        ("roles/viewer", "user:bob@example.com"), ("roles/owner", "user:eve@evil.example"), *sorted(mallory)
+    )
+    project.on("POST /v1/projects/{p}:getIamPolicy", policy.get)
+    project.on("POST /v1/projects/{p}:setIamPolicy", policy.put)
+    before = policy.grants
+    with begin(tell, google, POLICY, gcp_user=PERSON) as report:
+        project.read(report, "eve@evil.example")
+        bob = {("roles/viewer", "user:bob@example.com")}
+        report.contain("Take out the members", state=lambda: policy.grants, becomes=bob | mallory, seconds=SECONDS)
+        report.contain("Take the person's own", state=lambda: policy.grants, becomes=bob, seconds=SECONDS)
+        report.undo(state=lambda: policy.grants, becomes=before, seconds=SECONDS)
