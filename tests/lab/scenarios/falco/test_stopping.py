@@ -97,29 +97,6 @@ def test_a_reader_of_environments(web: Spot, tell: Tell) -> None:
     report.undo(state=lambda: web.place.state(pid), becomes="S")
 
 
-def is_frozen(spot: Spot) -> bool:
-    """Whether the kernel has stopped every process of a container."""
-    assert spot.container is not None
-    group = spot.place.run(f"sed -n 's/^0:://p' /proc/{spot.container.pid}/cgroup").strip()
-    return "frozen 1" in spot.place.read(f"/sys/fs/cgroup/unified{group}/cgroup.events")
-
-
-def test_a_container_stands_still(web: Spot, tell: Tell) -> None:
-    other = web.place.start("sleep", "4321")
-    report = tell(web.fields(web.start("tail", "-f", "/etc/passwd")), rule=PRIVILEGED, host=web.place)
-    forward(report, "Freeze the container")
-    report.contain("Freeze the container", state=lambda: soon(web), becomes=True)
-    assert web.place.state(other) == "S", "a process outside was stopped"
-    report.verify("Does it stand still?", held="frozen 1", not_held="No such file")
-    report.undo(state=lambda: is_frozen(web), becomes=False)
-
-
-def soon(spot: Spot) -> bool:
-    """Whether it is frozen within a second."""
-    spot.place.run("sleep 0.5")
-    return is_frozen(spot)
-
-
 def test_a_web_servers_shell(booted_host: Host, tell: Tell) -> None:
     spot = Spot(booted_host)
     pid = booted_host.start("tail", "-f", "/etc/passwd")

@@ -1,0 +1,128 @@
+"""Alerts from pods, where the cluster knows more: who came in, what the pod may do, and how to keep others off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.lab.places.cluster import Cluster, web_pod
+from tests.lab.places.node import Container
+from tests.lab.story import Story, Tell
+
+RELEASE = "Detect release_agent File Container Escapes"
+API = "Contact K8S API Server From Container"
+CLIENT = "Kubernetes Client Tool Launched in Container"
+COPY = "Exfiltrating Artifacts via Kubernetes Control Plane"
+PATHS = "Container Access to Host Sensitive Paths"
+PORT = "Unexpected K8s NodePort Connection"
+RULES = (RELEASE, API, CLIENT, COPY, PATHS, PORT)
+
+
+def pod(cluster: Cluster, account: str = "", **spec: Any) -> Container:
+    """Start a pod, with a service account of this name, and return its container."""
+    cluster.namespace("shop")
+    if account:
+        cluster.laptop("bob").run(f"kubectl create serviceaccount {account} -n shop")
+    cluster.laptop("bob").apply(web_pod("web-1", **spec))
+    cluster.await_pod("shop", "web-1")
+    return cluster.node.container_of("shop", "web-1")
+
+
+def fields(container: Container, command: str = "sleep 86400", **more: Any) -> dict[str, Any]:
+    """What Falco says of the pod's own process."""
+    own = {"proc.cmdline": command, "proc.exepath": "/bin/busybox", "proc.name": command.split(maxsplit=1)[0]}
+    own |= {"proc.pname": "sh", "proc.tty": 0, "user.loginuid": -1, "user.name": "root", "user.uid": 0}
+    return {**own, **container.fields, **{key.replace("__", "."): value for key, value in more.items()}}
+
+
+def forward(report: Story, title: str) -> None:
+    """Run what only looks before a step; other cuts are told elsewhere."""
+    while title not in report.steps[report.at].title:
+        phases = report.steps[report.at].phases
+        if "contain" in phases or phases[0] == "verify":
+            report.unproven("", "another cut, which has a story of its own")
+        else:
+            report.looks(seconds=60)
+
+
+def may_schedule(cluster: Cluster) -> bool:
+    """Whether the node takes new pods."""
+    return not cluster.laptop().get("node", "node-1")["spec"].get("unschedulable")
+
+
+def test_no_new_pod_on_the_node(cluster: Cluster, tell: Tell) -> None:
+    container = pod(cluster)
+    node = cluster.node
+    node.in_container(container, "mkdir /tmp/cgrp; echo /cmd > /tmp/cgrp/release_agent")
+    report = tell(fields(container, fd__name="/tmp/cgrp/release_agent"), rule=RELEASE, node=node, cluster=node)
+    forward(report, "Let no new pod")
+    report.contain("Let no new pod", state=lambda: may_schedule(cluster), becomes=False, shows="SchedulingDisabled")
+    assert node.alive(container.pid), "what ran was ended"
+    report.undo(state=lambda: may_schedule(cluster), becomes=True)
+
+
+def test_what_it_asked_the_api(cluster: Cluster, tell: Tell) -> None:
+    container = pod(cluster)
+    token = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+    text = cluster.node.in_container(container, f"cat {token}").strip()
+    server = "https://10.98.0.1:6443/api/v1/namespaces/shop/secrets"
+    cluster.node.run(f"curl -sk -H 'Authorization: Bearer {text}' {server}")
+    report = tell(fields(container), rule=API, node=cluster.node, cluster=cluster.node)
+    report.looks(shows=["system:serviceaccount:shop:default", "/api/v1/namespaces/shop/secrets", "403"])
+
+
+def uid_of(cluster: Cluster) -> str:
+    """The uid of the pod's service account."""
+    return str(cluster.laptop().get("serviceaccount", "-n", "shop", "robot")["metadata"]["uid"])
+
+
+def test_the_accounts_tokens_are_revoked(cluster: Cluster, tell: Tell) -> None:
+    container = pod(cluster, account="robot", serviceAccountName="robot")
+    old = uid_of(cluster)
+    alert = fields(container, "kubectl get secrets", proc__name="kubectl")
+    report = tell(alert, rule=CLIENT, node=cluster.node, cluster=cluster.node)
+    before = report.looks(shows="account: robot")
+    assert "selfsubjectaccessreviews" in before
+    if any("Revoke the tokens" in step.title for step in report.steps):
+        forward(report, "Revoke the tokens")
+        step = report.contain("Revoke the tokens", state=lambda: uid_of(cluster) != old, becomes=True)
+        assert step.text
+        report.verify("Is the account a new one?", held=old)
+
+
+def test_who_came_in(cluster: Cluster, tell: Tell) -> None:
+    container = pod(cluster)
+    cluster.laptop("mallory").run("kubectl exec -n shop web-1 -- tar cf /dev/null /etc")
+    alert = fields(container, "tar cf - /etc", fd__name="/etc/passwd", proc__name="tar")
+    report = tell(alert, rule=COPY, node=cluster.node, cluster=cluster.node)
+    report.looks(shows=["mallory", "command=tar"])
+    refused = "Only if escalated, refuse exec"
+    forward(report, refused)
+    report.contain(refused, state=lambda: may_exec(cluster), becomes=False, seconds=60)
+    report.undo(state=lambda: may_exec_soon(cluster), becomes=True)
+
+
+def may_exec(cluster: Cluster) -> bool:
+    """Whether mallory can open a shell."""
+    try:
+        cluster.laptop("mallory").run("kubectl exec -n shop web-1 -- true")
+    except AssertionError:
+        return False
+    return True
+
+
+def may_exec_soon(cluster: Cluster) -> bool:
+    """Whether mallory can open a shell, once the API server has noticed."""
+    cluster.node.wait_until(lambda: may_exec(cluster), "exec works again", 30)
+    return True
+
+
+@pytest.mark.parametrize("rule", [PATHS, PORT])
+def test_what_the_cluster_knows(cluster: Cluster, tell: Tell, rule: str) -> None:
+    container = pod(cluster)
+    cluster.laptop("bob").run("kubectl create service nodeport web -n shop --tcp=80:80 --node-port=30080")
+    connection = {"fd__name": "203.0.113.9:4000->10.98.0.1:30080", "fd__lport": 30080, "fd__sport": 30080}
+    alert = fields(container, **({"fd__name": "/host/etc/shadow"} if rule == PATHS else connection))
+    report = tell(alert, rule=rule, node=cluster.node, cluster=cluster.node)
+    report.looks(shows="kubectl-create" if rule == PATHS else "30080")
