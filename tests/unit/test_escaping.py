@@ -356,6 +356,12 @@ def test_valid_text_is_utf8(value: str) -> None:
     ("function", "value", "expected"),
     [
         (escaping.visible_block, "a\tb\x07\nc\x1b", "a\tb\\x07\nc\\x1b"),
+        (escaping.visible, "a\nb\rc\td", "a\\nb\\rc\\td"),
+        (escaping.visible, "\xff\u0100 \xad\u200b\U000e0001", "\xff\u0100 \\xad\\u200b\\U000e0001"),
+        (escaping.visible, "\u0301\u0302a", "\\u0301\\u0302a"),
+        (escaping.visible, "\ue000\ufffe\U00010000", "\\ue000\\ufffe\U00010000"),
+        (escaping.yaml_scalar, " ~\x7f\xff\u0100\uffff\U00010000", '" ~\\x7f\\xff\\u0100\\uffff\\U00010000"'),
+        (escaping.toml_string, "\x1f\U0001f600", '"\\u001f\\U0001f600"'),
         (escaping.html_block, "<a b=\"c\" d='e'>\n\t&", "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;\n\t&amp;"),
         (escaping.markdown_prose, "www.example.com WWW.x", "www&#46;example.com WWW&#46;x"),
         (escaping.markdown_prose, "12. item", "1&#50;. item"),

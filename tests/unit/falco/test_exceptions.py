@@ -245,3 +245,46 @@ def test_an_empty_element_is_refused() -> None:
     with pytest.raises(Unembeddable) as refused:
         write_exception("A rule", "k8s_audit", [Comparison("ka.req.pod.containers.image", "(a,)")])
     assert str(refused.value) == "the list is empty or has an empty element"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("ka.nothing", "x", "ka.nothing is not a field of Falco's event source syscall"),
+        ("proc.pid", "x" * 70, f"proc.pid = {'x' * 60!r}: expected a number"),
+        ("proc.name", "a\ufffd", "the value holds U+FFFD, which stands for bytes that are not known"),
+        ("proc.name", "a\ud800", "the value holds bytes that are no UTF-8"),
+        ("proc.name", "x" * 5_000, "the value has 5000 bytes; Falco compares with at most"),
+    ],
+)
+def test_a_refusal_says_why(field: str, value: str, reason: str) -> None:
+    """The report leaves the exception out and says so."""
+    with pytest.raises(Unembeddable) as refused:
+        write_exception("A rule", "syscall", [Comparison(field, value)])
+    assert str(refused.value).startswith(reason)
+
+
+def test_no_comparison_says_what_it_would_do() -> None:
+    """An exception of nothing would silence the rule."""
+    with pytest.raises(Unembeddable) as refused:
+        write_exception("A rule", "syscall", [])
+    assert str(refused.value) == "no field to compare: the exception would silence the whole rule"
+
+
+def test_an_operator_that_the_writer_does_not_know_is_an_error_of_ours() -> None:
+    """It names those that there are."""
+    with pytest.raises(ValueError, match=r"^'in': expected one of =, startswith, endswith, contains$"):
+        write_exception("A rule", "syscall", [Comparison("proc.name", "x", "in")])
+
+
+def test_plain_words_stay_plain_and_yaml_words_do_not() -> None:
+    """A rule called like a YAML word stays a text."""
+    assert write_exception("A rule", "syscall", [Comparison("proc.name", "x")]).startswith("- rule: A rule\n")
+    for word in ("yes", "Null", "on"):
+        assert write_exception(word, "syscall", [Comparison("proc.name", "x")]).startswith(f'- rule: "{word}"\n')
+
+
+def test_the_name_of_an_exception_stays_the_same() -> None:
+    """Exceptions in rules files refer to it; lone surrogates have one too."""
+    assert exception_name("A rule", [Comparison("proc.name", "x")]) == "accepted_558840ee2f"
+    assert exception_name("A\ud800", [Comparison("proc.name", "x")]).startswith("accepted_")
