@@ -8,15 +8,18 @@ WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv /opt/exporter
 COPY requirements.lock ./
-RUN /opt/exporter/bin/pip install --require-hashes --no-deps -r requirements.lock
+RUN /opt/exporter/bin/pip install --no-compile --require-hashes --no-deps -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY exporter ./exporter
+# Bytecode that is valid whatever the files' times are, which a release sets to the commit's.
 RUN pip wheel --no-deps --wheel-dir /wheels . \
-    && /opt/exporter/bin/pip install --no-deps /wheels/*.whl \
+    && /opt/exporter/bin/pip install --no-compile --no-deps /wheels/*.whl \
     && /opt/exporter/bin/pip uninstall --yes pip \
-    && /opt/exporter/bin/python -m compileall -q /opt/exporter/lib
+    && /opt/exporter/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/exporter/lib
 
 FROM python:3.13-slim
+# Seconds since 1970: a build that gives it writes no time of its own (useradd notes the day).
+ARG SOURCE_DATE_EPOCH
 LABEL org.opencontainers.image.title="falco-report-exporter" \
       org.opencontainers.image.description="Turns every Falco alert into a Prometheus metric, an OpenTelemetry log record and a report" \
       org.opencontainers.image.licenses="Apache-2.0"

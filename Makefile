@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install uninstall demo test check prose verdicts e2e lab chaos mutants bench bench-smoke incidents stack format proto proto-check docs docs-check lock size dashboards dashboards-check clean help
+.PHONY: install uninstall demo test check prose verdicts e2e lab chaos mutants bench bench-smoke incidents stack format proto proto-check docs docs-check lock size dashboards dashboards-check release release-check clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -101,6 +101,20 @@ dashboards: $(READY)  ## write the dashboards' JSON from their code
 dashboards-check: $(READY)  ## fail when the dashboards' JSON differs from their code
 	$(BIN)/python -m dashboards.generator --check
 
+# An environment of its own: what the release tools need differs from what the lab needs.
+RELEASE_VENV := .venv-release
+$(RELEASE_VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(RELEASE_VENV)
+	$(RELEASE_VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(RELEASE_VENV)/bin/python -m pip install --quiet --group release
+	@touch $@
+
+release: $(RELEASE_VENV)/.ready  ## write the last commit's release to dist/; without the image: make release IMAGE=--no-image
+	$(RELEASE_VENV)/bin/python -m tools.release $(IMAGE) dist
+
+release-check: $(RELEASE_VENV)/.ready  ## make the release twice, compare the bytes, check and install each part (minutes)
+	$(RELEASE_VENV)/bin/python -m tools.release.check $(IMAGE)
+
 PREFIX ?= /usr/local
 DESTDIR ?=
 LIBRARY := $(PREFIX)/lib/falco-report-exporter
@@ -116,4 +130,4 @@ uninstall:  ## remove what `make install` installed; settings and state stay
 	rm -rf "$(DESTDIR)$(PREFIX)/share/doc/falco-report-exporter"
 
 clean:  ## remove what `make` made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(RELEASE_VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
