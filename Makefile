@@ -34,7 +34,7 @@ check: $(READY)  ## format, lint, types, import contracts, generated code, all t
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(MAKE) proto-check docs-check dashboards-check
+	$(MAKE) proto-check docs-check dashboards-check prose
 	$(BIN)/python -m pytest -m "not e2e and not lab"
 
 prose: $(READY)  ## plain English in docs and in what the program says, by Vale

@@ -132,7 +132,7 @@ def reports_page() -> str:
     lines += [
         "",
         "`brief` is sections 1 to 5 and the beginning of `full`. Text on a terminal is brief by default and its last",
-        "line says how to see everything; files, pipes and the other formats are full, since whoever reads those",
+        "line says how to see everything; files, pipes and the other formats are full, since people who read those",
         "later cannot ask for more. HTML shows the brief part first and folds the rest. `pager` is three lines: the",
         "verdict with the sign that decided; where, when and how often; the first step and the report's address.",
         "",

@@ -40,7 +40,7 @@ from exporter.sources.decode import from_grpc
 from exporter.sources.decode_json import from_json
 from exporter.sources.pasted import alerts_in, opened
 from exporter.sources.read_position import PositionFile
-from exporter.web.query import number_from, wanted_from
+from exporter.web.query import number_from, place_from, query_from
 from exporter.web.web_config import read_web_config
 from tests.chaos.corpus import damaged
 
@@ -136,7 +136,11 @@ def read_text(data: bytes, _: Path) -> None:
         except (ConfigError, ValueError, TypeError):  # the last two by libraries; the callers translate them
             continue
     query = {name: value for name, _, value in (part.partition("=") for part in text.split("&"))}
-    for ask in (lambda: wanted_from(query), lambda: number_from(query, "limit", default=10, most=1_000)):
+    for ask in (
+        lambda: query_from(query),
+        lambda: place_from(query),
+        lambda: number_from(query, "limit", default=10, most=1_000),
+    ):
         try:
             ask()
         except web.HTTPBadRequest:

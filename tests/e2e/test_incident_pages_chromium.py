@@ -9,12 +9,11 @@ from exporter.config.model import Incidents as Settings
 from exporter.incidents.register import Incidents
 from exporter.incidents.tactics import tactics_by_rule
 from exporter.reporter import Reporter
-from tests.e2e.test_pages_chromium import CONTRAST, Browser, browser
+from tests.e2e.browser import CONTRAST, Browser
 from tests.site import running_site, wait_until
 from tools.incidents import stories
 
 pytestmark = pytest.mark.e2e
-__all__ = ["browser"]
 
 
 def test_an_incident_opens_and_grows_before_its_reader(browser: Browser) -> None:

@@ -17,7 +17,22 @@ import yaml
 ROOT = Path(__file__).parents[2]
 WORDS = re.compile(r"[A-Za-z][a-z]+ [a-z]+[ ,.;:].*[a-z]")
 # Keys of the catalog whose values are code, addresses or names.
-NOT_PROSE = {"run", "undo", "when", "content", "check", "load", "url", "use", "with", "needs", "except", "rule"}
+NOT_PROSE = {
+    "lists",
+    "macros",
+    "run",
+    "undo",
+    "when",
+    "content",
+    "check",
+    "load",
+    "url",
+    "use",
+    "with",
+    "needs",
+    "except",
+    "rule",
+}
 
 
 def literals(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -76,7 +91,7 @@ def main() -> None:
     seen = set()
     for place, text in all_texts():
         plain = " ".join(text.split())
-        if plain not in seen and WORDS.search(plain):
+        if plain not in seen and WORDS.search(plain) and "    falco-report-exporter " not in text:
             seen.add(plain)
             print(f"`{place}`\n\n{plain}\n")
 
