@@ -47,7 +47,7 @@ def openapi() -> dict[str, Any]:
             "title": "Falco Report Exporter",
             "version": __version__,
             "description": "Read-only access to reports and to the catalog of advice, for tools. It is served with "
-            "the report pages, to those who may see them. Every answer has an ETag; If-None-Match is answered with 304.",
+            "the report pages, to those who may see them. Every answer has an ETag; If-None-Match gives 304.",
         },
         "paths": {
             "/api/v1/reports": _collection(
