@@ -48,6 +48,20 @@ WHERE = ("host", "node", "cluster", "cloud")
 """Where a step runs: the alert's host, a container's node, wherever kubectl is, wherever the provider's client is."""
 
 
+_IF_ESCALATED = Span("text", "If escalated: ")
+
+
+def only_if_escalated(commands: tuple[Command, ...]) -> tuple[Command, ...]:
+    """Return the steps as they are for what is no likely attack: what contains says that it is not to be run yet."""
+    return tuple([_if_escalated(command) if command.phase == "contain" else command for command in commands])
+
+
+def _if_escalated(command: Command) -> Command:
+    if any("escalated" in span.text for span in command.title if span.kind == "text"):
+        return command
+    return command._replace(title=(_IF_ESCALATED, *command.title))
+
+
 class Change(NamedTuple):
     """One configuration change."""
 

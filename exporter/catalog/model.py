@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from exporter.catalog.advice import Advice, Change, Command, Reference
+from exporter.catalog.advice import Advice, Change, Command, Reference, only_if_escalated
 from exporter.catalog.attack import techniques_of
 from exporter.catalog.condition import When
 from exporter.catalog.exception import ExceptionStep
@@ -147,6 +147,11 @@ class Rendered(NamedTuple):
     names_uid: bool
 
 
+def _contains_at_once(entry: Entry, judgement: Judgement) -> bool:
+    """Whether containing comes before asking: for a likely attack, and where Falco itself is what has to be mended."""
+    return judgement.verdict == "attack" or entry.ruleset == "internal"
+
+
 def to_advice(entry: Entry, context: tuple[Judgement, str, tuple[tuple[str, str], ...]], parts: Rendered) -> Advice:
     """Return the advice that an entry's parts make, with judgement, maturity and the ids of techniques."""
     judgement, maturity, techniques = context
@@ -163,7 +168,7 @@ def to_advice(entry: Entry, context: tuple[Judgement, str, tuple[tuple[str, str]
         unknown=parts.unknown,
         close_if=parts.close_if,
         escalate_if=parts.escalate_if,
-        commands=parts.commands,
+        commands=parts.commands if _contains_at_once(entry, judgement) else only_if_escalated(parts.commands),
         impact=parts.impact,
         changes=parts.changes,
         recommendations=parts.recommendations,
