@@ -110,6 +110,8 @@ def _moment(value: Any, otherwise: datetime) -> datetime:
 def _attribute(event: Mapping[str, Any], key: str) -> Any:
     identity = event["userIdentity"]
     if key == "Username":
+        if identity.get("type") == "Root":
+            return "root"
         arn = identity.get("arn", "")
         return identity.get("userName") or arn.rpartition("/")[2] or identity.get("type", "").lower()
     if key == "ReadOnly":
