@@ -1,0 +1,38 @@
+"""A console login without a second factor, after guesses; and an event that is found by its id."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from tests.lab.places.aws import Aws
+from tests.lab.scenarios.aws_cloudtrail.account import MALLORY, SECONDS, alert
+from tests.lab.story import Tell
+
+NO_MFA = "Console Login Without MFA"
+EVERY = "All Cloudtrail Events"
+RULES = (NO_MFA, EVERY)
+LOGIN = ("ConsoleLogin", "signin")
+
+
+def test_a_password_is_guessed(aws: Aws, tell: Tell) -> None:
+    aws.call("iam", "create_user", UserName="mallory")
+    earlier = f"{datetime.now(UTC) - timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}"
+    failed = {"responseElements": {"ConsoleLogin": "Failure"}, "eventTime": earlier}
+    aws.record("ConsoleLogin", "signin.amazonaws.com", identity=MALLORY, **failed)
+    with alert(aws, tell, NO_MFA, LOGIN, responseElements={"ConsoleLogin": "Success"}) as report:
+        kept = lambda _: aws.laptop.files().get(f"evidence/{report.uid}/logins.json")  # noqa: E731
+        report.keep("Read this login", keeps=kept, shows=["mallory", "Failure", "Success"], seconds=SECONDS)
+        report.look("What did this user do", shows="ConsoleLogin", seconds=SECONDS)
+        state = lambda: aws.call("iam", "list_user_policies", UserName="mallory")["PolicyNames"]  # noqa: E731
+        name = f"falco-{report.uid}"
+        report.contain("Deny everything to this user", state=state, becomes=[name], shows=name, seconds=SECONDS)
+        report.undo(state=state, becomes=[], seconds=SECONDS)
+        aws.call("iam", "delete_user", UserName="mallory")
+        report.again("Deny everything to this user", shows="NoSuchEntity", seconds=SECONDS)
+
+
+def test_an_event_is_found_by_its_id(aws: Aws, tell: Tell) -> None:
+    event = aws.record("CreateVpc", "ec2.amazonaws.com", identity=MALLORY, awsRegion="eu-west-1")
+    aws.record("DeleteVpc", "ec2.amazonaws.com", identity=MALLORY)
+    report = tell({"ct.id": event["eventID"], "ct.region": "eu-west-1"}, rule=EVERY, cloud=aws.laptop)
+    report.look("Which event was it?", shows=["CreateVpc", "mallory"], hides="DeleteVpc", seconds=SECONDS)
