@@ -193,11 +193,12 @@ def test_the_report_has_every_part_in_order(stack: Stack) -> None:
 
 
 def test_an_alert_says_what_to_do(stack: Stack) -> None:
-    """A firing alert has the words for whoever is called: impact, first step, and a link to the report."""
+    """A firing alert has the words for who is called: impact, first step, and a link to the reports or the incident."""
     alerts = json.loads(fetch(f"{stack.prometheus}/api/v1/alerts"))["data"]["alerts"]
     severe = [alert for alert in alerts if alert["labels"].get("verdict")]
     assert severe
     for alert in severe:
-        assert alert["annotations"]["report_url"].startswith(f"{stack.exporter}/reports?rule=")
+        page = "incidents/" if alert["labels"].get("incident") else "reports?rule="
+        assert alert["annotations"]["report_url"].startswith(f"{stack.exporter}/{page}")
         assert alert["annotations"]["impact"]
         assert alert["annotations"]["mitigation"]
