@@ -169,8 +169,9 @@ def _member(fact: Fact) -> Member:
 
 
 def _shared(facts: Sequence[Fact]) -> tuple[Key, ...]:
+    """What the alerts share, by how many of them: of facts there are more or fewer as alerts arrive in another order."""
     counts: dict[Key, int] = {}
     for fact in facts:
         for key in dict.fromkeys(tie.key for tie in fact.ties if tie.key[0] not in _UNSHOWN):
-            counts[key] = counts.get(key, 0) + 1
+            counts[key] = counts.get(key, 0) + fact.count
     return tuple(sorted(counts, key=lambda key: (-counts[key], key)))
