@@ -169,7 +169,7 @@ def _member(fact: Fact) -> Member:
 
 
 def _shared(facts: Sequence[Fact]) -> tuple[Key, ...]:
-    """What the alerts share, by how many of them: of facts there are more or fewer as alerts arrive in another order."""
+    """What the alerts share, by how many of them: how many facts there are depends on the order of arrival."""
     counts: dict[Key, int] = {}
     for fact in facts:
         for key in dict.fromkeys(tie.key for tie in fact.ties if tie.key[0] not in _UNSHOWN):

@@ -193,7 +193,7 @@ def test_the_report_has_every_part_in_order(stack: Stack) -> None:
 
 
 def test_an_alert_says_what_to_do(stack: Stack) -> None:
-    """A firing alert has the words for who is called: impact, first step, and a link to the reports or the incident."""
+    """A firing alert has the words for who is called: impact, first step, and a link to what to read."""
     alerts = json.loads(fetch(f"{stack.prometheus}/api/v1/alerts"))["data"]["alerts"]
     severe = [alert for alert in alerts if alert["labels"].get("verdict")]
     assert severe
