@@ -50,7 +50,7 @@ def test_steps_come_in_the_order_in_which_they_are_written(tmp_path: Path) -> No
     verify = {"verify": "Did it hold?", "where": "node", "shell": "bash", "run": "id", "shows": "x"}
     found = commands(tmp_path, [LOOK, CONTAIN, verify], {})
     assert [(c.phase, to_plain(c.title), c.where, c.shell) for c in found] == [
-        ("look", "Look.", "host", "sh"), ("contain", "Stop.", "host", "sh"), ("verify", "Did it hold?", "node", "bash")
+        ("look", "Look.", "host", "sh"), ("contain", "If escalated: Stop.", "host", "sh"), ("verify", "Did it hold?", "node", "bash")
     ]  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_of_variants_the_first_that_fits_is_shown(tmp_path: Path) -> None:
         [to_plain(c.title) for c in commands(tmp_path, steps, fields, pair)]
         for fields in (POD | {"proc.pid": "7"}, POD, HOST, {"container.id": "3fa1b2c4d5e6"})
     ]
-    assert titles == [["Stop.", "After."], ["Any."], ["Host."], ["Any."]]
+    assert titles == [["If escalated: Stop.", "After."], ["Any."], ["Host."], ["Any."]]
 
 
 def test_arguments_stand_in_texts_needs_and_conditions(tmp_path: Path) -> None:
