@@ -50,8 +50,10 @@ def test_steps_come_in_the_order_in_which_they_are_written(tmp_path: Path) -> No
     verify = {"verify": "Did it hold?", "where": "node", "shell": "bash", "run": "id", "shows": "x"}
     found = commands(tmp_path, [LOOK, CONTAIN, verify], {})
     assert [(c.phase, to_plain(c.title), c.where, c.shell) for c in found] == [
-        ("look", "Look.", "host", "sh"), ("contain", "If escalated: Stop.", "host", "sh"), ("verify", "Did it hold?", "node", "bash")
-    ]  # fmt: skip
+        ("look", "Look.", "host", "sh"),
+        ("contain", "If escalated: Stop.", "host", "sh"),
+        ("verify", "Did it hold?", "node", "bash"),
+    ]
 
 
 def test_of_variants_the_first_that_fits_is_shown(tmp_path: Path) -> None:
