@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import stat
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exporter.app import App
-from exporter.commands.live_alerts import missing_fields
+from exporter.commands.live_alerts import ask_running, missing_fields
 from exporter.commands.terminal import Style
 from exporter.config.model import Config
 from exporter.config.routes import DEFAULT
@@ -24,8 +23,6 @@ from exporter.sinks.otel.send.environment import is_turned_off, to_endpoint, to_
 from exporter.sinks.otel.send.probe import check_endpoint
 from exporter.sources.falco_grpc_errors import diagnose
 from exporter.web import may_show_reports
-
-_ASK_SECONDS = 2.0
 
 
 class Finding(NamedTuple):
@@ -157,7 +154,7 @@ def _listening(what: str, address: Address) -> Iterator[Finding]:
         for opened in bind(address):
             opened.close()
     except ConfigError as exc:
-        if _is_our_own(address):
+        if ask_running(address, "/healthz") is not None:
             yield Finding("note", what, "an exporter is running there already")
         else:
             yield Finding("error", what, str(exc))
@@ -165,21 +162,6 @@ def _listening(what: str, address: Address) -> Iterator[Finding]:
         if address.path:
             Path(address.path).unlink(missing_ok=True)
         yield Finding("ok", what, "free to listen on")
-
-
-def _is_our_own(address: Address) -> bool:
-    """Whether what listens there answers as this program does."""
-    if address.path or not address.port:
-        return False
-    host = address.host if address.host not in {"", "0.0.0.0", "::"} else "127.0.0.1"  # noqa: S104
-    connection = http.client.HTTPConnection(host, address.port, timeout=_ASK_SECONDS)
-    try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().headers.get("Server", "") == "falco-report-exporter"
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _alerts(config: Config) -> Iterator[Finding]:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exporter.config.model import Config
-from exporter.errors import ConfigError
 from exporter.listener.address import Address
 from exporter.missing_fields import Missing, explain
 from exporter.sources.pasted import alerts_in
@@ -32,26 +31,32 @@ def missing_fields(config: Config) -> Iterator[tuple[str, Missing]]:
             yield f"alerts at the end of {config.json_lines.file}", missing
 
 
-def _of_running(text: str) -> list[Missing]:
-    """Ask an exporter that runs there; one that shows no pages, or wants a password for them, is not asked again."""
-    try:
-        address = Address.from_text(text, "web.listen_address")
-    except ConfigError:
-        return []
+def ask_running(address: Address, path: str) -> tuple[int, bytes] | None:
+    """Return status and body of an exporter that runs at a TCP address; None where none answers without TLS."""
     if address.path or not address.port:
-        return []
+        return None
     host = _LOCAL if address.host in _EVERYWHERE else address.host
     connection = http.client.HTTPConnection(host, address.port, timeout=_ASK_SECONDS)
     try:
-        connection.request("GET", "/api/missing-fields")
+        connection.request("GET", path)
         answer = connection.getresponse()
-        if answer.status != http.HTTPStatus.OK or answer.headers.get("Server", "") != "falco-report-exporter":
-            return []
-        return [Missing(**each) for each in json.loads(answer.read())["missing"]]
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-        return []
+        is_ours = answer.headers.get("Server", "") == "falco-report-exporter"
+        return (answer.status, answer.read()) if is_ours else None
+    except (OSError, http.client.HTTPException):
+        return None
     finally:
         connection.close()
+
+
+def _of_running(text: str) -> list[Missing]:
+    """Ask an exporter that runs there; one that shows no pages, or wants a password for them, says nothing."""
+    answer = ask_running(Address.from_text(text, "web.listen_address"), "/api/missing-fields")
+    if answer is None or answer[0] != http.HTTPStatus.OK:
+        return []
+    try:
+        return [Missing(**each) for each in json.loads(answer[1])["missing"]]
+    except (ValueError, KeyError, TypeError):  # another version's
+        return []
 
 
 def _of_file(path: Path) -> list[Missing]:

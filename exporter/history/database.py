@@ -87,8 +87,7 @@ def open_writer(directory: Path) -> sqlite3.Connection:
     path = directory / FILE
     # SQLite gives the files beside it the same mode.
     os.close(open_private(path, os.O_RDWR | os.O_CREAT))
-    connection = _connect(path)
-    try:
+    with _opening(path) as connection:
         is_new = not connection.execute("PRAGMA schema_version").fetchone()[0]
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -98,11 +97,6 @@ def open_writer(directory: Path) -> sqlite3.Connection:
         if is_new:
             _begin(connection)
         _check(connection, path)
-    except BaseException as exc:
-        connection.close()
-        if isinstance(exc, sqlite3.Error) and is_damage(exc):
-            raise DamagedError(f"{path}: {exc}") from exc
-        raise
     return connection
 
 
@@ -111,17 +105,24 @@ def open_reader(directory: Path) -> sqlite3.Connection:
     path = directory / FILE
     if not path.is_file():
         raise HistoryError(f"{path}: no such file; expected the directory that the exporter's history.directory names")
-    connection = _connect(path)
-    try:
+    with _opening(path) as connection:
         connection.execute("PRAGMA query_only = ON")
         connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
         _check(connection, path)
+    return connection
+
+
+@contextlib.contextmanager
+def _opening(path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection that is closed where preparing it fails; damage becomes DamagedError."""
+    connection = _connect(path)
+    try:
+        yield connection
     except BaseException as exc:
         connection.close()
         if isinstance(exc, sqlite3.Error) and is_damage(exc):
             raise DamagedError(f"{path}: {exc}") from exc
         raise
-    return connection
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -17,7 +17,6 @@ from exporter.catalog.catalog import Catalog
 from exporter.catalog.exception import ExceptionStep
 from exporter.catalog.steps import ChangeStep, CommandStep
 from exporter.lint.finding import Finding
-from exporter.lint.first_form import first_form
 from exporter.lint.samples import VALUES
 from exporter.lint.shell import rendered
 from exporter.lint.walk import changes, commands
@@ -57,18 +56,16 @@ _RELOAD_ALL = re.compile(r"\b(?:systemctl (?:reboot|kexec)|sysctl --system|updat
 
 def check_kinds(catalog: Catalog) -> Iterator[Finding]:
     """Yield blocks, changes and tuning with a fault of a known kind."""
-    spared = first_form()
-    own = [(owned.owner, step) for owned, step in commands(catalog) if owned.owner not in spared]
+    own = [(owned.owner, step) for owned, step in commands(catalog)]
     for owner, step in own:
         for message in faults(step):
             yield Finding(step.place, owner, message)
     yield from _dash(own)
     for owned, change in changes(catalog):
-        if owned.owner not in spared:
-            for message in _change(change):
-                yield Finding(change.place, owned.owner, message)
+        for message in _change(change):
+            yield Finding(change.place, owned.owner, message)
     for entry in catalog.entries:
-        if entry.rule not in spared and any(not isinstance(step, ExceptionStep) for step in entry.tuning):
+        if any(not isinstance(step, ExceptionStep) for step in entry.tuning):
             message = "tune with `content`: name the fields under `except`; the exception is written for you"
             yield Finding(entry.place, entry.rule, message)
 

@@ -13,7 +13,6 @@ from exporter.catalog.model import Entry
 from exporter.catalog.steps import ChangeStep, CommandStep
 from exporter.catalog.template import ProseTemplate
 from exporter.lint.finding import Finding
-from exporter.lint.first_form import first_form
 from exporter.lint.walk import changes, commands
 
 REQUIRED = frozenset({"what", "ask", "close_if", "escalate_if", "steps", "references"})
@@ -30,15 +29,12 @@ _FAKEABLE = re.compile(r"(?i)\b(?:process name|user agent|the image's name|looks
 
 def check_limits(catalog: Catalog) -> Iterator[Finding]:
     """Yield what an entry lacks, texts that are too long, and steps that lack their explanation."""
-    listed = first_form()
     for entry in catalog.entries:
-        if entry.rule not in listed:
-            for message in (*_missing(entry), *_lengths(entry), *_counts(entry)):
-                yield Finding(entry.place, entry.rule, message)
+        for message in (*_missing(entry), *_lengths(entry), *_counts(entry)):
+            yield Finding(entry.place, entry.rule, message)
     for owned, step in commands(catalog):
-        if owned.owner not in listed:
-            for message in _command(step):
-                yield Finding(step.place, owned.owner, message)
+        for message in _command(step):
+            yield Finding(step.place, owned.owner, message)
     for owned, change in changes(catalog):
         for message in _change(change):
             yield Finding(change.place, owned.owner, message)

@@ -7,15 +7,13 @@ and key. Refuses to know what else an operator's file may hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from exporter.alert import Alert
 from exporter.errors import CatalogError
-from exporter.verdict.judge import Judge
 from exporter.verdict.language import Language
 from exporter.verdict.sign import SIGN_KEYS, Scope, Sign
 from exporter.yaml_nodes import Node, read_document
@@ -70,20 +68,6 @@ def _shipped() -> tuple[Language, tuple[Sign, ...]]:
 def shipped_language() -> Language:
     """Return the lists and macros that come with the program; not to be added to."""
     return _shipped()[0]
-
-
-def load_judge(
-    directories: Sequence[Path] = (),
-    entries: Iterable[Sign] = (),
-    own: Callable[[Alert], Iterable[Sign]] = lambda _: (),
-) -> Judge:
-    """Return a judge with the shipped signs, an operator's from these directories, and those of entries.
-
-    ``own`` gives an alert's entry's signs where entries are read as they are needed.
-    Raises CatalogError naming file, line and key.
-    """
-    language, signs = load_language(directories)
-    return Judge((*signs, *entries), language, own)
 
 
 def load_language(directories: Sequence[Path] = ()) -> tuple[Language, tuple[Sign, ...]]:

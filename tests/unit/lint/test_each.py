@@ -7,23 +7,17 @@ from typing import Any
 
 import pytest
 
-from exporter.lint import check_catalog
+from exporter.lint import CHECKS, check_catalog
+from exporter.lint.kinds import check_kinds
+from exporter.lint.length import check_length
 from tests.unit.catalog.builder import CHANGE, CONTAIN, LOOK, TUNE, catalog_of
 
 
-class Everything(frozenset[str]):
-    """A list that every rule is on."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-
 @pytest.fixture(autouse=True)
-def _limits_spare_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.lint.limits.first_form", frozenset)
-    # These have tests of their own (test_kinds.py, test_length.py).
-    monkeypatch.setattr("exporter.lint.kinds.first_form", Everything)
-    monkeypatch.setattr("exporter.lint.length.first_form", Everything)
+def _without_kinds_and_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those two have tests of their own (test_kinds.py, test_length.py)."""
+    others = tuple(check for check in CHECKS if check not in {check_kinds, check_length})
+    monkeypatch.setattr("exporter.lint.CHECKS", others)
 
 
 def messages(directory: Path, *entries: dict[str, Any], procedures: tuple[dict[str, Any], ...] = ()) -> str:

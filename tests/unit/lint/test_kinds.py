@@ -10,12 +10,6 @@ import pytest
 from exporter.lint.kinds import check_kinds
 from tests.unit.catalog.builder import CHANGE, CONTAIN, LOOK, TUNE, catalog_of
 
-
-@pytest.fixture(autouse=True)
-def _nothing_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.lint.kinds.first_form", frozenset)
-
-
 EXCEPT = {"tune": [{"do": "Allow it.", "except": ["proc.name", "fd.name"]}]}
 
 

@@ -14,11 +14,6 @@ VERIFY = {"verify": "Did it hold?", "where": "node", "run": "id", "shows": "a li
 SOUND = [LOOK, CONTAIN, VERIFY]
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.lint.length.first_form", frozenset)
-
-
 def found(directory: Path, **changes: Any) -> str:
     return "\n".join(str(each) for each in check_length(catalog_of(directory, {"steps": SOUND} | changes)))
 
