@@ -94,8 +94,17 @@ class Language:
         """Add a macro; where there is one of that name, either of the two conditions will do. Raises CatalogError."""
         node = self._node(condition)
         present = self.macros.get(name)
+        if present is not None and self._uses(node, name):
+            raise CatalogError(
+                f"macro {name!r} uses itself; what is written here is added to the macro of that name: leave the name out"
+            )
         self.macros[name] = node if present is None else Or((present, node))
         self._evaluations = {}
+
+    def _uses(self, node: Node, name: str) -> bool:
+        """Whether the macro of this name is in the node, or in a macro that is."""
+        found = [part.name for part in walk(node) if isinstance(part, Macro)]
+        return name in found or any(self._uses(self.macros[each], name) for each in found)
 
     def compile(self, condition: str, *, absent_is_unknown: bool = True) -> Compiled:
         """Return the condition, compiled. Raises CatalogError that names what is wrong in it.

@@ -76,6 +76,15 @@ def test_a_file_that_is_wrong_is_named_with_its_line(tmp_path: Path) -> None:
         assert str(caught.value).startswith(f"{file}:{line}: "), caught.value
 
 
+@pytest.mark.parametrize("condition", ["is_shell or proc.name = mine", "command_of_ours or proc.name = mine"])
+def test_a_macro_that_uses_itself_is_refused(condition: str) -> None:
+    """What an operator writes is added to the macro of that name; the name in it would never come to an end."""
+    language = Language(macros={"is_shell": "proc.name = sh", "command_of_ours": "is_shell and proc.tty = 0"})
+    with pytest.raises(CatalogError, match=r"macro 'is_shell' uses itself; .*leave the name out"):
+        language.add_macro("is_shell", condition)
+    language.add_macro("is_shell", "proc.name = mine")
+
+
 def test_an_operator_adds_signs_lists_and_macros(tmp_path: Path) -> None:
     """As the example in docs/verdicts.md, which is taken from there."""
     page = Path(__file__).parents[3].joinpath("docs", "verdicts.md").read_text("utf-8")
