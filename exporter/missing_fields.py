@@ -58,7 +58,7 @@ def explain(alerts: Iterable[Alert]) -> list[Missing]:
         least, greatest = cause.share
         if len(could) >= ENOUGH_ALERTS and least <= lacking / len(could) <= greatest and lacking:
             missing.append(Missing(cause.what, lacking, len(could), cause.why, cause.todo))
-            if cause in _HIDES_THE_REST:
+            if cause is _NO_FIELDS:
                 break
     return missing
 
@@ -172,4 +172,3 @@ _NO_HOST = _Cause(
 )
 
 _CAUSES = (_NO_FIELDS, _NO_HOST, _POD_AS_HOST, _NO_CONTAINER_FIELDS, _NO_RUNTIME, _LATE_RUNTIME, _NO_POD, _HOST_ONLY)
-_HIDES_THE_REST = (_NO_FIELDS,)

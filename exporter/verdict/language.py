@@ -96,7 +96,7 @@ class Language:
         present = self.macros.get(name)
         if present is not None and self._uses(node, name):
             raise CatalogError(
-                f"macro {name!r} uses itself; what is written here is added to the macro of that name: leave the name out"
+                f"macro {name!r} uses itself; what is written here is added to that macro: leave the name out"
             )
         self.macros[name] = node if present is None else Or((present, node))
         self._evaluations = {}
