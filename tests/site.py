@@ -149,7 +149,7 @@ def running_site(
         server.close()
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
     """Poll until the condition holds; fail saying ``what`` did not come about."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -35,7 +35,7 @@ class KeepingSink:
         """Nothing to close."""
 
 
-def wait_until(condition: Callable[[], object], timeout_seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], object], timeout_seconds: float = 30.0) -> None:
     """Return once the condition holds; fail when it does not in time."""
     deadline = time.monotonic() + timeout_seconds
     while not condition():

