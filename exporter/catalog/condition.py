@@ -72,6 +72,13 @@ ONLY: Mapping[str, tuple[Callable[[Lookup], bool], frozenset[str]]] = {
 """What a step can be only for: the test, and the fields that it looks at."""
 
 
+_NO_TWO_OF = (
+    frozenset({"host", "container"}),
+    frozenset({"host", "no-pod"}),
+    *(frozenset({"no-pod", kind}) for kind in ("pod", "deployment", "statefulset", "daemonset")),
+    frozenset({"deployment", "statefulset", "daemonset"}),
+)
+"""Of these words no alert meets two."""
 _POD = frozenset({"k8s.pod.name", "k8s.ns.name"})
 _OF_POD = frozenset({"pod", "deployment", "statefulset", "daemonset"})
 
@@ -102,6 +109,12 @@ class Condition:
         """Return every field that the condition looks at."""
         parts = [ONLY[name][1] for name in self.only] + [when.fields for when in self.when]
         return self.fields.union(*parts)
+
+    @property
+    def can_hold(self) -> bool:
+        """Whether there may be an alert that meets it, as far as ``only`` says."""
+        only = set(self.only)
+        return not any(len(only & group) > 1 for group in _NO_TWO_OF)
 
     def holds(self, lookup: Lookup) -> bool:
         """Whether the alert's fields meet the condition."""

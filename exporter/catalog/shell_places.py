@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from exporter.catalog.shell_options import takes_literally
 from exporter.errors import CatalogError
 
 PLACE, PROGRAM, TEXT = "\ue000", "\ue001", "\ue002"
@@ -49,9 +50,12 @@ class _Segment:
             self.word = ""
 
     @property
-    def command_stands(self) -> bool:
-        """Whether the command's own name has been read."""
-        return any(word not in _BEFORE_COMMAND and not _ASSIGNMENT.match(word) for word in self.words)
+    def command(self) -> list[str]:
+        """The command from its own name on; empty before that has been read."""
+        for index, word in enumerate(self.words):
+            if word not in _BEFORE_COMMAND and not _ASSIGNMENT.match(word):
+                return self.words[index:]
+        return []
 
 
 class _Reader:
@@ -228,13 +232,13 @@ class _Reader:
     def _place(self, kind: str) -> None:
         segment = self._segment
         before = segment.word
-        if not before and not segment.command_stands:
+        if not before and not segment.command:
             raise CatalogError("a placeholder stands where the command's name does: the alert would choose the program")
         last = before or (segment.words[-1] if segment.words else "")
         if re.search(r">[>|&]?\Z", last):
             raise CatalogError("a placeholder is the target of >: the alert would choose the file; begin its name")
         _refuse_programs(kind, segment)
-        self.alone.append(not before and not segment.options_ended)
+        self.alone.append(not before and not segment.options_ended and not takes_literally(segment.command))
         self._word(1)
 
 

@@ -7,7 +7,7 @@ line and key. Refuses whole files and what an operator's file does to an entry
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -184,8 +184,7 @@ def steps(node_list: list[Node], around: Surroundings) -> tuple[CommandStep | Ch
             brought = _used(keys, _USE_KEYS, around).steps
             if not brought:
                 raise node.error(f"procedure {keys['use'].text()!r} has no steps")
-            condition = condition_of(keys, around)
-            found += brought if condition == Condition() else [step.limited(condition) for step in brought]
+            found += _limited(brought, node, keys, around)
         elif "one_of" in keys:
             found.append(_choice(node, keys, around))
         else:
@@ -199,9 +198,27 @@ def _choice(node: Node, keys: Keys, around: Surroundings) -> Choice:
     variants = tuple(steps([each], around) for each in keys["one_of"].items())
     if len(variants) < 2:
         raise keys["one_of"].error("found one variant, expected at least two")
-    choice = Choice(variants, line_of(node))
+    (choice,) = _limited([Choice(variants, line_of(node))], node, keys, around)
+    return choice
+
+
+def _limited(
+    brought: Iterable[CommandStep | Choice], node: Node, keys: Keys, around: Surroundings
+) -> list[CommandStep | Choice]:
+    """Return steps for the alerts that the node's own condition leaves. Raises CatalogError where none can be shown."""
     condition = condition_of(keys, around)
-    return choice if condition == Condition() else choice.limited(condition)
+    if condition == Condition():
+        return list(brought)
+    left = [limited for step in brought if (limited := step.limited(condition)) is not None]
+    if not left:
+        raise _never(node, keys, condition)
+    return left
+
+
+def _never(node: Node, keys: Keys, condition: Condition) -> CatalogError:
+    """Return the error of a node whose steps no alert can get."""
+    only = " and ".join(condition.only)
+    return keys.get("only", node).error(f"found {only}, which excludes every step here; no alert could show one")
 
 
 def _step(node: Node, keys: Keys, around: Surroundings) -> CommandStep:
@@ -217,6 +234,8 @@ def _step(node: Node, keys: Keys, around: Surroundings) -> CommandStep:
         raise keys[min(unfit)].error(f"a step under {phase} only reads; put it under keep, contain or recover")
     undo = "" if text_of(keys, "undo") == "none" else text_of(keys, "undo")
     run, condition = compiled(keys["run"], CommandTemplate, around), condition_of(keys, around)
+    if not condition.can_hold:
+        raise _never(node, keys, condition)
     around = around.given(condition.given(), run.fields)
     return CommandStep(
         title=prose(keys, phase, around),

@@ -75,9 +75,10 @@ class CommandStep:
         # By position, which costs half of what keywords do.
         return (Command(title, self.phase, self.where, shell, run, shows, empty, breaks, undo, rights, self.unproven),)
 
-    def limited(self, condition: Condition) -> CommandStep:
-        """Return the same step for fewer alerts."""
-        return replace(self, condition=self.condition & condition)
+    def limited(self, condition: Condition) -> CommandStep | None:
+        """Return the same step for fewer alerts; None where no alert can meet both conditions."""
+        both = self.condition & condition
+        return replace(self, condition=both) if both.can_hold else None
 
     def steps(self) -> Iterator[CommandStep]:
         """Yield every step that can come of it."""
@@ -103,15 +104,23 @@ class Choice:
                 return first + tuple([command for step in variant[1:] for command in step.render(lookup)])
         return ()
 
-    def limited(self, condition: Condition) -> Choice:
-        """Return the same choice for fewer alerts."""
-        return replace(self, variants=tuple(tuple(s.limited(condition) for s in variant) for variant in self.variants))
+    def limited(self, condition: Condition) -> Choice | None:
+        """Return the same choice for fewer alerts, without what can no longer be shown; None where nothing is left."""
+        variants = [_limited(variant, condition) for variant in self.variants]
+        left = tuple(variant for variant in variants if variant)
+        return replace(self, variants=left) if left else None
 
     def steps(self) -> Iterator[CommandStep]:
         """Yield every step that can come of it."""
         for variant in self.variants:
             for step in variant:
                 yield from step.steps()
+
+
+def _limited(variant: tuple[CommandStep | Choice, ...], condition: Condition) -> tuple[CommandStep | Choice, ...]:
+    """Return a variant for fewer alerts; none of it where its first step, which decides, cannot be shown."""
+    first, *rest = (step.limited(condition) for step in variant)
+    return () if first is None else (first, *(step for step in rest if step is not None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,7 @@
 
 Owns what breaks in the reader's shell, at the second run, in a managed
 cluster or on a laptop. Refuses what a shell's own parser says (``shell.py``)
-and what is never safe (``safety.py``). Entries and procedures that are still
-to be rewritten are spared (``first_form.py``).
+and what is never safe (``safety.py``).
 """
 
 from __future__ import annotations
@@ -36,6 +35,8 @@ _EVERYWHERE: tuple[tuple[str, str], ...] = (
     (r"\bsysctl --system\b", "{} applies every file anew; apply the one file with `sysctl -p FILE`"),
     (r"\bsystemctl (?:reboot|kexec|poweroff|halt)\b|(?m:^\s*reboot\b)", "{} destroys evidence and services"),
     (r"\bupdate-grub\b", "{} needs a reboot; change what is running"),
+    (r"\bps (?![^\n|;)&]*-ww)[^\n|;)&]*\b(?:args|cmd)\b(?![^\n;)&]*\|)|\bps (?:-ef|aux)(?![\w ]*(?:ww|\|))",
+     "{} cuts command lines at the terminal's width; write ps -ww"),
     (r"\bmv -f\b|\bmv --force\b", "{} overwrites what was saved; write only where nothing is: [ -e F ] || …"),
 )  # fmt: skip
 """What no block may do, with {} for what was found."""

@@ -79,6 +79,20 @@ def test_of_variants_the_first_that_fits_is_shown(tmp_path: Path) -> None:
     assert titles == [["If escalated: Stop.", "After."], ["Any."], ["Host."], ["Any."]]
 
 
+def test_what_a_use_excludes_is_no_step_of_the_entry(tmp_path: Path) -> None:
+    """A variant that no alert can get is left out, with what belongs to it; so it is not counted as one to be run."""
+    inner = {"one_of": [{**LOOK, "only": "container", "look": "Inner."}, {**LOOK, "look": "Any."}]}
+    host = {
+        "name": "h",
+        "purpose": "x",
+        "steps": [{**LOOK, "only": "host", "look": "Host."}, {**LOOK, "look": "With it."}],
+    }
+    both = {"name": "p", "purpose": "x", "steps": [{"one_of": [{"use": "h"}, {**LOOK, "only": "container"}, inner]}]}
+    for only, titles in {"container": ["Look.", "Inner.", "Any."], "host": ["Host.", "With it.", "Any."]}.items():
+        (entry,) = loaded(tmp_path, {"steps": [{"use": "p", "only": only}]}, host, both).entries
+        assert [step.title.text for step in entry.commands] == titles
+
+
 def test_arguments_stand_in_texts_needs_and_conditions(tmp_path: Path) -> None:
     """An argument is one or several fields, or words; its default stands where a use gives none."""
     step = {
@@ -186,6 +200,15 @@ def test_an_entrys_signs_are_asked_for_its_rule(tmp_path: Path) -> None:
         ({"steps": [{**LOOK, "undo": "true"}]}, "steps[0].undo: a step under look only reads"),
         ({"steps": [{**LOOK, "where": "container"}]}, "steps[0].where: found 'container', expected one of: host, node"),
         ({"steps": [{**LOOK, "only": "vm"}]}, "steps[0].only: found 'vm', expected one of: host"),
+        (
+            {"steps": [{**LOOK, "only": ["host", "container"]}]},
+            "steps[0].only: found host and container, which excludes",
+        ),
+        ({"steps": [{"use": "h", "only": "pod"}]}, "steps[0].only: found pod, which excludes every step here"),
+        (
+            {"steps": [{"one_of": [{"use": "h"}, {"use": "h"}], "only": "container"}]},
+            "steps[0].only: found container, which",
+        ),
         ({"steps": [{**LOOK, "when": "proc.name is x"}]}, "steps[0].when: the condition does not parse"),
         ({"steps": [{"one_of": [LOOK]}]}, "one_of: found one variant, expected at least two"),
         ({"steps": [{"use": "nothing"}]}, "steps[0].use: procedure 'nothing' is not known"),
@@ -203,8 +226,11 @@ def test_an_entrys_signs_are_asked_for_its_rule(tmp_path: Path) -> None:
 def test_a_mistake_is_named_with_file_line_and_key(tmp_path: Path, entry: dict[str, Any], message: str) -> None:
     """Nothing that is not understood is passed over."""
     procedure = {"name": "p", "purpose": "x", "arguments": ["peer"], "steps": [{**LOOK, "run": "id %{arg.peer}"}]}
+    no_pod = {"name": "h", "purpose": "x", "steps": [{**LOOK, "only": ["no-pod", "login"]}, {**LOOK, "only": "no-pod"}]}
+    both = {"name": "h", "purpose": "x", "steps": [{**LOOK, "only": "host"}]}
+    host = both if "container" in str(entry) else no_pod
     with pytest.raises(CatalogError) as caught:
-        loaded(tmp_path, entry, procedure)
+        loaded(tmp_path, entry, procedure, host)
     assert message in str(caught.value)
     assert str(caught.value).startswith(f"{tmp_path}/a.yaml:")
 

@@ -185,6 +185,13 @@ def test_command_without_places_is_left_to_its_author() -> None:
         "sh -c %[sh:stat %{v}]",
         "a -- $(b %{v})",
         "a ' -- ' %{v}",
+        "jq --arg n x %{v}",
+        "jq --arg %{v}; jq %{v}",
+        "aws iam get-user --user-name %{v}",
+        "x=1 grep -e x %{v}",
+        "printf %{v}",
+        "printf -v %{v}",
+        "[ %{v}",
     ],
 )
 def test_command_with_a_value_that_looks_like_an_option_is_not_shown(text: str) -> None:
@@ -201,6 +208,24 @@ def test_command_with_a_value_that_looks_like_an_option_is_not_shown(text: str) 
 def test_command_with_a_guarded_value_is_shown(text: str) -> None:
     """After -- or behind the author's own text a leading dash does no harm."""
     assert CommandTemplate(text).render({"v": "-rf"}.get).endswith("-rf")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "jq -n --arg n %{v} --arg m %{v} '$n, $m'",
+        "if LC_ALL=C printf '%s %s\\n' %{v} %{v}; then :; fi",
+        '[ "$(printf x)" != %{v} ] && echo %[text:x%{v}]',
+        "! [ -e %{v} ] && echo x%{v}",
+        "printf '%s\n' x -rf | grep -F -e %{v}",
+        "find / -maxdepth 0 -not -name %{v} -printf 'x\n'",
+    ],
+)
+def test_a_word_that_its_program_takes_as_it_stands_is_shown(text: str) -> None:
+    """What the renderer lets through is run: a leading dash is a value there, and the command succeeds with it."""
+    block = CommandTemplate(text).render({"v": "-rf"}.get)
+    done = subprocess.run(["bash", "-c", block], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), block
 
 
 def test_command_needs_its_fields() -> None:
