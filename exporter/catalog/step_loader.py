@@ -192,7 +192,7 @@ def steps(node_list: list[Node], around: Surroundings) -> tuple[CommandStep | Ch
     return tuple(found)
 
 
-def _choice(node: Node, keys: Keys, around: Surroundings) -> Choice:
+def _choice(node: Node, keys: Keys, around: Surroundings) -> CommandStep | Choice:
     if extra := keys.keys() - _CONDITION_KEYS - {"one_of"}:
         raise node.error(f"{min(extra)}: not beside `one_of`; put it into each variant")
     variants = tuple(steps([each], around) for each in keys["one_of"].items())
@@ -215,7 +215,7 @@ def _limited(
     return left
 
 
-def _never(node: Node, keys: Keys, condition: Condition) -> CatalogError:
+def _never(node: Node, keys: Keys, condition: Condition) -> Exception:
     """Return the error of a node whose steps no alert can get."""
     only = " and ".join(condition.only)
     return keys.get("only", node).error(f"found {only}, which excludes every step here; no alert could show one")
