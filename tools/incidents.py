@@ -29,6 +29,8 @@ FILES = sorted((TESTS / "incidents").glob("*.yaml"))
 BEGIN_NS = 1_790_000_000_000_000_000
 STORY_NS = 7 * 60 * 1_000_000_000
 """Between the beginnings of two stories, so that all of them go on at the same time."""
+_PLUGIN = ("container.", "k8s.")
+"""What Falco's container plugin adds to every rule's fields."""
 Partition = Mapping[str, str]
 """From an alert's uid to what it was joined to."""
 
@@ -61,8 +63,9 @@ def stories(paths: Iterable[Path] = FILES) -> Iterator[Story]:
     known = labelled()
     for number, told in enumerate(story for path in paths for story in yaml.safe_load(path.read_text("utf-8"))):
         steps = []
-        for minutes, name, part, where in told["steps"]:
+        for minutes, name, part, where, *changes in told["steps"]:
             fields = told["places"][where] if isinstance(where, str) else where
+            fields = fields | (changes[0] if changes else {})
             time_ns = BEGIN_NS + number * STORY_NS + int(minutes * 60e9) + len(steps) * 1_000_003
             steps.append(Step(_alert(known[name]["alert"], fields, time_ns), part, known[name]["label"]))
         yield Story(told["story"], steps)
@@ -70,6 +73,9 @@ def stories(paths: Iterable[Path] = FILES) -> Iterator[Story]:
 
 def _alert(message: Mapping[str, Any], fields: Mapping[str, Any], time_ns: int) -> Alert:
     made = dict(message["output_fields"])
+    plugin = _PLUGIN if message["source"] == "syscall" else ()
+    if unprinted := [name for name in fields if name not in made and not name.startswith((*plugin, "hostname"))]:
+        raise ValueError(f"rule {message['rule']!r} does not print {', '.join(unprinted)}: no story may tell by them")
     if "container.id" in fields:
         made = {name: value for name, value in made.items() if not name.startswith(("container.", "k8s."))}
     made |= {name: value for name, value in fields.items() if name != "hostname"}

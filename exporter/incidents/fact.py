@@ -15,7 +15,7 @@ FACT_ALERTS_LIMIT = 16
 """Alerts that are kept of one fact, the first ones."""
 Mark = tuple[str, Verdict, tuple[Tie, ...]]
 """Rule, verdict and ties."""
-_BETWEEN_TWO_THINGS = frozenset({"account", "address", "made", "near address"})
+_BETWEEN_TWO_THINGS = frozenset({"account", "address", "made", "near address", "workload"})
 """Kinds of ties that say nothing of two alerts of one kind."""
 SAME = "same"
 """The kind of tie between alerts of one rule and verdict that share all else: one act, again and again."""

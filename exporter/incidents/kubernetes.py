@@ -18,6 +18,8 @@ from exporter.verdict.actors import kubernetes_kind
 
 _ACCOUNT = "system:serviceaccount:"
 _PODS = frozenset({"pods", "pod"})
+_WORKLOADS = frozenset({"cronjobs", "daemonsets", "deployments", "jobs", "replicasets", "statefulsets", *_PODS})
+"""What pods are made from, which bear its name."""
 _USED = frozenset({"exec", "attach", "portforward", "proxy", "ephemeralcontainers", "log"})
 """Subresources by which somebody uses what is there already: the object's name is not theirs."""
 _SUBJECT = re.compile(r'"(kind|name|namespace)"\s*:\s*"([^"\\]{1,256})"')
@@ -68,6 +70,8 @@ def _of_object(value: Values, namespace: str, name: str) -> Iterator[Tie]:
         return
     made = value("ka.resp.name") or name or value("ka.req.configmap.name")
     stem = stem_of(made)
+    if made and namespace and value("ka.target.resource") in _WORKLOADS:
+        yield Tie(("workload", namespace, stem), ONE, HALF, ("maker",))
     if len(stem) >= _SHORTEST_NAME and stem not in COMMON_OBJECTS and not made.startswith("system:"):
         yield Tie(("object", stem), ONE, HALF, (namespace,) if namespace else ())
 

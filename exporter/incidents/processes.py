@@ -57,6 +57,7 @@ def _of_pod(value: Values, pod: str, host: str, container: str, fields: Mapping[
     namespace = value("k8s.ns.name")
     owner = (host, value("container.name"), container) if container else ()
     yield Tie(("pod", namespace, pod), ANY, HALF, owner)
+    yield Tie(("workload", namespace, stem_of(pod)), ONE, HALF, ("pod",))
     text = f"{fields.get('fd.name', '')} {fields.get('proc.cmdline', '')[:512]}"
     if "kubernetes.io/serviceaccount" in text or "kubectl" in text or fields.get("fd.rport") in {"443", "6443"}:
         yield Tie(("account", namespace, stem_of(pod)), ONE, QUARTER, ("pod",))
@@ -80,11 +81,14 @@ def _acts(program: str) -> bool:
 
 def _of_host(value: Values, fields: Mapping[str, str], host: str, *, grave: bool) -> Iterator[Tie]:
     names = {value(field) for field in _ANCESTORS}
-    path = value("proc.exepath")
+    path, own = value("proc.exepath"), value("proc.name")
     if path and path_kind(path) not in _INSTALLED:
-        names.add(value("proc.name"))
-    for name in sorted(names - ANCESTORS_OF_ALL - {""}):
+        names.add(own)
+    names -= ANCESTORS_OF_ALL | {""}
+    for name in sorted(names):
         yield Tie(("ancestor", host, name), ONE, HALF)
+    if grave and own and own not in names | ANCESTORS_OF_ALL:
+        yield Tie(("ancestor", host, own), ONE, HALF, ("itself",))
     for path, writable in unusual_paths([fields.get(name, "") for name in _TEXTS]):
         yield Tie(("path", host, path), ANY if writable else ONE, WHOLE)
     user = value("user.name")

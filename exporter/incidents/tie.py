@@ -18,7 +18,7 @@ WHOLE, HALF, QUARTER, EIGHTH = 8, 4, 2, 1
 """The share of the window, in eighths, that may lie between two alerts."""
 
 _EQUAL = frozenset({"object", "host", "login"})
-_CROSS = frozenset({"account", "made"})
+_CROSS = frozenset({"account", "made", "workload"})
 
 
 class Tie(NamedTuple):
@@ -37,14 +37,17 @@ def may_join(one: Tie, other: Tie) -> bool:
     """Whether two ties of one key can be about the same thing.
 
     A pod's name: not two containers of the same name (the pod was made anew) or on two hosts. An API object's name:
-    not two namespaces. A host: not two login sessions; a login: not two terminals. Who made a user, or the pod that
-    holds an account: only with what that user or account did.
+    not two namespaces. A host: not two login sessions; a login: not two terminals. Who made a user or a workload, or
+    the pod that holds an account: only with what that user, account or one of the workload's pods did. An installed
+    program that a likely attack ran: only with what descends from it.
     """
     kind, mine, others = one.key[0], one.variant, other.variant
     if kind in _CROSS:
         return mine != others
     if not mine or not others:
         return True
+    if kind == "ancestor":
+        return False
     if kind == "pod":
         return mine[0] == others[0] and (mine[1] != others[1] or mine[2] == others[2])
     return mine == others if kind in _EQUAL else True

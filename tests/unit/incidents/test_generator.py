@@ -57,6 +57,72 @@ ACTIONS: dict[str, dict[str, str]] = {
     "Known Cryptominer Process Executed": child("echo", "echo -o stratum+tcp -u user -p pass", "/bin/echo"),
     "Set Setuid or Setgid bit": OWN,
 }
+ACTIONS |= {
+    rule: child(line.split()[0], line, f"/usr/bin/{line.split()[0]}")
+    for rule, line in {
+        "Change namespace privileges via unshare": "unshare",
+        "Change thread namespace": "nsenter -t 1 -m ls",
+        "Contact EC2 Instance Metadata Service From Container": "curl -s http://169.254.169.254/latest/meta-data",
+        "Contact cloud metadata service from container": "curl -s http://169.254.169.254/computeMetadata/v1",
+        "Create Hardlink Over Sensitive Files": "ln -v /etc/shadow /tmp/shadow_link",
+        "Debugfs Launched in Privileged Container": "debugfs -V",
+        "Decoding Payload in Container": "bash -c echo ZWNobw== | base64 -d",
+        "Detect crypto miners using the Stratum protocol": "echo -o stratum+tcp -u user -p pass",
+        "Detect outbound connections to common miner pool ports": "nc -w 1 pool.example.org 3333",
+        "Disallowed SSH Connection Non Standard Port": "ssh user@example.com -p 443",
+        "Exfiltrating Artifacts via Kubernetes Control Plane": "tar cf - /tmp/x",
+        "Find AWS Credentials": "find / -iname .aws/credentials",
+        "Interpreted procs inbound network activity": "python3 -c import socket",
+        "Interpreted procs outbound network activity": "perl -MIO::Socket",
+        "Kubernetes Client Tool Launched in Container": "kubectl version",
+        "Launch Package Management Process in Container": "apt-get",
+        "Launch Remote File Copy Tools in Container": "rsync --version",
+        "Launch Suspicious Network Tool in Container": "nmap --version",
+        "Launch Suspicious Network Tool on Host": "nmap",
+        "Linux Kernel Module Injection Detected": "insmod /tmp/x.ko",
+        "Mount Launched in Privileged Container": "mount",
+        "Polkit Local Privilege Escalation Vulnerability (CVE-2021-4034)": "pkexec",
+        "Potential Local Privilege Escalation via Environment Variables Misuse": "su --help",
+        "Program run with disallowed http proxy env": "curl -s http://localhost",
+        "Redirect STDOUT/STDIN to Network Connection in Container": "bash",
+        "Remove Bulk Data from Disk": "shred -u /tmp/x",
+        "Sudo Potential Privilege Escalation": r"sudoedit -s \\",
+    }.items()
+}
+ACTIONS |= {
+    rule: OWN | ({"fd.name": path} if path else {})
+    for rule, path in {
+        "Adding ssh keys to authorized_keys": "/home/falco/.ssh/authorized_keys",
+        "Container Drift Detected (chmod)": "",
+        "Container Drift Detected (open+create)": "/tmp/x",
+        "Create Hidden Files or Directories": "/tmp/.x",
+        "Create files below dev": "/dev/falco-event-generator-syscall-CreateFilesBelowDev",
+        "Directory traversal monitored file read": "/etc/shadow",
+        "Mkdir binary dirs": "/bin/x",
+        "Modify binary dirs": "/bin/true",
+        "Modify Container Entrypoint": "/proc/self/exe",
+        "Non sudo setuid": "",
+        "PTRACE anti-debug attempt": "",
+        "Packet socket created in container": "",
+        "Read Shell Configuration File": "/root/.bashrc",
+        "Read environment variable from /proc files": "/proc/self/environ",
+        "Read ssh information": "/root/.ssh/known_hosts",
+        "Unexpected UDP Traffic": "10.0.0.4:40000->203.0.113.9:53",
+        "Unprivileged Delegation of Page Faults Handling to a Userspace Process": "",
+        "Update Package Repository": "/etc/apt/sources.list.d/x.list",
+        "Write below binary dir": "/bin/falco-event-generator-syscall-WriteBelowBinaryDir",
+    }.items()
+}
+ACTIONS |= {
+    # It starts itself again under another program's name.
+    rule: child(name, f"{name} --loglevel info run ^helper", f"/tmp/falco-event-generator/{name}")
+    for rule, name in {
+        "DB program spawned process": "mysqld",
+        "Java Process Class File Download": "java",
+        "Read sensitive file trusted after startup": "httpd",
+        "System procs network activity": "sha1sum",
+    }.items()
+}
 PLACES = {
     "pod": {
         "container.id": "5138f37ab5ef", "container.name": "event-generator", "k8s.pod.name": "event-generator-x2kq4",
@@ -70,12 +136,13 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_run_of_all_actions_is_at_most_three_incidents(place: str) -> None:
-    """Every kind of place ties what one run does; a pod's image makes it a test as a whole."""
+@pytest.mark.parametrize("seconds", [0.001, 2, 45])
+def test_a_run_of_all_actions_is_at_most_three_incidents(place: str, seconds: float) -> None:
+    """Every kind of place ties what one run does, however long it sleeps; a pod's image makes it a test as a whole."""
     user = {"user.name": "root", "user.uid": "0"}
     alerts = [
         Alert(
-            BEGIN_NS + number * 2 * 10**9,
+            BEGIN_NS + int(number * seconds * 1e9),
             rule,
             Priority.NOTICE,
             "syscall",
@@ -86,6 +153,7 @@ def test_a_run_of_all_actions_is_at_most_three_incidents(place: str) -> None:
         )
         for number, (rule, fields) in enumerate(ACTIONS.items())
     ]
+    assert len(alerts) > 60
     found = join_all(alerts, 14_400, judge=CATALOG.judge.judge, tactics_of=tactics_by_rule(CATALOG))
     assert 1 <= len(found) <= 3
     if place == "pod":

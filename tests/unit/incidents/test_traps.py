@@ -120,6 +120,37 @@ def test_exec_into_a_pod_belongs_to_what_happens_there() -> None:
     assert parts([into, shell]) == {frozenset({"exec", "shell"})}
 
 
+def made(rule: str) -> Alert:
+    return audit(0, rule, "system:serviceaccount:kube-system:replicaset-controller", ka__target__namespace="shop",
+                 ka__target__resource="pods", ka__resp__name="web-6d5b9c7f88-zz9lm")  # fmt: skip
+
+
+def test_what_made_a_workload_belongs_to_the_attacks_in_its_pods() -> None:
+    """A pod that an audit log saw being made ties the likely attacks in all pods of its workload."""
+    one, other = (POD | {"k8s__pod__name": f"web-6d5b9c7f88-{end}"} for end in ("x2kqp", "b7w2s"))
+    attacks = [
+        alert(1, "attack a", **one, container__id="a" * 12),
+        alert(2, "attack b", **other, container__id="b" * 12),
+    ]
+    assert len(parts(attacks)) == 2
+    assert parts([made("pod made"), *attacks]) == {frozenset({"pod made", "attack a", "attack b"})}
+
+
+@pytest.mark.parametrize(("rule", "fields"), [("shell", POD), ("attack a", POD | {"k8s__ns__name": "billing"})])
+def test_what_made_a_workload_joins_nothing_else(rule: str, fields: dict[str, str]) -> None:
+    """Neither undecided work in another of its pods nor a workload of the same name in another namespace."""
+    found = parts([made("pod made"), alert(1, rule, **fields, container__id="a" * 12)])
+    assert not any("pod made" in rules for rules in found)
+
+
+def test_what_descends_from_an_exploited_program_belongs_to_its_attack() -> None:
+    """The shell below pkexec is the exploit's; another pkexec that is no attack ties nothing."""
+    exploit = {"proc__name": "pkexec", "proc__exepath": "/usr/bin/pkexec", "proc__pname": "bash"}
+    below = {"proc__name": "cat", "proc__exepath": "/usr/bin/cat", "proc__pname": "bash", "proc__aname[2]": "pkexec"}
+    assert parts([alert(0, "attack a", **exploit), alert(3, "read", **below)]) == {frozenset({"attack a", "read"})}
+    assert parts([alert(0, "run", **exploit), alert(3, "read", **below)]) == set()
+
+
 def test_one_person_in_two_clouds() -> None:
     """A mail address is the same person in Okta, in a cluster and in an assumed role's session."""
     okta = alert(0, "attack a", source="okta", okta__actor__name="dana@example.com", okta__client__ip="203.0.113.4")
