@@ -100,18 +100,30 @@ def _side(side: str) -> Callable[[Alert], str | None]:
     return find
 
 
-def _place(alert: Alert) -> str | None:
-    """``NAMESPACE/POD``, a container and its host, a cloud's principal and account, a repository, or the host."""
+def _placed(alert: Alert) -> tuple[str, str]:
+    """``NAMESPACE/POD``, a container and its host, a cloud's principal and account, a repository, or the host.
+
+    The word before it comes first: in a pod, on a host, by a principal.
+    """
     get = alert.get
     if pod := get("k8s.pod.name"):
         namespace = get("k8s.ns.name")
-        return f"{namespace}/{pod}" if namespace else pod
+        return "in", f"{namespace}/{pod}" if namespace else pod
     if container := get("container.name") or get("container.id"):
-        return f"{container} on {alert.hostname}" if alert.hostname else container
-    found = None
-    if alert.source != "syscall":
-        found = _repository(alert) or _target(alert) or _account(alert)
-    return found or alert.hostname or alert.source
+        return "in", f"{container} on {alert.hostname}" if alert.hostname else container
+    found = _placed_by_service(alert) if alert.source != "syscall" else None
+    return found or (("on", alert.hostname) if alert.hostname else ("from", alert.source))
+
+
+def _placed_by_service(alert: Alert) -> tuple[str, str] | None:
+    if found := _repository(alert) or _target(alert):
+        return "in", found
+    if found := _account(alert):
+        return "by", found
+    if project := alert.get("gcp.projectId"):
+        return "in", project
+    actor = alert.get("okta.actor.name")
+    return ("by", actor) if actor else None
 
 
 def _repository(alert: Alert) -> str | None:
@@ -129,7 +141,7 @@ def _account(alert: Alert) -> str | None:
     account = alert.get("ct.user.accountid") or alert.get("ct.region")
     if user or account:
         return f"{user}@{account}" if user and account else user or account
-    return alert.get("gcp.projectId") or alert.get("okta.actor.name")
+    return None
 
 
 def _principal(alert: Alert) -> str | None:
@@ -263,7 +275,8 @@ DERIVED: Mapping[str, Callable[[Alert], str | None]] = {
     "alert.priority": lambda alert: alert.priority.label,
     "alert.source": lambda alert: alert.source,
     "alert.uid": lambda alert: alert.uid,
-    "alert.place": _place,
+    "alert.place": lambda alert: _placed(alert)[1],
+    "alert.in": lambda alert: _placed(alert)[0],
     "alert.principal": _principal,
     "alert.args": _arguments,
     "alert.cmdline_regex": _command_line_pattern,
@@ -281,21 +294,23 @@ DERIVED: Mapping[str, Callable[[Alert], str | None]] = {
     "alert.container_age": _since("container.start_ts"),
 }
 """Each derived field and how it is found; None, or an empty text, where it is absent."""
-OF_HEADER = frozenset({"alert.rule", "alert.priority", "alert.source", "alert.hostname", "alert.place"})
+OF_HEADER = frozenset({"alert.rule", "alert.priority", "alert.source", "alert.hostname", "alert.place", "alert.in"})
 """Those that depend on the rule, priority, source or host."""
 OF_SECOND = frozenset(
     {name for name in DERIVED if name.startswith(("alert.time", "alert.since", "alert.until", "alert.day_before"))}
     | {"alert.container_age"}
 )
 """Those that change with the alert's time."""
+_OF_PLACE = (
+    "container.id", "container.name", "ct.region", "ct.user", "ct.user.accountid", "ct.user.arn", "gcp.projectId",
+    "github.org", "github.owner", "github.repo.name", "k8s.ns.name", "k8s.pod.name", "ka.target.name",
+    "ka.target.namespace", "okta.actor.name",
+)  # fmt: skip
 _PEER = ("fd.name", "fd.type", "fd.sip", "fd.rip", "fd.cip")
 _COMMAND_LINE = ("proc.args", "proc.cmdline", "proc.name")
 READS: Mapping[str, tuple[str, ...]] = {
-    "alert.place": (
-        "container.id", "container.name", "ct.region", "ct.user", "ct.user.accountid", "ct.user.arn", "gcp.projectId",
-        "github.org", "github.owner", "github.repo.name", "k8s.ns.name", "k8s.pod.name", "ka.target.name",
-        "ka.target.namespace", "okta.actor.name",
-    ),
+    "alert.place": _OF_PLACE,
+    "alert.in": _OF_PLACE,
     "alert.principal": (*_PRINCIPALS, "user.loginname", "user.name"),
     "alert.args": _COMMAND_LINE,
     "alert.cmdline_regex": _COMMAND_LINE,

@@ -42,6 +42,10 @@ _PLACE = re.compile(rf"%\{{((?:{_FIELD}|{_LITERAL})(?:\|(?:{_FIELD}|{_LITERAL}))
 _BROKEN_PLACE = re.compile(r"%\{[^}]*\}?")
 
 
+OWN_WORDS = frozenset({"alert.in"})
+"""Derived fields whose values are the program's own words, never an alert's."""
+
+
 def nothing(_: str) -> None:
     """Look up a field of no alert."""
     return
@@ -145,7 +149,7 @@ class ProseTemplate:
                 if isinstance(part, Span):
                     piece.append(part)
                 elif (value := part.find(lookup)) is not None:
-                    piece.append(Span("value", value))
+                    piece.append(Span("text" if OWN_WORDS.issuperset(part.fields) else "value", value))
                 elif part.literal is not None:
                     piece.append(Span("text", part.literal))
                 elif optional:

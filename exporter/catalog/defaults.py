@@ -58,4 +58,4 @@ def with_defaults(parts: Mapping[str, Any], rule: str, source: str) -> dict[str,
 def _what(rule: str) -> ProseTemplate:
     """The rule's own name, as words where the notation lets it."""
     name = "%{alert.rule}" if re.search(r"[`%\[\]]", rule) else rule
-    return ProseTemplate(f"{name} in %{{alert.place}}")
+    return ProseTemplate(f"{name} %{{alert.in}} %{{alert.place}}")

@@ -46,7 +46,9 @@ _ENTRY_KEYS = frozenset(
 )  # fmt: skip
 _PROCEDURE_KEYS = frozenset({"name", "purpose", "arguments", "steps", "configure", "recommend"})
 _TEXTS = frozenset({"what", "summary", "close_if", "escalate_if", "impact"})
-EVERY_ALERT = frozenset({"alert.time", "alert.rule", "alert.priority", "alert.source", "alert.place", "alert.uid"})
+EVERY_ALERT = frozenset(
+    {"alert.time", "alert.rule", "alert.priority", "alert.source", "alert.place", "alert.in", "alert.uid"}
+)
 """What an alert has whatever its rule."""
 
 

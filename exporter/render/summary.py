@@ -20,6 +20,8 @@ FIRST_COMMAND_WORDS = 150
 _WORDS_AROUND = 37
 """Of the header, the headings and the shell's name before the first command, values included."""
 _UNKNOWN_LIMIT = 2
+_SAID_SHARE = 0.7
+"""A sign of whose words so many stand in a stronger sign of its side tells a reader nothing more."""
 
 
 class Summary(NamedTuple):
@@ -87,7 +89,10 @@ def _chosen(signs: Sequence[Matched], words: int) -> tuple[list[Matched], list[M
     sides = {side: rank for rank, (side, _) in enumerate(parts.SIDES)}
     seen: dict[str, int] = {}
     ranked = []
+    different: dict[tuple[str, Prose], Matched] = {}
     for sign in sorted(signs, key=lambda sign: -sign.weight):
+        different.setdefault((sign.side, sign.text), sign)
+    for sign in different.values():
         turn = seen[sign.side] = seen.get(sign.side, 0) + 1
         side = sides.get(sign.side, _LAST)
         rank = (side == _LAST, turn > 1, -sign.weight, turn)
@@ -97,10 +102,20 @@ def _chosen(signs: Sequence[Matched], words: int) -> tuple[list[Matched], list[M
     for (_, later, *_rest), sign in sorted(ranked, key=lambda each: each[0]):
         cost = len(to_plain(sign.text).split()) + (0 if sign.side in opened else 3)
         # The strongest of a side that decides is never left out.
-        if cost <= words or (not later and sign.side != "nothing"):
+        if not later and sign.side != "nothing":
+            fits = True
+        else:
+            fits = cost <= words and not any(_says(other, sign) for other in kept if other.side == sign.side)
+        if fits:
             words -= cost
             opened.add(sign.side)
             kept.append(sign)
         else:
             left_out.append(sign)
     return kept, left_out
+
+
+def _says(stronger: Matched, sign: Matched) -> bool:
+    """Return whether the stronger sign says nearly all that this one says."""
+    words = set(to_plain(sign.text).split())
+    return len(words & set(to_plain(stronger.text).split())) >= _SAID_SHARE * len(words)

@@ -8,8 +8,8 @@ from exporter.catalog.catalog import load_catalog
 from exporter.render.document import Length
 from exporter.render.markdown import to_markdown
 from exporter.render.parts import count_words
-from exporter.render.summary import SUMMARY_WORDS
-from exporter.report import Command, Matched, Report, Span
+from exporter.render.summary import SUMMARY_WORDS, summary_notes
+from exporter.report import Advice, Command, Matched, Report, Span, to_plain
 from exporter.reporter import Reporter
 from exporter.verdict.judgement import Judgement
 from tests.otel_records import ALERT, advice_for
@@ -23,14 +23,25 @@ def words(number: int) -> tuple[Span, ...]:
     return (Span("text", "word " * number),)
 
 
+def sign(number: int) -> tuple[Span, ...]:
+    """Ten words that no other sign has."""
+    return (Span("text", " ".join([f"sign{number}-{word}" for word in range(10)])),)
+
+
 def report(signs: int) -> Report:
     """A report with four steps that have every part, and signs of ten words for an attack."""
     text = words(8)
     step = Command(text, "contain", "node", "sh", "echo a b c", text, text, text, "echo d", text, "it needs hardware")
-    judgement = Judgement("attack", "succeeded", tuple(Matched("attack", 5, False, words(10)) for _ in range(signs)))
+    judgement = Judgement(
+        "attack", "succeeded", tuple(Matched("attack", 5, False, sign(number)) for number in range(signs))
+    )
+    return Report(ALERT, changed(commands=(step,) * 4, judgement=judgement))
+
+
+def changed(**parts: object) -> Advice:
+    """Some advice with other parts."""
     advice = advice_for(ALERT)
-    changed = {"commands": (step,) * 4, "judgement": judgement}
-    return Report(ALERT, type(advice)(**{name: getattr(advice, name) for name in advice.__slots__} | changed))
+    return type(advice)(**{name: getattr(advice, name) for name in advice.__slots__} | parts)
 
 
 def test_the_form_adds_few_words() -> None:
@@ -46,8 +57,19 @@ def test_signs_are_cut_to_the_summarys_words(signs: int) -> None:
     summary = brief.partition("## Summary of Detected Activity")[2].partition("\n## ")[0]
     assert count(summary) <= SUMMARY_WORDS
     full = to_markdown(made)
-    assert full.count("word " * 9 + "word") - full.count("word " * 19) >= signs or signs < 5
+    assert all(f"sign{number}-9" in full for number in range(signs))
     assert ("Further signs:" in full) is (signs > 5)
+
+
+def test_what_a_stronger_sign_says_is_not_said_again() -> None:
+    """A weaker sign of the same side with nearly the same words is a further sign; an equal one is left out."""
+    said = [(5, "a download is run and nobody sits there"), (3, "a download is run"), (2, "a download is run")]
+    signs = tuple([Matched("attack", weight, False, (Span("text", each),)) for weight, each in said])
+    benign = Matched("benign", 1, False, signs[1].text)
+    advice = changed(judgement=Judgement("attack", "succeeded", (*signs, benign)))
+    notes = summary_notes(advice)
+    assert [to_plain(prose) for _, prose in notes.signs[:2]] == [f"{said[0][1]}.", f"{said[1][1]}."]
+    assert [(label, to_plain(prose)) for label, prose in notes.left_out] == [("For an attack:", "a download is run.")]
 
 
 def test_the_first_command_of_a_labelled_alert_comes_early() -> None:
