@@ -97,7 +97,8 @@ def _chosen(signs: Sequence[Matched], words: int) -> tuple[list[Matched], list[M
         side = sides.get(sign.side, _LAST)
         rank = (side == _LAST, turn > 1, -sign.weight, turn)
         ranked.append((rank, Matched(sign.side, sign.weight, sign.forgeable, limited(sign.text, 120))))
-    kept, left_out = [], []
+    kept: list[Matched] = []
+    left_out: list[Matched] = []
     opened: set[str] = set()
     for (_, later, *_rest), sign in sorted(ranked, key=lambda each: each[0]):
         cost = len(to_plain(sign.text).split()) + (0 if sign.side in opened else 3)
