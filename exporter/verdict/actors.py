@@ -19,8 +19,25 @@ _WORKLOAD_CONTROLLERS = frozenset(
     f"{_ACCOUNT}kube-system:{name}-controller"
     for name in ("daemon-set", "replicaset", "statefulset", "job", "replication")
 )  # fmt: skip
+_CONTROLLERS = (
+    "attachdetach-controller", "bootstrap-signer", "certificate-controller", "clusterrole-aggregation-controller",
+    "cronjob-controller", "deployment-controller", "device-taint-eviction-controller", "disruption-controller",
+    "endpoint-controller", "endpointslice-controller", "endpointslicemirroring-controller",
+    "ephemeral-volume-controller", "expand-controller", "generic-garbage-collector", "horizontal-pod-autoscaler",
+    "legacy-service-account-token-cleaner", "namespace-controller", "node-controller", "persistent-volume-binder",
+    "pod-garbage-collector", "pv-protection-controller", "pvc-protection-controller", "resource-claim-controller",
+    "resourcequota-controller", "root-ca-cert-publisher", "route-controller", "selinux-warning-controller",
+    "service-account-controller", "service-cidrs-controller", "service-controller",
+    "storage-version-migrator-controller", "taint-eviction-controller", "token-cleaner", "ttl-after-finished-controller",
+    "ttl-controller", "validatingadmissionpolicy-status-controller", "volumeattributesclass-protection-controller",
+)  # fmt: skip
+"""The accounts of the controller manager's controllers (k8s.io/kubernetes, cmd/kube-controller-manager/names).
+
+Whole names only: an intruder may create ``kube-controller`` in kube-system, as RBAC Buster did.
+"""
 _CONTROL_PLANE = frozenset(
     {
+        *(f"{_ACCOUNT}kube-system:{name}" for name in _CONTROLLERS),
         "system:apiserver", "system:kube-controller-manager", "system:kube-scheduler",
         "system:cloud-controller-manager",
         "system:addon-manager", "system:k3s-controller", "system:k3s-supervisor", "system:aks-service",
@@ -36,7 +53,7 @@ _AUTOMATION = frozenset(
         "runner", "scalr", "spacelift", "teamcity", "terraform", "tf", "tfc",
     }
 )  # fmt: skip
-_PROVIDER_ACCOUNT = "container-engine-robot.iam.gserviceaccount.com"
+_PROVIDER_ACCOUNT = "@container-engine-robot.iam.gserviceaccount.com"
 _RESERVED = {
     "system:anonymous": "anonymous",
     "system:unauthenticated": "anonymous",
@@ -56,9 +73,12 @@ _WORKLOADS = frozenset(
 _WORDS = re.compile(r"[A-Za-z]+")
 _INFO = re.compile(r"(?P<user>.*?) via (?P<address>\S+) (?P<failed>!)?(?:→|->|\S*>)\s*(?P<call>\S+)")
 _GOOGLE_AGENT = re.compile(
-    r"(?:service-\d+@|\d+@cloudservices\.|.*@(?:container-engine-robot|cloudservices|system|gcp-sa-[a-z-]+|"
-    r"compute-system|gcf-admin-robot|cloudbuild|appspot-admin)\.)"
+    r"(?:service-(?:org-|folder-)?\d+@(?:gcp-sa-[a-z0-9-]+|compute-system|container-engine-robot|containerregistry|"
+    r"gcf-admin-robot|serverless-robot-prod|dataflow-service-producer-prod|dataproc-accounts|cloud-redis|cloud-filer|"
+    r"cloud-tpu|cloud-ml|endpoints-portal|service-networking|sourcerepo-service-accounts|gae-api-prod[.]google[.]com)"
+    r"|\d+@cloudservices)(?:[.]iam)?[.]gserviceaccount[.]com|system@google[.]com"
 )
+"""Agents of Google's own, by the projects that only Google has: ``service-1@`` a project of one's own can be made."""
 
 
 def kubernetes_kind(user: str) -> str:
@@ -71,8 +91,6 @@ def kubernetes_kind(user: str) -> str:
     kind = _RESERVED.get(user)
     if kind is None and user.startswith("system:node:"):
         kind = "node"
-    elif kind is None and user.startswith(f"{_ACCOUNT}kube-system:") and user.endswith("-controller"):
-        kind = "control-plane"
     elif kind is None and (user.startswith(_PROVIDERS) or user.endswith(_PROVIDER_ACCOUNT)):
         kind = "provider"
     return kind or ("service-account" if user.startswith(_ACCOUNT) else "person")
@@ -106,6 +124,16 @@ def _own_namespace(lookup: Lookup) -> str | None:
     return "yes" if own == target else "no"
 
 
+def _binds_itself(lookup: Lookup) -> str | None:
+    """Whether a service account is among the subjects of the binding that it makes."""
+    subjects, name, namespace = (
+        lookup("ka.req.binding.subjects"), lookup("ka.account.name"), lookup("ka.account.namespace"),
+    )  # fmt: skip
+    if subjects is None or name is None or namespace is None:
+        return None
+    return "yes" if f'"name":"{name}"' in subjects and f'"namespace":"{namespace}"' in subjects else "no"
+
+
 def _info(lookup: Lookup) -> re.Match[str] | None:
     info = lookup("evt.plugininfo")
     return None if info is None else _INFO.match(info)
@@ -120,12 +148,15 @@ def _aws_user(lookup: Lookup) -> str | None:
 
 
 def _aws_kind(lookup: Lookup) -> str | None:
-    """``service`` (AWS itself), ``root``, ``sso``, by its name ``automation`` or ``workload``, else ``identity``."""
+    """``service`` (AWS itself), ``root``, ``sso``, by its name ``automation`` or ``workload``, else ``identity``.
+
+    A user may be called like a service-linked role; only the role calls from AWS itself.
+    """
     user, arn = lookup("aws.user"), lookup("ct.user.arn") or ""
     if user is None:
         return None
     if user.startswith("AWSServiceRoleFor") or ":assumed-role/AWSServiceRoleFor" in arn:
-        return "service"
+        return "service" if lookup("aws.origin") == "service" else "identity"
     if user in {"root", "Root"} or arn.endswith(":root"):
         return "root"
     if "assumed-role/AWSReservedSSO_" in arn or user.startswith("AWSReservedSSO_"):
@@ -158,7 +189,7 @@ def _gcp_kind(lookup: Lookup) -> str | None:
     user = lookup("gcp.user")
     if user is None:
         return None
-    if _GOOGLE_AGENT.match(user):
+    if _GOOGLE_AGENT.fullmatch(user):
         return "google"
     return "service-account" if user.endswith("gserviceaccount.com") else "person"
 
@@ -213,8 +244,9 @@ FACTS: Mapping[str, tuple[Callable[[Lookup], str | None], tuple[str, ...]]] = {
     "ka.account.namespace": (_part(2), ("ka.user.name",)),
     "ka.account.name": (_part(3), ("ka.user.name",)),
     "ka.account.athome": (_own_namespace, ("ka.user.name", "ka.target.namespace")),
+    "ka.binding.own": (_binds_itself, ("ka.user.name", "ka.req.binding.subjects")),
     "aws.user": (_aws_user, ("ct.user", "ct.user.arn", *_INFO_FIELDS)),
-    "aws.user.kind": (_aws_kind, ("ct.user", "ct.user.arn", *_INFO_FIELDS)),
+    "aws.user.kind": (_aws_kind, ("ct.user", "ct.user.arn", "ct.srcip", *_INFO_FIELDS)),
     "aws.origin": (_aws_origin, ("ct.srcip", *_INFO_FIELDS)),
     "aws.call": (_aws_call, _INFO_FIELDS),
     "gcp.user.kind": (_gcp_kind, ("gcp.user",)),

@@ -94,6 +94,12 @@ def program(lookup: Lookup) -> str | None:
     return path.removesuffix(" (deleted)").rsplit("/", 1)[-1] or None
 
 
+def same_as_parent(lookup: Lookup) -> str | None:
+    """Whether parent and process bear one name, as a service's own children do."""
+    name, parent = lookup("proc.name"), lookup("proc.pname")
+    return None if name is None or parent is None else ("yes" if name == parent else "no")
+
+
 def session(lookup: Lookup) -> str | None:
     """Return who sits in front: ``login-terminal``, ``login``, ``terminal`` (no login: exec) or ``none``."""
     terminal = lookup("proc.tty")
@@ -111,6 +117,7 @@ FACTS: Mapping[str, tuple[Callable[[Lookup], str | None], tuple[str, ...]]] = {
     "parent.text": (parent_text, ("proc.pcmdline",)),
     "command.address": (public_address, ("proc.cmdline",)),
     "command.url.address": (url_address, ("proc.cmdline",)),
+    "parent.same": (same_as_parent, ("proc.name", "proc.pname")),
     "ancestors.names": (ancestors, _ANCESTORS),
     "exe.name": (program, ("proc.exepath", "proc.name")),
     "session.kind": (session, ("proc.tty", "user.loginuid")),

@@ -16,7 +16,7 @@ from tools.verdicts import Row, judged, told
 VERDICTS = Path(__file__).parents[2] / "verdicts"
 ATTACKS = [
     row
-    for name in ("dev", "own", "traps")
+    for name in ("dev", "own", "traps", "heldout")
     for row in judged([VERDICTS / f"{name}.jsonl"])
     if row.label == "attack" and row.alert.source == "syscall" and not row.hard
 ]

@@ -10,7 +10,7 @@ import pytest
 from tools.verdicts import Figures, Row, figures, judged, told
 
 VERDICTS = Path(__file__).parents[2] / "verdicts"
-FILES = ("dev", "own", "traps")
+FILES = ("dev", "own", "traps", "heldout")
 
 
 @cache
@@ -38,15 +38,15 @@ def test_of_what_is_called_an_attack_95_percent_are(name: str) -> None:
     assert found(name).precision >= 0.95, report(name)
 
 
-@pytest.mark.parametrize("name", ["dev", "own"])
+@pytest.mark.parametrize("name", ["dev", "own", "heldout"])
 def test_at_least_60_percent_are_decided(name: str) -> None:
     """A verdict that is never given helps nobody."""
     assert found(name).decided >= 0.6
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", ["dev", "own", "traps"])
 def test_at_least_95_percent_of_the_outcomes_are_right(name: str) -> None:
-    """Whether it succeeded is said right, where fields tell it."""
+    """Whether it succeeded is said right, where fields tell it; the held-out set counts every connection as made."""
     assert found(name).outcomes >= 0.95
 
 
