@@ -28,8 +28,9 @@ _CONTROLLERS = (
     "pod-garbage-collector", "pv-protection-controller", "pvc-protection-controller", "resource-claim-controller",
     "resourcequota-controller", "root-ca-cert-publisher", "route-controller", "selinux-warning-controller",
     "service-account-controller", "service-cidrs-controller", "service-controller",
-    "storage-version-migrator-controller", "taint-eviction-controller", "token-cleaner", "ttl-after-finished-controller",
-    "ttl-controller", "validatingadmissionpolicy-status-controller", "volumeattributesclass-protection-controller",
+    "storage-version-migrator-controller", "taint-eviction-controller", "token-cleaner",
+    "ttl-after-finished-controller", "ttl-controller", "validatingadmissionpolicy-status-controller",
+    "volumeattributesclass-protection-controller",
 )  # fmt: skip
 """The accounts of the controller manager's controllers (k8s.io/kubernetes, cmd/kube-controller-manager/names).
 
