@@ -6,15 +6,17 @@ Refuses to quote anything itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter.catalog.advice import Change
 from exporter.catalog.condition import Condition
 from exporter.escaping import Unembeddable
-from exporter.falco.exceptions import Comparison, write_exception
+from exporter.falco.exceptions import Comparison, exception_name, write_exception
 from exporter.prose import Lookup, Prose, ProseTemplate, Span
 
+_NOT_IN_FILE_NAMES = re.compile(r"[^a-z0-9]")
 _HOST_FILE = "/etc/falco/rules.d/{}.yaml"
 OPERATORS = ("=", "startswith", "endswith", "contains")
 
@@ -58,7 +60,7 @@ class ExceptionStep:
             content = write_exception(self.rule, self.source, comparisons) if comparisons else ""
         except Unembeddable:
             content = ""
-        return self._change(content, lookup) if content else None
+        return self._change(content, exception_name(self.rule, comparisons), lookup) if content else None
 
     def comparisons(self, lookup: Lookup) -> list[Comparison]:
         """Return what the exception compares for this alert; empty where it is not offered for it."""
@@ -76,9 +78,10 @@ class ExceptionStep:
                 return []
         return values
 
-    def _change(self, content: str, lookup: Lookup) -> Change:
+    def _change(self, content: str, exception: str, lookup: Lookup) -> Change:
         title, note = self.title.render(lookup), self.note.render(lookup)
-        name = "".join(c if c.isascii() and c.isalnum() else "-" for c in self.rule.lower()).strip("-")
+        # A file for each exception: a second one for the rule does not replace the first, the same one replaces itself.
+        name = _NOT_IN_FILE_NAMES.sub("-", f"{self.rule} {exception}".lower()).strip("-")
         if lookup("k8s.pod.name") is not None or self.source == "k8s_audit":
             indented = "".join(f"    {line}\n" if line else "\n" for line in content.splitlines())
             content = f"customRules:\n  {name}.yaml: |-\n{indented}"
@@ -86,7 +89,8 @@ class ExceptionStep:
             check = load + " --dry-run=server"
             return Change(title, "Falco's Helm chart", "exception.yaml", "yaml", content, check, load, note + _MERGE)
         file = _HOST_FILE.format(name)
-        check = f"falco --dry-run -c /etc/falco/falco.yaml -r {file}"
+        # Not by `-r`, which loads no other file: the rule that the exception is for would be missing.
+        check = "falco --dry-run -c /etc/falco/falco.yaml"
         return Change(title, "falco", file, "falco", content, check, "systemctl reload falco", note)
 
 

@@ -171,14 +171,26 @@ def test_the_exception_is_written_for_the_alerts_values(tmp_path: Path) -> None:
     catalog = loaded(tmp_path, {"tune": [{"do": "Allow it.", "except": compare}]})
     (on_host,) = advice(catalog, HOST | fields).tuning
     (item,) = yaml.safe_load(on_host.content)
-    assert on_host.file == "/etc/falco/rules.d/a-rule.yaml"
+    name = f"a-rule-{item['exceptions'][0]['name'].replace('_', '-')}.yaml"
+    assert on_host.file == f"/etc/falco/rules.d/{name}"
     assert item["exceptions"][0]["comps"] == ["=", "startswith"]
     assert item["exceptions"][0]["values"] == [['"/usr/bin/x"', '"/var/lib/x/"']]
     assert item["override"] == {"exceptions": "append"}
     (in_pod,) = advice(catalog, POD | fields).tuning
-    assert yaml.safe_load(yaml.safe_load(in_pod.content)["customRules"]["a-rule.yaml"]) == [item]
+    assert yaml.safe_load(yaml.safe_load(in_pod.content)["customRules"][name]) == [item]
     assert advice(catalog, HOST | fields, verdict="attack").tuning == ()
     assert advice(catalog, HOST).tuning == ()
+
+
+def test_each_exception_has_a_file_of_its_own(tmp_path: Path) -> None:
+    """A second one for the rule replaces nothing, the same one replaces itself; the check loads the rule, too."""
+    catalog = loaded(tmp_path, {"tune": [{"do": "Allow it.", "except": ["proc.exepath"]}]})
+    first, again, second = [
+        advice(catalog, HOST | {"proc.exepath": path}).tuning[0] for path in ("/usr/bin/x", "/usr/bin/x", "/usr/bin/y")
+    ]
+    assert first == again
+    assert first.file != second.file
+    assert " -r " not in first.check
 
 
 def test_an_entrys_signs_are_asked_for_its_rule(tmp_path: Path) -> None:
