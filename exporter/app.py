@@ -37,7 +37,7 @@ from exporter.pipeline import Pipeline, Sink, Source, Transform
 from exporter.redaction import make_redaction
 from exporter.reporter import Reporter
 from exporter.selfmetrics import HistoryMetrics, SelfMetrics
-from exporter.sinks.incidents import IncidentSink, make_incidents
+from exporter.sinks.incidents import IncidentSink, Past, make_incidents
 from exporter.sinks.otel.send.environment import (
     check_resource_variables,
     is_turned_off,
@@ -223,7 +223,8 @@ class App:
         if self.incidents is not None:
             tell = None if self.log_records is None else self.log_records.write_incidents
             url = self.config.web.external_url
-            sinks.append(IncidentSink(self.incidents, registry=self.registry, tell=tell, external_url=url))
+            past = None if self.history is None else Past(self.history, catalog.judge.judge)
+            sinks.append(IncidentSink(self.incidents, registry=self.registry, tell=tell, past=past, external_url=url))
         if may_show_reports(self.config.web):
             sinks.append(self.recent)
         if self.history is not None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exporter.errors import ExporterError
-from exporter.history.schema import APPLICATION_ID, BASE, VERSION
+from exporter.history.schema import APPLICATION_ID, BASE, LATER, VERSION
 from exporter.private_files import make_private_directory, open_private
 
 FILE = "history.db"
@@ -97,6 +97,8 @@ def open_writer(directory: Path) -> sqlite3.Connection:
         if is_new:
             _begin(connection)
         _check(connection, path)
+        for statement in LATER.split(";"):
+            connection.execute(statement)
     return connection
 
 

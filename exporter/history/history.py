@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from exporter.history.facts import Row
 from exporter.history.query import Query
 from exporter.history.search import Span
 from exporter.history.stored import ReadMessage, from_stored
+from exporter.incidents.state import State
 from exporter.verdict.judgement import VERDICTS
 
 __all__ = ["History", "HistoryError", "Kept"]
@@ -194,6 +195,30 @@ class History:
                 (since_ns // HOUR_NS, (until_ns - 1) // HOUR_NS),
             )
             return dict(found.fetchall())
+
+    def incident_states(self) -> list[State]:
+        """Return what was told of incidents before."""
+        with self._reading() as connection:
+            return search.incident_states(connection)
+
+    def latest(self, since_ns: int, limit: int, *, also_benign_of: Collection[str]) -> list[Alert]:
+        """Return the latest alerts from ``since_ns`` on, at most so many, in the order in which they were kept.
+
+        Without those that were likely benign when they came, but of the event sources ``also_benign_of``. What cannot
+        be searched for yet is among them, whatever its time.
+        """
+        found: dict[int, Alert] = {}
+        with self._reading(TALLY_SECONDS) as connection:
+            for number in search.numbers(connection):
+                left = limit - len(found)
+                ids = search.not_indexed(connection, number, left)
+                if len(ids) < left:
+                    ids += search.latest(connection, number, since_ns, also_benign_of, left - len(ids))
+                for start in range(0, len(ids), _CHUNK):
+                    found |= self._read(connection, number, ids[start : start + _CHUNK])
+                if len(found) >= limit:
+                    break
+        return [found[number] for number in sorted(found)]
 
     def alerts(
         self,

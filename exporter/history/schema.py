@@ -9,7 +9,8 @@ index (without the text itself), ``hours`` which alerts an hour of events has,
 ``names`` what there is to choose from. Of a volume's alerts, those up to
 ``indexed_id`` are in ``facts`` and the rest.
 
-``losses`` has what the exporter lost, by hour of the clock, for digests.
+``losses`` has what the exporter lost, by hour of the clock, for digests; ``incidents`` the identifiers of incidents and
+what was last told of each, for the next start.
 """
 
 from __future__ import annotations
@@ -26,6 +27,13 @@ CREATE TABLE IF NOT EXISTS volumes (
 CREATE TABLE IF NOT EXISTS identity (boot TEXT);
 CREATE TABLE IF NOT EXISTS losses (hour INTEGER, what TEXT, count INTEGER, PRIMARY KEY (hour, what)) WITHOUT ROWID;
 """
+LATER = """
+CREATE TABLE IF NOT EXISTS incidents (
+  id TEXT PRIMARY KEY, leads_to TEXT, verdict TEXT, is_open INTEGER, first_ns INTEGER
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS incidents_first ON incidents (first_ns);
+"""
+"""What files of earlier versions may lack."""
 
 _VOLUME = """
 CREATE TABLE log_{n} (id INTEGER PRIMARY KEY, host TEXT, message BLOB);

@@ -7,13 +7,14 @@ the index walks in the order of the list and stops where the page is full.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from exporter.alert import Priority
 from exporter.history.facets import expression_of
 from exporter.history.facts import Row
 from exporter.history.query import Query
+from exporter.incidents.state import State
 
 _COLUMNS = "id, time_ns, uid, verdict, outcome, priority, rule, source, host, namespace, principal, place"
 COUNTED = frozenset({"verdict", "outcome", "rule", "source", "host", "namespace", "principal", "place"})
@@ -101,6 +102,42 @@ def find(connection: sqlite3.Connection, volume: Volume, expression: str) -> int
         (expression,),
     ).fetchone()
     return found[0] if found else None
+
+
+def numbers(connection: sqlite3.Connection) -> list[int]:
+    """Return the numbers of all volumes, the newest first."""
+    return [number for (number,) in connection.execute("SELECT number FROM volumes ORDER BY number DESC")]
+
+
+def not_indexed(connection: sqlite3.Connection, number: int, limit: int) -> list[int]:
+    """Return the newest alerts of a volume that are kept and cannot be found yet."""
+    found = connection.execute(
+        f"SELECT id FROM log_{number} WHERE id > (SELECT indexed_id FROM volumes WHERE number = ?) "
+        "ORDER BY id DESC LIMIT ?",
+        (number, limit),
+    )
+    return [key for (key,) in found]
+
+
+def latest(
+    connection: sqlite3.Connection, number: int, since_ns: int, also_benign_of: Collection[str], limit: int
+) -> list[int]:
+    """Return the latest alerts of a volume from a time on that were not benign, or are of these event sources."""
+    marks = ", ".join("?" * len(also_benign_of))
+    found = connection.execute(
+        f"SELECT id FROM facts_{number} WHERE time_ns >= ? AND (verdict <> 'benign' OR source IN ({marks})) "
+        "ORDER BY time_ns DESC, id DESC LIMIT ?",
+        (since_ns, *sorted(also_benign_of), limit),
+    )
+    return [key for (key,) in found]
+
+
+def incident_states(connection: sqlite3.Connection) -> list[State]:
+    """Return what was told of incidents; nothing where the file is of a version that did not keep it."""
+    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'incidents'").fetchone() is None:
+        return []
+    found = connection.execute("SELECT id, leads_to, verdict, is_open, first_ns FROM incidents ORDER BY first_ns, id")
+    return [State(name, leads_to, verdict, bool(is_open), first) for name, leads_to, verdict, is_open, first in found]
 
 
 def messages(connection: sqlite3.Connection, number: int, ids: list[int]) -> Iterator[tuple[int, str, bytes]]:

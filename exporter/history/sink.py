@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from exporter.alert import Alert
 from exporter.config.model import HistorySettings
@@ -31,6 +31,7 @@ from exporter.history.database import (
 from exporter.history.history import History
 from exporter.history.stored import ReadMessage
 from exporter.history.writer import Bounds, Writer
+from exporter.incidents.state import State
 from exporter.log_limit import LogLimit
 from exporter.private_files import make_private_directory
 from exporter.selfmetrics import HistoryMetrics
@@ -88,6 +89,8 @@ class HistorySink:
         self._failing = ""
         self._lock = threading.Lock()
         self._queue: deque[tuple[list[Alert], int]] = deque()
+        self._states: dict[str, State] = {}
+        """What is to be kept of incidents, by identifier."""
         self._queued = 0
         self._queued_bytes = 0
         self._wake = threading.Event()
@@ -132,6 +135,11 @@ class HistorySink:
             self._drop(len(alerts))
         if early:
             self._wake.set()
+
+    def note_incidents(self, states: Iterable[State]) -> None:
+        """Keep what was told of incidents, behind the alerts that were written before."""
+        with self._lock:
+            self._states |= {state.id: state for state in states}
 
     def _drop(self, alerts: int) -> None:
         self.metrics.dropped.labels(self._failing or "queue_full").inc(alerts)
@@ -204,6 +212,7 @@ class HistorySink:
             writer.append(alerts)
             self._take(batches)
             self._settle(writer, len(alerts))
+        self._note_incidents(writer)
         while True:
             looked_at, unreadable = writer.index(BATCH_ALERTS)
             self._settle(writer, looked_at)
@@ -218,6 +227,14 @@ class HistorySink:
             self.metrics.expired.inc(writer.trim())
             self._note_losses(writer)
             self._show(writer)
+
+    def _note_incidents(self, writer: Writer) -> None:
+        with self._lock:
+            states = dict(self._states)
+        if states:
+            writer.note_incidents(states.values())
+            with self._lock:
+                self._states = {name: each for name, each in self._states.items() if states.get(name) is not each}
 
     def _note_losses(self, writer: Writer) -> None:
         totals = {what: int(count) for what, count in self._losses().items()}

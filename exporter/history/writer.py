@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.alert import Alert
@@ -22,6 +22,7 @@ from exporter.history.facts import Row, row_of
 from exporter.history.query import searchable
 from exporter.history.schema import create_volume, drop_volume
 from exporter.history.stored import ReadMessage, from_stored, to_stored
+from exporter.incidents.state import State
 from exporter.verdict.judgement import Judgement
 
 VOLUMES = 16
@@ -31,6 +32,8 @@ FRESH_LIMIT = 10_000
 """Alerts that are remembered from their writing to their indexing, so that they need not be read again."""
 SEARCHED_CHARACTERS = 16_384
 """How much of an alert's text can be searched for: senders choose its length."""
+STATES_LIMIT = 5_000
+"""Identifiers of incidents that are kept, the latest."""
 _NAMED = ("verdict", "rule", "host", "namespace")
 
 
@@ -167,6 +170,16 @@ class Writer:
             )
             oldest_ns = now_ns - int(self._bounds.limit_age_seconds * 1e9)
             self._connection.execute("DELETE FROM losses WHERE hour < ?", (oldest_ns // HOUR_NS,))
+
+    def note_incidents(self, states: Iterable[State]) -> None:
+        """Keep what was told of incidents, in place of what was told before; of too many the latest."""
+        with transaction(self._connection):
+            self._connection.executemany("INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?, ?)", states)
+            self._connection.execute(
+                "DELETE FROM incidents WHERE first_ns < "
+                "(SELECT first_ns FROM incidents ORDER BY first_ns DESC LIMIT 1 OFFSET ?)",
+                (STATES_LIMIT,),
+            )
 
     def settle(self) -> None:
         """Move what was written from the log beside the file into the file.

@@ -144,10 +144,15 @@ class Group:
         """How many alerts it has."""
         return self.overflow + sum(fact.count for fact in self.facts)
 
-    def absorb(self, other: Group) -> None:
-        """Take everything that the other has; what is older gives the name."""
-        if other.name and (not self.name or other.first.age < self.first.age):
-            self.name = other.name
+    def absorb(self, other: Group) -> str:
+        """Take everything that the other has; the graver incident gives the name, of two alike the older one.
+
+        Returns the identifier of an incident that is none by itself any more; empty where there was none.
+        """
+        mine, theirs = self.name, other.name
+        if theirs and (not mine or other._precedence < self._precedence):
+            self.name = theirs
+        lost = (mine if self.name == theirs else theirs) if self.shown is not None and other.shown is not None else ""
         for fact in other.facts:
             fact.group = self
         self.facts |= other.facts
@@ -159,6 +164,11 @@ class Group:
         self.judged_facts = 0
         self.view = None
         self.touched = max(self.touched, other.touched)
+        return lost
+
+    @property
+    def _precedence(self) -> tuple[int, tuple[int, str, str]]:
+        return len(VERDICTS) if self.shown is None else _rank(self.shown), self.first.age
 
 
 def _rank(verdict: Verdict) -> int:

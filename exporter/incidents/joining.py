@@ -37,6 +37,8 @@ class Joiner:
         self._live: dict[Fact, None] = {}
         """Facts that can be joined, in the order of arrival."""
         self._addresses = Addresses()
+        self.merged: list[tuple[str, Group]] = []
+        """Incidents that became part of another since somebody last looked: the identifier, and the group now."""
         self.parted: list[Group] = []
         """Groups that were one and fell apart since somebody last looked."""
         self.evicted = 0
@@ -111,7 +113,8 @@ class Joiner:
                 if theirs is not mine and self._joins(tie, fact, other):
                     if len(theirs.facts) > len(mine.facts):
                         mine, theirs = theirs, mine
-                    mine.absorb(theirs)
+                    if lost := mine.absorb(theirs):
+                        self.merged.append((lost, mine))
 
     def _joins(self, tie: Tie, fact: Fact, other: Fact) -> bool:
         theirs = next(each for each in other.ties if each.key == tie.key)

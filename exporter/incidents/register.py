@@ -18,8 +18,17 @@ from exporter.allowance import Allowance
 from exporter.config.model import Incidents as Settings
 from exporter.incidents.clouds import SOURCES
 from exporter.incidents.fact import FACT_ALERTS_LIMIT, Fact, Group, Traits
-from exporter.incidents.incident import Incident, TacticsOf, incident_of, is_incident, name_of, verdict_of
+from exporter.incidents.incident import (
+    NAME_CHARACTERS,
+    Incident,
+    TacticsOf,
+    incident_of,
+    is_incident,
+    name_of,
+    verdict_of,
+)
 from exporter.incidents.joining import FACTS_LIMIT, Joiner
+from exporter.incidents.state import State, head_of
 from exporter.incidents.traits import TraitsOf
 from exporter.verdict.judgement import VERDICTS, Judgement, Verdict
 
@@ -40,8 +49,11 @@ class Change(NamedTuple):
     """What became of an incident."""
 
     kind: str
-    """``opened``, ``risen`` (its verdict is graver now) or ``ended``."""
+    """``opened``, ``risen`` (its verdict is graver now), ``ended``, or ``merged`` (it became a part of another)."""
     incident: Incident
+    """As it is now; of one that was merged, the incident that it is a part of."""
+    merged_id: str = ""
+    """What an incident was called that is a part of this one now; empty for other changes."""
 
 
 class Incidents:
@@ -79,6 +91,8 @@ class Incidents:
         """Bytes of alerts that were kept since the bounds were looked at."""
         self._forgotten = 0
         self._opened: Counter[Verdict] = Counter()
+        self._changed: dict[int, Group] = {}
+        """Groups of which something was told since ``states`` was asked, by their address."""
         self._lock = threading.RLock()
 
     def take(self, alerts: Iterable[Alert]) -> list[Change]:
@@ -87,32 +101,38 @@ class Incidents:
         with self._lock:
             now = self._clock()
             for alert in alerts:
-                judgement = self._judge(alert)
-                is_benign = judgement is not None and judgement.verdict == "benign"
-                if is_benign and alert.source not in SOURCES:
-                    continue
-                traits = None if judgement is None else self._traits_of(alert, judgement)
-                if traits is None:
-                    self.skipped += 1
-                elif is_benign:
-                    self._joiner.see(traits)
-                elif traits.fact is None and self._allowance is not None:
-                    begun = self._allowance.begin()
-                    self._take(alert, traits, now, changes)
-                    self._allowance.end(begun)
-                else:
-                    self._take(alert, traits, now, changes)
-                if self._joiner.parted:
-                    parted, self._joiner.parted = self._joiner.parted, []
-                    for group in parted:
-                        self._judge_group(group, changes)
+                self._look_at(alert, now, changes)
             if self._grown > SIZE_LIMIT_BYTES // 8:
                 self._bound()
             if now - self._swept > self.window_ns / _NS / 8:
                 changes += self._sweep(now)
         return changes
 
-    def _take(self, alert: Alert, traits: Traits, now: float, changes: list[Change]) -> None:
+    def _look_at(self, alert: Alert, now: float, changes: list[Change]) -> Fact | None:
+        """Join an alert; return the fact that it belongs to, None where it joins nothing."""
+        judgement = self._judge(alert)
+        is_benign = judgement is not None and judgement.verdict == "benign"
+        if is_benign and alert.source not in SOURCES:
+            return None
+        fact = None
+        traits = None if judgement is None else self._traits_of(alert, judgement)
+        if traits is None:
+            self.skipped += 1
+        elif is_benign:
+            self._joiner.see(traits)
+        elif traits.fact is None and self._allowance is not None:
+            begun = self._allowance.begin()
+            fact = self._take(alert, traits, now, changes)
+            self._allowance.end(begun)
+        else:
+            fact = self._take(alert, traits, now, changes)
+        if self._joiner.parted:
+            parted, self._joiner.parted = self._joiner.parted, []
+            for group in parted:
+                self._judge_group(group, changes)
+        return fact
+
+    def _take(self, alert: Alert, traits: Traits, now: float, changes: list[Change]) -> Fact:
         time_ns = alert.time_ns
         if self._newest_ns < time_ns < int(now * _NS) + FUTURE_NS:
             self._newest_ns = time_ns
@@ -123,15 +143,22 @@ class Incidents:
         group = fact.group
         group.touched = now
         group.view = None
+        if self._joiner.merged:
+            self._tell_merged(changes)
         if group.shown == "attack":
             # Nothing is graver.
             if not group.is_open:
-                group.is_open, group.view = True, None
+                self._reopen(group)
         elif group.judged_facts != len(group.facts) or group.shown is None:
             if len(group.facts) < MANY_FACTS or len(group.facts) % JUDGED_EACH == 0 or fact.verdict == "attack":
                 self._judge_group(group, changes)
         elif not group.is_open:
-            group.is_open, group.view = True, None
+            self._reopen(group)
+        return fact
+
+    def _reopen(self, group: Group) -> None:
+        group.is_open, group.view = True, None
+        self._changed[id(group)] = group
 
     def _judge_group(self, group: Group, changes: list[Change]) -> None:
         group.judged_facts = len(group.facts)
@@ -156,8 +183,16 @@ class Incidents:
             self._bound()
 
     def _tell(self, kind: str, group: Group, changes: list[Change]) -> None:
+        self._changed[id(group)] = group
         if self._tells:
             changes.append(Change(kind, self._seen(group)))
+
+    def _tell_merged(self, changes: list[Change]) -> None:
+        merged, self._joiner.merged = self._joiner.merged, []
+        for name, group in merged:
+            self._changed[id(group)] = group
+            if self._tells:
+                changes.append(Change("merged", self._seen(group), name))
 
     def _seen(self, group: Group) -> Incident:
         return incident_of(group, self._tactics_of)
@@ -185,6 +220,70 @@ class Incidents:
                     return found
         return ""
 
+    def states(self) -> list[State]:
+        """Return what was told since the last call, for ``restore`` after a restart."""
+        with self._lock:
+            changed, self._changed = self._changed, {}
+            found = []
+            for group in changed.values():
+                # What became a part of another group is told of by that one.
+                if group.shown is not None and group.first.group is group:
+                    name, first_ns = name_of(group), group.first.first_ns
+                    found += [State(each, name, group.shown, group.is_open, first_ns) for each in sorted(group.names)]
+            return found
+
+    def restore(
+        self, alerts: Iterable[Alert], told: Iterable[State], *, judge: Callable[[Alert], Judgement]
+    ) -> list[Change]:
+        """Join alerts from before the start, in the order in which they came; return what nobody was told yet.
+
+        ``told`` are the ``states`` of then; where there are none nothing is told. ``judge`` judges every alert.
+        """
+        known = {state.id: state for state in told}
+        with self._lock:
+            limited = self._judge, self._allowance, self._traits_of
+            self._judge, self._allowance, self._traits_of = judge, None, TraitsOf()
+            try:
+                for alert in alerts:
+                    fact = self._look_at(alert, min(self._clock(), alert.time_ns / _NS), [])
+                    if fact is not None and (name := alert.uid[:NAME_CHARACTERS]) in known:
+                        fact.group.names.add(name)
+                        self._founders[name] = fact
+                    if self._grown > SIZE_LIMIT_BYTES // 8:
+                        self._bound()
+            finally:
+                self._judge, self._allowance, self._traits_of = limited
+            self._opened.clear()
+            self._changed.clear()
+            for state in known.values():
+                if state.leads_to in self._founders and state.id not in self._founders:
+                    fact = self._founders[state.id] = self._founders[state.leads_to]
+                    fact.group.names.add(state.id)
+            changes = [change for group in self._groups() for change in self._untold(group, known)]
+            changes += self._sweep(self._clock())
+            return changes if known else []
+
+    def _untold(self, group: Group, known: Mapping[str, State]) -> list[Change]:
+        """Call a group what it was called before; return what became of it since it was told of."""
+        changes: list[Change] = []
+        states = [known[name] for name in group.names if name in known]
+        if not states:
+            self._tell("opened", group, changes)
+            return changes
+        state = head_of(states)
+        if group.name != state.id:
+            made, group.name = group.name, state.id
+            if made not in known:
+                group.names.discard(made)
+                self._founders.pop(made, None)
+        group.view = None
+        assert group.shown is not None
+        if VERDICTS.index(group.shown) < VERDICTS.index(state.verdict):
+            self._tell("risen", group, changes)
+        if not state.is_open and self._is_over(group, self._clock()):
+            group.is_open = False
+        return changes
+
     def sweep(self) -> list[Change]:
         """End what nothing can be added to any more; return the changes."""
         with self._lock:
@@ -195,13 +294,16 @@ class Incidents:
         changes: list[Change] = []
         window_seconds = self.window_ns / _NS
         for group in self._groups():
-            over = self._newest_ns - group.last_ns > self.window_ns or now - group.touched > window_seconds
-            if group.is_open and over:
+            if group.is_open and self._is_over(group, now):
                 group.is_open = False
                 group.view = None
                 self._tell("ended", group, changes)
         self._joiner.expire(before_ns=self._newest_ns - 2 * self.window_ns, touched_before=now - 2 * window_seconds)
         return changes
+
+    def _is_over(self, group: Group, now: float) -> bool:
+        """Whether nothing can be added any more."""
+        return self._newest_ns - group.last_ns > self.window_ns or now - group.touched > self.window_ns / _NS
 
     def _groups(self) -> list[Group]:
         found = {id(fact.group): fact.group for fact in self._founders.values()}

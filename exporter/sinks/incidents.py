@@ -7,7 +7,10 @@ these never wait for it, and before whatever names an alert's incident.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -18,12 +21,20 @@ from exporter.allowance import Allowance
 from exporter.catalog.catalog import Catalog
 from exporter.config.model import Incidents as Settings
 from exporter.escaping import label_value
+from exporter.history.history import HistoryError
+from exporter.history.sink import HistorySink
+from exporter.incidents.clouds import SOURCES
 from exporter.incidents.entities import entities_of
 from exporter.incidents.register import Change, Incidents
 from exporter.incidents.tactics import tactics_by_rule
+from exporter.verdict.judgement import Judgement
+
+logger = logging.getLogger(__name__)
 
 SERIES_LIMIT = 100
 """Open likely attacks that have a series of their own, the latest."""
+RESTORED_LIMIT = 10_000
+"""Alerts of the history that are joined again at the start, without likely benign ones; each takes some 0.2 ms."""
 
 
 def make_incidents(settings: Settings, catalog: Catalog, allowance: Allowance) -> Incidents | None:
@@ -41,6 +52,15 @@ def make_incidents(settings: Settings, catalog: Catalog, allowance: Allowance) -
     )
 
 
+class Past(NamedTuple):
+    """What incidents were before the start."""
+
+    sink: HistorySink
+    """Where alerts and what was told of incidents are kept."""
+    judge: Callable[[Alert], Judgement]
+    """Judges every alert."""
+
+
 class IncidentSink(Collector):
     """Joins alerts as they come; a collector in the registry that it is given."""
 
@@ -52,16 +72,23 @@ class IncidentSink(Collector):
         *,
         registry: CollectorRegistry,
         tell: Callable[[Sequence[Change], str], None] | None = None,
+        past: Past | None = None,
         external_url: str = "",
     ) -> None:
-        """``tell`` is called with changes and the beginning of an incident's address, empty where there is none."""
+        """``tell`` is called with changes and the beginning of an incident's address, empty where there is none.
+
+        Incidents go on from the ``past``, and leave there what a restart has to know; without one they begin afresh.
+        """
         self.incidents = incidents
         self._tell = tell
+        self._past = past
         self._address = f"{external_url.rstrip('/')}/incidents/" if external_url else ""
         registry.register(self)
 
     def start(self) -> None:
-        """Nothing to open."""
+        """Go on from the past."""
+        if self._past is not None:
+            self._restore(self._past)
 
     def room(self) -> int:
         """Old incidents make room for new ones."""
@@ -71,12 +98,36 @@ class IncidentSink(Collector):
         """Join the batch, and tell what became of incidents."""
         self._told(self.incidents.take(alerts))
 
+    def _restore(self, past: Past) -> None:
+        """Join again what the history has of the last two windows, and tell what nobody was told before the restart.
+
+        Incidents that were open then are joined from their beginning. Of more alerts than ``RESTORED_LIMIT`` the latest
+        are. Where there is no history that can be read, incidents begin afresh.
+        """
+        history = past.sink.history
+        begun = time.monotonic()
+        since_ns = time.time_ns() - 2 * self.incidents.window_ns
+        try:
+            states = history.incident_states()
+            since_ns = min([since_ns, *[state.first_ns for state in states if state.is_open]])
+            alerts = history.latest(since_ns, RESTORED_LIMIT, also_benign_of=SOURCES)
+        except HistoryError as exc:
+            logger.info("incidents begin afresh: %s", exc)
+            return
+        self._told(self.incidents.restore(alerts, states, judge=past.judge))
+        logger.info(
+            "incidents: %d from %d alerts of the history, in %.1f s",
+            len(self.incidents.all()), len(alerts), time.monotonic() - begun,
+        )  # fmt: skip
+
     def close(self, deadline_seconds: float) -> None:
         """Nothing to deliver."""
 
     def _told(self, changes: Sequence[Change]) -> None:
         if changes and self._tell is not None:
             self._tell(changes, self._address)
+        if self._past is not None and (states := self.incidents.states()):
+            self._past.sink.note_incidents(states)
 
     def collect(self) -> Iterable[Metric]:
         """Make every metric; what is over ends first."""

@@ -9,9 +9,13 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from exporter.app import App
 from exporter.config.model import Config, Incidents, Otlp, Web
+from exporter.incidents.incident import Incident
+from exporter.incidents.register import Change
+from exporter.sinks.otel.encode.incident import incident_record
 from tests.integration.falco import wait_until
 from tests.integration.otlp import grpc_receiver
 from tests.otel_records import attributes_of
+from tests.unit.incidents.made import alert, register
 from tools.incidents import stories
 
 
@@ -60,6 +64,27 @@ def test_records_name_their_incident_and_tell_what_becomes_of_it(
             assert each["falco.incident.id"] == incident.id
             assert each["falco.verdict"] == "attack"
             assert each["falco.incident.url"] == f"https://falco.example/incidents/{incident.id}"
+
+
+def test_the_record_of_a_merged_incident_names_both() -> None:
+    """Whoever looks for the old identifier finds where it went."""
+    found = one_incident()
+    change = Change("merged", found, "0123456789abcdef")
+    record = LogRecord.FromString(incident_record(change, observed_ns=1, address="https://falco.example/incidents/"))
+    attributes = attributes_of(record)
+    assert attributes["falco.incident.id"] == "0123456789abcdef"
+    assert attributes["falco.incident.change"] == "merged"
+    assert attributes["falco.incident.merged_into"] == found.id
+    assert attributes["falco.incident.url"] == f"https://falco.example/incidents/{found.id}"
+    assert record.body.string_value.startswith(f"Incident 0123456789abcdef merged into {found.id}: attack")
+
+
+def one_incident() -> Incident:
+    """Return an incident of one alert."""
+    incidents = register()
+    incidents.take([alert(0, "attack a", container__id="a" * 12)])
+    (found,) = incidents.all()
+    return found
 
 
 def test_without_a_window_nothing_is_joined() -> None:

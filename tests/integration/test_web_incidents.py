@@ -19,6 +19,7 @@ from exporter.sinks.incidents import IncidentSink
 from exporter.verdict.judgement import Judgement
 from tests.hostile import hostile_alerts
 from tests.site import Site, running_site
+from tests.unit.incidents.made import alert, register
 from tools.incidents import stories
 
 
@@ -157,3 +158,28 @@ def test_hostile_values_stay_text() -> None:
             parser.feed(page)
             assert parser.found == []
         assert served.get("/metrics")[0] == 200
+
+
+def test_a_merged_incident_leads_to_the_one_that_it_is_part_of() -> None:
+    """The page of the old identifier redirects; a file and the API give the new incident, which names the old one."""
+    incidents = register()
+    pod = {"k8s__ns__name": "shop", "k8s__pod__name": "web-0"}
+    incidents.take([alert(0, "attack a", container__id="a" * 12, container__name="a", **pod)])
+    incidents.take([alert(1, "attack b", container__id="b" * 12)])
+    before = {each.id for each in incidents.all()}
+    incidents.take([alert(2, "c", container__id="b" * 12, container__name="b", **pod)])
+    (merged,) = incidents.all()
+    (old,) = before - {merged.id}
+    reporter = Reporter(ShippedCatalog())
+    with running_site(report_for=reporter.report_for, incidents=incidents, advice_for=reporter.advice_for) as site:
+        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=20)
+        try:
+            connection.request("GET", f"/incidents/{old}")
+            response = connection.getresponse()
+            assert (response.status, response.headers["Location"]) == (302, merged.id)
+            response.read()
+            connection.request("GET", f"/api/v1/incidents/{old}")
+            document = json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+    assert (document["id"], document["other_ids"]) == (merged.id, [old])

@@ -30,16 +30,16 @@ def incident_record(change: Change, *, observed_ns: int, address: str = "") -> b
     ``observed_ns`` is the time now, nanoseconds since 1970; ``address``, with the identifier behind it, is the
     incident's page.
     """
-    incident = change.incident
+    incident, name = change.incident, change.merged_id or change.incident.id
     number, text = _SEVERITIES[incident.verdict]
     entities = [f"{entity.label}: {_line(entity.value)}" for entity in entities_of(incident)]
     alerts = "1 alert" if incident.count == 1 else f"{incident.count} alerts"
-    body = f"Incident {incident.id} {change.kind}: {incident.verdict}, {alerts}" + (
-        f", {entities[0]}" if entities else ""
-    )
+    became = f"merged into {incident.id}" if change.merged_id else change.kind
+    body = f"Incident {name} {became}: {incident.verdict}, {alerts}" + (f", {entities[0]}" if entities else "")
     attributes: dict[str, str | int | list[str]] = {
-        "falco.incident.id": incident.id,
+        "falco.incident.id": name,
         "falco.incident.change": change.kind,
+        "falco.incident.merged_into": incident.id if change.merged_id else "",
         "falco.verdict": incident.verdict,
         "falco.incident.alerts": incident.count,
         "falco.incident.first_time": incident.first_text,
