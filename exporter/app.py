@@ -46,6 +46,7 @@ from exporter.sinks.otel.send.environment import (
     to_named_endpoint,
     why_disabled,
 )
+from exporter.sinks.prometheus.settling import Settling
 from exporter.sinks.prometheus.sink import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
 from exporter.sinks.serve_grpc import ServeGrpcSink
@@ -81,6 +82,8 @@ class App:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.config = config
         self.registry = CollectorRegistry()
+        # Before all others: a scrape sees every alert whose sender was answered.
+        self.registry.register(Settling(lambda: self.pipeline.settle()))  # noqa: PLW0108 - it is made later
         ProcessCollector(registry=self.registry)
         self.metrics = SelfMetrics(self.registry)
         self.metrics.set_addresses(config.web.external_url, config.web.grafana_url)
@@ -109,6 +112,7 @@ class App:
                 advice_for=self.reporter.advice_for,
                 gist_for=self.reporter.gist_for,
                 catalog=self.reporter.catalog,
+                settle=self.pipeline.settle,
                 not_ready=self.not_ready,
                 warnings=self.warnings,
                 state=self.state,

@@ -13,12 +13,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from exporter.alert import Alert
 from exporter.escaping import visible
 
 logger = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 1.0
+"""How long who looks waits for a batch that is under way."""
 
 Transform = Callable[[Alert], Alert | None]
 """Gives the alert as the sinks should see it; None drops it, which the transform has to count itself."""
@@ -44,6 +47,17 @@ class Sink(Protocol):
         """Deliver what is held until the deadline, then let go. Twice is safe."""
 
 
+@runtime_checkable
+class KeepingSink(Sink, Protocol):
+    """A sink with something to do before a sender is answered; the rest of the work can come later."""
+
+    def keep(self, alerts: Sequence[Alert]) -> bool:
+        """Take the batch; say whether it is as safe now as ``write`` would make it."""
+
+    def write_kept(self) -> None:
+        """Do what ``write`` does besides, with every batch kept since the last time, in order."""
+
+
 class Handover(Protocol):
     """What a source sees of the pipeline."""
 
@@ -52,6 +66,12 @@ class Handover(Protocol):
 
     def deliver(self, alerts: Sequence[Alert]) -> None:
         """Give the batch to every sink; returns once all have taken it. Safe from any thread."""
+
+    def keep(self, alerts: Sequence[Alert]) -> None:
+        """Take the batch, on disk where a sink has one; ``finish`` does the rest. Safe from any thread."""
+
+    def finish(self) -> None:
+        """Give every sink what was kept. Whoever keeps has to call it soon, and at the end. Safe from any thread."""
 
 
 class Source(Protocol):
@@ -79,6 +99,11 @@ class Pipeline:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._has_delivered = False
+        self._keeping = tuple([sink for sink in self.sinks if isinstance(sink, KeepingSink)])
+        self._kept: list[Alert] = []
+        """What ``finish`` gives to the sinks."""
+        self._failure: BaseException | None = None
+        """What went wrong in the thread of somebody who only looks."""
 
     def room(self) -> int:
         """The least room of any sink, in alerts."""
@@ -94,19 +119,64 @@ class Pipeline:
         return room
 
     def deliver(self, alerts: Sequence[Alert]) -> None:
-        """Give the batch, transformed once, to every sink."""
+        """Give the batch, transformed once, to every sink, after what was kept before."""
+        alerts = self._transformed(alerts)
+        if alerts:
+            with self._lock:
+                self._finish()
+                for sink in self.sinks:
+                    sink.write(alerts)
+
+    def keep(self, alerts: Sequence[Alert]) -> None:
+        """Take the batch, transformed once; all of the work is done at once where a sink cannot do it in two steps."""
+        alerts = self._transformed(alerts)
+        if alerts:
+            with self._lock:
+                self._kept += alerts
+                kept = [sink.keep(alerts) for sink in self._keeping]
+                if not all(kept):
+                    self._finish()
+
+    def finish(self) -> None:
+        """Give every sink what was kept."""
+        with self._lock:
+            self._finish()
+
+    def settle(self, timeout_seconds: float = SETTLE_SECONDS) -> None:
+        """Let sinks have what was kept, so that who looks at them now sees it; leaves it where a sink is stuck.
+
+        A sink's error is raised to the sources, not to who looks.
+        """
+        if not (self._kept or self._lock.locked()) or not self._lock.acquire(timeout=timeout_seconds):
+            return
+        try:
+            self._finish()
+        except BaseException as exc:  # noqa: BLE001 - raised again by the next source that comes
+            self._failure = exc
+        finally:
+            self._lock.release()
+
+    def _finish(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if not self._kept:
+            return
+        alerts, self._kept = self._kept, []
+        for sink in self.sinks:
+            if sink in self._keeping:
+                sink.write_kept()
+            else:
+                sink.write(alerts)
+
+    def _transformed(self, alerts: Sequence[Alert]) -> Sequence[Alert]:
         if self._transform is not None:
             changed = map(self._transform, alerts)
             alerts = [alert for alert in changed if alert is not None]
-            if not alerts:
-                return
-        if not self._has_delivered:
+        if alerts and not self._has_delivered:
             self._has_delivered = True
             first = alerts[0]
             logger.info("the first alert has arrived: %s (%s)", visible(first.rule), first.priority.label)
-        with self._lock:
-            for sink in self.sinks:
-                sink.write(alerts)
+        return alerts
 
     def responds(self, timeout_seconds: float) -> bool:
         """Whether the batch under way passes through every sink within the time-out."""
@@ -127,6 +197,12 @@ class Pipeline:
         with contextlib.ExitStack() as stack:
             for sink in reversed(self.sinks):
                 stack.callback(_close, sink, deadline)
+            # A source that did not stop in time has not finished itself.
+            if self._lock.acquire(timeout=max(0.0, deadline_seconds)):
+                try:
+                    self._finish()
+                finally:
+                    self._lock.release()
 
 
 def _close(sink: Sink, deadline: float) -> None:

@@ -68,6 +68,12 @@ class Delivered:
     def deliver(self, alerts: Sequence[Alert]) -> None:
         self.alerts += alerts
 
+    def keep(self, alerts: Sequence[Alert]) -> None:
+        self.alerts += alerts
+
+    def finish(self) -> None:
+        pass
+
 
 def fail(error: BaseException) -> None:
     raise AssertionError("a mistake in the program") from error

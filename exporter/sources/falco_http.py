@@ -2,9 +2,10 @@
 
 Owns the receiver's life: its event loop, what it listens on and how it ends.
 Falco waits for each answer with all its outputs, looks at no status and sends
-nothing twice, so an alert is answered as soon as every sink has it, in the
-thread that read it, and no sink's lack of room ever refuses one: what a queue
-cannot take it drops and counts itself, and metrics and pages have the alert.
+nothing twice, so an alert is answered as soon as it is kept (on disk where log
+records have a queue there), in the thread that read it; judging, counting and
+encoding come behind the answers. No sink's lack of room ever refuses one: what
+a queue cannot take it drops and counts itself, and metrics and pages have it.
 """
 
 from __future__ import annotations
@@ -263,3 +264,4 @@ async def _close(shared: Shared, inbox: Inbox) -> None:
     for connection in shared.connections:
         connection.cut("shutdown")
     inbox.flush()
+    inbox.finish()

@@ -55,6 +55,8 @@ class Content:
     """The incidents that have a page; None where alerts are not joined."""
     advice_for: Callable[[Alert], Advice] | None = None
     """Makes an alert's advice, for incidents; None where there are none."""
+    settle: Callable[[], None] = lambda: None
+    """Lets pages see every alert whose sender was answered; may take a moment."""
     not_ready: Callable[[], Mapping[str, str]] = dict
     """What keeps the exporter from being ready: part and reason; empty when it is."""
     warnings: Callable[[], Mapping[str, str]] = dict

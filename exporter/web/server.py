@@ -11,6 +11,7 @@ import asyncio
 import threading
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from exporter.config.model import Web
 from exporter.listener.address import Address
@@ -35,6 +36,16 @@ from exporter.web.static import add_static
 BODY_LIMIT_BYTES = 1_024
 """No route takes a body."""
 CLOSE_SECONDS = 5.0
+_ABOUT_ALERTS = ("/api/", "/digest", "/incidents", "/reports")
+"""How paths begin that show alerts; /metrics settles by itself."""
+
+
+@web.middleware
+async def settled(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let a page show what came before it was asked for; probes wait for nothing."""
+    if request.path.startswith(_ABOUT_ALERTS):
+        await asyncio.get_running_loop().run_in_executor(None, request.app[SITE].content.settle)
+    return await handler(request)
 
 
 class WebServer:
@@ -156,7 +167,7 @@ class WebServer:
     def _app(self, name: str, address: Address, reject: Reject) -> web.Application:
         access = Access(self._config_file, is_loopback=address.is_loopback, external_url=self._settings.external_url)
         app = web.Application(
-            middlewares=[access.authentication(reject), error_pages], client_max_size=BODY_LIMIT_BYTES
+            middlewares=[access.authentication(reject), settled, error_pages], client_max_size=BODY_LIMIT_BYTES
         )
         app.on_response_prepare.append(access.add_headers)
         app[SITE] = Site(

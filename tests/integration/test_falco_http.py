@@ -46,6 +46,12 @@ class Kept:
     def deliver(self, alerts: Sequence[Alert]) -> None:
         self.alerts += alerts
 
+    def keep(self, alerts: Sequence[Alert]) -> None:
+        self.alerts += alerts
+
+    def finish(self) -> None:
+        pass
+
 
 class Receiver:
     """A running source."""
@@ -532,13 +538,13 @@ def test_a_turn_that_brings_many_alerts_hands_them_over_in_parts(
 ) -> None:
     """What waits for the end of a turn is bounded; every request has its answer all the same, in turn."""
     batches: list[int] = []
-    deliver = receiver.kept.deliver
+    keep = receiver.kept.keep
 
     def noting(alerts: Sequence[Alert]) -> None:
         batches.append(len(alerts))
-        deliver(alerts)
+        keep(alerts)
 
-    monkeypatch.setattr(receiver.kept, "deliver", noting)
+    monkeypatch.setattr(receiver.kept, "keep", noting)
     monkeypatch.setattr(falco_http_inbox, "BATCH_ALERTS", 4)
     body = json.dumps(ALERT).encode()
     with open_socket(receiver) as connection:
@@ -667,7 +673,7 @@ def test_a_sinks_mistake_ends_the_source() -> None:
     """A programming error is not answered and not passed over: it leaves ``run``."""
 
     class Broken(Kept):
-        def deliver(self, alerts: Sequence[Alert]) -> None:
+        def keep(self, alerts: Sequence[Alert]) -> None:
             raise ZeroDivisionError
 
     source = FalcoHttpSource(FalcoHttp(address="127.0.0.1:0"), SelfMetrics(CollectorRegistry()))

@@ -36,6 +36,12 @@ class Kept:
     def deliver(self, alerts: Sequence[Alert]) -> None:
         self.alerts += alerts
 
+    def keep(self, alerts: Sequence[Alert]) -> None:
+        raise AssertionError("a line is delivered whole before the next ones are read")
+
+    def finish(self) -> None:
+        raise AssertionError("nothing was kept")
+
     @property
     def numbers(self) -> list[int]:
         return [int(alert.fields["n"]) for alert in self.alerts]

@@ -170,3 +170,92 @@ def test_no_sink_gets_less_than_no_time() -> None:
     sink = ListSink("one")
     Pipeline([sink]).close(-5)
     assert sink.closed_with == [0.0]
+
+
+class TwoSteps(ListSink):
+    """Keeps before the rest is done; can be told that it cannot."""
+
+    def __init__(self, name: str, *, keeps: bool = True) -> None:
+        super().__init__(name)
+        self.kept: list[Alert] = []
+        self.keeps = keeps
+
+    def keep(self, alerts: Sequence[Alert]) -> bool:
+        self.kept += alerts
+        return self.keeps
+
+    def write_kept(self) -> None:
+        self.alerts += self.kept
+        self.kept = []
+
+
+def test_what_is_kept_reaches_the_other_sinks_when_it_is_finished() -> None:
+    """The sender is answered in between: by then a sink that keeps has the alerts, and nobody lacks any in the end."""
+    plain, keeping = ListSink("plain"), TwoSteps("keeping")
+    pipeline = Pipeline([plain, keeping])
+    pipeline.keep(many(2))
+    pipeline.keep(many(1))
+    assert keeping.kept == many(2) + many(1)
+    assert plain.alerts == keeping.alerts == []
+    pipeline.finish()
+    assert plain.alerts == keeping.alerts == many(2) + many(1)
+    pipeline.finish()
+    assert len(plain.alerts) == 3
+
+
+def test_a_sink_that_cannot_keep_has_everything_done_at_once() -> None:
+    """An answer means no less where the work cannot be parted."""
+    plain, keeping = ListSink("plain"), TwoSteps("keeping", keeps=False)
+    Pipeline([plain, keeping]).keep(many(2))
+    assert plain.alerts == keeping.alerts == many(2)
+
+
+@pytest.mark.parametrize("how", ["deliver", "settle", "close"])
+def test_what_was_kept_goes_before_whatever_comes_next(how: str) -> None:
+    """Another source's batch, somebody who looks and the end all find it in the sinks."""
+    plain, keeping = ListSink("plain"), TwoSteps("keeping")
+    pipeline = Pipeline([plain, keeping])
+    kept = many(2)
+    pipeline.keep(kept)
+    if how == "settle":
+        pipeline.settle()
+    elif how == "close":
+        pipeline.close(5)
+    if how == "deliver":
+        other = replace(ALERT, hostname="other")
+        pipeline.deliver([other])
+        assert plain.alerts == keeping.alerts == [*kept, other]
+    else:
+        assert plain.alerts == keeping.alerts == kept
+
+
+def test_a_sinks_mistake_that_somebody_who_looks_meets_is_raised_to_the_next_source() -> None:
+    """Who only looks cannot end the program, and must not hide that it has to end."""
+    pipeline = Pipeline([ListSink("broken", write_error=ZeroDivisionError())])
+    pipeline.keep(many(1))
+    pipeline.settle()
+    with pytest.raises(ZeroDivisionError):
+        pipeline.finish()
+    with pytest.raises(ZeroDivisionError):
+        pipeline.deliver(many(1))
+
+
+def test_who_looks_does_not_wait_for_a_sink_that_is_stuck() -> None:
+    """Pages answer although a batch does not pass."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    class Stuck(ListSink):
+        def write(self, alerts: Sequence[Alert]) -> None:
+            entered.set()
+            go_on.wait(30)
+            super().write(alerts)
+
+    pipeline = Pipeline([Stuck("stuck")])
+    pipeline.keep(many(1))
+    finishing = threading.Thread(target=pipeline.finish)
+    finishing.start()
+    assert entered.wait(30)
+    pipeline.settle(0.01)
+    go_on.set()
+    finishing.join(30)
+    assert not finishing.is_alive()

@@ -40,6 +40,22 @@ class RoutedSink:
 
     def write(self, alerts: Sequence[Alert]) -> None:
         """Queue the batch where its routes lead; what they drop is counted."""
+        for name, batch in self._routed(alerts).items():
+            self.sinks[name].write(batch)
+
+    def keep(self, alerts: Sequence[Alert]) -> bool:
+        """Keep the batch where its routes lead (``OtelLogsSink.keep``)."""
+        kept = [self.sinks[name].keep(batch) for name, batch in self._routed(alerts).items()]
+        return all(kept)
+
+    def write_kept(self) -> None:
+        """Queue what was kept."""
+        for sink in self.sinks.values():
+            sink.write_kept()
+
+    def _routed(self, alerts: Sequence[Alert]) -> Mapping[str, Sequence[Alert]]:
+        if not self._router.has_routes and DEFAULT in self.sinks:
+            return {DEFAULT: alerts}
         batches: dict[str, list[Alert]] = {}
         for alert in alerts:
             route = self._router.route_of(alert)
@@ -51,8 +67,7 @@ class RoutedSink:
                     batches.setdefault(name, []).append(alert)
                 else:
                     self._filtered.labels("no default endpoint").inc()
-        for name, batch in batches.items():
-            self.sinks[name].write(batch)
+        return batches
 
     def write_incidents(self, changes: Sequence[Change], address: str) -> None:
         """Queue a record of each change for the default endpoint, or for every one where there is no default."""

@@ -28,6 +28,11 @@ class Router:
         self._candidates: Kept[_Key, list[_Matcher]] = Kept(_KEPT_DECISIONS, 4 * 1024 * 1024)
         self._default = Route(DEFAULT, (DEFAULT,))
 
+    @property
+    def has_routes(self) -> bool:
+        """Whether there is anything to decide."""
+        return bool(self._routes)
+
     def route_of(self, alert: Alert) -> Route:
         """Return the route that fits first; one to the default endpoint where none does."""
         if not self._routes:

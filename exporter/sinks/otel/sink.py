@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from exporter.alert import Alert
 from exporter.config.model import Grouping, Otlp, Queue
 from exporter.selfmetrics import DeliveryMetrics, SelfMetrics
+from exporter.sinks.otel.ahead import CHUNK_BYTES, Ahead
 from exporter.sinks.otel.encode.advice import NONE
 from exporter.sinks.otel.encode.budget import Budget
 from exporter.sinks.otel.encode.record import RecordEncoder, Reports
@@ -32,7 +33,6 @@ from exporter.sinks.otel.send.envelope import Envelope, to_resource
 from exporter.sinks.otel.send.environment import Batching
 from exporter.sinks.otel.send.sender import Pace, Pauses, Sender
 
-CHUNK_BYTES = 1024 * 1024
 _UNLIMITED = 1_000_000
 
 logger = logging.getLogger(__name__)
@@ -107,6 +107,13 @@ class OtelLogsSink:
             memory=MemoryLimit(records=destination.batching.memory_records),
         )
         self._refused = RefusedBatches(queue.directory / DIRECTORY_NAME if queue.directory else None)
+        self._ahead = Ahead(
+            self._spool,
+            lambda alert, observed_ns: self._encoder.encode(alert, observed_ns=observed_ns),
+            chunk_records=destination.batching.records,
+            # Grouped alerts are one record, which says more than any message.
+            is_durable=queue.directory is not None and self._grouper is None,
+        )
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._sender: Sender | None = None
@@ -142,10 +149,34 @@ class OtelLogsSink:
 
     def write(self, alerts: Sequence[Alert]) -> None:
         """Queue the batch; on disk when this returns, where the queue has one."""
+        self._check_sender()
+        with self._lock:
+            self._write_kept()
+            self._join(alerts)
+
+    def keep(self, alerts: Sequence[Alert]) -> bool:
+        """Put the batch on disk, where the queue has one, as it came; False where it has to be written as records."""
+        self._check_sender()
+        with self._lock:
+            is_kept = self._ahead.keep(alerts, time.time_ns())
+        # A group is one record, which says more than any message.
+        return is_kept and (self._grouper is None or self._queue.directory is None)
+
+    def write_kept(self) -> None:
+        """Make records of what was kept."""
+        with self._lock:
+            self._write_kept()
+
+    def _write_kept(self) -> None:
+        if others := self._ahead.complete():
+            self._join(others)
+
+    def _join(self, alerts: Sequence[Alert]) -> None:
+        self._append(((alert, None) for alert in alerts) if self._grouper is None else self._grouper.take(alerts))
+
+    def _check_sender(self) -> None:
         if self._sender is not None and self._sender.error is not None:
             raise RuntimeError("the sender of log records has ended") from self._sender.error
-        with self._lock:
-            self._append(((alert, None) for alert in alerts) if self._grouper is None else self._grouper.take(alerts))
 
     def write_encoded(self, records: Sequence[bytes]) -> None:
         """Queue records that are made already: they are no alert's."""
@@ -161,8 +192,9 @@ class OtelLogsSink:
         self._closing.set()
         if self._group_thread is not None:
             self._group_thread.join()
-        if self._grouper is not None:
-            with self._lock:
+        with self._lock:
+            self._write_kept()
+            if self._grouper is not None:
                 self._append(self._grouper.flush())
         if self._sender is not None:
             self._drain(self._sender, deadline_seconds)

@@ -35,6 +35,10 @@ class Chunk(Generic[P]):
     """The records, or their form for the disk; empty bytes where they are on disk only."""
     stored_bytes: int = 0
     """What it takes on disk; 0 where it is in memory only."""
+    chunks: int = 1
+    """How many it is on disk."""
+    first_record: int = 0
+    """The number of its first record on disk."""
 
     @property
     def size_bytes(self) -> int:

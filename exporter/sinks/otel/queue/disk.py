@@ -7,7 +7,7 @@ limits and the way to memory when the disk fails (see ``spool.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic
 
@@ -58,8 +58,31 @@ class DiskQueue(Generic[P]):
         first_record = self._journal.append(stored, chunk.records, chunk.queued_at, payload_bytes=chunk.payload_bytes)
         if self._kept_bytes + chunk.payload_bytes <= KEPT_BYTES:
             chunk.stored_bytes = len(stored)
+            chunk.first_record = first_record
             self._kept[first_record] = chunk
             self._kept_bytes += chunk.payload_bytes
+
+    def waiting(self, chunks: Sequence[Chunk[P]]) -> list[Chunk[P]]:
+        """Return those of the chunks that are in memory besides and were not taken."""
+        return [chunk for chunk in chunks if self._kept.get(chunk.first_record) is chunk]
+
+    def complete(self, chunks: Sequence[Chunk[P]], payload: P) -> None:
+        """Make chunks that wait one chunk with this payload; leave them as they are where they do not allow it."""
+        first, *others = chunks
+        end = first.first_record + first.records
+        for chunk in others:
+            if chunk.first_record != end or self._journal.begins_file(end):
+                return
+            end += chunk.records
+        if len(self.waiting(chunks)) < len(chunks):
+            return
+        self._kept_bytes += len(payload) - sum([chunk.payload_bytes for chunk in chunks])
+        for chunk in others:
+            del self._kept[chunk.first_record]
+        first.records = end - first.first_record
+        first.stored_bytes = sum([chunk.stored_bytes for chunk in chunks])
+        first.chunks = len(chunks)
+        first.payload, first.payload_bytes = payload, len(payload)
 
     def peek(self) -> Chunk[P] | None:
         """Return the oldest chunk, its payload perhaps still on disk; None at the end."""
@@ -83,13 +106,13 @@ class DiskQueue(Generic[P]):
                 self._on_drop("damaged", chunk.records)
             else:
                 chunk.payload = payload
-        self._journal.skip(chunk.records, chunk.stored_bytes)
+        self._journal.skip(chunk.records, chunk.stored_bytes, chunk.chunks)
         return bool(chunk.payload)
 
     def drop(self, chunk: Chunk[P]) -> None:
         """Pass over the chunk that ``peek`` gave."""
         self._forget_kept()
-        self._journal.skip(chunk.records, chunk.stored_bytes)
+        self._journal.skip(chunk.records, chunk.stored_bytes, chunk.chunks)
 
     def drop_older(self, horizon: float) -> int:
         """Pass over whole files whose chunks are all older; return how many records that is."""

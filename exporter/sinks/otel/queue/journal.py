@@ -91,6 +91,10 @@ class Journal:
         """Number of the next record to be read."""
         return self._place.record
 
+    def begins_file(self, record: int) -> bool:
+        """Whether a file begins with this record."""
+        return any(segment.first_record == record for segment in reversed(self._segments))
+
     def open(self, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
         """Take the directory, waiting so long for another process to let go of it.
 
@@ -153,11 +157,11 @@ class Journal:
             self._note_damage(segment, header.records)
         return found
 
-    def skip(self, records: int, stored_bytes: int) -> None:
-        """Move on behind the next chunk, which has so many records and payload bytes."""
+    def skip(self, records: int, stored_bytes: int, chunks: int = 1) -> None:
+        """Move on behind the next chunks of one file, which together have so many records and payload bytes."""
         self._leave_read_segment()
         self._place.record += records
-        self._place.offset += HEADER_BYTES + stored_bytes
+        self._place.offset += chunks * HEADER_BYTES + stored_bytes
         self._place.stored_bytes += stored_bytes
         self._count_passed(records, stored_bytes)
 

@@ -111,6 +111,15 @@ class Records:
                 stored += pieces
         return b"".join(stored)
 
+    @staticmethod
+    def stored(messages: Iterable[bytes], observed_ns: int) -> bytes:
+        """Return the form for the disk of records that are not encoded yet, by their messages."""
+        observed = _OBSERVED.pack(observed_ns)
+        stored: list[bytes] = []
+        for message in messages:
+            stored += (MESSAGE, wire.varint(_OBSERVED.size + len(message)), observed, message)
+        return b"".join(stored)
+
     @classmethod
     def read(cls, stored: bytes, encode: Callable[[bytes, int], Encoded | None]) -> Self:
         """Return the records of a chunk; ``encode`` makes one of a message and the time of observation, or None.

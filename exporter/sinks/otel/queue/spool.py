@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
@@ -138,6 +138,31 @@ class Spool(Generic[P]):
             if stored is None or not self._to_disk(chunk, stored):
                 self._make_memory_room(chunk)
                 self._memory.append(chunk)
+            if self._ready_records() >= self._awaited_records:
+                self._changed.notify_all()
+
+    def keep(self, stored: bytes, records: int, payload_bytes: int) -> Chunk[P] | None:
+        """Put one chunk on disk in its form for that, ahead of its payload; None, with nothing done, where none works.
+
+        ``payload_bytes`` is about what the payload will have. Who waits for chunks is not woken before ``complete``.
+        """
+        with self._changed:
+            if not self._disk_works or self._ended:
+                return None
+            chunk: Chunk[P] = Chunk(records, payload_bytes, self._clock(), stored)
+            self._make_room(len(stored))
+            return chunk if self._to_disk(chunk, stored) else None
+
+    def waiting(self, chunks: Sequence[Chunk[P]]) -> list[Chunk[P]]:
+        """Return those chunks of ``keep`` that are in memory besides and nobody has taken, the last ones."""
+        with self._changed:
+            return [] if self._disk is None else self._disk.waiting(chunks)
+
+    def complete(self, chunks: Sequence[Chunk[P]], payload: P) -> None:
+        """Let these chunks of ``keep``, which follow each other, be one with this payload; whose are taken stay."""
+        with self._changed:
+            if self._disk is not None:
+                self._disk.complete(chunks, payload)
             if self._ready_records() >= self._awaited_records:
                 self._changed.notify_all()
 
