@@ -68,7 +68,7 @@ class Stack:
         arguments: list[str | Path] = [EXPORTER, "run", "--config", self._write("exporter.yaml", {"targets": targets})]
         arguments += ["--web.listen-address", f"127.0.0.1:{self.ports.exporter}"]
         arguments += ["--web.external-url", f"http://127.0.0.1:{self.ports.exporter}"]
-        arguments += ["--queue.directory", self.directory / "queue"]
+        arguments += ["--queue.directory", self.directory / "queue", "--history.directory", self.directory / "history"]
         if "collector" in self.processes:
             # All of the advice: the dashboards' rows for older Grafana show it part by part.
             arguments += ["--otlp.endpoint", f"http://127.0.0.1:{self.ports.otlp}", "--otlp.advice", "full"]

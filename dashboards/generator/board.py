@@ -14,6 +14,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, DashboardLinkType, GridPos
 
 COLUMNS = 24
+TAG = "falco"
 SCHEMA_VERSION = 39
 """Grafana 10.4's: the oldest that the dashboards are for. Newer ones migrate it when it is loaded."""
 OVERVIEW = "falco-overview"
@@ -36,6 +37,10 @@ _LINKED = {
 }
 
 
+_MANY_CHOICES = frozenset({REPORTS, REPORTS_VICTORIALOGS})
+"""Dashboards whose choices leave no room for a button for each other one on a screen of 1,280 pixels."""
+
+
 class Board:
     """A dashboard under construction."""
 
@@ -43,20 +48,41 @@ class Board:
         self._uid = uid
         self._y = 0
         self._id = 0
+        self._marks: list[dict[str, object]] = []
         self._builder = (
             Dashboard(TITLES[uid])
             .uid(uid)
             .description(purpose)
-            .tags(["falco"])
+            .tags([TAG])
             .timezone("browser")
             .time(time_from, "now")
             .refresh("1m")
             .tooltip(DashboardCursorSync.CROSSHAIR)
             .editable()
         )
+        if uid in _MANY_CHOICES:
+            self._builder.link(_all_dashboards())
+            return
         for other, (title, tooltip) in _LINKED.items():
             if other != uid:
                 self._builder.link(_dashboard_link(other, title, tooltip))
+
+    def mark(self, name: str, query: str, title: str, text: str, *, color: str) -> Board:
+        """Mark moments in every graph: the values of a Prometheus query, milliseconds since 1970."""
+        self._marks.append(  # As Grafana saves it: the SDK's builder does not know all of it.
+            {
+                "name": name,
+                "datasource": {"type": "prometheus", "uid": "${datasource}"},
+                "enable": True,
+                "iconColor": color,
+                "expr": query,
+                "step": "60s",
+                "titleFormat": title,
+                "textFormat": text,
+                "useValueForTime": True,
+            }
+        )
+        return self
 
     def variables(self, *variables: Any) -> Board:
         """Add variables, in the order in which they are shown."""
@@ -105,15 +131,18 @@ class Board:
         self._y += 1
         return self
 
-    def folded(self, title: str, *panels: tuple[Any, int]) -> Board:
-        """Add a row that is closed until a reader opens it, with panels of these heights one below the other."""
+    def folded(self, title: str, *lines: tuple[int, list[tuple[Any, int]]]) -> Board:
+        """Add a row that is closed until a reader opens it: lines, each with its height and its panels with widths."""
         self._id += 1
         row = Row(title).id(self._id).collapsed(True).grid_pos(GridPos(h=1, w=COLUMNS, x=0, y=self._y))
         self._y += 1
         y = self._y
-        for panel, height in panels:
-            self._id += 1
-            row.with_panel(panel.id(self._id).grid_pos(GridPos(h=height, w=COLUMNS, x=0, y=y)))
+        for height, panels in lines:
+            x = 0
+            for panel, width in panels:
+                self._id += 1
+                row.with_panel(panel.id(self._id).grid_pos(GridPos(h=height, w=width, x=x, y=y)))
+                x += width
             y += height
         self._builder.with_row(row)
         return self
@@ -125,10 +154,18 @@ class Board:
     def to_json(self) -> str:
         """Return the dashboard as Grafana imports it."""
         document: dict[str, Any] = json.loads(json.dumps(self._builder.build(), cls=JSONEncoder))
+        document["annotations"] = {"list": self._marks}
         document["schemaVersion"] = SCHEMA_VERSION
         document["version"] = 1
         document.pop("id", None)
         return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _all_dashboards() -> DashboardLink:
+    """One button that opens the list of the others, known by their tag."""
+    link = DashboardLink("Falco dashboards").type(DashboardLinkType.DASHBOARDS).icon("dashboard").tags([TAG])
+    link.tooltip("Overview, rule detail, exporter health").as_dropdown(True).url("")
+    return link.include_vars(True).keep_time(True).target_blank(False)
 
 
 def _dashboard_link(uid: str, title: str, tooltip: str) -> DashboardLink:

@@ -9,10 +9,21 @@ from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, Value
 
 from dashboards.generator import promql, variables
 from dashboards.generator.board import HEALTH, Board
-from dashboards.generator.panels import columns, number, rows, time_series
-from dashboards.generator.style import BAD, DOUBTFUL, GOOD, column, prop, thresholds
+from dashboards.generator.health_history import history_numbers, history_size, incidents
+from dashboards.generator.panels import columns, number, rows, time_series, with_limit
+from dashboards.generator.promql import ask
+from dashboards.generator.style import (
+    BAD,
+    BAD_GROUND,
+    DOUBTFUL_GROUND,
+    GOOD_GROUND,
+    NO_GROUND,
+    PLAIN,
+    column,
+    prop,
+    thresholds,
+)
 
-_OWN = "job=~`${job:regex}`, instance=~`${instance:regex}`"
 _NO_EXPORTER = "No exporter in this Prometheus"
 _A_SECOND = "suffix:/s"
 _YES_NO = ValueMap(options={"0": ValueMappingResult(text="no", index=0), "1": ValueMappingResult(text="yes", index=1)})
@@ -28,6 +39,7 @@ def health() -> Board:
             "instance", "Exporter", 'label_values(falco_exporter_build_info{job=~"$job"}, instance)'
         ),
     )
+    board.mark("Exporter started", promql.starts(promql.OWN), "Exporter started", "{{instance}}", color=PLAIN)
     board.line(4, *[(panel, 4) for panel in _numbers()])
     board.heading("Sources")
     board.line(8, (_sources(), 16), (_connected(), 8))
@@ -35,21 +47,21 @@ def health() -> Board:
     board.heading("Delivery of log records")
     board.line(8, (_delivered(), 12), (_waiting(), 12))
     board.line(8, (_lost(), 12), (_oldest(), 12))
+    board.heading("History and incidents")
+    board.line(4, *[(panel, 4) for panel in history_numbers()])
+    board.line(8, (history_size(), 12), (incidents(), 12))
     board.heading("Cost and limits")
     board.line(8, (_processor(), 8), (_memory(), 8), (_scrape(), 8))
     board.line(8, (_series(), 12), (_refused(), 12))
     return board
 
 
-def _ask(metric: str) -> str:
-    return f"{metric}{{{_OWN}}}"
-
-
 def _numbers() -> list[Any]:
     lost = " + ".join(
-        f"(sum(increase({_ask(f'falco_exporter_log_records_{kind}_total')}[$__range])) or vector(0))"
+        f"(sum(increase({ask(f'falco_exporter_log_records_{kind}_total')}[$__range])) or vector(0))"
         for kind in ("dropped", "failed")
     )
+    lost = f"({lost}) and on () max({ask('falco_exporter_queue_limit_bytes')})"
     return [
         number(
             "Exporters up",
@@ -58,10 +70,10 @@ def _numbers() -> list[Any]:
             unit="percentunit",
             empty=_NO_EXPORTER,
         )
-        .thresholds(thresholds((None, BAD), (1, GOOD)))
+        .thresholds(thresholds((None, BAD_GROUND), (1, GOOD_GROUND)))
         .with_target(
             promql.at_end(
-                f"avg(up{{{_OWN}}} and on (job, instance) last_over_time(falco_exporter_build_info{{{_OWN}}}[1d]))"
+                f"avg(up{{{promql.OWN}}} and on (job, instance) last_over_time(falco_exporter_build_info{{{promql.OWN}}}[1d]))"
             )
         ),
         number(
@@ -71,8 +83,8 @@ def _numbers() -> list[Any]:
             unit="percentunit",
             empty=_NO_EXPORTER,
         )
-        .thresholds(thresholds((None, BAD), (1, GOOD)))
-        .with_target(promql.at_end(f"avg({_ask('falco_exporter_source_up')})")),
+        .thresholds(thresholds((None, BAD_GROUND), (1, GOOD_GROUND)))
+        .with_target(promql.at_end(f"avg({ask('falco_exporter_source_up')})")),
         number(
             "Delay, 99 of 100",
             "Time from Falco's event to its count here, for 99 of 100 alerts of the last 5 minutes. Red, above 5 s: the "
@@ -80,11 +92,10 @@ def _numbers() -> list[Any]:
             unit="s",
             empty="No alerts in 5 minutes",
         )
-        .decimals(2)
-        .thresholds(thresholds((None, GOOD), (1, DOUBTFUL), (5, BAD)))
+        .thresholds(thresholds((None, NO_GROUND), (1, DOUBTFUL_GROUND), (5, BAD_GROUND)))
         .with_target(
             promql.at_end(
-                f"histogram_quantile(0.99, sum by (le) (rate({_ask('falco_event_delay_seconds_bucket')}[5m])))"
+                f"histogram_quantile(0.99, sum by (le) (rate({ask('falco_event_delay_seconds_bucket')}[5m])))"
             )
         ),
         number(
@@ -93,8 +104,8 @@ def _numbers() -> list[Any]:
             "slow or refuses.",
             empty="Log records are off",
         )
-        .thresholds(thresholds((None, GOOD), (10_000, DOUBTFUL), (100_000, BAD)))
-        .with_target(promql.at_end(f"sum({_ask('falco_exporter_queue_records')})")),
+        .thresholds(thresholds((None, NO_GROUND), (10_000, DOUBTFUL_GROUND), (100_000, BAD_GROUND)))
+        .with_target(promql.at_end(f"sum({ask('falco_exporter_queue_records')})")),
         number(
             "Records lost",
             "Log records dropped or refused for good in the time range. Red: the table of reasons below says why; refused "
@@ -102,7 +113,7 @@ def _numbers() -> list[Any]:
             empty="Log records are off",
         )
         .decimals(0)
-        .thresholds(thresholds((None, GOOD), (1, BAD)))
+        .thresholds(thresholds((None, NO_GROUND), (1, BAD_GROUND)))
         .with_target(promql.at_end(lost)),
         number(
             "Queue on disk",
@@ -111,36 +122,41 @@ def _numbers() -> list[Any]:
             empty="Log records are off",
         )
         .mappings([_YES_NO])
-        .thresholds(thresholds((None, DOUBTFUL), (1, GOOD)))
-        .with_target(promql.at_end(f"min({_ask('falco_exporter_queue_durable')})")),
+        .thresholds(thresholds((None, DOUBTFUL_GROUND), (1, GOOD_GROUND)))
+        .with_target(promql.at_end(f"min({ask('falco_exporter_queue_durable')})")),
     ]
 
 
 def _sources() -> Any:
     panel = rows(
         "Sources of alerts",
-        "Each source of each exporter: connected or not, the Falco behind it, reconnects and undecodable messages in the "
-        "time range. Not connected: the exporter's log has one line that says what to do.",
+        "Each source of each exporter: connected or not, the Falco behind it, alerts, reconnects and undecodable messages in "
+        "the time range. Not connected: the exporter's log has one line that says what to do. Connected without alerts, "
+        "where Falco posts them: nobody has posted; compare Falco's http_output.url with what `check` says.",
         empty=_NO_EXPORTER,
     )
-    panel.with_target(promql.instant(f"max by (instance, target) ({_ask('falco_exporter_source_up')})", "A"))
-    panel.with_target(promql.instant(f"max by (instance, target, version) ({_ask('falco_version_info')})", "B"))
+    panel.with_target(promql.instant(f"max by (instance, target) ({ask('falco_exporter_source_up')})", "A"))
+    panel.with_target(promql.instant(f"max by (instance, target, version) ({ask('falco_version_info')})", "B"))
     panel.with_target(
         promql.instant(
-            f"round(sum by (instance, target) (increase({_ask('falco_exporter_source_reconnects_total')}[$__range])))",
+            f"round(sum by (instance, target) (increase({ask('falco_exporter_source_reconnects_total')}[$__range])))",
             "C",
         )
     )
     panel.with_target(
         promql.instant(
-            f"round(sum by (instance, target) (increase({_ask('falco_exporter_decode_errors_total')}[$__range])))", "D"
+            f"round(sum by (instance, target) (increase({ask('falco_exporter_decode_errors_total')}[$__range])))", "D"
         )
     )
     panel.with_transformation(DataTransformerConfig(id_val="merge", options={}))
-    state = [
-        {"type": "value", "options": {"0": {"text": "away", "color": BAD, "index": 0}}},
-        {"type": "value", "options": {"1": {"text": "connected", "color": GOOD, "index": 1}}},
-    ]
+    panel.with_target(
+        promql.instant(
+            f"round(sum by (instance, target) (increase({ask('falco_exporter_alerts_received_total')}[$__range])))",
+            "E",
+        )
+    )
+    state = {"0": ("away", BAD_GROUND), "1": ("connected", GOOD_GROUND)}
+    mapped = {value: {"text": text, "color": color, "index": int(value)} for value, (text, color) in state.items()}
     return columns(
         panel,
         {
@@ -149,11 +165,12 @@ def _sources() -> Any:
             "Value #A": (
                 "State",
                 [
-                    prop("mappings", state),
-                    prop("custom.cellOptions", {"type": "color-text"}),
-                    prop("custom.width", 86),
+                    prop("mappings", [{"type": "value", "options": mapped}]),
+                    prop("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
+                    prop("custom.width", 90),
                 ],
             ),
+            "Value #E": ("Alerts", column(width=75, align="right")),
             "version": ("Falco", column(width=66)),
             "Value #C": ("Reconnects", column(width=92, align="right")),
             "Value #D": ("Undecodable", column(width=108, align="right")),
@@ -169,7 +186,7 @@ def _connected() -> Any:
         empty=_NO_EXPORTER,
     )
     panel.max(1).decimals(0).line_interpolation(LineInterpolation.STEP_AFTER)
-    return panel.with_target(promql.over_time(f"max by (target) ({_ask('falco_exporter_source_up')})", "{{target}}"))
+    return panel.with_target(promql.over_time(f"max by (target) ({ask('falco_exporter_source_up')})", "{{target}}"))
 
 
 def _received() -> Any:
@@ -180,7 +197,7 @@ def _received() -> Any:
         unit=_A_SECOND,
         empty=_NO_EXPORTER,
     )
-    rate = f"sum by (target) (rate({_ask('falco_exporter_alerts_received_total')}[$__rate_interval]))"
+    rate = f"sum by (target) (rate({ask('falco_exporter_alerts_received_total')}[$__rate_interval]))"
     return panel.with_target(promql.over_time(rate, "{{target}}"))
 
 
@@ -193,7 +210,7 @@ def _delay() -> Any:
         empty="No alerts in this time range",
     )
     for ref, quantile, legend in (("A", 0.5, "half"), ("B", 0.99, "99 of 100")):
-        buckets = f"sum by (le) (rate({_ask('falco_event_delay_seconds_bucket')}[$__rate_interval]))"
+        buckets = f"sum by (le) (rate({ask('falco_event_delay_seconds_bucket')}[$__rate_interval]))"
         panel.with_target(promql.over_time(f"histogram_quantile({quantile}, {buckets})", legend, ref))
     return panel
 
@@ -208,12 +225,12 @@ def _delivered() -> Any:
     )
     panel.with_target(
         promql.over_time(
-            f"sum(rate({_ask('falco_exporter_log_records_exported_total')}[$__rate_interval]))", "accepted", "A"
+            f"sum(rate({ask('falco_exporter_log_records_exported_total')}[$__rate_interval]))", "accepted", "A"
         )
     )
     panel.with_target(
         promql.over_time(
-            f"sum by (reason) (rate({_ask('falco_exporter_log_export_retries_total')}[$__rate_interval]))",
+            f"sum by (reason) (rate({ask('falco_exporter_log_export_retries_total')}[$__rate_interval])) > 0",
             "repeated: {{reason}}",
             "B",
         )
@@ -229,14 +246,9 @@ def _waiting() -> Any:
         unit="bytes",
         empty="Log records are off: set --otlp.endpoint",
     )
-    panel.with_target(
-        promql.over_time(f"sum by (instance) ({_ask('falco_exporter_queue_bytes')})", "{{instance}}", "A")
-    )
-    panel.with_target(promql.over_time(f"max({_ask('falco_exporter_queue_limit_bytes')})", "limit", "B"))
-    panel.override_by_name(
-        "limit", [prop("color", {"mode": "fixed", "fixedColor": BAD}), prop("custom.fillOpacity", 0)]
-    )
-    return panel
+    panel.with_target(promql.over_time(f"sum by (instance) ({ask('falco_exporter_queue_bytes')})", "{{instance}}", "A"))
+    panel.with_target(promql.over_time(f"max({ask('falco_exporter_queue_limit_bytes')})", "limit", "B"))
+    return with_limit(panel)
 
 
 def _lost() -> Any:
@@ -249,14 +261,14 @@ def _lost() -> Any:
     )
     panel.with_target(
         promql.over_time(
-            f"sum by (reason) (rate({_ask('falco_exporter_log_records_dropped_total')}[$__rate_interval])) > 0",
+            f"sum by (reason) (rate({ask('falco_exporter_log_records_dropped_total')}[$__rate_interval])) > 0",
             "dropped: {{reason}}",
             "A",
         )
     )
     panel.with_target(
         promql.over_time(
-            f"sum by (reason) (rate({_ask('falco_exporter_log_records_failed_total')}[$__rate_interval])) > 0",
+            f"sum by (reason) (rate({ask('falco_exporter_log_records_failed_total')}[$__rate_interval])) > 0",
             "refused: {{reason}}",
             "B",
         )
@@ -269,10 +281,11 @@ def _oldest() -> Any:
         "Age of the oldest waiting record",
         "How late the collector is. Rising in a straight line: nothing is delivered at all.",
         unit="s",
-        empty="No log record waits, or log records are off",
+        empty="Log records are off: set --otlp.endpoint",
     )
-    oldest = _ask("falco_exporter_queue_oldest_timestamp_seconds")
-    return panel.with_target(promql.over_time(f"max by (instance) (time() - ({oldest} > 0))", "{{instance}}"))
+    oldest = ask("falco_exporter_queue_oldest_timestamp_seconds")
+    age = f"max by (instance) ((time() - ({oldest} > 0)) or 0 * {oldest})"
+    return panel.axis_soft_max(10).with_target(promql.over_time(age, "{{instance}}"))
 
 
 def _processor() -> Any:
@@ -282,7 +295,7 @@ def _processor() -> Any:
         unit="percentunit",
         empty=_NO_EXPORTER,
     )
-    rate = f"rate({_ask('process_cpu_seconds_total')}[$__rate_interval])"
+    rate = f"rate({ask('process_cpu_seconds_total')}[$__rate_interval])"
     own = f"{rate} and on (job, instance) falco_exporter_build_info"
     return panel.with_target(promql.over_time(own, "{{instance}}"))
 
@@ -295,7 +308,7 @@ def _memory() -> Any:
         unit="bytes",
         empty=_NO_EXPORTER,
     )
-    own = f"{_ask('process_resident_memory_bytes')} and on (job, instance) falco_exporter_build_info"
+    own = f"{ask('process_resident_memory_bytes')} and on (job, instance) falco_exporter_build_info"
     return panel.with_target(promql.over_time(own, "{{instance}}"))
 
 
@@ -308,8 +321,8 @@ def _scrape() -> Any:
         empty=_NO_EXPORTER,
     )
     mean = (
-        f"rate({_ask('falco_exporter_scrape_duration_seconds_sum')}[$__rate_interval])"
-        f" / rate({_ask('falco_exporter_scrape_duration_seconds_count')}[$__rate_interval])"
+        f"rate({ask('falco_exporter_scrape_duration_seconds_sum')}[$__rate_interval])"
+        f" / rate({ask('falco_exporter_scrape_duration_seconds_count')}[$__rate_interval])"
     )
     return panel.with_target(promql.over_time(mean, "{{instance}}"))
 
@@ -322,11 +335,11 @@ def _series() -> Any:
         empty=_NO_EXPORTER,
     )
     panel.with_target(
-        promql.over_time(f"sum by (instance) ({_ask('falco_exporter_series')})", "series: {{instance}}", "A")
+        promql.over_time(f"sum by (instance) ({ask('falco_exporter_series')})", "series: {{instance}}", "A")
     )
     panel.with_target(
         promql.over_time(
-            f"sum(increase({_ask('falco_exporter_series_overflow_total')}[$__rate_interval])) > 0",
+            f"sum(increase({ask('falco_exporter_series_overflow_total')}[$__rate_interval])) > 0",
             "overflowed events",
             "B",
         )
@@ -343,5 +356,5 @@ def _refused() -> Any:
         unit=_A_SECOND,
         empty="No request was refused in this time range",
     )
-    rate = f"sum by (listener, reason) (rate({_ask('falco_exporter_http_rejected_total')}[$__rate_interval])) > 0"
+    rate = f"sum by (listener, reason) (rate({ask('falco_exporter_http_rejected_total')}[$__rate_interval])) > 0"
     return panel.with_target(promql.over_time(rate, "{{listener}}: {{reason}}"))

@@ -1,6 +1,7 @@
 """LogQL on what Loki makes of the exporter's records: attributes as structured metadata, dots as underscores.
 
-Only ``service_name`` is an index label; everything else is filtered after it.
+``service_name`` and ``service_instance_id`` are index labels, and those that ``identity.labels`` adds; everything else is
+filtered after the first.
 ``event_name`` is never used: older versions of Loki do not keep it.
 """
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from grafana_foundation_sdk.builders.common import TableSortByFieldState, VizTextDisplayOptions
+
 from dashboards.generator import promql, variables
 from dashboards.generator.board import OVERVIEW, REPORTS, RULE, Board
+from dashboards.generator.overview_attack import NOT_BY_HOST, attack, attack_incidents, judged, open_incidents, tactics
 from dashboards.generator.panels import columns, merged, number, rows, stacked_bars, tiles
 from dashboards.generator.style import (
     BAD,
-    GOOD,
+    BAD_GROUND,
+    GOOD_GROUND,
+    NO_GROUND,
+    PLAIN,
     SEVERE,
     VERDICT_WORDS,
-    Properties,
     bar_column,
     column,
-    hidden,
+    count_column,
     link,
     links,
     priority_colors,
@@ -24,7 +29,6 @@ from dashboards.generator.style import (
     thresholds,
     verdict_colors,
 )
-from exporter.catalog.attack import attack_table
 from exporter.render import palette
 
 _RULE_FIELD = '${__data.fields["Rule"]:percentencode}'
@@ -48,63 +52,55 @@ def overview() -> Board:
         variables.namespace(),
         variables.reports_url(),
     )
-    board.line(4, *[(panel, 3) for panel in (*_verdict_numbers(), *_numbers())])
+    board.mark("Exporter started", promql.starts(), "Exporter started", "{{instance}}", color=PLAIN)
+    board.mark(
+        "Incident", promql.INCIDENT_STARTS, "Likely attack: an incident began", "{{subject}} {{place}}", color=BAD
+    )
+    board.line(4, (_verdict_numbers(), 11), *zip(_numbers(), (3, 4, 3, 3), strict=True))
     board.line(9, (_verdicts_over_time(), 11), (_likely_attacks(), 13))
-    board.line(7, (_open_incidents(), 8), (_attack_incidents(), 16))
-    board.line(5, (_tactics(), 24))
+    board.line(7, (open_incidents(), 8), (attack_incidents(), 16))
+    board.line(6, (tactics(), 24))
     board.line(9, (_over_time(), 11), (_severe(), 13))
-    board.line(10, (_top_rules(), 10), (_top("Hosts", "hostname"), 7), (_top("Namespaces", "k8s_ns_name"), 7))
-    board.line(9, (_new_rules(), 12), (_loud_rules(), 12))
-    board.line(8, (_attack("tactic"), 8), (_attack("technique"), 8), (_sources(), 8))
+    board.line(10, (_hosts(), 13), (_namespaces(), 11))
+    board.line(9, (_top_rules(), 8), (_new_rules(), 8), (_loud_rules(), 8))
+    board.line(8, (attack("tactic"), 8), (attack("technique"), 8), (_sources(), 8))
     board.line(18, (_rules(), 24))
     return board
 
 
-def _judged(verdict: str) -> str:
-    return f'{promql.RULE_FILTER}, verdict="{verdict}"'
-
-
-_NOT_BY_HOST = "Verdicts are counted by rule: the choice of hosts and namespaces changes nothing here."
-
-
-def _verdict_numbers() -> list[Any]:
-    meanings = {
-        "attack": "Events whose signs say attack: escalate these first.",
-        "undecided": "Events whose signs do not decide: somebody has to answer a question.",
-        "benign": "Events whose signs say benign: confirm, then close.",
-        "test": "Events that look like a test of Falco: confirm, then close.",
-    }
-    return [
-        number(VERDICT_WORDS[verdict], f"{meaning} In the time range. {_NOT_BY_HOST}", filled=True)
-        .thresholds(thresholds((None, "transparent"), (1, palette.VERDICTS[verdict].light)))
-        .with_target(
-            promql.at_end(
-                f"sum({promql.events_in_range('rule', _judged(verdict), metric=promql.VERDICT_EVENTS)}) or vector(0)"
-            )
-        )
-        for verdict, meaning in meanings.items()
-    ]
+def _verdict_numbers() -> Any:
+    panel = tiles(
+        "Verdicts",
+        "Events in the time range by what their signs say. Likely attack: escalate first. Undecided: somebody has to answer "
+        f"a question. Likely benign and test: confirm, then close. {NOT_BY_HOST}",
+    ).text(VizTextDisplayOptions().title_size(14).value_size(36))
+    for index, (verdict, words) in enumerate(VERDICT_WORDS.items()):
+        counted = promql.events_in_range("rule", judged(verdict), metric=promql.VERDICT_EVENTS)
+        panel.with_target(promql.at_end(f"sum({counted}) or vector(0)", chr(65 + index), words))
+        steps = [{"color": NO_GROUND, "value": None}, {"color": palette.VERDICTS[verdict].light, "value": 1}]
+        panel.override_by_name(words, [prop("thresholds", {"mode": "absolute", "steps": steps})])
+    return panel
 
 
 def _verdicts_over_time() -> Any:
     panel = stacked_bars(
         "Events by verdict",
-        f"Events per bar, likely attacks at the bottom. Click a verdict in the legend to see it alone. {_NOT_BY_HOST}",
+        f"Events per bar, likely attacks at the bottom. Click a verdict in the legend to see it alone. {NOT_BY_HOST}",
         empty="No events of the chosen priorities and sources in this time range",
     )
     for index, (verdict, properties) in enumerate(verdict_colors()):
-        counted = promql.events_per_step("verdict", _judged(verdict), metric=promql.VERDICT_EVENTS)
+        counted = promql.events_per_step("verdict", judged(verdict), metric=promql.VERDICT_EVENTS)
         panel.with_target(promql.over_time(counted, "{{verdict}}", chr(65 + index)))
         panel.override_by_name(verdict, properties)
     return panel
 
 
 def _likely_attacks() -> Any:
-    counted = promql.events_in_range("rule, priority, outcome", _judged("attack"), metric=promql.VERDICT_EVENTS)
+    counted = promql.events_in_range("rule, priority, outcome", judged("attack"), metric=promql.VERDICT_EVENTS)
     panel = rows(
         "Likely attacks",
         "Rules with events whose signs say attack, in the time range, whatever Falco's priority; what succeeded first. "
-        f"Click a rule for its meaning or its reports. {_NOT_BY_HOST}",
+        f"Click a rule for its meaning or its reports. {NOT_BY_HOST}",
         empty="No likely attack in this time range",
     )
     return columns(
@@ -119,70 +115,15 @@ def _likely_attacks() -> Any:
     )
 
 
-TO_INCIDENT = link("The incident's page", '${reports_url}/incidents/${__data.fields["Incident"]}')
-_NOT_FILTERED = "Incidents have alerts of several rules and hosts: the choices above change nothing here."
-
-
-def _open_incidents() -> Any:
-    panel = stacked_bars(
-        "Open incidents by verdict",
-        "Alerts that belong together, likely attacks at the bottom; an incident stays open while alerts can still be "
-        f"added to it. {_NOT_FILTERED}",
-        empty="No open incidents in this time range",
-    )
-    for index, (verdict, properties) in enumerate(verdict_colors()):
-        counted = f'sum by (verdict) (max_over_time(falco_incidents_open{{verdict="{verdict}"}}[$__interval]))'
-        panel.with_target(promql.over_time(counted, "{{verdict}}", chr(65 + index)))
-        panel.override_by_name(verdict, properties)
-    return panel
-
-
-def _attack_incidents() -> Any:
-    began = (
-        "max by (incident, subject, place) (last_over_time(falco_incident_start_timestamp_seconds[$__range])) * 1000"
-    )
-    panel = rows(
-        "Incidents: likely attacks",
-        "Each incident that was open in the time range and is a likely attack, the latest first. Click one for its page: "
-        f"order of events, what is known, and one list of steps. {_NOT_FILTERED}",
-        empty="No incident that is a likely attack in this time range",
-    )
-    return columns(
-        panel.with_target(promql.instant(began)),
-        {
-            "subject": ("What", column(width=130)),
-            "place": ("Where", [*column(wrap=True), links(TO_INCIDENT)]),
-            "Value": ("Began", column(width=170, unit="dateTimeAsIso")),
-            "incident": ("Incident", [*column(width=165), links(TO_INCIDENT)]),
-        },
-        sort=("Began", True),
-    )
-
-
-def _tactics() -> Any:
-    panel = tiles(
-        "ATT&CK matrix: likely attacks by tactic",
-        "Events whose signs say attack, by the tactics of their rules, in the order of the matrix; a rule of two tactics "
-        f"counts in both. {_NOT_BY_HOST}",
-    ).thresholds(thresholds((None, "transparent"), (1, palette.VERDICTS["attack"].light)))
-    events = promql.events_in_range("rule, source", _judged("attack"), metric=promql.VERDICT_EVENTS)
-    for index, tactic in enumerate(attack_table().tactics.values()):
-        info = promql.rule_info("rule, source", f'mitre_tactic=~"(.*,)?{tactic}(,.*)?"')
-        panel.with_target(
-            promql.at_end(f"sum(({events}) * on (rule, source) {info}) or vector(0)", chr(65 + index), tactic)
-        )
-    return panel
-
-
 def _numbers() -> list[Any]:
     severe = f'{promql.FILTER}, priority=~"{SEVERE}"'
-    last = f"max(last_over_time(falco_rule_last_event_timestamp_seconds{{{promql.RULE_FILTER}}}[{MEMORY}])) * 1000"
+    last = promql.not_in_future(f"max({promql.last_event(promql.RULE_FILTER, MEMORY)})")
     return [
         number(
             "Events", "Events of the chosen priorities, sources, hosts and namespaces in the time range."
         ).with_target(promql.at_end(f"sum({promql.events_in_range('rule')}) or vector(0)")),
         number("Critical and above", "Of these, the events of priority Critical, Alert or Emergency.")
-        .thresholds(thresholds((None, GOOD), (1, BAD)))
+        .thresholds(thresholds((None, NO_GROUND), (1, BAD_GROUND)))
         .with_target(promql.at_end(f"sum({promql.events_in_range('rule', severe)}) or vector(0)")),
         number(
             "Last event",
@@ -192,13 +133,13 @@ def _numbers() -> list[Any]:
             empty="No event yet",
         ).with_target(promql.at_end(last)),
         number(
-            "Sources connected",
+            "Sources up",
             "Share of the exporter's sources of alerts that are connected. Below 100 %: something is not watched; "
             "Exporter health says which.",
             unit="percentunit",
             empty="No exporter in this Prometheus",
         )
-        .thresholds(thresholds((None, BAD), (1, GOOD)))
+        .thresholds(thresholds((None, BAD_GROUND), (1, GOOD_GROUND)))
         .with_target(promql.at_end("avg(falco_exporter_source_up)")),
     ]
 
@@ -220,8 +161,7 @@ def _over_time() -> Any:
 
 def _severe() -> Any:
     selector = f'{promql.RULE_FILTER}, priority=~"{SEVERE}"'
-    seen = f"last_over_time(falco_rule_last_event_timestamp_seconds{{{selector}}}[{MEMORY}])"
-    last = f"max by (rule, priority) ({seen}) * 1000"
+    last = promql.not_in_future(f"max by (rule, priority) ({promql.last_event(selector, MEMORY)})")
     panel = rows(
         "Last events, critical and above",
         "Rules of priority Critical, Alert and Emergency, the latest event of the last 7 days first. "
@@ -249,36 +189,78 @@ def _top_rules() -> Any:
         {
             "rule": ("Rule", [*column(wrap=True), RULE_LINKS]),
             "priority": ("Priority", priority_column()),
-            "Value": ("Events", bar_column(width=200)),
+            "Value": ("Events", column(width=80, align="right")),
         },
         sort=("Events", True),
     )
 
 
-def _top(title: str, label: str) -> Any:
-    variable = {"hostname": "host", "k8s_ns_name": "namespace"}[label]
-    others = {"hostname": "namespace", "k8s_ns_name": "host"}[label]
-    heading = title[:-1]
-    only = link(
+def _only(variable: str, other: str) -> dict[str, object]:
+    """Return the link that chooses a row's host or namespace."""
+    return link(
         "Show only this one",
         f"/d/{OVERVIEW}?var-{variable}=${{__value.raw:percentencode}}&${{priority:queryparam}}&${{source:queryparam}}"
-        f"&${{{others}:queryparam}}&${{datasource:queryparam}}&${{__url_time_range}}",
+        f"&${{{other}:queryparam}}&${{datasource:queryparam}}&${{__url_time_range}}",
     )
-    selector = promql.FILTER + (', k8s_ns_name!=""' if label == "k8s_ns_name" else "")
-    panel = rows(
-        title,
-        f"{title} by events of priority Critical and above, then by all, in the time range. Click one to see it alone."
-        + (" Events outside Kubernetes are not among them." if label == "k8s_ns_name" else ""),
-        empty="No events" if label == "hostname" else "No events with a Kubernetes namespace",
+
+
+def _hosts() -> Any:
+    host = f"{promql.RULE_FILTER}, hostname=~`${{host:regex}}`"
+    panel = merged(
+        rows(
+            "Hosts",
+            "Hosts by events whose signs say attack, then by undecided ones, by priority Critical and above, and by all, in "
+            "the time range. Click one to see it alone.",
+            empty="No events",
+        )
     )
-    counted = promql.events_in_range(label, selector)
-    severe = promql.events_in_range(label, f'{selector}, priority=~"{SEVERE}"')
-    merged(panel).with_target(promql.instant(f"topk(25, {counted})", "A"))
+    counted = promql.events_in_range("hostname")
+    asked = {
+        "A": f"topk(50, {counted})",
+        "B": promql.events_in_range("hostname", f'{host}, verdict="attack"', metric=promql.HOST_VERDICT_EVENTS),
+        "C": promql.events_in_range("hostname", f'{host}, verdict="undecided"', metric=promql.HOST_VERDICT_EVENTS),
+        "D": promql.events_in_range("hostname", f'{promql.FILTER}, priority=~"{SEVERE}"'),
+    }
+    for ref, query in asked.items():
+        panel.with_target(
+            promql.instant(query if ref == "A" else f"(({query}) and ({counted})) or 0 * ({counted})", ref)
+        )
+    columns(
+        panel,
+        {
+            "hostname": ("Host", [*column(wrap=True), links(_only("host", "namespace"))]),
+            "Value #B": ("Likely attacks", count_column("attack", width=130)),
+            "Value #C": ("Undecided", count_column("undecided", width=112)),
+            "Value #D": ("Critical", column(width=90, align="right")),
+            "Value #A": ("Events", column(width=85, align="right")),
+        },
+    )
+    return panel.sort_by(
+        [
+            TableSortByFieldState().display_name(name).desc(True)
+            for name in ("Likely attacks", "Undecided", "Critical", "Events")
+        ]
+    )
+
+
+def _namespaces() -> Any:
+    selector = promql.FILTER + ', k8s_ns_name!=""'
+    panel = merged(
+        rows(
+            "Namespaces",
+            "Kubernetes namespaces by events of priority Critical and above, then by all, in the time range. Click one to "
+            "see it alone. Events outside Kubernetes are not among them, and verdicts are not counted by namespace.",
+            empty="No events with a Kubernetes namespace",
+        )
+    )
+    counted = promql.events_in_range("k8s_ns_name", selector)
+    severe = promql.events_in_range("k8s_ns_name", f'{selector}, priority=~"{SEVERE}"')
+    panel.with_target(promql.instant(f"topk(50, {counted})", "A"))
     panel.with_target(promql.instant(f"({severe}) or 0 * ({counted})", "B"))
     return columns(
         panel,
         {
-            label: (heading, [*column(wrap=True), links(only)]),
+            "k8s_ns_name": ("Namespace", [*column(wrap=True), links(_only("namespace", "host"))]),
             "Value #B": ("Critical", column(width=75, align="right")),
             "Value #A": ("Events", column(width=75, align="right")),
         },
@@ -287,8 +269,7 @@ def _top(title: str, label: str) -> Any:
 
 
 def _new_rules() -> Any:
-    last = f"last_over_time(falco_rule_last_event_timestamp_seconds{{{promql.RULE_FILTER}}}[$__range])"
-    seen = f"max by (rule, priority) ({last}) * 1000"
+    seen = promql.not_in_future(f"max by (rule, priority) ({promql.last_event(promql.RULE_FILTER, '$__range')})")
     before = f"max by (rule, priority) (last_over_time(falco_rule_info[{MEMORY}] offset $__range))"
     panel = rows(
         "Rules that are new",
@@ -327,39 +308,11 @@ def _loud_rules() -> Any:
         {
             "rule": ("Rule", [*column(wrap=True), RULE_LINKS]),
             "priority": ("Priority", priority_column()),
-            "Value #B": ("Events", column(width=80, align="right")),
-            "Value #A": (
-                "Times as many",
-                [*column(width=130, align="right"), prop("unit", "suffix:×"), prop("decimals", 0)],
-            ),
+            "Value #B": ("Events", column(width=70, align="right")),
+            "Value #A": ("Times", [*column(width=80, align="right"), prop("unit", "suffix:×"), prop("decimals", 0)]),
         },
-        sort=("Times as many", True),
+        sort=("Times", True),
     )
-
-
-def _attack(kind: str) -> Any:
-    label = f"mitre_{kind}"
-    info = promql.rule_info(f"rule, source, {label}", f'{label}!=""')
-    info = f"topk by (rule, source) (1, {info})"  # a new version may have other techniques: one answer for each rule
-    events = promql.events_in_range("rule, source")
-    first = f'label_replace(({events}) * on (rule, source) group_left ({label}) {info}, "{kind}", "$1", "{label}", "([^,]+).*")'
-    heading = kind.capitalize()
-    panel = rows(
-        f"ATT&CK {kind}s",
-        f"Events by MITRE ATT&CK {kind}, the first one of each rule; a rule can stand for several. "
-        "Rules without one (your own, Falco's internal ones) are not among them.",
-        empty=f"No events of rules with an ATT&CK {kind}",
-    )
-    shown: dict[str, tuple[str, Properties]] = {kind: (heading, []), "Value": ("Events", bar_column(width=160))}
-    by = kind
-    if kind == "technique":  # T1059.004 is at /techniques/T1059/004
-        by = "technique, page"
-        first = f'label_replace({first}, "page", "$1", "technique", "(.*)")'
-        first = f'label_replace({first}, "page", "$1/$2", "technique", "(T[0-9]+)[.]([0-9]+)")'
-        page = link("Read about it at MITRE", "https://attack.mitre.org/techniques/${__data.fields.page}")
-        shown |= {kind: (heading, [links(page)]), "page": ("page", hidden())}
-    panel.with_target(promql.instant(f"sum by ({by}) ({first})"))
-    return columns(panel, shown, sort=("Events", True))
 
 
 def _sources() -> Any:

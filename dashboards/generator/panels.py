@@ -15,7 +15,7 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef, DataTransform
 from grafana_foundation_sdk.models.logs import Options as _LogsOptions  # noqa: F401 - registers the panel's options
 from grafana_foundation_sdk.models.text import TextMode
 
-from dashboards.generator.style import PLAIN, Properties, prop, thresholds
+from dashboards.generator.style import BAD, NO_GROUND, Properties, prop, thresholds
 
 Panel = TypeVar("Panel", bound=Any)
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="${datasource}")
@@ -48,6 +48,12 @@ def time_series(
     return _common(panel, title, description, source, empty)
 
 
+def with_limit(panel: timeseries.Panel) -> timeseries.Panel:
+    """Draw the series called limit as a line in red."""
+    limit = [prop("color", {"mode": "fixed", "fixedColor": BAD}), prop("custom.fillOpacity", 0)]
+    return panel.override_by_name("limit", limit)
+
+
 def stacked_bars(
     title: str, description: str, *, empty: str = "No data in this time range", source: DataSourceRef = PROMETHEUS
 ) -> timeseries.Panel:
@@ -64,23 +70,22 @@ def number(
     *,
     unit: str = "short",
     empty: str = "0",
-    filled: bool = False,
     source: DataSourceRef = PROMETHEUS,
 ) -> stat.Panel:
-    """One number, without a graph behind it; ``filled``: on a ground of its colour."""
-    mode = kinds.BigValueColorMode.BACKGROUND_SOLID if filled else kinds.BigValueColorMode.VALUE
-    panel = stat.Panel().unit(unit).graph_mode(kinds.BigValueGraphMode.NONE).color_mode(mode)
+    """One number, without a graph behind it; thresholds colour its ground, so that it can be read on any page."""
+    panel = stat.Panel().unit(unit).graph_mode(kinds.BigValueGraphMode.NONE)
+    panel.color_mode(kinds.BigValueColorMode.BACKGROUND_SOLID)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
-    panel.justify_mode(kinds.BigValueJustifyMode.AUTO).thresholds(thresholds((None, PLAIN)))
+    panel.justify_mode(kinds.BigValueJustifyMode.AUTO).thresholds(thresholds((None, NO_GROUND)))
     panel.color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
     return _common(panel, title, description, source, empty)
 
 
 def tiles(title: str, description: str, *, empty: str = "0", source: DataSourceRef = PROMETHEUS) -> stat.Panel:
     """Several numbers side by side, each with its name and on a ground of its colour."""
-    panel = number(title, description, empty=empty, filled=True, source=source)
-    panel.text_mode(kinds.BigValueTextMode.VALUE_AND_NAME).orientation(kinds.VizOrientation.VERTICAL)
-    return panel.text(common.VizTextDisplayOptions().title_size(10).value_size(22))
+    panel = number(title, description, empty=empty, source=source)
+    panel.text_mode(kinds.BigValueTextMode.VALUE_AND_NAME).orientation(kinds.VizOrientation.AUTO)
+    return panel.text(common.VizTextDisplayOptions().title_size(12).value_size(22))
 
 
 def rows(

@@ -17,11 +17,19 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 EVENTS = "falco_events_total"
 RULE_EVENTS = "falco_rule_events_total"
 VERDICT_EVENTS = "falco_verdict_events_total"
+HOST_VERDICT_EVENTS = "falco_host_verdict_events_total"
 PRIORITY = "priority=~`${priority:regex}`"
 RULE_FILTER = f"{PRIORITY}, source=~`${{source:regex}}`"
 PLACE = "hostname=~`${host:regex}`, k8s_ns_name=~`${namespace:regex}`"
 FILTER = f"{RULE_FILTER}, {PLACE}"
+OWN = "job=~`${job:regex}`, instance=~`${instance:regex}`"
+"""The chosen exporters, in the dashboard of their health."""
 THIS_RULE = "rule=`${rule:raw}`"
+
+
+def ask(metric: str) -> str:
+    """Return a selector of a metric of the chosen exporters."""
+    return f"{metric}{{{OWN}}}"
 
 
 def events_in_range(by: str, selector: str = FILTER, *, metric: str = EVENTS) -> str:
@@ -37,14 +45,17 @@ def events_in_range(by: str, selector: str = FILTER, *, metric: str = EVENTS) ->
 
 def events_before_range(by: str, selector: str = RULE_FILTER, *, metric: str = RULE_EVENTS) -> str:
     """Return events in a time as long as the range, just before it."""
-    return f"round(sum by ({by}) ({_counted(f'{metric}{{{selector}}}', ' @ ${__from:date:seconds}')}))"
+    return f"round(sum by ({by}) ({_counted(f'{metric}{{{selector}}}', ' offset $__range')}))"
 
 
-def _counted(counter: str, at: str = "") -> str:
-    """Return each series' events in the range that ends now, or at a moment."""
-    there = f"0 * last_over_time({counter}[$__range]{at})"
-    began = f"min_over_time({counter}[$__range]{at}) unless {counter}{at} offset $__range"
-    return f"(increase({counter}[$__range]{at}) or {there}) + (({began}) or {there})"
+def _counted(counter: str, earlier: str = "") -> str:
+    """Return each series' events in the range, or in one that lies earlier by an offset."""
+    there = f"0 * last_over_time({counter}[$__range]{earlier})"
+    at_start = f"{counter} offset $__range"
+    if earlier:  # PromQL adds offsets only by a subquery; this one looks once, at a whole second.
+        at_start = f"last_over_time(({at_start})[1s:1s]{earlier})"
+    began = f"min_over_time({counter}[$__range]{earlier}) unless {at_start}"
+    return f"(increase({counter}[$__range]{earlier}) or {there}) + (({began}) or {there})"
 
 
 def events_per_step(by: str, selector: str = FILTER, *, metric: str = EVENTS) -> str:
@@ -61,6 +72,16 @@ def events_per_step(by: str, selector: str = FILTER, *, metric: str = EVENTS) ->
     return f"sum by ({by}) ((({counter} - {before}) >= 0) or ({restarted}) or {counter} or {gone})"
 
 
+def last_event(selector: str, window: str) -> str:
+    """Return when rules last had an event, seconds since 1970, as last seen within a window."""
+    return f"last_over_time(falco_rule_last_event_timestamp_seconds{{{selector}}}[{window}])"
+
+
+def not_in_future(seconds: str) -> str:
+    """Return moments as milliseconds: now where a host's clock is ahead, lest an event be said to happen in an hour."""
+    return f"clamp_max({seconds}, time()) * 1000"
+
+
 def rule_info(by: str, selector: str, *, window: str = "$__range") -> str:
     """Return what the catalog says of rules: as exposed now, else as last seen within a window.
 
@@ -69,6 +90,16 @@ def rule_info(by: str, selector: str, *, window: str = "$__range") -> str:
     info = f"falco_rule_info{{{selector}}}"
     now = f"max by ({by}) ({info})"
     return f"({now} or (max by ({by}) (last_over_time({info}[{window}])) unless on (rule) {now}))"
+
+
+def starts(selector: str = "") -> str:
+    """Return when each exporter that is or was there started, milliseconds since 1970."""
+    started = f"process_start_time_seconds{{{selector}}} and on (job, instance) falco_exporter_build_info"
+    return f"max by (instance) ({started}) * 1000"
+
+
+INCIDENT_STARTS = "max by (incident, subject, place) (falco_incident_start_timestamp_seconds) * 1000"
+"""When each incident that is a likely attack began, milliseconds since 1970."""
 
 
 def instant(expr: str, ref: str = "A", legend: str = "") -> Dataquery:

@@ -235,7 +235,7 @@ def _board(backend: Backend) -> Board:
             ],
         ),
     )
-    board.folded("The report as text, for Grafana older than 12.2", (_text(backend), 30))
+    board.folded("The report as text, for Grafana older than 12.2", (30, [(_text(backend), 24)]))
     return board
 
 
@@ -363,7 +363,7 @@ def _text(backend: Backend) -> Any:
 
 def _related(backend: Backend, what: str, attribute: str, variable: str) -> Any:
     panel = rows(
-        f"Same {what}: ${variable}",
+        f"Same {what} ${variable}",
         f"The latest {RELATED_LIMIT} alerts with the chosen alert's {what}, of every rule and priority, in the time range. "
         "Choose “half an hour around it” above to have that as the time range.",
         empty=f"Choose an alert in the table above; alerts without a {what} have none here",

@@ -11,7 +11,17 @@ from dashboards.generator import logql, promql, variables
 from dashboards.generator.board import RULE, Board
 from dashboards.generator.overview import MEMORY, OPEN
 from dashboards.generator.panels import LOKI, columns, log_lines, markdown, number, rows, stacked_bars
-from dashboards.generator.style import bar_column, column, link, links, priority_colors, priority_column, prop
+from dashboards.generator.style import (
+    BAD,
+    PLAIN,
+    bar_column,
+    column,
+    link,
+    links,
+    priority_colors,
+    priority_column,
+    prop,
+)
 
 _RULE = f"{promql.THIS_RULE}, {promql.PLACE}"
 _LOKI_RULE = logql.STREAM + " | security_rule_name=`${rule:raw}`"
@@ -30,19 +40,25 @@ def rule_detail() -> Board:
         variables.reports_url(),
         variables.hidden_text("service", "The service.name of the exporter's records", "falco"),
     )
+    board.mark("Exporter started", promql.starts(), "Exporter started", "{{instance}}", color=PLAIN)
+    board.mark(
+        "Incident", promql.INCIDENT_STARTS, "Likely attack: an incident began", "{{subject}} {{place}}", color=BAD
+    )
     board.line(4, *[(panel, 6) for panel in _numbers()])
-    board.line(9, (_meaning(), 24))
+    board.line(6, (_meaning(), 24))
     board.line(9, (_over_time(), 24))
     board.line(9, (_where("Hosts", "hostname"), 8), (_where("Namespaces", "k8s_ns_name"), 8), (_varying(), 8))
     board.line(4, (_tuning(), 24))
-    board.heading("From the log records (needs Loki)")
-    board.line(8, *[(_values(one, title, field), 6) for one, title, field in _FIELDS])
-    board.line(12, (_latest(), 12), (_exception(), 12))
+    board.folded(
+        "From the log records (needs Loki)",
+        (8, [(_values(one, title, field), 6) for one, title, field in _FIELDS]),
+        (12, [(_latest(), 12), (_exception(), 12)]),
+    )
     return board
 
 
 def _numbers() -> list[Any]:
-    last = f"max(last_over_time(falco_rule_last_event_timestamp_seconds{{{promql.THIS_RULE}}}[{MEMORY}])) * 1000"
+    last = promql.not_in_future(f"max({promql.last_event(promql.THIS_RULE, MEMORY)})")
     before = f"sum({promql.events_before_range('rule', _RULE, metric=promql.EVENTS)})"
     return [
         number("Events", "Events of this rule on the chosen hosts and namespaces in the time range.").with_target(

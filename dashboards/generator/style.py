@@ -19,7 +19,11 @@ VERDICTS: tuple[tuple[str, str], ...] = tuple((name, tone.mark) for name, tone i
 VERDICT_WORDS = {"attack": "Likely attack", "undecided": "Undecided", "benign": "Likely benign", "test": "Test"}
 """What a reader sees of each."""
 SEVERE = "Emergency|Alert|Critical"
-GOOD, DOUBTFUL, BAD, PLAIN = "#56A64B", "#E5B10E", "#E02F44", "#3F8AE0"
+BAD, PLAIN = "#E02F44", "#3F8AE0"
+"""For lines and bars."""
+NO_GROUND = "transparent"
+GOOD_GROUND, DOUBTFUL_GROUND, BAD_GROUND = (palette.VERDICTS[name].light for name in ("benign", "undecided", "attack"))
+"""For numbers and words on a ground of their colour: dark enough for Grafana's white on it, on light pages too."""
 
 Properties = list[DynamicConfigValue]
 
@@ -87,6 +91,17 @@ def column(*, width: int | None = None, unit: str = "", wrap: bool = False, alig
 def hidden() -> Properties:
     """A column that only links use; written twice, for Grafana to 11 and from 12 on."""
     return [prop("custom.hidden", True), prop("custom.hideFrom", {"viz": True, "legend": False, "tooltip": False})]
+
+
+def count_column(verdict: str, *, width: int) -> Properties:
+    """A table's column of events of one verdict, on its colour's ground where there are any."""
+    steps = [{"color": NO_GROUND, "value": None}, {"color": palette.VERDICTS[verdict].light, "value": 1}]
+    return [
+        *column(width=width, align="right"),
+        prop("color", {"mode": "thresholds"}),
+        prop("thresholds", {"mode": "absolute", "steps": steps}),
+        prop("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
+    ]
 
 
 def bar_column(color: str = PLAIN, *, width: int | None = None) -> Properties:

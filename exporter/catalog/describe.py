@@ -17,18 +17,23 @@ from exporter.catalog.template import ProseTemplate
 from exporter.nouns import noun
 
 LIMIT_CHARACTERS = 300
+_FEWEST_SPACES = 2
+"""Three words are a sentence."""
 
 _CONNECTION = ("fd.l4proto", "fd.lport", "fd.rport", "fd.sport", "fd.cport", "fd.sip", "fd.rip", "fd.lip", "fd.cip")
 """Fields of rules whose ``fd.name`` is a connection."""
-_PLACE = re.compile(r"%\{([^}|]*)[^}]*\}")
+_PLACE = re.compile(r"%\{([^}|]*)(?:[^}']*\|'([^']*)')?[^}]*\}")
+_NO_NAME = re.compile(r"[(]|\b(?:not named|unnamed|unknown|without)\b")
+"""Words for an absent value that say no more than that it is absent."""
+_SOMEWHERE = re.compile(r" \b(?:in|on|at) %\{alert\.place[^}]*\}")
 _NEEDED = re.compile(r"\b(in|of|on|by|from|as|at|to|with)\[\[(.*?)\]\]")
 _OPTIONAL = re.compile(r"\[\[.*?\]\]")
 _BRACKETED = re.compile(r" ?\([^()%]*%\{[^()]*\)")
 _ADJACENT = re.compile(r"(%\{[^}]*\})(?:[ /]%\{[^}]*\})+")
 _LABELS = (
-    "service account|account|address|bucket|cluster|command|container|directory|file|function|gid|group|history|host|"
-    "user id|id|image|key|link|name|namespace|organi[sz]ation|parent|path|pod|policy|port|process|program|project|"
-    "region|repository|resource|role|rule|service|uid|user"
+    "service account|account|address|bucket|cluster|command|container|directory|event|file|function|gid|group|history|"
+    "host|user id|id|image|key|link|name|namespace|organi[sz]ation|parent|path|pod|policy|port|process|program|project|"
+    "region|repository|resource|role|rule|service|uid|user|webhook|ConfigMap"
 )
 _LABELLED = re.compile(
     r"(?P<article>\b(?:a|an|the|its|this|that|another|each|every|user's) (?:[\w-]+ )?)?"
@@ -70,11 +75,17 @@ def describe(catalog: Catalog, rule: str, source: str) -> RuleDescription | None
         maturity=facts.maturity if facts else "",
         tactics=tuple(dict.fromkeys(technique.tactic for technique in techniques)),
         techniques=tuple(technique.technique_id for technique in techniques),
-        summary=in_general(entry.summary, connection=connection),
+        summary=_summary(entry, connection=connection),
         impact=in_general(entry.impact, connection=connection),
         mitigation=_mitigation(entry),
         runbook=entry.references[0].url if entry.references else "",
     )
+
+
+def _summary(entry: Entry, *, connection: bool) -> str:
+    """What happened; where nothing is left of it without values, what the report's title says."""
+    summary = in_general(entry.summary, connection=connection)
+    return summary if summary.count(" ") >= _FEWEST_SPACES else in_general(entry.what) + "."
 
 
 def _mitigation(entry: Entry) -> str:
@@ -89,7 +100,8 @@ def in_general(prose: ProseTemplate, *, connection: bool = False) -> str:
 
     With ``connection`` a ``fd.name`` is one, and no file.
     """
-    text = _BRACKETED.sub("", _OPTIONAL.sub("", _NEEDED.sub(r"\1\2", prose.text)))
+    text = _SOMEWHERE.sub("", prose.text)
+    text = _BRACKETED.sub("", _OPTIONAL.sub("", _NEEDED.sub(r"\1\2", text)))
     if connection:
         text = text.replace("%{fd.name}", "%{connection}")
     text = _LABELLED.sub(_label, _ADJACENT.sub(r"\1", text))
@@ -110,8 +122,9 @@ def _label(match: re.Match[str]) -> str:
 
 
 def _noun(match: re.Match[str]) -> str:
-    """A noun; with a capital at a sentence's beginning."""
-    words = noun(match[1])
+    """The entry's own words for an absent value, else a noun; with a capital at a sentence's beginning."""
+    own = match[2]
+    words = own if own and not _NO_NAME.search(own) else noun(match[1])
     return words[0].upper() + words[1:] if match.string[: match.start()].endswith((". ", "? ", "! ")) else words
 
 

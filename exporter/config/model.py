@@ -105,9 +105,11 @@ class Metrics:
         (), "output fields to add as labels of falco_events_total, e.g. k8s.pod.name"
     )
     series_limit: int = setting(
-        10_000, "maximum number of series of falco_events_total; further events go to one overflow series"
+        10_000,
+        "maximum number of series of falco_events_total, and of falco_host_verdict_events_total; "
+        "further events go to one overflow series",
     )
-    series_idle_seconds: float = setting(86_400.0, "forget a series of falco_events_total idle for longer (0: never)")
+    series_idle_seconds: float = setting(86_400.0, "forget a series of these two idle for longer (0: never)")
     rules_files: tuple[Path, ...] = setting(
         (),
         "Falco's rules files, or directories of them, in Falco's order: their rules start at 0 and are looked up in "

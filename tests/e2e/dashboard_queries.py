@@ -45,7 +45,7 @@ def panels(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def queries(language: str | None = None) -> list[Query]:
-    """Return every query of every dashboard, or those of one language: promql, logql, logsql."""
+    """Return every query of every dashboard and of its marks, or those of one language: promql, logql, logsql."""
     languages = {"prometheus": "promql", "loki": "logql", VICTORIALOGS: "logsql"}
     found = [
         Query(
@@ -59,6 +59,11 @@ def queries(language: str | None = None) -> list[Query]:
         for name, document in documents().items()
         for panel in panels(document)
         for target in panel["targets"]
+    ]
+    found += [
+        Query(name, mark["name"], "mark", "promql", mark["expr"], instant=False)
+        for name, document in documents().items()
+        for mark in document["annotations"]["list"]
     ]
     return [query for query in found if language in {None, query.language}]
 

@@ -68,12 +68,18 @@ def test_a_dashboard_imports_as_it_is(name: str) -> None:
 
 
 def test_dashboards_link_to_each_other() -> None:
-    """Each links to every other, keeping variables and time range; only the VictoriaLogs variant is not linked to."""
+    """Each links to every other, keeping variables and time range; only the VictoriaLogs variant is not linked to.
+
+    Where there is no room for buttons, one opens the list of all with the tag.
+    """
     uids = {document["uid"] for document in documents().values()}
     assert len(uids) == len(documents())
     for document in documents().values():
         links = {link["url"].removeprefix("/d/"): link for link in document["links"]}
-        assert set(links) >= uids - {document["uid"], "falco-alert-reports-vlogs"}
+        if document["links"][0]["type"] == "dashboards":
+            assert all(document["links"][0]["tags"] == other["tags"] for other in documents().values())
+        else:
+            assert set(links) >= uids - {document["uid"], "falco-alert-reports-vlogs"}
         assert all(link["keepTime"] and link["includeVars"] for link in links.values())
         for uid in re.findall(r"/d/([\w-]+)", json.dumps(document)):
             assert uid in uids
@@ -137,3 +143,59 @@ def test_logsql_names_attributes_that_records_have(query: Query) -> None:
     named = set(re.findall(r"(?<![\w.])([a-z][a-z0-9_]*(?:\.[a-z_]+)+)(?=[:,)|> ]|$)", expr))
     assert named
     assert named <= attributes() | {"service.name"}
+
+
+def test_an_event_ahead_of_our_clock_is_now() -> None:
+    """Where a panel shows a moment of an event, one from the future is no "in an hour"."""
+    moments = [query for query in queries("promql") if "falco_rule_last_event_timestamp_seconds" in query.expr]
+    assert len(moments) >= 4
+    assert all("clamp_max(" in query.expr and ", time()) * 1000" in query.expr for query in moments)
+
+
+def test_what_needs_loki_is_closed_where_prometheus_is_enough() -> None:
+    """A dashboard of Prometheus asks Loki nothing before a reader opens the row."""
+    for name, document in documents().items():
+        sources = {panel["datasource"]["type"] for panel in panels(document)}
+        if sources == {"prometheus", "loki"}:
+            open_ones = [panel for panel in document["panels"] if panel["type"] not in {"row", "text"}]
+            assert {panel["datasource"]["type"] for panel in open_ones} == {"prometheus"}, name
+
+
+def test_graphs_mark_starts_and_incidents() -> None:
+    """The value of the query is the moment itself, in milliseconds; its source is the dashboard's choice."""
+    marked = {name: document["annotations"]["list"] for name, document in documents().items()}
+    assert {mark["name"] for marks in marked.values() for mark in marks} == {"Exporter started", "Incident"}
+    assert all(marked[f"falco-{name}.json"] for name in ("overview", "rule-detail", "exporter-health"))
+    for marks in marked.values():
+        for mark in marks:
+            assert mark["useValueForTime"]
+            assert mark["expr"].endswith(" * 1000")
+            assert mark["datasource"]["uid"] == "${datasource}"
+
+
+def test_links_leave_room_for_the_choices() -> None:
+    """At 1280 pixels choices and links share one line: some nine of them."""
+    for name, document in documents().items():
+        shown = [variable for variable in document["templating"]["list"] if variable.get("hide", 0) == 0]
+        assert len(shown) + len(document["links"]) <= 10, name
+
+
+def test_numbers_and_words_on_a_ground_can_be_read() -> None:
+    """White on each ground that a threshold or a mapping gives has a contrast of at least 4.5 : 1."""
+
+    def contrast_with_white(color: str) -> float:
+        parts = [int(color[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+
+    for name, document in documents().items():
+        text = json.dumps([(panel["fieldConfig"], panel["type"]) for panel in panels(document)])
+        assert '"color-text"' not in text, f"{name}: coloured text is unreadable on one of Grafana's two pages"
+        for panel in panels(document):
+            if panel["type"] == "stat":
+                assert panel["options"]["colorMode"] == "background_solid", panel["title"]
+            grounds = set(re.findall(r'"color": "(#\w+)", "(?:value|index|text)"', json.dumps(panel["fieldConfig"])))
+            grounds |= set(
+                re.findall(r'"(?:value|text|index)": [^,{}]+, "color": "(#\w+)"', json.dumps(panel["fieldConfig"]))
+            )
+            assert all(contrast_with_white(color) >= 4.5 for color in grounds), (panel["title"], grounds)

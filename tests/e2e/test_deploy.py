@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -150,6 +151,7 @@ def test_alertmanager_accepts_its_configuration() -> None:
         ("alertname=FalcoUnusualRate priority=Warning rule=R", "team"),
         ("alertname=FalcoUnusualRate priority=Notice rule=R", "nobody"),
         ("alertname=FalcoExporterDown instance=i", "pager"),
+        ("alertname=FalcoHistoryDamaged instance=i severity=warning", "team"),
     ],
 )
 def test_alertmanager_routes_by_verdict_and_priority(labels: str, receiver: str) -> None:
@@ -170,3 +172,27 @@ def test_the_local_stack_has_data_within_a_minute(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False, env=environment, timeout=110, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_compose_has_each_dashboards_data_source() -> None:
+    """Grafana is given no dashboard whose data source is not provisioned, and every other one."""
+    compose = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text("utf-8"))
+    mounted = [volume.split(":")[0] for volume in compose["services"]["grafana"]["volumes"]]
+    given = {Path(path).name for path in mounted if path.endswith(".json")}
+    files = (DEPLOY / "compose" / "grafana" / "provisioning" / "datasources").glob("*.yaml")
+    there = {source["type"] for file in files for source in yaml.safe_load(file.read_text("utf-8"))["datasources"]}
+    asked = {
+        path.name: set(re.findall(r'"query": "(prometheus|loki|[\w-]+-datasource)"', path.read_text("utf-8")))
+        for path in (ROOT / "dashboards").glob("*.json")
+    }
+    assert all(asked.values())
+    assert given == {name for name, types in asked.items() if types <= there}
+
+
+def test_loki_leads_from_a_record_to_its_report() -> None:
+    """A derived field takes the label that every record has, and the exporter's address of its report page."""
+    (file,) = (DEPLOY / "compose" / "grafana" / "provisioning" / "datasources").glob("*.yaml")
+    (loki,) = [source for source in yaml.safe_load(file.read_text("utf-8"))["datasources"] if source["type"] == "loki"]
+    (field,) = loki["jsonData"]["derivedFields"]
+    assert (field["matcherType"], field["matcherRegex"]) == ("label", "log_record_uid")
+    assert field["url"] == "http://localhost:9376/reports/$${__value.raw}"

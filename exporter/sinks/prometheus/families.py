@@ -22,6 +22,7 @@ from exporter.sinks.prometheus.series import OVERFLOW, Key, Labels, Rule, label_
 
 RULE_LABELS = ("rule", "priority", "source")
 VERDICT_LABELS = (*RULE_LABELS, "verdict", "outcome")
+HOST_VERDICT_LABELS = ("hostname", "priority", "source", "verdict")
 EVENT_LABELS = ("rule", "priority", "source", "hostname", "k8s_ns_name")
 INFO_LABELS = (
     *RULE_LABELS,
@@ -88,6 +89,13 @@ def verdict_events(rules: RuleRows) -> Metric:
     for key, totals in rules:
         for pair, count in totals.verdicts:
             family.add_metric([*label_texts(key), *pair], count)
+    return family
+
+
+def host_verdict_events(counts: Counts) -> Metric:
+    """Events by host and verdict; a series begins with its first event."""
+    family = CounterMetricFamily("falco_host_verdict_events", "Events by host, priority, source and likely verdict.")
+    family.samples = [Sample("falco_host_verdict_events_total", labels, count) for labels, count in counts]
     return family
 
 

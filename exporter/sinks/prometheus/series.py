@@ -108,7 +108,7 @@ class RuleTable:
 class Series:
     """One counter."""
 
-    __slots__ = ("count", "labels", "rule", "seen_ns")
+    __slots__ = ("count", "host_verdict", "judgement", "labels", "rule", "seen_ns")
 
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
@@ -118,12 +118,18 @@ class Series:
         """When it last counted, nanoseconds since 1970."""
         self.rule: Rule | None = None
         """The totals of the same rule; None where series of several rules are one."""
+        self.judgement: object = None
+        """The last event's, which ``host_verdict`` counts; None in the overflow's series, which is many hosts'."""
+        self.host_verdict: Series | None = None
 
 
 class SeriesTable:
-    """Every series of one metric."""
+    """Every series of one metric.
 
-    def __init__(self, label_names: Sequence[str], *, limit: int, idle_seconds: float) -> None:
+    ``sweeps`` says whether a full table forgets idle series by itself; one whose series others hold on to must not.
+    """
+
+    def __init__(self, label_names: Sequence[str], *, limit: int, idle_seconds: float, sweeps: bool = True) -> None:
         self.series: dict[Key, Series] = {}
         """By clean labels. The hot path looks here first: a key that is clean is found as it came."""
         self.overflow = Series(Labels(label_names, [OVERFLOW] * len(label_names)))
@@ -135,6 +141,7 @@ class SeriesTable:
         self._label_names = tuple(label_names)
         self._limit = limit
         self._idle_ns = int(idle_seconds * 1e9)
+        self._sweeps = sweeps
         self._swept_ns = 0
 
     def admit(self, key: Key, now_ns: int) -> Series:
@@ -163,7 +170,7 @@ class SeriesTable:
     def _is_full(self, now_ns: int) -> bool:
         if len(self.series) < self._limit:
             return False
-        if now_ns - self._swept_ns > SWEEP_PAUSE_NS:
+        if self._sweeps and now_ns - self._swept_ns > SWEEP_PAUSE_NS:
             self.evict_idle(now_ns)
         return len(self.series) >= self._limit
 

@@ -24,10 +24,27 @@ from exporter.sinks.prometheus import families
 from exporter.sinks.prometheus.labels import label_names
 from exporter.sinks.prometheus.legacy import LegacyEvents
 from exporter.sinks.prometheus.rules import Describe, RuleInfos
-from exporter.sinks.prometheus.series import Key, Rule, RuleTable, SeriesTable
+from exporter.sinks.prometheus.series import Key, Rule, RuleTable, Series, SeriesTable
 from exporter.verdict.judgement import UNDECIDED, Judgement
 
-DELAY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+DELAY_BUCKETS_SECONDS = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    300.0,
+    3600.0,
+    86400.0,
+)
 UNKNOWN_RULES_LIMIT = 1_000
 """Rules that are in no catalog and in no rules file: senders make up names."""
 KEPT_ALERT_BYTES = 32_768
@@ -83,6 +100,12 @@ class PrometheusSink(Collector):
         self._covered = families.rule_covered(covered)
         self._rule_infos = RuleInfos(describe)
         self._events = SeriesTable(names, limit=settings.series_limit, idle_seconds=settings.series_idle_seconds)
+        self._host_verdicts = SeriesTable(
+            families.HOST_VERDICT_LABELS,
+            limit=settings.series_limit,
+            idle_seconds=settings.series_idle_seconds,
+            sweeps=False,
+        )
         self._legacy = LegacyEvents(settings) if settings.legacy_falco_events else None
         self._delay_bounds_ns = [int(seconds * 1e9) for seconds in DELAY_BUCKETS_SECONDS]
         self._delay_counts = [0] * (len(DELAY_BUCKETS_SECONDS) + 1)
@@ -143,6 +166,12 @@ class PrometheusSink(Collector):
                     rule.judgement = judgement
                     rule.verdict_count = rule.verdicts.setdefault((judgement.verdict, judgement.outcome), [0])
                 rule.verdict_count[0] += 1
+                if judgement is not series.judgement:
+                    self._host_verdict(series, key, judgement, now_ns)
+                host_verdict = series.host_verdict
+                if host_verdict is not None:
+                    host_verdict.count += 1
+                    host_verdict.seen_ns = now_ns
             time_ns = alert.time_ns
             if time_ns > rule.latest_ns:  # noqa: PLR1730 - max() costs three times as much
                 rule.latest_ns = time_ns
@@ -164,12 +193,24 @@ class PrometheusSink(Collector):
             series.rule = rule
         return rule
 
+    def _host_verdict(self, series: Series, key: Key, judgement: Judgement, now_ns: int) -> None:
+        """Let a series know the counter of its host's verdict. Where several hosts' series are one, count at once."""
+        labels: Key = (key[3], key[1], key[2], judgement.verdict)
+        counter = self._host_verdicts.series.get(labels) or self._host_verdicts.admit(labels, now_ns)
+        if series is self._events.overflow:
+            counter.count += 1
+            counter.seen_ns = now_ns
+        else:
+            series.judgement, series.host_verdict = judgement, counter
+
     def collect(self) -> Iterable[Metric]:
         """Make every metric of what was counted; series idle for too long are forgotten first."""
         with self._lock:
             self._count_waiting()
             now_ns = self._clock_ns()
             self._events.evict_idle(now_ns)
+            self._host_verdicts.evict_idle(now_ns)  # After the series above, each of which counts in one of these.
+            host_verdicts = self._host_verdicts.counts()
             events = self._events.counts()
             table = (len(self._events.series), self._events.overflow_total, self._events.evicted_total)
             rules = [(key, families.snapshot(key, rule)) for key, rule in self._rules.rules.items()]
@@ -179,6 +220,7 @@ class PrometheusSink(Collector):
         yield families.events(events, typed=legacy is None)
         if self._judge is not None:
             yield families.verdict_events(rules)
+            yield families.host_verdict_events(host_verdicts)
         yield families.last_events(rules)
         yield families.rule_info([(key, self._rule_infos.labels(key)) for key, rule in rules if rule.count])
         if self._covered.samples:

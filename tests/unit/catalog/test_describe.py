@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,12 @@ from tests.unit.catalog.builder import catalog_of
         ("A find for `.aws/credentials` or `../`.", "A find for .aws/credentials or ../."),
         ("Made by service account %{ka.user.name}.", "Made by a service account."),
         ("%{unknown.field} changed.", "A value changed."),
+        ("%{alert.hostname} was touched in %{alert.place}.", "The host was touched."),
+        ("%{proc.pname|'A server'} started %{proc.cmdline|proc.name|'a shell'}.", "A server started a shell."),
+        (
+            "%{proc.name|'a process that is not named'} ran. %{user.name|'(no name)'} did it.",
+            "A process ran. A user did it.",
+        ),
     ],
 )
 def test_values_become_nouns(text: str, expected: str) -> None:
@@ -46,6 +53,16 @@ def test_long_text_is_cut_at_a_sentence() -> None:
     assert len(said) <= 300
     assert said.endswith("on.")
     assert in_general(ProseTemplate("word " * 100)).endswith("word …")
+
+
+def test_a_summary_without_values_that_says_nothing_gives_way_to_the_title() -> None:
+    """Shipped entries are sentences of three words at least, of whatever their summary consists."""
+    catalog = load_catalog()
+    for entry in catalog.entries:
+        said = describe(catalog, entry.rule, entry.source)
+        assert said
+        assert said.summary.count(" ") >= 2, (entry.rule, said.summary)
+        assert not re.search(r"[([]|not named|\ba value\b", said.summary), (entry.rule, said.summary)
 
 
 def test_describes_an_entry(tmp_path: Path) -> None:
