@@ -25,7 +25,7 @@ _CONNECTION = ("fd.l4proto", "fd.lport", "fd.rport", "fd.sport", "fd.cport", "fd
 _PLACE = re.compile(r"%\{([^}|]*)(?:[^}']*\|'([^']*)')?[^}]*\}")
 _NO_NAME = re.compile(r"[(]|\b(?:not named|unnamed|unknown|without)\b")
 """Words for an absent value that say no more than that it is absent."""
-_SOMEWHERE = re.compile(r" \b(?:in|on|at) %\{alert\.place[^}]*\}")
+_SOMEWHERE = re.compile(r" (?:\b(?:in|on|at)|%\{alert\.in\}) %\{alert\.place[^}]*\}")
 _NEEDED = re.compile(r"\b(in|of|on|by|from|as|at|to|with)\[\[(.*?)\]\]")
 _OPTIONAL = re.compile(r"\[\[.*?\]\]")
 _BRACKETED = re.compile(r" ?\([^()%]*%\{[^()]*\)")
