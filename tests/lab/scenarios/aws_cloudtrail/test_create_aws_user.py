@@ -54,9 +54,9 @@ def test_a_stolen_key_makes_a_user(aws: Aws, tell: Tell) -> None:
             "Read exactly this event",
             shows=["iam.amazonaws.com", "AKIALAB", '"Active"'],
             keeps=lambda _: aws.laptop.files().get(kept),
-            seconds=60,
+            seconds=300,
         )
-        report.look("What else did this caller do", shows=["CreateAccessKey", "RunInstances"], seconds=60)
+        report.look("What else did this caller do", shows=["CreateAccessKey", "RunInstances"], seconds=300)
         report.contain(
             "Deny the new user everything", state=lambda: policies(aws, "backdoor"), becomes=[f"falco-{report.uid}"]
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from copy import deepcopy
+from hashlib import md5
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -39,6 +42,27 @@ class Function(Project):
         super().__init__(google, method, NAME)
         source = {"name": "resize-1/version-1/function-source.zip", "bucket": SOURCES, "kind": "storage#object"}
         source |= {"size": "3", "generation": "1", "metageneration": "1", "contentType": "application/zip"}
+        source["md5Hash"] = b64encode(md5(b"zip", usedforsecurity=False).digest()).decode()
+        link = f"/storage/v1/b/{SOURCES}/o/{quote(source['name'], safe='')}?alt=media"
+        source["mediaLink"] = f"https://storage.googleapis.com{link}"
+        self.anybody = ("roles/cloudfunctions.invoker", "allUsers")
+        self.policy = Policy(self.anybody)
+        about = {"name": NAME, "environment": "GEN_1", "state": "ACTIVE"}
+        more = {"status": "ACTIVE", "runtime": "python312", "entryPoint": "steal", "versionId": "1"}
+        more |= {
+            "serviceAccountEmail": "owner@shop-prod.iam.gserviceaccount.com",
+            "httpsTrigger": {"url": "https://x.example/"},
+        }
+        self.on(
+            f"GET {AT}/functions/{{f}}",
+            lambda request: about if request.path.startswith("/v2") else {"name": NAME} | more,
+        )
+        self.on(f"GET {AT}/functions/{{f}}:getIamPolicy", self.policy.get)
+        self.on(f"POST {AT}/functions/{{f}}:setIamPolicy", self.policy.put)
+        self.on(
+            "GET /storage/v1/b/{b}/o/{o}",
+            lambda request: Reply(b"zip") if request.query.get("alt") == "media" else source,
+        )
         self.on("GET /storage/v1/b", lambda _: {"items": [{"name": SOURCES, "kind": "storage#bucket"}]})
         self.on("GET /storage/v1/b/{b}/o", lambda request: listed(request, source))
 
@@ -82,8 +106,18 @@ class Key(Project):
 def test_a_function_is_made(google: Vendor, tell: Tell, rule: str) -> None:
     function = Function(google, FUNCTION[rule])
     fields = FIELDS | {"gcp.cloudfunctions.function": "resize"}
-    report = tell(fields, rule=rule, cloud=google.laptop)
-    function.read(report, NAME)
+    with tell(fields, rule=rule, cloud=google.laptop) as report:
+        function.read(report, NAME)
+        state = lambda: function.policy.grants  # noqa: E731
+        report.contain("Keep the functions", state=state, becomes=set(), shows=["steal", "owner@shop"], seconds=SECONDS)
+        files = google.laptop.files()
+        assert [text for name, text in files.items() if name.endswith("function-source.zip")] == [b"zip"]
+        function.freeze(report)
+        report.undo(
+            state=lambda: (function.policy.grants, function.caller["disabled"]),
+            becomes=({function.anybody}, False),
+            seconds=SECONDS,
+        )
 
 
 def test_a_function_is_deleted(google: Vendor, tell: Tell) -> None:

@@ -1,0 +1,217 @@
+"""Falco's own alerts: it lost events, sees nothing, refused its rules, or ended a capture."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.lab.hostile import WORDS
+from tests.lab.ledger import LAB
+from tests.lab.places.aws import Aws
+from tests.lab.places.host import Host, host
+from tests.lab.scenarios.aws_cloudtrail.account import MALLORY
+from tests.lab.story import Story, Tell
+
+DROP = "Falco internal: syscall event drop"
+FIGURES = "Falco internal: metrics snapshot"
+SILENCE = "Falco internal: timeouts notification"
+REFUSED = "Falco internal: hot restart failure"
+CAPTURE = "Falco internal: capture size limit reached"
+EVERY_CALL = "All Cloudtrail Events"
+EVERY_REQUEST = "All K8s Audit Events"
+RULES = (DROP, FIGURES, SILENCE, REFUSED, CAPTURE, EVERY_CALL, EVERY_REQUEST)
+
+UNIT = "[Service]\nExecStart=/usr/bin/falco\nExecReload=kill -HUP $MAINPID\n"
+PACKAGE = """
+mkdir -p /tmp/p/DEBIAN /tmp/p/etc/falco
+printf 'Package: falco\\nVersion: 1\\nArchitecture: all\\nMaintainer: lab\\nDescription: lab\\n' > /tmp/p/DEBIAN/control
+echo /etc/falco/falco_rules.yaml > /tmp/p/DEBIAN/conffiles
+echo '- rule: Shipped' > /tmp/p/etc/falco/falco_rules.yaml
+dpkg-deb -b /tmp/p /tmp/p.deb && dpkg -i /tmp/p.deb && rm -r /tmp/p /tmp/p.deb
+"""
+GOOD = "- rule: All Cloudtrail Events\n  condition: evt.num > 0\n- rule: Other\n  condition: evt.num > 1\n"
+
+
+@pytest.fixture(name="watched")
+def a_watched_host() -> Iterator[Host]:
+    """A booted host with Falco as a service, its package, its rules, and a log of audit."""
+    with host(systemd=True) as made:
+        shutil.copy2(LAB / "clients" / "falco", made.path("/usr/bin/falco"))
+        made.run(PACKAGE)
+        made.write("/etc/falco/rules.d/own.yaml", GOOD)
+        made.path("/etc/falco/config.d").mkdir()
+        made.write("/etc/systemd/system/falco.service", UNIT)
+        made.run("systemctl daemon-reload; systemctl start falco")
+        made.wait_until(lambda: attached(made), "Falco has attached")
+        now = time.time()
+        made.write("/var/log/audit/audit.log", f"{audit(now - 86400, 'alice')}{audit(now, 'mallory')}", 0o600)
+        made.run("logger -t sshd 'Accepted password for mallory'; journalctl --sync")
+        yield made
+
+
+def audit(moment: float, user: str) -> str:
+    """Auditd's record of a login."""
+    return (
+        f"type=USER_LOGIN msg=audit({moment:.3f}:{int(moment) % 1000}): pid=7 uid=0 auid=4294967295 ses=4294967295 "
+        f'msg=\'op=login acct="{user}" exe="/usr/sbin/sshd" hostname=? addr=203.0.113.9 terminal=sshd res=success\'\n'
+    )
+
+
+def falco(host: Host) -> int:
+    return int(host.run("pgrep -xo falco || echo 0"))
+
+
+def attached(host: Host) -> bool:
+    """Whether Falco's process holds a BPF program."""
+    files = host.path(f"/proc/{falco(host)}/fdinfo")
+    return files.exists() and any("prog_id" in file.read_text() for file in files.iterdir())
+
+
+def niceness(host: Host) -> str:
+    return host.run(f"ps -o ni= -p {falco(host)}").strip()
+
+
+def blind_log(report: Story) -> None:
+    """What the machine logged: the journal and auditd, both from before the alert and not of yesterday."""
+    report.look("What did the machine log", shows=["Accepted password for mallory", "acct=mallory"], hides="acct=alice")
+
+
+def precedence(report: Story, host: Host) -> None:
+    """Falco's CPU, then its precedence and back."""
+    report.look("Is Falco short of CPU", shows=["nr_throttled 0", "/usr/bin/falco"])
+    before = niceness(host)
+    report.contain("Give Falco precedence", state=lambda: niceness(host), becomes="-10", shows="-10")
+    report.undo(state=lambda: niceness(host), becomes=before)
+
+
+def gone(report: Story, host: Host, *titles: str) -> None:
+    """Without Falco each step says so, or says nothing."""
+    host.run("systemctl stop falco")
+    for title in titles:
+        report.again(title, shows="Falco does not run here")
+
+
+def test_falco_lost_events(watched: Host, tell: Tell) -> None:
+    shutil.copy2(watched.path("/usr/bin/dash"), watched.path("/usr/local/bin/flood"))
+    flood = watched.start("flood", "-c", "while :; do :; done")
+    watched.wait_until(lambda: watched.run(f"ps -o cputimes= -p {flood}").strip() > "0", "the flood has begun", 60)
+    with tell({"n_drops": 7, "n_evts": 70}, rule=DROP, host=watched) as report:
+        report.look("Who makes the calls", shows="flood")
+        blind_log(report)
+        precedence(report, watched)
+        gone(report, watched, "Is Falco short of CPU")
+
+
+def test_falcos_figures(watched: Host, tell: Tell) -> None:
+    watched.write("/etc/falco/falco_rules.yaml", "- rule: Shipped\n  enabled: false\n")
+    with tell({"falco.version": "0.43.0"}, rule=FIGURES, host=watched) as report:
+        changed = "5?????? c /etc/falco/falco_rules.yaml"
+        answer = report.look("Which of Falco's files", shows=["root /etc/falco/falco_rules.yaml", changed])
+        newest = [line for line in answer.text.splitlines() if " root /etc/falco/" in line][-1]
+        assert newest.endswith("/etc/falco/falco_rules.yaml")
+        precedence(report, watched)
+
+
+def test_falco_was_stopped_and_detached(watched: Host, tell: Tell) -> None:
+    """Somebody stopped it, and nothing feeds it any more: a process that still looks alive."""
+    watched.run("systemctl stop falco")
+    pid = watched.start("/usr/bin/falco", "--blind")
+    watched.wait_until(lambda: watched.state(pid) == "S", "Falco waits")
+    watched.run(f"kill -STOP {pid}")
+    watched.wait_until(lambda: watched.state(pid) == "T", "Falco stands still")
+    with tell({}, rule=SILENCE, host=watched) as report:
+        answer = report.look("Is anything of Falco attached", shows=[f"{pid} T", "--blind"])
+        assert answer.text.splitlines()[0].strip() == "0"
+        blind_log(report)
+        kept = f"/root/evidence/{report.uid}/fdinfo"
+        state = lambda: (attached(watched), watched.state(pid))  # noqa: E731
+        report.contain("Keep its state", state=state, becomes=(True, "S"), shows="1")
+        assert "flags:" in watched.read(kept)
+        before = watched.read(kept)
+        report.again("Keep its state")
+        assert watched.read(kept) == before, "the second run wrote over what was kept"
+        watched.run(f"kill {pid}")
+        watched.wait_until(lambda: not watched.alive(pid), "Falco has ended")
+        report.again("Is anything of Falco attached", shows="Falco does not run here")
+        report.again("Keep its state", shows="Falco does not run here")
+
+
+@pytest.mark.parametrize("name", ["rules.d/new.yaml", "falco_rules.local.yaml", f"rules.d/{WORDS['glob']}.yaml"])
+def test_falco_refused_new_rules(watched: Host, tell: Tell, name: str) -> None:
+    watched.run("touch -d '2 days ago' /etc/falco/rules.d/own.yaml")
+    time.sleep(1.1)
+    after = datetime.now(UTC).timestamp() + 600
+    watched.write(f"/etc/falco/{name}", GOOD if "local" in name else "- rule: Broken\n", 0o640)
+    before = watched.snapshot("/etc/falco")
+    # The window begins ten minutes before the alert.
+    with tell({}, rule=REFUSED, host=watched, time_ns=int(after) * 1_000_000_000) as report:
+        report.look(
+            "Does it load now", shows="without errors" if "local" in name else "has no mapping for key 'condition'"
+        )
+        report.look("Which of Falco's files", shows=f"root /etc/falco/{name}")
+        here = lambda: (watched.exists(f"/etc/falco/{name}"), watched.exists("/etc/falco/rules.d/own.yaml"))  # noqa: E731
+        report.contain("Set rules and settings", state=here, becomes=(False, True), shows="Loaded without errors")
+        report.undo(state=lambda: watched.snapshot("/etc/falco"), becomes=before)
+        assert not watched.exists("/root/owned")
+
+
+def test_a_capture_ended_early(watched: Host, tell: Tell) -> None:
+    watched.write("/tmp/falco_1.scap", b"capture", 0o600)
+    watched.write("/tmp/systemd-private-falco/tmp/falco_2.scap", b"second", 0o600)
+    report = tell({"max_file_size_mb": 1}, rule=CAPTURE, host=watched)
+    kept = f"/root/evidence/{report.uid}/tmp"
+    with report:
+        report.keep("Find the captures", keeps=lambda _: watched.snapshot(kept), shows=["falco_1.scap", "falco_2.scap"])
+        assert watched.read(f"{kept}/falco_1.scap") == "capture"
+        blind_log(report)
+        report.look("Is Falco short of CPU", shows="nr_throttled 0")
+        watched.write("/tmp/falco_1.scap", b"overwritten")
+        report.again("Find the captures")
+        assert watched.read(f"{kept}/falco_1.scap") == "capture", "a later run wrote over what was kept"
+        watched.run("rm -r /tmp/falco_1.scap /tmp/systemd-private-falco")
+        report.again("Find the captures", hides="scap")
+
+
+@pytest.mark.parametrize("word", WORDS.values(), ids=WORDS)
+def test_hostile_names_of_captures(watched: Host, tell: Tell, word: str) -> None:
+    """Anyone may put a file into /tmp."""
+    name = word.replace("/", "_")
+    watched.write(f"/tmp/{name}.scap", b"mine")
+    report = tell({}, rule=CAPTURE, host=watched)
+    report.everything()
+    assert watched.read(f"/root/evidence/{report.uid}/tmp/{name}.scap") == "mine"
+    assert not watched.exists("/root/owned")
+    assert not watched.exists("/owned")
+
+
+def on(host: Host) -> str:
+    """The rules that Falco said last it has."""
+    said = host.run("journalctl --sync; journalctl -u falco -o cat --no-pager")
+    return said.rstrip().rpartition("Rules that are on: ")[2]
+
+
+def test_a_rule_that_matches_everything_is_switched_off(aws: Aws, watched: Host, tell: Tell) -> None:
+    event = aws.record("GetUser", "iam.amazonaws.com", identity=MALLORY)
+    fields: dict[str, Any] = {"ct.id": event["eventID"]}
+    with tell(fields, rule=EVERY_CALL, host=watched, cloud=aws.laptop) as report:
+        report.look("Which event was it", shows=["GetUser", "mallory"], seconds=400)
+        report.look("What switched it on", shows=["/etc/falco/rules.d/own.yaml", "/usr/bin/falco"])
+        state = lambda: on(watched)  # noqa: E731
+        report.contain("Switch the rule off", state=state, becomes="Other", shows="active", seconds=60)
+        report.undo(state=state, becomes="All Cloudtrail Events, Other", seconds=60)
+        watched.run("rm -r /etc/falco/config.d")
+        report.again("Switch the rule off", shows="no Falco with config.d here")
+
+
+def test_the_macro_of_all_audit_events_was_overridden(watched: Host, tell: Tell) -> None:
+    """Its steps but this one are told of a cluster."""
+    watched.write("/etc/falco/rules.d/all.yaml", "- macro: consider_all_events\n  condition: (evt.num>=0)\n")
+    report = tell({"ka.user.name": "alice"}, rule=EVERY_REQUEST, host=watched)
+    report.look("What switched it on", shows=["rules.d/all.yaml:1:- macro: consider_all_events", "/usr/bin/falco"])
+    watched.run("systemctl stop falco; rm /etc/falco/rules.d/*.yaml")
+    report.again("What switched it on", hides=["consider_all_events", "/usr/bin/falco"])
