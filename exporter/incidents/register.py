@@ -80,6 +80,8 @@ class Incidents:
         self._traits_of = TraitsOf(allowance)
         self.skipped = 0
         """Alerts that were not joined because there was no time to."""
+        self.attacks_outside = 0
+        """Likely attacks among these."""
         self._joiner = Joiner(self.window_ns, facts_limit=facts_limit)
         self._founders: OrderedDict[str, Fact] = OrderedDict()
         """Each name that was given out, with a fact of the group that has it."""
@@ -118,6 +120,7 @@ class Incidents:
         traits = None if judgement is None else self._traits_of(alert, judgement)
         if traits is None:
             self.skipped += 1
+            self.attacks_outside += judgement is not None and judgement.verdict == "attack"
         elif is_benign:
             self._joiner.see(traits)
         elif traits.fact is None and self._allowance is not None:

@@ -146,6 +146,11 @@ class IncidentSink(Collector):
         yield opened
         yield from self._attacks()
         yield CounterMetricFamily(
+            "falco_attacks_outside_incidents",
+            "Likely attacks that belong to no incident, because there was no time to join them.",
+            value=self.incidents.attacks_outside,
+        )
+        yield CounterMetricFamily(
             "falco_exporter_incidents_skipped",
             "Alerts that were not joined in a flood of alerts that are all unlike each other.",
             value=self.incidents.skipped,

@@ -144,6 +144,7 @@ def test_alertmanager_accepts_its_configuration() -> None:
     [
         ("alertname=FalcoIncident incident=19c25fe000db2bb0 verdict=attack severity=critical", "pager"),
         ("alertname=FalcoIncidentsWithoutSeries severity=critical", "pager"),
+        ("alertname=FalcoAttackOutsideIncident verdict=attack severity=critical", "pager"),
         ("alertname=FalcoLikelyAttack priority=Notice rule=R verdict=attack severity=critical", "pager"),
         ("alertname=FalcoSevereEvent priority=Critical rule=R verdict=undecided severity=critical", "pager"),
         ("alertname=FalcoSevereEventExplained priority=Critical rule=R verdict=benign severity=info", "team"),
@@ -160,6 +161,17 @@ def test_alertmanager_routes_by_verdict_and_priority(labels: str, receiver: str)
     command = [program("amtool"), "config", "routes", "test", f"--config.file={file}", *labels.split()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == receiver
+
+
+def test_no_incident_hides_an_attack_outside_of_it() -> None:
+    """Nothing inhibits the page for attacks that no incident tells of; incidents inhibit within their cluster."""
+    document = yaml.safe_load((DEPLOY / "compose" / "alertmanager.yaml").read_text("utf-8"))
+    targets = [text for rule in document["inhibit_rules"] for text in rule["target_matchers"]]
+    named = [text for text in targets if "Falco.*" not in text]
+    assert named
+    assert not any("Outside" in text for text in named)
+    (of_incidents,) = (rule for rule in document["inhibit_rules"] if "FalcoIncident" in rule["source_matchers"][0])
+    assert of_incidents["equal"] == ["cluster"]
 
 
 def test_the_local_stack_has_data_within_a_minute(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exporter.allowance import Allowance
 from exporter.config.model import Incidents as Settings
 from exporter.incidents import register as module
 from exporter.incidents.register import Incidents
@@ -118,3 +119,11 @@ def test_names_are_stable() -> None:
     name = found.all()[0].id
     found.take([alert(3, "attack a", container__id="a" * 12)])
     assert [incident.id for incident in found.all()] == [name]
+
+
+def test_a_likely_attack_that_there_was_no_time_to_join_is_counted() -> None:
+    """In a flood of unlike alerts an attack outside of every incident is told apart, so that it can page by itself."""
+    spent = Allowance(0, capacity_seconds=0)
+    found = Incidents(Settings(3_600, 10), judge=verdict_in_rule, tactics_of=tactics, allowance=spent)
+    found.take([alert(0, "attack a", container__id="a" * 12), alert(0, "b", container__id="b" * 12)])
+    assert (found.skipped, found.attacks_outside) == (2, 1)
