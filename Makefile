@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install uninstall demo test check prose verdicts e2e lab chaos mutants bench bench-smoke incidents stack format proto proto-check docs docs-check lock size dashboards dashboards-check release release-check clean help
+.PHONY: install uninstall demo test check prose verdicts e2e lab cluster chaos mutants bench bench-smoke incidents stack format proto proto-check docs docs-check lock size dashboards dashboards-check release release-check clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -48,7 +48,10 @@ $(VENV)/.lab-ready: $(READY)
 	@touch $@
 
 lab: $(VENV)/.lab-ready  ## run the advice on lab hosts, containers, a cluster and clouds; one rule: make lab RULE="Clear Log Activities"
-	$(BIN)/python -m pytest -m lab tests/lab $(if $(SHARE),,--lab-record) --lab-rule "$(RULE)" --lab-share "$(SHARE)" --lab-minutes $(or $(MINUTES),0)
+	$(BIN)/python -m pytest -m lab tests/lab --ignore tests/lab/chart $(if $(SHARE),,--lab-record) --lab-rule "$(RULE)" --lab-share "$(SHARE)" --lab-minutes $(or $(MINUTES),0)
+
+cluster: $(VENV)/.lab-ready  ## install the image and the Helm chart in a real cluster, with a collector, Prometheus and posts as Falco's (minutes)
+	$(BIN)/python -m pytest -m lab tests/lab/chart
 
 chaos: $(READY)  ## try to break it; prints what was sent, counted, delivered and dropped
 	$(BIN)/python -m pytest -m chaos tests/chaos

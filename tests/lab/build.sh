@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build the programs that the lab runs: build.sh [etcd kubernetes helm crictl kwok gh …]; without names, all of them.
+# Build the programs that the lab runs: build.sh [etcd kubernetes coredns helm crictl kwok gh …]; without names, all of them.
 # Needs Go and the Go module proxy. Does nothing for what is there already. Prints the folder of the binaries.
 set -euo pipefail
 cache=${FALCO_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/falco-lab}
@@ -15,6 +15,7 @@ helm_version=v3.22.0
 crictl_version=v1.34.0
 kwok_version=v0.8.0
 gh_version=v2.83.0
+coredns_version=v1.14.7
 
 export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=mod -buildvcs=false -trimpath -p=${LAB_BUILD_JOBS:-$(nproc)}"
 ldflags="-s -w"
@@ -71,7 +72,33 @@ kubernetes() {
   rm -rf "$work"
 }
 
-for part in "${@:-etcd crictl kubernetes helm kwok gh}"; do
+coredns() { # with the plugin that answers for Services and pods, not the clouds' name servers
+  done_before coredns "$coredns_version" && return
+  echo "building coredns $coredns_version" >&2
+  local work
+  work=$(mktemp -d)
+  cat >"$work/main.go" <<'END'
+package main
+
+import (
+	"github.com/coredns/coredns/coremain"
+	_ "github.com/coredns/coredns/plugin/errors"
+	_ "github.com/coredns/coredns/plugin/kubernetes"
+)
+
+func main() { coremain.Run() }
+END
+  (
+    cd "$work"
+    go mod init lab-build >&2 2>/dev/null
+    go get "github.com/coredns/coredns@$coredns_version" >&2
+    go build -ldflags "$ldflags" -o "$work/out" . >&2
+  )
+  keep "$work/out" coredns "$coredns_version"
+  rm -rf "$work"
+}
+
+for part in "${@:-etcd crictl kubernetes coredns helm kwok gh}"; do
   for name in $part; do
     case $name in
       etcd) module etcd "$etcd_version" go.etcd.io/etcd/server/v3 go.etcd.io/etcd/server/v3 ;;
@@ -80,8 +107,9 @@ for part in "${@:-etcd crictl kubernetes helm kwok gh}"; do
       kwok) module kwok "$kwok_version" sigs.k8s.io/kwok sigs.k8s.io/kwok/cmd/kwok ;;
       gh) module gh "$gh_version" github.com/cli/cli/v2 github.com/cli/cli/v2/cmd/gh ;;
       kubernetes) kubernetes ;;
+      coredns) coredns ;;
       *)
-        echo "build.sh: $name is not known; expected etcd, crictl, kubernetes, helm, kwok or gh" >&2
+        echo "build.sh: $name is not known; expected etcd, crictl, kubernetes, coredns, helm, kwok or gh" >&2
         exit 2
         ;;
     esac

@@ -39,6 +39,14 @@ def busybox_image(
     return docker_archive(directory, tag, files, command)
 
 
+def with_libraries(program: str, name: str) -> dict[str, bytes | str]:
+    """Return the files that run a program of this machine in an image under a name: it, its loader and libraries."""
+    found: dict[str, bytes | str] = {name: Path(program).read_bytes()}
+    for needed in _libraries(Path("/"), program):
+        found[needed.lstrip("/")] = Path(needed).read_bytes()
+    return found
+
+
 def docker_archive(directory: Path, tag: str, files: Mapping[str, bytes | str], command: Sequence[str]) -> Path:
     """Write an image of one layer; ``files`` maps paths to content, a text being what a link points to."""
     layer = _layer(files)

@@ -15,6 +15,13 @@ OpenTelemetry log record and a report with mitigation advice.
 | `file` | any, `file_output` | nothing, as long as the rotated file stays beside the file | DaemonSet, root, needs a *privileged* namespace (hostPath) |
 | `socket` | 0.43 and older, gRPC | what waits inside Falco when Falco itself ends | DaemonSet, root, needs a *privileged* namespace (hostPath) |
 
+Falco itself needs a *privileged* namespace. To have *restricted* enforced for the exporter, give it a namespace of its own
+and write that namespace into the url of Falco's values: `https://falco-report-exporter.NAMESPACE:2801/`.
+
+`helm test` runs `falco-report-exporter check` with the release's settings, secrets and files, so that it fails and says so
+where the collector does not answer, then asks the Service. After a failure:
+`kubectl logs falco-report-exporter-test -c check`.
+
 Values for Falco's own chart that go with each mode are in [falco-values](falco-values/): `receive.yaml`,
 `receive-mtls.yaml`, `file.yaml`, `socket.yaml`, and `operator-config.yaml` for the Falco Operator.
 
@@ -27,7 +34,8 @@ forged alerts. With cert-manager:
     --set receiver.tls.issuerRef.name=internal-ca --set receiver.tls.falcoNamespace=falco
 
 Without it, `receiver.tls.mode=generate` makes an authority and both certificates once, valid for ten years; they are
-kept through upgrades. Both put a client certificate for Falco into the secret
+kept through upgrades. Helm finds them in the cluster: tools that render without it (`helm template`, Argo CD) would make
+new ones each time and need `certManager` or `secret`. Both put a client certificate for Falco into the secret
 `falco-report-exporter-falco-client` of `receiver.tls.falcoNamespace`.
 
 ## OpenShift

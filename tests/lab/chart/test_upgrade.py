@@ -1,0 +1,60 @@
+"""The chart before this one is upgraded to this one while Falco posts: volumes, certificates and alerts stay.
+
+``previous.tgz`` is the chart of the last release without its dashboards; a release puts its own there.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.lab.chart.site import Site
+from tests.lab.chart.test_receive import REPOSITORY, STATEFUL_SET, TAG
+from tests.lab.places.services import volume
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+NAMESPACE = "falco-upgrade"
+VALUES = {
+    "image": {"repository": REPOSITORY, "tag": TAG, "pullPolicy": "Never"},
+    "otlp": {"endpoint": "http://otel-collector.observability:4317"},
+    "receiver": {"tls": {"mode": "generate", "falcoNamespace": NAMESPACE}},
+    "networkPolicy": {"enabled": True},
+}
+
+
+def test_an_upgrade_keeps_volumes_certificates_and_alerts(site: Site) -> None:
+    """With the collector away during the upgrade, what the old pods acknowledged comes out of the new ones."""
+    site.forget_records()
+    site.cluster.namespace(NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
+    for number in (0, 1):
+        volume(site.cluster, f"{NAMESPACE}/state-falco-report-exporter-{number}", mebibytes=32)
+    site.node.write("/root/previous.tgz", (Path(__file__).parent / "previous.tgz").read_bytes())
+    site.helm(f"install falco-report-exporter /root/previous.tgz --namespace {NAMESPACE}", values=VALUES)
+    site.rolled_out(NAMESPACE, STATEFUL_SET)
+    before = kept_objects(site)
+    site.start_falco(NAMESPACE, "receive-mtls.yaml", per_second=20)
+    site.collector_runs(False)
+    waiting = len(site.ledger(NAMESPACE).kept)
+    site.helm(f"upgrade falco-report-exporter /root/chart --namespace {NAMESPACE}", values=VALUES)
+    site.rolled_out(NAMESPACE, STATEFUL_SET)
+    assert kept_objects(site) == before
+    site.collector_runs(True)
+    ledger = site.stop_falco(NAMESPACE)
+    assert len(ledger.kept) > waiting
+    site.await_delivery(ledger.kept)
+    assert not ledger.lost
+    pods = json.loads(site.kubectl(f"get pod -n {NAMESPACE} -l app.kubernetes.io/name=falco-report-exporter -o json"))
+    assert len(pods["items"]) == 2
+    site.helm(f"uninstall falco-report-exporter --namespace {NAMESPACE}")
+    site.kubectl(f"delete namespace {NAMESPACE} --timeout=120s", 130)
+
+
+def kept_objects(site: Site) -> dict[str, str]:
+    """What an upgrade must leave alone: the claims, and the content of the generated certificates."""
+    read = site.kubectl(f"get persistentvolumeclaim,secret -n {NAMESPACE} -o json")
+    found = json.loads(read)["items"]
+    mine = [each for each in found if each.get("type") != "helm.sh/release.v1"]
+    assert {each["kind"] for each in mine} == {"PersistentVolumeClaim", "Secret"}
+    return {each["metadata"]["name"]: each["metadata"]["uid"] + json.dumps(each.get("data")) for each in mine}
