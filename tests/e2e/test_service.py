@@ -10,7 +10,8 @@ import pytest
 
 from tests.e2e.programs import program
 
-pytestmark = pytest.mark.e2e
+# Two of them install from the package index.
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1300)]
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "deploy" / "systemd"
 

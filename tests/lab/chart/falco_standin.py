@@ -1,7 +1,7 @@
 """A stand-in for Falco, run in a pod by the exporter's own Python: reads falco.yaml and makes numbered alerts.
 
-It hands them over as Falco does: one thread; posts on one connection that is opened anew when it is found closed, no
-second attempt, any status good enough; or lines in a file; or Falco 0.43's gRPC socket. It prints its ledger, one
+It hands them over as Falco does: one thread; posts on one connection that is opened anew when it is found closed, a
+second attempt after a time-out only; or lines in a file; or Falco 0.43's gRPC socket. It prints its ledger, one
 JSON object per alert: its number, and whether it was ``kept``. The file /tmp/stop ends the alerts.
 """
 
@@ -25,6 +25,8 @@ import yaml
 from exporter.alert import Priority
 from exporter.simulator.alerts import SimulatedAlert
 from exporter.simulator.server import FalcoSimulator
+
+MAX_CONSECUTIVE_TIMEOUTS = 5
 
 
 class Output(Protocol):
@@ -70,13 +72,23 @@ class Posts:
         self._connection: http.client.HTTPConnection | None = None
 
     def hand_over(self, alert: SimulatedAlert) -> str:
-        """Post it; return why it is lost, or nothing."""
+        """Post it; return why it is lost, or nothing. A time-out is the one failure after which Falco tries again."""
+        for _ in range(MAX_CONSECUTIVE_TIMEOUTS):
+            try:
+                return self._post(alert)
+            except TimeoutError:
+                self._connection = None
+        return "time-outs"
+
+    def _post(self, alert: SimulatedAlert) -> str:
         headers = {"User-Agent": "falcosecurity/falco", "Content-Type": "application/json"}
         try:
             connection = self._alive()
             connection.request("POST", self._url.path or "/", alert.to_json().encode(), headers)
             answer = connection.getresponse()
             answer.read()
+        except TimeoutError:
+            raise
         except (OSError, http.client.HTTPException) as exc:
             self._connection = None
             return f"{type(exc).__name__}: {exc}"
@@ -89,9 +101,9 @@ class Posts:
             return old
         host, port = self._url.hostname or "", self._url.port
         if self._context is None:
-            self._connection = http.client.HTTPConnection(host, port, timeout=5)
+            self._connection = http.client.HTTPConnection(host, port, timeout=10)
         else:
-            self._connection = http.client.HTTPSConnection(host, port, timeout=5, context=self._context)
+            self._connection = http.client.HTTPSConnection(host, port, timeout=10, context=self._context)
         return self._connection
 
 

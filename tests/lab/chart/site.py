@@ -27,6 +27,11 @@ from tests.lab.programs import LAB, missing, program
 ROOT = LAB.parents[1]
 CHART = ROOT / "deploy" / "helm" / "falco-report-exporter"
 IMAGE = "docker.io/library/falco-report-exporter:lab"
+VALUES: dict[str, Any] = {
+    "image": {"repository": IMAGE.rpartition(":")[0], "tag": IMAGE.rpartition(":")[2], "pullPolicy": "Never"},
+    "otlp": {"endpoint": "http://otel-collector.observability:4317"},
+}
+"""What every release of the tests sets: the image that is there, and the collector as the chart's README names it."""
 COLLECTOR = "lab.example/otelcol:1"
 PROMETHEUS = "lab.example/prometheus:1"
 RECORDS = "/srv/records/records.jsonl"
@@ -128,6 +133,11 @@ class Site:
             self.node.write("/root/values.yaml", json.dumps(values))
             command += " --values /root/values.yaml"
         return self.node.run(f"KUBECONFIG=/root/.kube/config helm {command}", timeout_seconds=timeout_seconds)
+
+    def uninstall(self, namespace: str) -> None:
+        """Remove a release and its namespace."""
+        self.helm(f"uninstall falco-report-exporter --namespace {namespace}")
+        self.kubectl(f"delete namespace {namespace} --timeout=120s", 130)
 
     def start_falco(
         self, namespace: str, documented: str, *, per_second: float, privileged: bool = False, name: str = "falco"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.lab.chart.site import VALUES as COMMON
 from tests.lab.chart.site import Site
-from tests.lab.chart.test_receive import REPOSITORY, TAG
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 DAEMON_SET = "daemonset/falco-report-exporter"
@@ -15,9 +15,8 @@ DAEMON_SET = "daemonset/falco-report-exporter"
 
 def values(mode: str) -> dict[str, Any]:
     return {
+        **COMMON,
         "mode": mode,
-        "image": {"repository": REPOSITORY, "tag": TAG, "pullPolicy": "Never"},
-        "otlp": {"endpoint": "http://otel-collector.observability:4317"},
         # Each mode of this test begins with none of the other's state.
         "persistence": {"hostDirectory": f"/var/lib/falco-report-exporter-{mode}"},
     }
@@ -52,5 +51,4 @@ def test_nothing_is_lost_while_the_exporter_is_replaced(site: Site, mode: str) -
     assert len(ledger.kept) > seen
     found = site.records()[-1]
     assert (found["host.name"], found["k8s.pod.name"][:5]) == ("node-1", "blog-")
-    site.helm(f"uninstall falco-report-exporter --namespace {namespace}")
-    site.kubectl(f"delete namespace {namespace} --timeout=120s", 130)
+    site.uninstall(namespace)

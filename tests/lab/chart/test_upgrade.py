@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.chart.site import VALUES as COMMON
 from tests.lab.chart.site import Site
-from tests.lab.chart.test_receive import REPOSITORY, STATEFUL_SET, TAG
 from tests.lab.places.services import volume
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 NAMESPACE = "falco-upgrade"
+STATEFUL_SET = "statefulset/falco-report-exporter"
 VALUES = {
-    "image": {"repository": REPOSITORY, "tag": TAG, "pullPolicy": "Never"},
-    "otlp": {"endpoint": "http://otel-collector.observability:4317"},
+    **COMMON,
     "receiver": {"tls": {"mode": "generate", "falcoNamespace": NAMESPACE}},
     "networkPolicy": {"enabled": True},
 }
@@ -47,8 +47,7 @@ def test_an_upgrade_keeps_volumes_certificates_and_alerts(site: Site) -> None:
     assert not ledger.lost
     pods = json.loads(site.kubectl(f"get pod -n {NAMESPACE} -l app.kubernetes.io/name=falco-report-exporter -o json"))
     assert len(pods["items"]) == 2
-    site.helm(f"uninstall falco-report-exporter --namespace {NAMESPACE}")
-    site.kubectl(f"delete namespace {NAMESPACE} --timeout=120s", 130)
+    site.uninstall(NAMESPACE)
 
 
 def kept_objects(site: Site) -> dict[str, str]:
