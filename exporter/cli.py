@@ -28,6 +28,7 @@ and a report with mitigation advice.
   falco-report-exporter demo              see it work, without Falco
   falco-report-exporter check             is my configuration right, is Falco there?
   falco-report-exporter run               run beside Falco
+  falco-report-exporter test-alert        do alerts arrive?
 """
 
 
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     arguments.add_run(commands)
     arguments.add_demo(commands)
     arguments.add_check(commands)
+    arguments.add_test_alert(commands)
     arguments.add_report(commands)
     arguments.add_digest(commands)
     arguments.add_tune(commands)

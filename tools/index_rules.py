@@ -9,7 +9,8 @@ import yaml
 from exporter.catalog.index import RuleFacts, facts_of, to_json
 from exporter.falco.rules_file import read_rules_files
 
-# Falco's source (2026-07, userspace/falco): alerts that Falco raises about itself, with their priority and fields.
+# Falco's source (2026-07, userspace/falco): alerts that Falco raises about itself, and our own test alert, with their
+# priority and fields.
 INTERNAL = {
     # event_drops.cpp
     "Falco internal: syscall event drop": (
@@ -33,6 +34,8 @@ INTERNAL = {
     "Falco internal: capture size limit reached": ("Informational", "max_file_size_mb written_bytes"),
     # app/actions/create_signal_handlers.cpp
     "Falco internal: hot restart failure": ("Critical", ""),
+    # Ours: exporter/sources/testing.py
+    "Test alert of falco-report-exporter": ("Debug", ""),
 }
 # Rules of falco-sandbox-rules 6.2.0 (Falco 0.45), as far as falcosecurity/rules#373 and the release notes tell.
 # Both are off by default. Files that have them go before.

@@ -198,8 +198,8 @@ def _exception() -> Any:
         "Tuning, for the latest alert",
         "What to write into Falco's rules if the latest alert was benign: for exactly its values, in Falco's own syntax. "
         "Read the alert first: an exception that fits an attack hides it.",
-        empty="The latest alert of this rule has no exception: its fields do not tell it apart well enough, "
-        "or log records are sent without advice (otlp.advice)",
+        empty="The latest alert of this rule has no exception: it is a likely attack, its fields do not tell it apart well "
+        "enough, or log records are sent without advice (otlp.advice)",
         source=LOKI,
     )
     text = "{{ range fromJson .falco_report_tuning }}{{ . }}\\n\\n{{ end }}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.alert import Priority
+from exporter.commands import examples
 from exporter.commands.parser import HelpAll, Parser
 from exporter.config.loader import FILE_VARIABLE, TARGETS_VARIABLE, load_config
 from exporter.config.model import Config, Incidents
@@ -40,31 +41,6 @@ _COMMON = frozenset(
     }
 )  # fmt: skip
 """Settings that ``--help`` shows."""
-_RUN_EXAMPLES = """\
-examples:
-  Falco 0.44 and newer posts its alerts (falco.yaml: http_output.url: http://127.0.0.1:2801/):
-    falco-report-exporter run --http.address 127.0.0.1:2801
-  Falco writes a file, and nothing is lost (falco.yaml: file_output.filename: /var/log/falco/alerts.jsonl):
-    falco-report-exporter run --json-lines.file /var/log/falco/alerts.jsonl --queue.directory /var/lib/falco-exporter
-  Falco 0.43 and older is asked over its gRPC socket; log records go to a collector:
-    falco-report-exporter run --otlp.endpoint http://collector:4317 --queue.directory /var/lib/falco-exporter
-"""
-_DEMO_EXAMPLES = """\
-examples:
-  falco-report-exporter demo          pages on http://127.0.0.1:9376/, until Ctrl-C
-  falco-report-exporter demo --once   print one report and the metrics
-"""
-_DIGEST_EXAMPLES = """\
-examples:
-  falco-report-exporter digest --history.directory /var/lib/falco-exporter/history
-  falco-report-exporter digest --since 24h --format html --config /etc/falco-report-exporter/config.yaml > digest.html
-"""
-_TUNE_EXAMPLES = """\
-examples:
-  falco-report-exporter tune --history.directory /var/lib/falco-exporter/history > tuning.yaml
-  falco-report-exporter tune --since 30d --format helm --config /etc/falco-report-exporter/config.yaml > values.yaml
-"""
-_SAME_EXAMPLES = "Give it the same settings as `run`.\n"
 
 
 def _path(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str, **options_: Any) -> None:
@@ -72,11 +48,11 @@ def _path(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str
     action.complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
 
 
-def _add_settings(parser: Parser, examples: str) -> None:
+def _add_settings(parser: Parser, shown: str) -> None:
     """Add every setting; ``--help`` shows the common ones and the examples, ``--help-all`` all of them."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = "%(prog)s [SETTING …]"
-    parser.epilog = f"{examples}\n{_PRECEDENCE}"
+    parser.epilog = f"{shown}\n{_PRECEDENCE}"
     parser.add_argument("--help-all", action=HelpAll, help="show every setting and exit")
     common = parser.add_argument_group("common settings")
     _path(common, "--config", type=Path, metavar="FILE", help="read settings from this YAML file")
@@ -134,7 +110,7 @@ def config_from(given: argparse.Namespace, *, demo: bool = False) -> Config:
 def add_run(commands: Commands) -> None:
     """Add ``run``."""
     parser = commands.add_parser("run", help="run the exporter", description="Run until SIGTERM or Ctrl-C.")
-    _add_settings(parser, _RUN_EXAMPLES)
+    _add_settings(parser, examples.RUN)
     parser.set_defaults(start=_run)
 
 
@@ -156,7 +132,7 @@ def add_demo(commands: Commands) -> None:
         help="play the scenario, print the reference alert's report and the metrics, and exit",
     )  # fmt: skip
     parser.add_argument("--rate", type=float, default=1.0, metavar="N", help="alerts a second afterwards (default: 1)")
-    _add_settings(parser, _DEMO_EXAMPLES)
+    _add_settings(parser, examples.DEMO)
     parser.set_defaults(start=_demo)
 
 
@@ -174,7 +150,7 @@ def add_check(commands: Commands) -> None:
         description="Validate the configuration and the catalog, then try each Falco target and the OTLP endpoint. "
         "Exits 1 when one does not work, and says what to do.",
     )
-    _add_settings(parser, _SAME_EXAMPLES)
+    _add_settings(parser, examples.SAME)
     parser.set_defaults(start=_check)
 
 
@@ -192,7 +168,7 @@ def add_health(commands: Commands) -> None:
         description="Ask /healthz of the exporter that runs with these settings on this host. "
         "Exits 1 when it is not well.",
     )
-    _add_settings(parser, _SAME_EXAMPLES)
+    _add_settings(parser, examples.SAME)
     parser.set_defaults(start=_health)
 
 
@@ -200,6 +176,31 @@ def _health(given: argparse.Namespace) -> int:
     from exporter.commands.health import health
 
     return health(config_from(given))
+
+
+def add_test_alert(commands: Commands) -> None:
+    """Add ``test-alert``."""
+    parser = commands.add_parser(
+        "test-alert",
+        help="send a test alert to a running exporter, as Falco posts alerts",
+        description="Post a test alert to the exporter that runs with these settings on this host, and say whether it "
+        "was taken and counted and where its report is. Its verdict is `test`; nobody is paged. Exits 1 when it did "
+        "not arrive, and says what to do.",
+    )
+    for flag, what in (("--client-cert", "certificate"), ("--client-key", "private key")):
+        _path(
+            parser, flag, type=Path, metavar="FILE",
+            help=f"Falco's {what}, where the receiver asks for client certificates (PEM)",
+        )  # fmt: skip
+    _add_settings(parser, examples.TEST_ALERT)
+    parser.set_defaults(start=_test_alert)
+
+
+def _test_alert(given: argparse.Namespace) -> int:
+    from exporter.commands.local_http import Credentials
+    from exporter.commands.send_test import send_test_alert
+
+    return send_test_alert(config_from(given), Credentials(given.client_cert, given.client_key))
 
 
 def _add_span(parser: argparse.ArgumentParser) -> None:
@@ -219,7 +220,7 @@ def add_digest(commands: Commands) -> None:
     parser.add_argument(
         "--format", choices=("markdown", "html", "json"), default="markdown", help="(default: markdown)"
     )
-    _add_settings(parser, _DIGEST_EXAMPLES)
+    _add_settings(parser, examples.DIGEST)
     parser.set_defaults(start=_digest)
 
 
@@ -248,7 +249,7 @@ def add_tune(commands: Commands) -> None:
     parser.add_argument(
         "--limit", type=_count, default=20, metavar="N", help="maximum number of exceptions (default: 20)"
     )
-    _add_settings(parser, _TUNE_EXAMPLES)
+    _add_settings(parser, examples.TUNE)
     parser.set_defaults(start=_tune)
 
 

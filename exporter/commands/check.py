@@ -7,15 +7,14 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from exporter.app import App
+from exporter.commands.findings import Finding, say
 from exporter.commands.live_alerts import ask_running, missing_fields
 from exporter.commands.terminal import Style
 from exporter.config.model import Config
 from exporter.config.routes import DEFAULT
 from exporter.errors import ConfigError
-from exporter.escaping import terminal
 from exporter.listener.address import Address, bind
 from exporter.missing_fields import to_sentence
 from exporter.sinks.otel.queue.probe import check_directory
@@ -25,25 +24,16 @@ from exporter.sources.falco_grpc_errors import diagnose
 from exporter.web import may_show_reports
 
 
-class Finding(NamedTuple):
-    """One line of the answer."""
-
-    level: str
-    """``ok``, ``note``, ``off`` or ``error``."""
-    what: str
-    text: str
-
-
 def check(config: Config) -> int:
     """Print what works and what does not; 0 where everything does."""
     style = Style(sys.stdout)
     App(config)
-    _say(style, Finding("ok", "configuration and catalog", "valid"))
+    say(style, Finding("ok", "configuration and catalog", "valid"))
     good = True
     for part in _PARTS:
         for finding in part(config):
             good = good and finding.level != "error"
-            _say(style, finding)
+            say(style, finding)
     return 0 if good else 1
 
 
@@ -173,13 +163,3 @@ def _alerts(config: Config) -> Iterator[Finding]:
 _PARTS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     *(_targets, _receiver, _file, _records, _metrics_and_pages, _alerts),
 )
-
-
-def _say(style: Style, finding: Finding) -> None:
-    shown = {
-        "ok": style.green("ok  "),
-        "note": style.dim("note"),
-        "off": style.dim("off "),
-        "error": style.red("FAIL"),
-    }[finding.level]
-    print(f"{shown} {terminal(finding.what)}: {terminal(finding.text)}")

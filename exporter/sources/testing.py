@@ -17,7 +17,12 @@ RULE = "Test alert of falco-report-exporter"
 
 
 def make_test_alert() -> Alert:
-    """Return a test alert of this moment, as Falco would have posted it."""
+    """Return a test alert of this moment."""
+    return make_posted_alert()[1]
+
+
+def make_posted_alert() -> tuple[bytes, Alert]:
+    """Return a test alert of this moment: what Falco would post, and the alert that it is."""
     seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
     moment = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}"
     document = {
@@ -30,4 +35,5 @@ def make_test_alert() -> Alert:
         "output_fields": {},
         "tags": ["test"],
     }
-    return from_json(json.dumps(document).encode())
+    posted = json.dumps(document).encode()
+    return posted, from_json(posted)
