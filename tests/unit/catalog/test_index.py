@@ -67,7 +67,7 @@ def test_a_condition_that_does_not_load_is_told(condition: str, expected: str) -
 
 
 def test_the_shipped_index_is_whole() -> None:
-    """All official rules, two that are published only, Falco's five own alerts and our test alert, with their fields."""
+    """All official rules, two that are published only, Falco's five own alerts and our test alert, each with fields."""
     rules = {facts.rule: facts for facts in official_rules()}
     assert len(rules) == 246
     assert rules["Falco internal: capture size limit reached"].priority == "Informational"
