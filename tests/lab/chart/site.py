@@ -139,70 +139,44 @@ class Site:
         self.helm(f"uninstall falco-report-exporter --namespace {namespace}")
         self.kubectl(f"delete namespace {namespace} --timeout=120s", 130)
 
-    def start_falco(
-        self, namespace: str, documented: str, *, per_second: float, privileged: bool = False, name: str = "falco"
-    ) -> None:
+    def start_falco(self, namespace: str, documented: str, *, per_second: float, privileged: bool = False) -> None:
         """Start a stand-in for Falco by one of the chart's files of values for Falco's own chart.
 
         They name the namespace ``falco``; as the chart's README says, another one goes into the url.
-        As in Falco's chart: ``falco`` becomes falco.yaml, ``mounts`` the pod's volumes, the node's name FALCO_HOSTNAME.
         """
         text = (CHART / "falco-values" / documented).read_text("utf-8")
         values = yaml.safe_load(text.replace("falco-report-exporter.falco:", f"falco-report-exporter.{namespace}:"))
-        script = (Path(__file__).parent / "falco_standin.py").read_text("utf-8")
-        settings = {"falco.yaml": json.dumps(values["falco"]), "falco_standin.py": script}
-        mounts = values.get("mounts", {})
-        socket = values["falco"].get("grpc", {}).get("bind_address", "").removeprefix("unix://")
-        if socket:
-            # The chart for Falco 0.43 and older does this by itself.
-            directory = str(Path(socket).parent)
-            host_path = {"path": directory, "type": "DirectoryOrCreate"}
-            mounts = {
-                "volumes": [{"name": "grpc-socket-dir", "hostPath": host_path}],
-                "volumeMounts": [{"name": "grpc-socket-dir", "mountPath": directory}],
-            }
-        container = {
-            "name": "falco",
-            "image": IMAGE,
-            "imagePullPolicy": "Never",
-            "command": ["python", "/etc/falco/falco_standin.py"],
-            "env": [
-                {"name": "FALCO_HOSTNAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
-                {"name": "ALERTS_PER_SECOND", "value": str(per_second)},
-            ],
-            "securityContext": {"privileged": True, "runAsUser": 0} if privileged else _RESTRICTED,
-            "volumeMounts": [
-                *({"name": "settings", "mountPath": f"/etc/falco/{file}", "subPath": file} for file in settings),
-                {"name": "tmp", "mountPath": "/tmp"},
-                *mounts.get("volumeMounts", []),
-            ],
+        self.start_falco_with(namespace, values, per_second=per_second, privileged=privileged)
+
+    def start_falco_with(
+        self, namespace: str, values: Mapping[str, Any], *, per_second: float, privileged: bool = False
+    ) -> None:
+        """Start a stand-in for Falco by values for Falco's chart."""
+        settings = {
+            "falco.yaml": json.dumps(values["falco"]),
+            "falco_standin.py": (Path(__file__).parent / "falco_standin.py").read_text("utf-8"),
         }
-        volumes = [
-            {"name": "settings", "configMap": {"name": name}},
-            {"name": "tmp", "emptyDir": {}},
-            *mounts.get("volumes", []),
-        ]
-        pod = {"containers": [container], "volumes": volumes, "terminationGracePeriodSeconds": 2}
-        self.apply(_config_map(namespace, name, settings), _workload("DaemonSet", namespace, name, pod))
-        self.rolled_out(namespace, f"daemonset/{name}")
+        pod = _falco_pod(list(settings), values, per_second=per_second, privileged=privileged)
+        self.apply(_config_map(namespace, "falco", settings), _workload("DaemonSet", namespace, "falco", pod))
+        self.rolled_out(namespace, "daemonset/falco")
 
-    def stop_falco(self, namespace: str, name: str = "falco") -> Ledger:
+    def stop_falco(self, namespace: str) -> Ledger:
         """Let a Falco make no further alert; return its whole ledger."""
-        self.kubectl(f"exec -n {namespace} daemonset/{name} -- touch /tmp/stop")
-        self.node.wait_until(lambda: '"made"' in self._log(namespace, name), "Falco has stopped", 30)
-        return self.ledger(namespace, name)
+        self.kubectl(f"exec -n {namespace} daemonset/falco -- touch /tmp/stop")
+        self.node.wait_until(lambda: '"made"' in self._log(namespace), "Falco has stopped", 30)
+        return self.ledger(namespace)
 
-    def ledger(self, namespace: str, name: str = "falco") -> Ledger:
+    def ledger(self, namespace: str) -> Ledger:
         """Return what a Falco has done with its alerts so far."""
-        lines = [json.loads(line) for line in self._log(namespace, name).splitlines() if line.endswith("}")]
+        lines = [json.loads(line) for line in self._log(namespace).splitlines() if line.endswith("}")]
         alerts = [line for line in lines if "number" in line]
         return Ledger(
             frozenset(line["number"] for line in alerts if line["kept"]),
             {line["number"]: line["why"] for line in alerts if not line["kept"]},
         )
 
-    def _log(self, namespace: str, name: str) -> str:
-        return self.kubectl(f"logs -n {namespace} daemonset/{name} --tail=-1")
+    def _log(self, namespace: str) -> str:
+        return self.kubectl(f"logs -n {namespace} daemonset/falco --tail=-1")
 
     def collector_runs(self, runs: bool) -> None:
         """Start the collector, or end it and wait until it is gone."""
@@ -265,6 +239,47 @@ _RESTRICTED = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+
+
+def _falco_pod(
+    files: Iterable[str], values: Mapping[str, Any], *, per_second: float, privileged: bool
+) -> dict[str, Any]:
+    """Return Falco's pod as its chart makes it: ``mounts`` are its volumes, FALCO_HOSTNAME is the node's name."""
+    mounts = values.get("mounts") or _socket_mounts(values["falco"])
+    container = {
+        "name": "falco",
+        "image": IMAGE,
+        "imagePullPolicy": "Never",
+        "command": ["python", "/etc/falco/falco_standin.py"],
+        "env": [
+            {"name": "FALCO_HOSTNAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+            {"name": "ALERTS_PER_SECOND", "value": str(per_second)},
+        ],
+        "securityContext": {"privileged": True, "runAsUser": 0} if privileged else _RESTRICTED,
+        "volumeMounts": [
+            *({"name": "settings", "mountPath": f"/etc/falco/{file}", "subPath": file} for file in files),
+            {"name": "tmp", "mountPath": "/tmp"},
+            *mounts.get("volumeMounts", []),
+        ],
+    }
+    volumes = [
+        {"name": "settings", "configMap": {"name": "falco"}},
+        {"name": "tmp", "emptyDir": {}},
+        *mounts.get("volumes", []),
+    ]
+    return {"containers": [container], "volumes": volumes, "terminationGracePeriodSeconds": 2}
+
+
+def _socket_mounts(falco: Mapping[str, Any]) -> dict[str, Any]:
+    """The socket's directory, which the chart for Falco 0.43 and older mounts by itself."""
+    socket = falco.get("grpc", {}).get("bind_address", "").removeprefix("unix://")
+    if not socket:
+        return {}
+    directory = str(Path(socket).parent)
+    return {
+        "volumes": [{"name": "grpc-socket-dir", "hostPath": {"path": directory, "type": "DirectoryOrCreate"}}],
+        "volumeMounts": [{"name": "grpc-socket-dir", "mountPath": directory}],
+    }
 
 
 def _attributes(holder: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def test_a_falco_of_the_operators_config_posts(site: Site, taken: dict[str, Any]
     site.helm("install falco-report-exporter /root/chart --namespace falco", values=values)
     site.rolled_out("falco", "statefulset/falco-report-exporter")
     told = {"falco": taken["spec"]["config"]}
-    site.start_falco_with("falco", told, per_second=20, privileged=False, name="falco")
+    site.start_falco_with("falco", told, per_second=20)
     site.node.wait_until(lambda: len(site.ledger("falco").kept) > 10, "Falco has posted", 60)
     ledger = site.stop_falco("falco")
     assert not ledger.lost
