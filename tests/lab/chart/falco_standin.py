@@ -1,8 +1,9 @@
 """A stand-in for Falco, run in a pod by the exporter's own Python: reads falco.yaml and makes numbered alerts.
 
-It hands them over as Falco does: one thread; posts on one connection that is opened anew when it is found closed, a
-second attempt after a time-out only; or lines in a file; or Falco 0.43's gRPC socket. It prints its ledger, one
-JSON object per alert: its number, and whether it was ``kept``. The file /tmp/stop ends the alerts.
+It hands them over as Falco does: one thread; posts on one connection that is opened anew when it is found closed, or
+one for each without keep_alive; a second attempt after a time-out only; or lines in a file; or Falco 0.43's gRPC
+socket. It prints its ledger, one JSON object per alert: its number, and whether it was ``kept``. The file /tmp/stop
+ends the alerts.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class Posts:
             self._context = ssl.create_default_context(cafile=settings["ca_cert"])
             if settings.get("mtls"):
                 self._context.load_cert_chain(settings["client_cert"], settings["client_key"])
+        self._keep_alive = settings.get("keep_alive", False)
         self._connection: http.client.HTTPConnection | None = None
 
     def hand_over(self, alert: SimulatedAlert) -> str:
@@ -87,6 +89,9 @@ class Posts:
             connection.request("POST", self._url.path or "/", alert.to_json().encode(), headers)
             answer = connection.getresponse()
             answer.read()
+            if not self._keep_alive:
+                connection.close()
+                self._connection = None
         except TimeoutError:
             raise
         except (OSError, http.client.HTTPException) as exc:

@@ -140,12 +140,8 @@ class Site:
         self.kubectl(f"delete namespace {namespace} --timeout=120s", 130)
 
     def start_falco(self, namespace: str, documented: str, *, per_second: float, privileged: bool = False) -> None:
-        """Start a stand-in for Falco by one of the chart's files of values for Falco's own chart.
-
-        They name the namespace ``falco``; as the chart's README says, another one goes into the url.
-        """
-        text = (CHART / "falco-values" / documented).read_text("utf-8")
-        values = yaml.safe_load(text.replace("falco-report-exporter.falco:", f"falco-report-exporter.{namespace}:"))
+        """Start a stand-in for Falco by one of the chart's files of values for Falco's own chart."""
+        values = falco_values(documented, namespace)
         self.start_falco_with(namespace, values, per_second=per_second, privileged=privileged)
 
     def start_falco_with(
@@ -239,6 +235,18 @@ _RESTRICTED = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+
+
+def falco_values(documented: str, namespace: str) -> dict[str, Any]:
+    """Return what one of the chart's files gives for Falco's own chart.
+
+    They name the namespace ``falco``; as the chart's README says, another one goes into the url.
+    """
+    text = (CHART / "falco-values" / documented).read_text("utf-8")
+    found: dict[str, Any] = yaml.safe_load(
+        text.replace("falco-report-exporter.falco:", f"falco-report-exporter.{namespace}:")
+    )
+    return found
 
 
 def _falco_pod(

@@ -18,7 +18,7 @@ from tests.lab.places.services import volume
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 TOKEN = "Bearer 5f1c0d2e9b7a4c36"
-EVERYBODY_IN = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "falco"}}}]
+FALCO = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "falco"}}}]
 OBSERVABILITY = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "observability"}}}]
 VALUES: dict[str, Any] = {
     **COMMON,
@@ -27,7 +27,7 @@ VALUES: dict[str, Any] = {
     "config": {"metrics": {"extra_labels": ["k8s.pod.name"]}},
     "networkPolicy": {
         "enabled": True,
-        "fromFalco": EVERYBODY_IN,
+        "fromFalco": FALCO,
         "fromPrometheus": OBSERVABILITY,
         "toCollector": OBSERVABILITY,
     },

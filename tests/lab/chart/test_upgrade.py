@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.chart.site import VALUES as COMMON
-from tests.lab.chart.site import Site
+from tests.lab.chart.site import Site, falco_values
 from tests.lab.places.services import volume
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
@@ -34,7 +34,10 @@ def test_an_upgrade_keeps_volumes_certificates_and_alerts(site: Site) -> None:
     site.helm(f"install falco-report-exporter /root/previous.tgz --namespace {NAMESPACE}", values=VALUES)
     site.rolled_out(NAMESPACE, STATEFUL_SET)
     before = kept_objects(site)
-    site.start_falco(NAMESPACE, "receive-mtls.yaml", per_second=20)
+    falco = falco_values("receive-mtls.yaml", NAMESPACE)
+    # A connection for each alert, as Falco's own default is, meets every moment at which a pod ends.
+    falco["falco"]["http_output"]["keep_alive"] = False
+    site.start_falco_with(NAMESPACE, falco, per_second=20)
     site.collector_runs(False)
     waiting = len(site.ledger(NAMESPACE).kept)
     site.helm(f"upgrade falco-report-exporter /root/chart --namespace {NAMESPACE}", values=VALUES)
