@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from exporter.catalog.catalog import Catalog
 from exporter.lint.attack import check_attack
+from exporter.lint.brief import check_brief
 from exporter.lint.fields import check_fields
 from exporter.lint.finding import Finding
 from exporter.lint.kinds import check_kinds
@@ -31,6 +32,7 @@ CHECKS = (
     check_fields,
     check_limits,
     check_length,
+    check_brief,
     check_kinds,
     check_wording,
     check_attack,

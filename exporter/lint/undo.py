@@ -1,6 +1,6 @@
 """What a step keeps for its undo: not overwritten by a second run, and there before anything changes.
 
-Owns the files that a contain step writes and its undo reads. People paste a
+Owns the files that a contain step writes and its undo reads, and processes that are stopped or ended. People paste a
 step twice, and in a flood the next alert brings the same step again: a second
 run that saves what the first one left, or nothing, makes the undo restore just
 that.
@@ -28,9 +28,20 @@ _GOES_ON_WHERE_SAVED = re.compile(rf"{_IS_THERE} &&|{_IS_MISSING} \|\||if {_IS_T
 def check_undo(catalog: Catalog) -> Iterator[Finding]:
     """Yield contain steps whose saved state a second run would overwrite, or that act although nothing was saved."""
     for owned, step in commands(catalog):
-        if step.phase in {"contain", "recover"} and step.undo.text:
-            for message in unsafe_saving(step.run.text, step.undo.text):
-                yield Finding(step.place, owned.owner, message)
+        if step.phase not in {"contain", "recover"}:
+            continue
+        saving = unsafe_saving(step.run.text, step.undo.text) if step.undo.text else ()
+        for message in (*saving, *unkept_processes(step.run.text, step.undo.text)):
+            yield Finding(step.place, owned.owner, message)
+
+
+def unkept_processes(run: str, undo: str) -> Iterator[str]:
+    """Yield what is wrong with how a step treats processes: stopped for good, or ended with nothing of them kept."""
+    if "kill -STOP" in run and "kill -CONT" not in undo:
+        yield 'stops processes, and the undo leaves them stopped; write their pids down, and there: kill -CONT "$p"'
+    before, ends, _ = run.partition("kill -KILL")
+    if ends and not re.search(r"\$p/(?:exe|\$f)\b", before):
+        yield "ends processes whose programs may exist in memory only; first keep exe, environ and maps of each"
 
 
 def unsafe_saving(run: str, undo: str) -> Iterator[str]:

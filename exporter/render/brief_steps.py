@@ -6,6 +6,7 @@ change an order or a step: what is shown is shown whole.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -28,13 +29,14 @@ def split_steps(
     """Return the steps of the brief report and the further ones of the full report, each in the advice's order.
 
     The first look is always shown, and on a whole page the first containment too. What a containment would destroy is
-    kept first: no containment is shown without the keep steps before it. ``notes`` are the summary's, where they are
-    known already.
+    kept first: no containment is shown without the keep steps before it, and no step without those whose files it
+    reads. ``notes`` are the summary's, where they are known already.
     """
     commands = advice.commands
     chosen: set[int] = set()
     words = _FRAME_WORDS + _words_around(advice, summary_notes(advice) if notes is None else notes)
-    for group, is_needed in _by_importance(commands, needs_containment=word_limit >= WORD_LIMIT):
+    for steps, is_needed in _by_importance(commands, needs_containment=word_limit >= WORD_LIMIT):
+        group = _with_sources(commands, steps)
         cost = sum([_words(commands[index]) for index in group if index not in chosen])
         if is_needed or words + cost <= word_limit:
             words += cost if not chosen.issuperset(group) else 0
@@ -72,6 +74,34 @@ def _with_keeps(commands: Sequence[Command], index: int) -> tuple[int, ...]:
         elif commands[before].phase == "keep":
             keeps.append(before)
     return (*keeps, index)
+
+
+def _with_sources(commands: Sequence[Command], group: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the steps with the earlier ones that write the kept files which these read."""
+    wanted, missing = set(group), list(group)
+    while missing:
+        index = missing.pop()
+        reads, writes = kept_files(commands[index].run)
+        for name in reads - writes:
+            source = next((i for i in range(index) if name in kept_files(commands[i].run)[1]), None)
+            if source is not None and source not in wanted:
+                wanted.add(source)
+                missing.append(source)
+    return tuple(sorted(wanted))
+
+
+_KEPT = re.compile(
+    r"(?P<writes>>>?\s*|\s(?:-o|-O|file)\s+|\b(?:cp|mv)\b[^|;&\n]*\s)?"
+    r'"?(?:\$d|/evidence/[0-9a-f]{32})"?/(?P<name>[\w.-]+)(?!\$)'
+)
+"""A file of the evidence directory, written where a redirection, an option or a copy's end stands before it."""
+
+
+@lru_cache(maxsize=_KEPT_STEPS)
+def kept_files(run: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names in the evidence directory that a block mentions, and those of them that it writes."""
+    found = [(match["name"], bool(match["writes"])) for match in _KEPT.finditer(run)]
+    return frozenset([name for name, _ in found]), frozenset([name for name, written in found if written])
 
 
 @lru_cache(maxsize=_KEPT_STEPS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.lint.undo import unsafe_saving
+from exporter.lint.undo import unkept_processes, unsafe_saving
 
 GOOD = (
     ('[ -s "$f" ] || get > "$f"\n[ -s "$f" ] && change', 'put "$f"'),
@@ -47,5 +47,22 @@ def test_well_saved_state_is_left_alone(run: str, undo: str) -> None:
 def test_state_that_a_second_run_would_spoil_is_found(run: str, undo: str, expected: list[str]) -> None:
     """Overwritten by what the first run left, or by nothing; or missing while the step goes on."""
     found = list(unsafe_saving(run, undo))
+    assert len(found) == len(expected)
+    assert all(message.startswith(beginning) for message, beginning in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("run", "undo", "expected"),
+    [
+        ('kill -STOP "$p"', 'chmod 755 "$f"', ["stops processes"]),
+        ('echo "$p" >> "$d/stopped"; kill -STOP "$p"', 'kill -CONT "$p"', []),
+        ('ps -p "$p" >> "$d/killed" && kill -KILL "$p"', "", ["ends processes"]),
+        ('cat "/proc/$p/$f" > "$d/$p.$f"; kill -KILL "$p"', "", []),
+        ('kill -KILL "$p"; cat "/proc/$p/exe" > "$d/exe"', "", ["ends processes"]),
+    ],
+)
+def test_processes_are_kept_and_go_on(run: str, undo: str, expected: list[str]) -> None:
+    """The undo lets what was stopped go on; of what is ended its program is kept before."""
+    found = list(unkept_processes(run, undo))
     assert len(found) == len(expected)
     assert all(message.startswith(beginning) for message, beginning in zip(found, expected, strict=True))

@@ -139,17 +139,24 @@ def test_a_wiping_goes_on_after_the_undo(spot: Spot, tell: Tell) -> None:
 
 
 def test_a_server_starts_a_shell(spot: Spot, tell: Tell) -> None:
-    pid = spot.start("sh", "-c", "while :; do sleep 1; done")
     place = spot.place
-    with tell(spot.fields(pid, proc__pname="systemd"), rule=SHELL, host=place) as report:
+    server = spot.start("nc.traditional", "-l", "-p", "9999")
+    program = place.run(f"readlink /proc/{server}/exe").strip()
+    pid = spot.start("sh", "-c", "while :; do sleep 1; done")
+    fields = spot.fields(pid, proc__pname="systemd", proc__pexepath=program)
+    with tell(fields, rule=SHELL, host=place) as report:
         report.look("What did the shell start?", shows="while :; do sleep 1; done" if spot.container else "systemd")
         report.look("Which request came just before?")
-        report.contain("Freeze the", state=lambda: place.state(pid), becomes="T")
+        report.contain("Freeze", state=lambda: place.state(pid), becomes="T")
         if spot.container:
             assert (spot.evidence / report.uid / "files.tgz").exists()
+            assert place.state(server) == "S", "the server itself was stopped"
         else:
             report.verify("Does it stand still?", held=f"{pid} T")
         report.undo(state=lambda: place.state(pid), becomes="S")
+        place.run(f"kill -KILL {server}")
+        if spot.container:
+            report.again("Freeze all but", shows="ended", hides=" T ")
         place.run(f"kill -KILL {pid}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab.hostile import WORDS
+from tests.lab.places.node import Node
 from tests.lab.places.spot import Spot
 from tests.lab.story import Story, Tell
 
@@ -75,11 +76,19 @@ def test_a_program_reads_the_hashes(spot: Spot, tell: Tell) -> None:
     with tell(spot.fields(pid, fd__name="/etc/shadow"), rule=UNTRUSTED, host=place) as report:
         report.look("Which accounts are exposed?", shows="alice $y$")
         report.look(spot.says(host="What started it?", container="What else runs there?"))
-        report.contain("Freeze the process", state=lambda: place.state(pid), becomes="T")
-        report.verify("Does it stand still?", held=f"{pid} T")
-        report.undo(state=lambda: place.state(pid), becomes="S")
+        freeze(spot, report, pid)
         place.run(f"kill -KILL {pid}")
-        report.again("Freeze the process", undo=True)
+        report.again("freeze it", undo=True)
+
+
+def test_a_program_that_has_ended_already(node: Node, tell: Tell) -> None:
+    """Nobody can freeze a `cat`: the container that ran it is frozen whole."""
+    spot = Spot(node, node.start_container())
+    fields = spot.fields(spot.start("tail", "-f", "/dev/null"), fd__name="/etc/shadow")
+    fields |= {"proc.cmdline": "cat /etc/shadow", "proc.name": "cat"}
+    report = tell(fields, rule=UNTRUSTED, host=spot.place)
+    report.looks(seconds=60)
+    cut(spot, report, 0)
 
 
 def test_a_search_for_keys(spot: Spot, tell: Tell) -> None:
