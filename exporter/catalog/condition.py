@@ -22,7 +22,7 @@ class When:
     Where absent fields leave it open it does not hold, negated or not.
     """
 
-    __slots__ = ("_holds", "_lists", "_node", "fields", "text")
+    __slots__ = ("_holds", "_lists", "_macro", "_node", "fields", "text")
 
     def __init__(self, text: str, language: Language) -> None:
         """Compile the condition. Raises CatalogError."""
@@ -32,6 +32,7 @@ class When:
         """Every field that the answer depends on."""
         self._holds = compiled.holds
         self._lists = {name: frozenset(items) for name, items in language.lists.items()}
+        self._macro = language.evaluate_macro
         self._node = parse(text)
 
     @property
@@ -48,7 +49,7 @@ class When:
 
     def holds(self, lookup: Lookup) -> bool:
         """Whether the alert's fields meet the condition."""
-        return self._holds(Facts(lookup, self._lists)) is True
+        return self._holds(Facts(lookup, self._lists, self._macro)) is True
 
 
 def _workload(kind: str) -> Callable[[Lookup], bool]:

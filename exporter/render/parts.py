@@ -101,10 +101,13 @@ def technique_name(technique: Technique) -> str:
 
 def remark(command: Command, *, names_shell: bool = False) -> Prose:
     """Return what a step is for and where it runs, e.g. ``look, root on the node``, with the rights that it takes."""
+    rights = to_plain(command.rights)
+    if rights.startswith("root on "):
+        return (Span("text", f"{command.phase}, "), *limited(clause(command.rights)))
     place = f"{command.phase}, {PLACES.get(command.where, command.where)}"
     if names_shell and command.shell != "sh":
         place += f", {command.shell}"
-    if not command.rights:
+    if not rights:
         return text(place)
     return (Span("text", f"{place}; needs "), *limited(clause(command.rights)))
 

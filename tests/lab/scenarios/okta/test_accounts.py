@@ -57,7 +57,7 @@ def begin(tell: Tell, okta: Vendor, rule: str) -> Story:
 
 def hold_actor(report: Story, org: Org) -> None:
     done = {**org.status, "00umal": "SUSPENDED"}
-    report.contain("Suspend the actor", state=lambda: dict(org.status), becomes=done, shows="SUSPENDED")
+    report.contain("and suspend them", state=lambda: dict(org.status), becomes=done, shows="SUSPENDED")
     assert org.ended == {"00umal"}
 
 
@@ -70,7 +70,7 @@ def test_accounts_are_held(okta: Vendor, tell: Tell, rule: str) -> None:
         if "admin section" in rule:
             report.look("Who else came from this address", shows=["mallory@example.com", "Example Hosting"])
         done = {"00umal": "SUSPENDED", "00ueve": "SUSPENDED" if "target" in who else "ACTIVE"}
-        report.contain(f"Suspend the {who};", state=lambda: dict(org.status), becomes=done, shows="SUSPENDED")
+        report.contain("and suspend them", state=lambda: dict(org.status), becomes=done, shows="SUSPENDED")
         report.undo(state=lambda: dict(org.status), becomes={"00umal": "ACTIVE", "00ueve": "ACTIVE"})
 
 

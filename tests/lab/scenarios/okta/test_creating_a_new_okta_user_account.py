@@ -89,7 +89,7 @@ def test_an_account_is_made_for_somebody_outside(okta: Vendor, tell: Tell, befor
         shows = ["mallory@example.com", "eve@evil.example", "00Ttoken", "user.session.start"]
         report.look("Whom was it about", shows=shows)
         done = {"00umal": "SUSPENDED", "00ueve": after}
-        report.contain("Suspend the actor target", state=lambda: dict(org.status), becomes=done)
+        report.contain("and suspend them", state=lambda: dict(org.status), becomes=done)
         assert org.ended == {"00umal", "00ueve"}
         report.undo(state=lambda: dict(org.status), becomes={"00umal": "ACTIVE", "00ueve": before})
 
