@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any
 
-from exporter.alert import Alert
+from exporter.alert import Alert, Form
 from exporter.allowance import Allowance
 from exporter.incidents import clouds, kubernetes, processes
 from exporter.incidents.fact import GRAVE, Traits
@@ -36,18 +36,15 @@ class TraitsOf:
         """``allowance`` pays for alerts that are unlike those before; None pays for everything."""
         self._allowance = allowance
         self._kept: Kept[tuple[Any, ...], Traits] = Kept(_KEPT, _KEPT_BYTES)
-        self._shapes: Kept[tuple[str, frozenset[str]], _Values] = Kept(_SHAPES_KEPT)
-        self._latest: tuple[str, frozenset[str], _Values] = ("", frozenset(), _nothing)
+        self._shapes: Kept[tuple[str, Form], _Values] = Kept(_SHAPES_KEPT)
 
     def __call__(self, alert: Alert, judgement: Judgement) -> Traits | None:
         """Return the alert's traits, the very same for alerts that differ in nothing they depend on.
 
         None for an alert that is unlike those before, while the allowance is used up.
         """
-        fields = alert.all_fields()
-        source, names, values_of = self._latest
-        if source != alert.source or fields.keys() != names:
-            values_of = self._shape(alert.source, frozenset(fields))
+        fields, source, form = alert.all_fields(), alert.source, alert.form
+        values_of = self._shapes.get((source, form)) or self._shape(source, form)
         key = (alert.rule, judgement.verdict, alert.hostname, values_of, values_of(fields))
         traits = self._kept.get(key)
         if traits is None:
@@ -66,14 +63,10 @@ class TraitsOf:
                 self._kept.keep(key, traits, 4 * size + 2_048)
         return traits
 
-    def _shape(self, source: str, names: frozenset[str]) -> _Values:
-        values_of = self._shapes.get((source, names))
-        if values_of is None:
-            wanted = sorted(names & _FIELDS.get(source, frozenset()))
-            values_of = itemgetter(*wanted) if wanted else _Nothing()
-            self._shapes.keep((source, names), values_of, sum(map(len, names)))
-        self._latest = (source, names, values_of)
-        return values_of
+    def _shape(self, source: str, form: Form) -> _Values:
+        wanted = sorted(_FIELDS.get(source, frozenset()).intersection(form.names))
+        values_of: _Values = itemgetter(*wanted) if wanted else _Nothing()
+        return self._shapes.keep((source, form), values_of, sum(map(len, form.names)))
 
 
 class _Nothing:
@@ -81,9 +74,6 @@ class _Nothing:
 
     def __call__(self, _: Mapping[str, str]) -> tuple[()]:
         return ()
-
-
-_nothing = _Nothing()
 
 
 def _find(alert: Alert, judgement: Judgement) -> Traits:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 
 from exporter._proto import falco_lenient_pb2, falco_outputs_pb2
-from exporter.alert import TIME_LIMIT_NS, Alert, Priority
+from exporter.alert import TIME_LIMIT_NS, Alert, Priority, make_alert
 from exporter.errors import DecodeError
 from exporter.sources.decode_json import from_json, output_of_document
 from exporter.sources.received_fields import ReceivedFields
@@ -40,7 +40,7 @@ def from_grpc(raw: bytes) -> Alert:
     time = message.time
     output = message.output
     return _checked(
-        Alert(
+        make_alert(
             time.seconds * 1_000_000_000 + time.nanos,
             message.rule,
             _PRIORITIES.get(message.priority, Priority.UNKNOWN),

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from exporter.alert import TIME_LIMIT_NS, Alert, Priority
+from exporter.alert import TIME_LIMIT_NS, Alert, Priority, make_alert
 from exporter.errors import DecodeError
 from exporter.sources.json_document import (
     BYTE_ORDER_MARK,
@@ -86,7 +86,7 @@ def from_json(text: bytes | str) -> Alert:
     time_ns = parse_rfc3339(document.time)
     if time_ns is None or not 0 < time_ns < TIME_LIMIT_NS:
         raise _bad_time(document.time)
-    return Alert(
+    return make_alert(
         time_ns,
         document.rule,
         _PRIORITIES.get(document.priority) or _to_priority(document.priority),

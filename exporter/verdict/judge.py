@@ -60,25 +60,35 @@ class Judge:
 
     def judge(self, alert: Alert) -> Judgement:
         """Return the alert's verdict, its outcome, and every sign that it bears out."""
+        noted = alert.judgement_by(self)
+        if noted is not None:
+            return noted  # type: ignore[return-value] # noted below
         key, plan, shape = self._key(alert)
-        judgement = self._kept.get(key)
-        return self._judge(alert, key, plan, shape) if judgement is None else judgement
+        judgement = self._kept.get(key) or self._judge(alert, key, plan, shape)
+        alert.note_judgement(self, judgement)
+        return judgement
 
     def judge_within(self, alert: Alert, allowance: Allowance) -> Judgement | None:
         """Return the same; None where it is unlike every recent alert and the allowance is spent."""
+        noted = alert.judgement_by(self)
+        if noted is not None:
+            return noted  # type: ignore[return-value] # noted below
         key, plan, shape = self._key(alert)
         judgement = self._kept.get(key)
-        if judgement is None and allowance.permits():
+        if judgement is None:
+            if not allowance.permits():
+                return None
             begun = allowance.begin()
             judgement = self._judge(alert, key, plan, shape)
             allowance.end(begun)
+        alert.note_judgement(self, judgement)
         return judgement
 
     def _key(self, alert: Alert) -> tuple[tuple[Any, ...], Plan, Shape]:
         """Return what alerts have in common that get the same judgement, and by what they are judged."""
         plan = self._plans.get((alert.rule, alert.source)) or self._plan_for(alert)
         fields = alert.all_fields()
-        shape = plan.shape(fields)
+        shape = plan.shape(alert.form)
         key: tuple[Any, ...] = (shape, alert.rule, alert.source, shape.values(fields))
         if plan.of_alert:
             key += tuple([read(alert) for read in plan.of_alert])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from exporter.alert import Alert
+from exporter.alert import Alert, Form
 from exporter.falco.condition import Node
 from exporter.verdict.atoms import OF_ALERT, Atoms, Group
 from exporter.verdict.facts import Facts
@@ -19,7 +19,7 @@ from exporter.verdict.formula import Formulas, Question
 from exporter.verdict.outcome import OUTCOME_FIELDS
 from exporter.verdict.sign import Sign
 
-SHAPES_KEPT = 16
+SHAPES_KEPT = 64
 """Sets of fields that one plan's alerts come with."""
 
 Asked = tuple[Question, frozenset[Group]]
@@ -63,21 +63,15 @@ class Plan:
         """Readers of what they depend on besides."""
         self.groups = frozenset[Group]().union(*(groups for _, groups in asked))
         self._questions = [(sign, question) for sign, (question, _) in zip(signs, asked, strict=True)]
-        self._shapes: dict[frozenset[str], Shape] = {}
-        self._latest = Shape(frozenset(), self)
+        self._shapes: dict[Form, Shape] = {}
 
-    def shape(self, fields: dict[str, str]) -> Shape:
-        """Return the shape of an alert with these fields."""
-        latest = self._latest
-        if fields.keys() == latest.names:
-            return latest
-        names = frozenset(fields)
-        shape = self._shapes.get(names)
+    def shape(self, form: Form) -> Shape:
+        """Return the shape of an alert of this form."""
+        shape = self._shapes.get(form)
         if shape is None:
             if len(self._shapes) >= SHAPES_KEPT:
                 self._shapes = {}
-            shape = self._shapes[names] = Shape(names, self)
-        self._latest = shape
+            shape = self._shapes[form] = Shape(frozenset(form.names), self)
         return shape
 
     def atoms(self, alert: Alert, shape: Shape, facts: Facts) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.alert import Alert, Priority
+from exporter.alert import Alert, Priority, make_alert
 
 ALERT = Alert(
     time_ns=1_728_152_979_273_467_556,
@@ -180,3 +180,31 @@ def test_an_alert_cannot_be_changed() -> None:
     """Sinks share alerts, so none may change one."""
     with pytest.raises(FrozenInstanceError):
         ALERT.rule = "x"  # type: ignore[misc]
+
+
+def test_an_alert_that_is_made_quickly_is_an_alert_like_any_other() -> None:
+    """The same members, the same uid, and as little to be changed."""
+    members = [getattr(ALERT, field.name) for field in fields(Alert) if field.init]
+    made = make_alert(*members)
+    assert type(made) is Alert
+    assert [getattr(made, field.name) for field in fields(Alert) if field.init] == members
+    assert (made.uid, replace(made, rule="x").rule) == (ALERT.uid, "x")
+    with pytest.raises(FrozenInstanceError):
+        made.rule = "x"  # type: ignore[misc]
+
+
+def test_what_a_judge_noted_is_its_own_and_this_alerts() -> None:
+    """Another judge, and an alert with something changed, have to be judged themselves."""
+    alert, judge = replace(ALERT), object()
+    assert alert.judgement_by(judge) is None
+    alert.note_judgement(judge, "benign")
+    assert alert.judgement_by(judge) == "benign"
+    assert alert.judgement_by(object()) is None
+    assert replace(alert, fields={}).judgement_by(judge) is None
+
+
+def test_alerts_with_the_same_fields_have_one_form() -> None:
+    """Whatever the values; another order is another form."""
+    one, other = replace(ALERT, fields={"a": "1", "b": "2"}), replace(ALERT, fields={"a": "3", "b": "4"})
+    assert one.form is one.form is other.form
+    assert replace(ALERT, fields={"b": "2", "a": "1"}).form is not one.form

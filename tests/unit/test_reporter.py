@@ -47,9 +47,9 @@ def test_a_kept_report_is_the_one_that_would_be_made(catalog: Catalog, alert: Al
 def test_a_burst_is_given_the_same_pieces(catalog: Catalog) -> None:
     """Alerts of one second that differ in nothing the advice uses share every piece of it."""
     reporter = Reporter(catalog)
-    later = replace(ALERTS[0], time_ns=ALERTS[0].time_ns + 7)
-    assert reporter.advice_for(ALERTS[0]) is reporter.advice_for(later)
-    assert later.uid != ALERTS[0].uid
+    alert, later = replace(ALERTS[0]), replace(ALERTS[0], time_ns=ALERTS[0].time_ns + 7)
+    assert reporter.advice_for(alert) is reporter.advice_for(later)
+    assert later.uid != alert.uid
 
 
 def test_what_is_kept_is_bounded(catalog: Catalog) -> None:

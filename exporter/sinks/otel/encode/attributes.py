@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from operator import getitem
 
-from exporter.alert import ABSENT, Alert, absent_values
+from exporter.alert import ABSENT, Alert, Form, absent_values
 from exporter.event_sources import fields
 from exporter.identity import ATTRIBUTES
 from exporter.kept import Kept
@@ -232,30 +232,29 @@ class FieldWriter:
             "ka.resp.name": ("", _response_name()),
         }
         self._steps: Kept[tuple[str, bool], dict[str, bytes]] = Kept(_KEPT_FIELDS)
-        self._plans: Kept[tuple[str, ...], list[dict[str, bytes]]] = Kept(_KEPT_PLANS, _KEPT_PLANNED_FIELDS)
+        self._plans: Kept[Form, list[dict[str, bytes]]] = Kept(_KEPT_PLANS, _KEPT_PLANNED_FIELDS)
         self._now = _Now()
 
     def write(self, alert: Alert, into: list[bytes]) -> None:
         """Append the attributes of every field, in the fields' order; nothing for one that is absent."""
         fields = alert.all_fields()
-        names = tuple(fields)
-        plan = self._plans.get(names)
+        plan = self._plans.get(alert.form)
         if plan is None:
-            plan = self._plan(names)
+            plan = self._plan(alert.form)
         self._now.alert = alert
         into += map(getitem, plan, fields.values())
 
-    def _plan(self, fields: tuple[str, ...]) -> list[dict[str, bytes]]:
+    def _plan(self, form: Form) -> list[dict[str, bytes]]:
         """Say who writes each field; an attribute that two fields could give is the first one's."""
         taken: set[str] = set()
         plan = []
-        for field in fields:
+        for field in form.names:
             name = self._name_of(field)
             plan.append(self._step(field, named=name is not None and name not in taken))
             if name:
                 taken.add(name)
         # Bounded in fields over all sets, where others count bytes.
-        return self._plans.keep(fields, plan, len(plan))
+        return self._plans.keep(form, plan, len(plan))
 
     def _step(self, field: str, *, named: bool) -> dict[str, bytes]:
         """The field's step, the same in every set of fields."""
