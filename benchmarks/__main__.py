@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks import results
 from benchmarks.delay import measure_delay
 from benchmarks.exposition import measure_scrapes
+from benchmarks.fleet import measure_fleet
 from benchmarks.history import measure_history
 from benchmarks.posts import measure_hour, measure_posts
 from benchmarks.results import Result
@@ -31,6 +32,7 @@ GROUPS: dict[str, Callable[[Sizes, str], Iterator[Result]]] = {
     "stages": measure_stages,
     "history": measure_history,
     "hour": measure_hour,
+    "fleet": measure_fleet,
 }
 
 

@@ -86,6 +86,11 @@ def start_receiver() -> Program:
     return Program([sys.executable, "-m", "benchmarks.receiver"])
 
 
+def start_counting_receiver() -> Program:
+    """Start an OTLP receiver that counts the log records, too."""
+    return Program([sys.executable, "-m", "benchmarks.receiver", "--count"])
+
+
 WIDE_WINDOW = ("--grpc.window-bytes", "16384")
 """For throughput; the default, 4096, is for the least loss at a kill -9 (docs/performance.md)."""
 

@@ -18,6 +18,8 @@ class Sizes:
     posts: int
     hour_alerts: int
     history_alerts: int
+    fleet_hosts: int
+    fleet_seconds: float
 
 
 FULL = Sizes(
@@ -30,6 +32,8 @@ FULL = Sizes(
     posts=20_000,
     hour_alerts=3_600_000,
     history_alerts=1_000_000,
+    fleet_hosts=1_000,
+    fleet_seconds=60.0,
 )
 SMOKE = Sizes(
     alerts=2_000,
@@ -41,4 +45,6 @@ SMOKE = Sizes(
     posts=500,
     hour_alerts=4_000,
     history_alerts=3_000,
+    fleet_hosts=50,
+    fleet_seconds=1.0,
 )
