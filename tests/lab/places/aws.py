@@ -30,7 +30,7 @@ from tests.lab.programs import LAB, missing
 from tests.lab.standin import Reply, Request, StandIn, in_network, serving
 
 REGION = "eu-central-1"
-REGIONS = (REGION, "us-east-1", "ap-southeast-2", "sa-east-1")
+REGIONS = (REGION, "us-east-1", "ap-southeast-2", "eu-west-1")
 """What the account has switched on; a step that asks each region costs seconds for each."""
 ACCOUNT = "123456789012"
 _MOTO, _FRONT = 5000, 4566
@@ -47,6 +47,8 @@ class Aws:
         """Where ``cloud`` steps run, as the account's administrator."""
         self.events: list[dict[str, Any]] = []
         """CloudTrail's events, oldest first."""
+        self.refuses = False
+        """Whether what the laptop's caller has no right to is refused (``only``)."""
 
     def call(self, service: str, operation: str, region: str = REGION, **parameters: Any) -> dict[str, Any]:
         """Call AWS for the lab, e.g. ``call("iam", "create_user", UserName="mallory")``; no event comes of it."""
@@ -58,6 +60,33 @@ class Aws:
             return dict(getattr(client, operation)(**parameters))
 
         return in_network(self.laptop.pid, make)
+
+    def only(self, policy: Mapping[str, Any] | None) -> None:
+        """Let the laptop's caller be a user with this policy, or with none; what it does not allow is refused."""
+        self._authorize("inf")
+        if "responder" not in {each["UserName"] for each in self.call("iam", "list_users")["Users"]}:
+            self.call("iam", "create_user", UserName="responder")
+            key = self.call("iam", "create_access_key", UserName="responder")["AccessKey"]
+            self.laptop.environment["AWS_ACCESS_KEY_ID"] = key["AccessKeyId"]
+            self.laptop.environment["AWS_SECRET_ACCESS_KEY"] = key["SecretAccessKey"]
+            self.laptop.close()
+        who = {"UserName": "responder", "PolicyName": "given"}
+        if policy:
+            self.call("iam", "put_user_policy", **who, PolicyDocument=json.dumps(policy))
+        else:
+            self.call("iam", "delete_user_policy", **who)
+        self._authorize("0")
+        self.refuses = True
+
+    def _authorize(self, after: str) -> None:
+        """Let moto look at rights after so many calls."""
+
+        def ask() -> int:
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", _MOTO, timeout=20)) as connection:
+                connection.request("POST", "/moto-api/reset-auth", after)
+                return connection.getresponse().status
+
+        assert in_network(self.laptop.pid, ask) == 200
 
     def record(self, name: str, source: str, *, identity: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         """Add an event to CloudTrail's history and return it; ``more`` are members such as ``requestParameters``."""
@@ -179,6 +208,9 @@ class _Front(StandIn):
     def _answer(self, request: Request) -> Reply:
         region = _region(request)
         if request.headers.get("x-amz-target", "").endswith(_LOOKUP):
+            # Moto does not know the call, but looks at rights before it says so.
+            if self._account.refuses and (refusal := _pass_on(self._account, request)).status in (400, 403):
+                return refusal
             found = self._account.lookup_events(request.json(), region)
             return Reply(found, headers={"Content-Type": "application/x-amz-json-1.1"})
         reply = _pass_on(self._account, request)
@@ -198,13 +230,13 @@ def _if_on(item: re.Match[bytes]) -> bytes:
 
 def _pass_on(account: Aws, request: Request) -> Reply:
     def ask() -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", _MOTO, timeout=20)
         path = request.path + ("?" + request.query_text if request.query_text else "")
-        connection.request(request.method, path, request.body, dict(request.headers))
-        response = connection.getresponse()
         dropped = {"connection", "transfer-encoding", "content-length", "date", "server"}
-        headers = {name: value for name, value in response.getheaders() if name.lower() not in dropped}
-        return Reply(response.read(), response.status, headers)
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", _MOTO, timeout=60)) as connection:
+            connection.request(request.method, path, request.body, dict(request.headers))
+            response = connection.getresponse()
+            headers = {name: value for name, value in response.getheaders() if name.lower() not in dropped}
+            return Reply(response.read(), response.status, headers)
 
     return in_network(account.laptop.pid, ask)
 
@@ -277,9 +309,9 @@ def _await_moto(place: Laptop, log: Path) -> None:
     deadline = time.monotonic() + 60
 
     def ask() -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", _MOTO, timeout=5)
-        connection.request("GET", "/moto-api/data.json")
-        return connection.getresponse().status
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", _MOTO, timeout=5)) as connection:
+            connection.request("GET", "/moto-api/data.json")
+            return connection.getresponse().status
 
     while True:
         with contextlib.suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Iterator
@@ -68,8 +69,9 @@ def falco(host: Host) -> int:
 
 def attached(host: Host) -> bool:
     """Whether Falco's process holds a BPF program."""
-    files = host.path(f"/proc/{falco(host)}/fdinfo")
-    return files.exists() and any("prog_id" in file.read_text() for file in files.iterdir())
+    with contextlib.suppress(OSError):
+        return any("prog_id" in file.read_text() for file in host.path(f"/proc/{falco(host)}/fdinfo").iterdir())
+    return False
 
 
 def niceness(host: Host) -> str:
@@ -190,9 +192,15 @@ def test_hostile_names_of_captures(watched: Host, tell: Tell, word: str) -> None
 
 
 def on(host: Host) -> str:
-    """The rules that Falco said last it has."""
-    said = host.run("journalctl --sync; journalctl -u falco -o cat --no-pager")
-    return said.rstrip().rpartition("Rules that are on: ")[2]
+    """The rules that the Falco which runs now says it has."""
+    said: list[str] = []
+
+    def tells() -> bool:
+        said[:] = host.run(f"journalctl --sync; journalctl _PID={falco(host)} -o cat --no-pager").splitlines()
+        return any(line.startswith("Rules that are on: ") for line in said)
+
+    host.wait_until(tells, "Falco says which rules are on", 60)
+    return said[-1].rpartition("Rules that are on: ")[2]
 
 
 def test_a_rule_that_matches_everything_is_switched_off(aws: Aws, watched: Host, tell: Tell) -> None:

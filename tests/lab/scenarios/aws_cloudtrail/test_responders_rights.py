@@ -1,0 +1,73 @@
+"""What deploy/responder/aws-look.json allows is enough for every look; a look without it says that it was refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.lab.places.aws import ACCOUNT, REGION, Aws
+from tests.lab.scenarios.aws_cloudtrail.account import MALLORY, SECONDS, alert
+from tests.lab.steps import Step
+from tests.lab.story import Tell
+
+LOOK = json.loads((Path(__file__).parents[4] / "deploy/responder/aws-look.json").read_text("utf-8"))
+REFUSED = re.compile(r"AccessDenied|UnauthorizedOperation|not authorized|[(]403[)]")
+SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/web/i-0123456789abcdef0"
+CALLS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
+    "CloudTrail Trail Created": ("CreateTrail", "cloudtrail", {"ct.request.name": "shadow"}, {}),
+    "Console Login Through Assume Role": ("ConsoleLogin", "signin", {"ct.user.arn": SESSION}, {}),
+    "Console Login Without MFA": ("ConsoleLogin", "signin", {}, {}),
+    "Create AWS user": ("CreateUser", "iam", {"ct.request.username": "backdoor"},
+                        {"requestParameters": {"userName": "backdoor"}}),
+    "Create Group": ("CreateGroup", "iam", {"ct.request.groupname": "helpers"}, {}),
+    "Deactivate MFA for Root User": ("DeactivateMFADevice", "iam", {}, {}),
+    "Put Bucket Policy": ("PutBucketPolicy", "s3", {"s3.bucket": "invoices"}, {}),
+    "Delete Group": ("DeleteGroup", "iam", {"ct.request.groupname": "helpers"},
+                     {"requestParameters": {"groupName": "helpers"}}),
+    "ECS Service Created": ("CreateService", "ecs",
+                            {"ct.request.cluster": "shop", "ct.request.taskdefinition": "miner:1"}, {}),
+    "Run Instances": ("RunInstances", "ec2", {}, {"responseElements": {"instancesSet": {"items": []}}}),
+}  # fmt: skip
+"""A rule, its call and service, the fields of its alert, and more of its event."""
+RULES = tuple(CALLS)
+READING = {("look", "verify"), ("look",), ("keep",), ("verify",)}
+
+
+def furnish(aws: Aws) -> None:
+    """Make what the calls are about, so that no look fails for want of it."""
+    aws.call("iam", "create_user", UserName="mallory")
+    aws.call("iam", "create_user", UserName="backdoor")
+    aws.call("iam", "create_group", GroupName="helpers")
+    aws.call("s3", "create_bucket", Bucket="invoices", CreateBucketConfiguration={"LocationConstraint": REGION})
+    aws.call("cloudtrail", "create_trail", Name="shadow", S3BucketName="invoices")
+    aws.call("ecs", "create_cluster", clusterName="shop")
+    job = {"name": "job", "image": "x", "memory": 128}
+    aws.call("ecs", "register_task_definition", family="miner", containerDefinitions=[job])
+
+
+def looks(aws: Aws, tell: Tell) -> dict[str, tuple[Step, str]]:
+    """Paste every look once; return step and answer by the step's digest."""
+    found: dict[str, tuple[Step, str]] = {}
+    for rule, (name, service, fields, more) in CALLS.items():
+        identity = {**MALLORY, "arn": SESSION} if "Role" in rule else MALLORY
+        report = alert(aws, tell, rule, (name, service), fields, identity=identity, **more)
+        for step in report.steps:
+            seen = step.run_digest in found and "event.json" not in step.run
+            if step.where == "cloud" and step.phases in READING and not seen:
+                said = found.get(step.run_digest, (step, ""))[1]
+                found[step.run_digest] = (step, said + aws.laptop.paste(step.run, "bash", SECONDS).text)
+    return found
+
+
+def test_every_look_works_with_the_policy_and_is_refused_without(aws: Aws, tell: Tell) -> None:
+    furnish(aws)
+    aws.only(LOOK)
+    allowed = looks(aws, tell)
+    assert not [(step.title, said) for step, said in allowed.values() if REFUSED.search(said)]
+    assert any("mallory" in said for _, said in allowed.values())
+    aws.only(None)
+    refused = looks(aws, tell)
+    assert refused.keys() == allowed.keys()
+    assert not [(step.title, said) for step, said in refused.values() if not REFUSED.search(said)]
