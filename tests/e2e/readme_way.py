@@ -46,7 +46,9 @@ class Way(NamedTuple):
 def ways() -> list[Way]:
     """Return the README's blocks: settings for Falco, followed by commands."""
     text = (ROOT / "README.md").read_text("utf-8")
-    found = re.findall(r"^```yaml\n((?:json_output|grpc).*?)^```\n\n((?:    [^\n]*\n)+)", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(
+        r"^```yaml\n((?:json_output|grpc).*?)^```\n\n((?:    [^\n]*\n)+)", text, re.MULTILINE | re.DOTALL
+    )
     return [Way(yaml.safe_load(block), tuple(map(str.strip, lines.splitlines()))) for block, lines in found]
 
 
