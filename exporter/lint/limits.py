@@ -68,7 +68,7 @@ def _counts(entry: Entry) -> Iterator[str]:
             yield f"{_NAMES.get(name, name)} has {found} items; expected {low} to {high}"
     for item in entry.unknown:
         if item.text.text.startswith("and "):
-            yield f"unknown: {item.text.text!r} is half of a sentence; put quotes around it in YAML, or leave out the `and`"
+            yield f"unknown: {item.text.text!r} is half of a sentence; quote it in YAML, or leave out the `and`"
 
 
 def _command(step: CommandStep) -> Iterator[str]:
