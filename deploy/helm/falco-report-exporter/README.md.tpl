@@ -17,7 +17,7 @@ OpenTelemetry log record and a report with mitigation advice.
 
 Measured in a cluster of one node with 20 alerts a second: a rolling update and a deleted pod of two in mode `receive`
 lost none, a pod killed with SIGKILL the one alert that it had not answered; with the collector away for a minute, pods killed
-and volumes full, every acknowledged alert was delivered. Mode `file` lost none in any of these.
+and volumes full, every acknowledged alert was delivered. Mode `file` lost none in an update and a kill.
 
 Falco itself needs a *privileged* namespace. To have *restricted* enforced for the exporter, give it a namespace of its own
 and write that namespace into the url of Falco's values: `https://falco-report-exporter.NAMESPACE:2801/`.
