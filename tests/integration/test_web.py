@@ -51,7 +51,7 @@ def test_the_landing_page_shows_links_and_state() -> None:
         for link in ('href="reports"', 'href="metrics"', 'href="readyz"', 'href="https://grafana.example/"'):
             assert link in page
         assert "connected, Falco 0.43.1" in page
-        assert "Ready: alerts flow" in page
+        assert "Ready to take alerts" in page
         site.not_ready["Falco"] = "no such <socket>"
         assert "Falco: no such &lt;socket&gt;" in get(site, "/").text
 
