@@ -16,7 +16,8 @@ CLIENT = "Kubernetes Client Tool Launched in Container"
 COPY = "Exfiltrating Artifacts via Kubernetes Control Plane"
 PATHS = "Container Access to Host Sensitive Paths"
 PORT = "Unexpected K8s NodePort Connection"
-RULES = (RELEASE, API, CLIENT, COPY, PATHS, PORT)
+GPU = "Container Accessing GPU Device"
+RULES = (RELEASE, API, CLIENT, COPY, PATHS, PORT, GPU)
 
 
 def pod(cluster: Cluster, account: str = "", **spec: Any) -> Container:
@@ -60,6 +61,21 @@ def test_no_new_pod_on_the_node(cluster: Cluster, tell: Tell) -> None:
     report.contain("Let no new pod", state=lambda: may_schedule(cluster), becomes=False, shows="SchedulingDisabled")
     assert node.alive(container.pid), "what ran was ended"
     report.undo(state=lambda: may_schedule(cluster), becomes=True)
+
+
+def test_a_gpu_that_the_pod_did_not_ask_for(cluster: Cluster, tell: Tell) -> None:
+    cluster.namespace("shop")
+    web = web_pod("web-1")
+    web["spec"]["containers"][0]["env"] = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]
+    cluster.laptop("bob").apply(web)
+    cluster.await_pod("shop", "web-1")
+    container = cluster.node.container_of("shop", "web-1")
+    alert = fields(container, fd__name="/dev/nvidia0")
+    report = tell(alert, rule=GPU, node=cluster.node, cluster=cluster.laptop("viewer"))
+    report.look("Who holds a GPU", hides="/dev/nvidia")
+    report.look("Did the pod ask for a GPU", shows=["NVIDIA_VISIBLE_DEVICES=all", '"limits": null', "node-1"])
+    cluster.laptop("bob").run("kubectl delete pod -n shop web-1 --now")
+    report.again("Did the pod ask for a GPU", shows="NotFound")
 
 
 def test_what_it_asked_the_api(cluster: Cluster, tell: Tell) -> None:

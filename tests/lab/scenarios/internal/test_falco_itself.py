@@ -25,7 +25,8 @@ REFUSED = "Falco internal: hot restart failure"
 CAPTURE = "Falco internal: capture size limit reached"
 EVERY_CALL = "All Cloudtrail Events"
 EVERY_REQUEST = "All K8s Audit Events"
-RULES = (DROP, FIGURES, SILENCE, REFUSED, CAPTURE, EVERY_CALL, EVERY_REQUEST)
+TRIED = "Test alert of falco-report-exporter"
+RULES = (DROP, FIGURES, SILENCE, REFUSED, CAPTURE, EVERY_CALL, EVERY_REQUEST, TRIED)
 
 UNIT = "[Service]\nExecStart=/usr/bin/falco\nExecReload=kill -HUP $MAINPID\n"
 PACKAGE = """
@@ -223,3 +224,15 @@ def test_the_macro_of_all_audit_events_was_overridden(watched: Host, tell: Tell)
     report.look("What switched it on", shows=["rules.d/all.yaml:1:- macro: consider_all_events", "/usr/bin/falco"])
     watched.run("systemctl stop falco; rm /etc/falco/rules.d/*.yaml")
     report.again("What switched it on", hides=["consider_all_events", "/usr/bin/falco"])
+
+
+def test_a_test_alert(host: Host, tell: Tell) -> None:
+    shutil.copy2(host.path("/bin/nc.traditional"), host.path("/usr/local/bin/falco-report-exporter"))
+    receiver = host.start("falco-report-exporter", "-l", "-s", "127.0.0.1", "-p", "2801")
+    other = host.start("nc.traditional", "-l", "-p", "2802")
+    host.wait_until(lambda: host.run("ss -Hltn").count(":280") == 2, "both listen")
+    with tell({}, rule=TRIED, host=host) as report:
+        report.look("Who can post alerts", shows=["127.0.0.1:2801", f"pid={receiver}"], hides=f"pid={other}")
+        host.run(f"kill {receiver}")
+        host.wait_until(lambda: not host.alive(receiver), "the receiver has ended")
+        report.again("Who can post alerts", hides="280")
