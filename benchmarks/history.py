@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from benchmarks.results import PER_ALERT, Result
 from benchmarks.sizes import Sizes
-from exporter.alert import Alert, Priority
+from exporter.alert import Alert, Priority, time_text
 from exporter.catalog.catalog import load_catalog
 from exporter.config.model import HistorySettings
 from exporter.history import History, HistorySink, Query
@@ -55,10 +55,12 @@ def alerts(count: int) -> Iterator[Alert]:
     for number in range(count):
         template = templates[number % len(templates)]
         fields = template.all_fields() | {"proc.pid": str(1_000 + number), "user.name": f"user{number % 17}"}
+        time_ns = _BEGIN_NS + number * _SECOND_NS
         body = bodies[number % len(bodies)].replace('"proc.pid":', f'"evt.num":{number},"proc.pid":', 1)
+        body = body.replace(f'"time":"{time_text(template.time_ns)}"', f'"time":"{time_text(time_ns)}"')
         yield replace(
             template,
-            time_ns=_BEGIN_NS + number * _SECOND_NS,
+            time_ns=time_ns,
             hostname=f"node-{number % 97}",
             fields=fields,
             received=body.encode(),

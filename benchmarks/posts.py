@@ -150,7 +150,7 @@ def _encrypted(sizes: Sizes) -> Iterator[Result]:
 
 
 def _at_pace(sizes: Sizes) -> Iterator[Result]:
-    """The time until an alert is counted, which it is before its post is answered."""
+    """The time until a scrape shows an alert, which it does once its post is answered."""
     with receiving() as (_exporter, port), start_sender(port, 1) as sender:
         sender.ask(f"pace {PACE_ALERTS} 1")
         found = sender.ask(f"pace {PACE_ALERTS} {sizes.live_seconds}")

@@ -356,7 +356,7 @@ def add_catalog(commands: Commands) -> None:
     listing = actions.add_parser("list", help="list every entry")
     listing.add_argument("--source", default="", help="only rules of this event source")
     show = actions.add_parser("show", help="print one rule's advice, with made-up values")
-    show.add_argument("rule", metavar="RULE", help="the rule's name")
+    show.add_argument("rule", metavar="RULE", help="the rule's name, or a part of it that no other rule has; any case")
     _add_form(show, ("brief", "full"))
     validate = actions.add_parser("validate", help="check every entry, yours included")
     coverage = actions.add_parser("coverage", help="which rules of these files have an entry of their own?")

@@ -52,21 +52,41 @@ def list_entries(directories: Sequence[Path], *, source: str = "") -> int:
 def show(rule: str, form: str, length: str, directories: Sequence[Path]) -> int:
     """Print the report of a made-up alert of the rule; return the exit code.
 
-    Raises CatalogError for a rule that is not known, or a wrong catalog.
+    A part of its name is enough where only one rule has it. Raises CatalogError for a rule that is not known, for a
+    part that several rules have, or a wrong catalog.
     """
     catalog = load_catalog(directories)
-    report = Reporter(catalog).report_for(_example_alert(catalog, rule))
+    report = Reporter(catalog).report_for(_example_alert(catalog, _whole_name(catalog, rule)))
     sys.stdout.write(writer(form, length)(report))
     return 0
 
 
+_NAMED = 8
+"""Rules that an error names."""
+
+
+def _whole_name(catalog: Catalog, text: str) -> str:
+    """Return the name of the rule that is meant: as written, in any case, or the one name that has the text in it."""
+    if catalog.entry(text) is not None or catalog.facts(text) is not None:
+        return text
+    names = sorted({known.rule for known in catalog.entries} | set(catalog.rules))
+    folded = " ".join(text.casefold().split())
+    found = [name for name in names if name.casefold() == folded] or [
+        name for name in names if folded and folded in name.casefold()
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        shown = ", ".join(map(repr, found[:_NAMED])) + (f" and {len(found) - _NAMED} more" if found[_NAMED:] else "")
+        raise CatalogError(f"{len(found)} rules have {text!r} in their name: {shown}; write more of it")
+    by_folded = {name.casefold(): name for name in names}
+    near = [by_folded[name] for name in difflib.get_close_matches(folded, by_folded, n=3, cutoff=0.5)]
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "`catalog list` shows every rule"
+    raise CatalogError(f"no rule {text!r} in the catalog; {hint}")
+
+
 def _example_alert(catalog: Catalog, rule: str) -> Alert:
     entry, facts = catalog.entry(rule), catalog.facts(rule)
-    if entry is None and facts is None:
-        names = {known.rule for known in catalog.entries} | set(catalog.rules)
-        near = difflib.get_close_matches(rule, names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "`catalog list` shows every rule"
-        raise CatalogError(f"no rule {rule!r} in the catalog; {hint}")
     value = plain()
     fields = facts.available_fields if facts else frozenset(CONTAINER_FIELDS)
     return Alert(

@@ -27,6 +27,7 @@ from exporter.simulator.scenarios import demo_scenario
 from exporter.simulator.server import FalcoSimulator
 
 WAIT_SECONDS = 20.0
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a directory with a random name is made in it
 SHOWN_METRICS = (
     "falco_rule_events_total",
     "falco_events_total",
@@ -38,11 +39,25 @@ SHOWN_METRICS = (
 def demo(config: Config, *, once: bool, rate: float) -> int:
     """Play the demo; with ``once`` print the reference alert's report and the metrics, and end."""
     configure_logging("warning" if once else config.log.level, config.log.format)
-    with tempfile.TemporaryDirectory(prefix="falco-demo-") as directory:
+    with _directory() as directory:
         socket = Path(directory, "falco.sock")
         config = _demo_config(config, socket, once=once)
         with FalcoSimulator(f"unix://{socket}", json_output=True) as falco:
             return _play_once(App(config), falco) if once else _play_on(App(config), falco, rate)
+
+
+def _directory() -> tempfile.TemporaryDirectory[str]:
+    """Make a directory for the socket. Raises ExporterError where nothing can be written."""
+    with contextlib.suppress(OSError):
+        return tempfile.TemporaryDirectory(prefix="falco-demo-")
+    try:  # A container that is read-only still has this, unless somebody took it away.
+        return tempfile.TemporaryDirectory(prefix="falco-demo-", dir=SHARED_MEMORY)
+    except OSError as exc:
+        raise ExporterError(
+            "the demo needs a place to write for its simulated Falco's socket, and $TMPDIR, /tmp, /var/tmp, the "
+            f"working directory and {SHARED_MEMORY} are read-only or missing; mount one (docker run --tmpfs /tmp, in "
+            "Kubernetes an emptyDir on /tmp), or set TMPDIR to a directory that can be written"
+        ) from exc
 
 
 def _demo_config(config: Config, socket: Path, *, once: bool) -> Config:

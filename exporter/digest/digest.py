@@ -14,10 +14,9 @@ from exporter.alert import Alert
 from exporter.catalog.attack import attack_table
 from exporter.catalog.catalog import Catalog
 from exporter.history import History
-from exporter.history.facts import Row
 from exporter.incidents.clouds import SOURCES
 from exporter.incidents.incident import Incident, TacticsOf
-from exporter.incidents.register import join_all
+from exporter.incidents.register import join_in_order
 from exporter.incidents.tactics import tactics_by_rule
 from exporter.verdict.judgement import VERDICTS, Judgement
 
@@ -277,11 +276,8 @@ def _incidents(history: History, span_ns: tuple[int, int], known: Knowledge, lim
     if known.window_seconds <= 0:
         return [], False
 
-    def wanted(row: Row) -> bool:
-        # What is benign begins no incident; in clouds it tells who is who.
-        return row.verdict != "benign" or row.source in SOURCES
-
-    alerts = [kept.alert for kept in history.alerts(*span_ns, wanted=wanted)]
-    found = join_all(alerts[-limit:], known.window_seconds, judge=known.judge, tactics_of=known.tactics_of)
+    # What is benign begins no incident; in clouds it tells who is who.
+    alerts, is_partial = history.latest(*span_ns, limit, also_benign_of=SOURCES)
+    found = join_in_order(alerts, known.window_seconds, judge=known.judge, tactics_of=known.tactics_of)
     ordered = sorted(found, key=lambda each: (VERDICTS.index(each.verdict), -each.count, each.first_ns, each.id))
-    return ordered, len(alerts) > limit
+    return ordered, is_partial

@@ -201,23 +201,40 @@ class History:
         with self._reading() as connection:
             return search.incident_states(connection)
 
-    def latest(self, since_ns: int, limit: int, *, also_benign_of: Collection[str]) -> list[Alert]:
-        """Return the latest alerts from ``since_ns`` on, at most so many, in the order in which they were kept.
+    def latest(
+        self, since_ns: int, until_ns: int, limit: int, *, also_benign_of: Collection[str]
+    ) -> tuple[Iterator[Alert], bool]:
+        """Return the latest alerts of a time, at most so many, in order of their time, and whether there are more.
 
-        Without those that were likely benign when they came, but of the event sources ``also_benign_of``. What cannot
-        be searched for yet is among them, whatever its time.
+        Without those that were likely benign when they came, but with these of the event sources ``also_benign_of``.
+        Messages are read in pieces, as the iterator goes on: however many there are, few are in memory.
         """
-        found: dict[int, Alert] = {}
+        found: list[tuple[int, int, int]] = []
         with self._reading(TALLY_SECONDS) as connection:
             for number in search.numbers(connection):
-                left = limit - len(found)
-                ids = search.not_indexed(connection, number, left)
-                if len(ids) < left:
-                    ids += search.latest(connection, number, since_ns, also_benign_of, left - len(ids))
+                span_ns = (since_ns, until_ns or _END_NS)
+                found += search.latest(connection, number, span_ns, also_benign_of, limit + 1)
+                found = heapq.nlargest(limit + 1, found)
+        return self._in_pieces(found[limit - 1 :: -1]), len(found) > limit
+
+    def _in_pieces(self, places: Sequence[tuple[int, int, int]]) -> Iterator[Alert]:
+        """Yield the alerts at these places (time, number, volume), without those that are not kept any more."""
+        for start in range(0, len(places), _CHUNK):
+            piece = places[start : start + _CHUNK]
+            found: dict[int, Alert] = {}
+            with self._reading() as connection:
+                for volume in set(search.numbers(connection)) & {volume for *_, volume in piece}:
+                    found |= self._read(connection, volume, [number for _, number, each in piece if each == volume])
+            yield from [found[number] for _, number, _ in piece if number in found]
+
+    def not_indexed(self, limit: int) -> list[Alert]:
+        """Return what is kept and cannot be searched for yet, the latest, in the order in which it came."""
+        found: dict[int, Alert] = {}
+        with self._reading() as connection:
+            for number in search.numbers(connection):
+                ids = search.not_indexed(connection, number, limit - len(found))
                 for start in range(0, len(ids), _CHUNK):
                     found |= self._read(connection, number, ids[start : start + _CHUNK])
-                if len(found) >= limit:
-                    break
         return [found[number] for number in sorted(found)]
 
     def alerts(

@@ -120,16 +120,16 @@ def not_indexed(connection: sqlite3.Connection, number: int, limit: int) -> list
 
 
 def latest(
-    connection: sqlite3.Connection, number: int, since_ns: int, also_benign_of: Collection[str], limit: int
-) -> list[int]:
-    """Return the latest alerts of a volume from a time on that were not benign, or are of these event sources."""
+    connection: sqlite3.Connection, number: int, span_ns: tuple[int, int], also_benign_of: Collection[str], limit: int
+) -> list[tuple[int, int, int]]:
+    """Return time, number and volume of a volume's latest alerts that were not benign, or are of these sources."""
     marks = ", ".join("?" * len(also_benign_of))
     found = connection.execute(
-        f"SELECT id FROM facts_{number} WHERE time_ns >= ? AND (verdict <> 'benign' OR source IN ({marks})) "
-        "ORDER BY time_ns DESC, id DESC LIMIT ?",
-        (since_ns, *sorted(also_benign_of), limit),
+        f"SELECT time_ns, id, {int(number)} FROM facts_{number} WHERE time_ns >= ? AND time_ns < ? "
+        f"AND (verdict <> 'benign' OR source IN ({marks})) ORDER BY time_ns DESC, id DESC LIMIT ?",
+        (*span_ns, *sorted(also_benign_of), limit),
     )
-    return [key for (key,) in found]
+    return found.fetchall()
 
 
 def incident_states(connection: sqlite3.Connection) -> list[State]:

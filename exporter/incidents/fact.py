@@ -88,14 +88,17 @@ class Fact:
     def take(self, alert: Alert) -> None:
         """Add an alert."""
         self.count += 1
-        time_ns = alert.time_ns
+        self.stretch(alert.time_ns)
+        if len(self.alerts) < FACT_ALERTS_LIMIT:
+            self.alerts.append(alert)
+            self.size += alert.size_bytes
+
+    def stretch(self, time_ns: int) -> None:
+        """Reach to a time."""
         if time_ns > self.last_ns:
             self.last_ns = time_ns
         elif time_ns < self.first_ns:
             self.first_ns = time_ns
-        if len(self.alerts) < FACT_ALERTS_LIMIT:
-            self.alerts.append(alert)
-            self.size += alert.size_bytes
 
     def gap_ns(self, other: Fact) -> int:
         """Return the time between the two; 0 where they overlap."""

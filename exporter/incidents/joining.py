@@ -87,7 +87,9 @@ class Joiner:
             group.facts.discard(fact)
             group.overflow += 1
             self.evicted += 1
-            return next(iter(group.facts))
+            heir = self._peer_of(fact)
+            heir.stretch(alert.time_ns)
+            return heir
         self._by_mark[fact.mark] = fact
         self._live[fact] = None
         fact.is_live = True
@@ -96,6 +98,15 @@ class Joiner:
         if len(self._live) > self._facts_limit:
             self.evict()
         return fact
+
+    def _peer_of(self, fact: Fact) -> Fact:
+        """Return a fact of the same group that shares a tie with this one, so that what shares it still finds one."""
+        group = fact.group
+        for tie in fact.ties:
+            for other in self._by_key.get(tie.key, ())[: -PEERS_LIMIT - 1 : -1]:
+                if other.group is group:
+                    return other
+        return next(iter(group.facts))
 
     def evict(self) -> None:
         """Give up the oldest fact that can still be joined."""

@@ -7,10 +7,11 @@ what goes before its time is counted.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from exporter.alert import Alert
@@ -32,17 +33,27 @@ from exporter.incidents.state import State, head_of
 from exporter.incidents.traits import TraitsOf
 from exporter.verdict.judgement import VERDICTS, Judgement, Verdict
 
-SIZE_LIMIT_BYTES = 32 * 1024 * 1024
-"""Maximum memory of the alerts that incidents keep, as these estimate it themselves."""
 PLACES_LIMIT = 10_000
 """Alerts, times two, of which it is remembered where they belong."""
 MANY_FACTS, JUDGED_EACH = 64, 16
 """A group of so many facts has its verdict worked out for one new fact in so many, and for each likely attack."""
+JOINED_LIMIT, JOINED_SIZE_BYTES = 100_000, 256 * 1024 * 1024
+"""Incidents of alerts that are all there, and the memory of their alerts."""
+_BATCH = 500
 FUTURE_NS = 60 * 1_000_000_000
 """An alert from further ahead does not make the others old."""
 _NS = 1_000_000_000
 
 _Place = tuple[int, str, str]
+
+
+class Bounds(NamedTuple):
+    """How much is kept at once."""
+
+    facts: int = FACTS_LIMIT
+    """Facts that can still be joined."""
+    size_bytes: int = 32 * 1024 * 1024
+    """Memory of the alerts that incidents keep, as these estimate it themselves."""
 
 
 class Change(NamedTuple):
@@ -67,9 +78,11 @@ class Incidents:
         tactics_of: TacticsOf,
         allowance: Allowance | None = None,
         clock: Callable[[], float] = time.time,
-        facts_limit: int = FACTS_LIMIT,
+        bounds: Bounds | None = None,
     ) -> None:
         """``judge`` gives None for an alert that it cannot judge just now; ``clock`` gives seconds since 1970."""
+        bounds = bounds or Bounds()
+        self._size_limit_bytes = bounds.size_bytes
         self.window_ns = int(settings.window_seconds * _NS)
         self._limit = settings.limit
         self._tells = settings.records
@@ -82,7 +95,7 @@ class Incidents:
         """Alerts that were not joined because there was no time to."""
         self.attacks_outside = 0
         """Likely attacks among these."""
-        self._joiner = Joiner(self.window_ns, facts_limit=facts_limit)
+        self._joiner = Joiner(self.window_ns, facts_limit=bounds.facts)
         self._founders: OrderedDict[str, Fact] = OrderedDict()
         """Each name that was given out, with a fact of the group that has it."""
         self._places: tuple[dict[_Place, Fact | str], dict[_Place, Fact | str]] = ({}, {})
@@ -104,7 +117,7 @@ class Incidents:
             now = self._clock()
             for alert in alerts:
                 self._look_at(alert, now, changes)
-            if self._grown > SIZE_LIMIT_BYTES // 8:
+            if self._grown > self._size_limit_bytes // 8:
                 self._bound()
             if now - self._swept > self.window_ns / _NS / 8:
                 changes += self._sweep(now)
@@ -252,7 +265,7 @@ class Incidents:
                     if fact is not None and (name := alert.uid[:NAME_CHARACTERS]) in known:
                         fact.group.names.add(name)
                         self._founders[name] = fact
-                    if self._grown > SIZE_LIMIT_BYTES // 8:
+                    if self._grown > self._size_limit_bytes // 8:
                         self._bound()
             finally:
                 self._judge, self._allowance, self._traits_of = limited
@@ -321,11 +334,11 @@ class Incidents:
         sizes |= {id(fact): fact.size for fact in self._joiner.facts}
         size = sum(sizes.values())
         for number, group in enumerate(groups):
-            if number >= excess and size <= SIZE_LIMIT_BYTES:
+            if number >= excess and size <= self._size_limit_bytes:
                 return
             size -= sum(fact.size for fact in group.facts)
             self._forget(group)
-        while size > SIZE_LIMIT_BYTES and len(self._joiner):
+        while size > self._size_limit_bytes and len(self._joiner):
             size -= next(iter(self._joiner.facts)).size
             self._joiner.evict()
         self._places, self._traits_of = ({}, {}), TraitsOf(self._allowance)
@@ -377,13 +390,29 @@ class Incidents:
 
 
 def join_all(
-    alerts: Sequence[Alert], window_seconds: float, *, judge: Callable[[Alert], Judgement], tactics_of: TacticsOf
+    alerts: Iterable[Alert], window_seconds: float, *, judge: Callable[[Alert], Judgement], tactics_of: TacticsOf
 ) -> list[Incident]:
     """Return the incidents of alerts that are all there, by time; those that end within the window are open."""
     ordered = sorted(alerts, key=lambda alert: (alert.time_ns, alert.uid))
-    moment = ordered[-1].time_ns / _NS if ordered else 0.0
-    settings = Settings(window_seconds, len(alerts) + 1)
-    register = Incidents(settings, judge=judge, tactics_of=tactics_of, clock=lambda: moment)
-    register.take(ordered)
+    return join_in_order(ordered, window_seconds, judge=judge, tactics_of=tactics_of)
+
+
+def join_in_order(
+    alerts: Iterable[Alert], window_seconds: float, *, judge: Callable[[Alert], Judgement], tactics_of: TacticsOf
+) -> list[Incident]:
+    """Return the incidents of alerts that come in order of their time, as ``join_all``, without keeping every alert."""
+    moment_ns = 0
+    settings = Settings(window_seconds, JOINED_LIMIT)
+    register = Incidents(
+        settings,
+        judge=judge,
+        tactics_of=tactics_of,
+        clock=lambda: moment_ns / _NS,
+        bounds=Bounds(size_bytes=JOINED_SIZE_BYTES),
+    )
+    waiting = iter(alerts)
+    while batch := list(itertools.islice(waiting, _BATCH)):
+        moment_ns = batch[-1].time_ns
+        register.take(batch)
     register.sweep()
     return sorted(register.all(), key=lambda incident: (incident.first_ns, incident.id))

@@ -66,6 +66,9 @@ def _counts(entry: Entry) -> Iterator[str]:
         found = len(getattr(entry, name))
         if not low <= found <= high and name in {"unknown", "references"}:
             yield f"{_NAMES.get(name, name)} has {found} items; expected {low} to {high}"
+    for item in entry.unknown:
+        if item.text.text.startswith("and "):
+            yield f"unknown: {item.text.text!r} is half of a sentence; quote it in YAML, or leave out the `and`"
 
 
 def _command(step: CommandStep) -> Iterator[str]:
@@ -73,6 +76,8 @@ def _command(step: CommandStep) -> Iterator[str]:
         found = words_in(getattr(step, name))
         if found > _STEP_WORDS:
             yield f"{name} has {found} words of your own; expected at most {_STEP_WORDS}"
+    if "escalated" in step.title.text:
+        yield "title says when to run it; the report says so itself where it is no likely attack"
     if step.phase == "look" and not step.empty.text:
         yield "missing key: empty; say what an empty answer or an error means"
     if step.phase == "contain" and not step.undo.text and not step.breaks.text:

@@ -59,6 +59,7 @@ _NAMESPACED = re.compile(
     r"netpol|networkpolic(?:y|ies)|ing|ingress(?:es)?|pvc|persistentvolumeclaims?|events?|leases?|quota|resourcequotas?)"
     r"(?:/.*)?\Z"
 )
+_KIND = re.compile(r'kind: ?"(\w+)"')
 _NAMED = re.compile(r"-n.*|--namespace.*|-A|--all-namespaces|-f.*|--filename.*|-k.*|--raw.*")
 
 
@@ -87,7 +88,11 @@ def never(text: str) -> Iterator[str]:
 
 def changing(text: str) -> Iterator[str]:
     """Yield commands that change state."""
+    # A SubjectAccessReview is a question: it is posted, answered and never stored.
+    asks = set(_KIND.findall(text)) == {"SubjectAccessReview"}
     for words in simple_commands(text):
+        if asks and words[:2] == ["kubectl", "create"]:
+            continue
         if _changes(words[0].rsplit("/", 1)[-1], words):
             yield f"{' '.join(words[:4])!r} changes state"
 

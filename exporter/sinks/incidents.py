@@ -110,7 +110,8 @@ class IncidentSink(Collector):
         try:
             states = history.incident_states()
             since_ns = min([since_ns, *[state.first_ns for state in states if state.is_open]])
-            alerts = history.latest(since_ns, RESTORED_LIMIT, also_benign_of=SOURCES)
+            found, _ = history.latest(since_ns, 0, RESTORED_LIMIT, also_benign_of=SOURCES)
+            alerts = [*found, *history.not_indexed(RESTORED_LIMIT)]
         except HistoryError as exc:
             logger.info("incidents begin afresh: %s", exc)
             return

@@ -1,9 +1,10 @@
 """From the history to exceptions, each counted by what it would have hidden.
 
 Owns the two walks through the history: one finds what alerts that are no
-attacks have in common, by the fields that the rule's own advice compares; the
-other asks of every alert of these rules, by the evaluator of conditions,
-whether the exception hides it.
+attacks have in common, by the fields that the rule's own advice compares, and
+of a large history looks at every so manieth; the other asks of every alert of
+these rules, by the evaluator of conditions, whether the exception hides it.
+Memory does not grow with the history.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import yaml
 
@@ -26,17 +28,31 @@ from exporter.falco.rules import RuleException, paste_exceptions
 from exporter.falco.tokens import ConditionError
 from exporter.history import History
 from exporter.history.facts import Row
+from exporter.kept import Kept
 from exporter.redaction import MASK
 from exporter.verdict.judgement import VERDICTS
 
 CANDIDATES = 5_000
 """Different exceptions that are counted in the first walk; values are the senders' choice."""
 CANDIDATES_PER_RULE = 50
+SAMPLE = 100_000
+"""Alerts about so many of which the first walk reads, evenly spread; what it finds is counted exactly by the second."""
+KEPT_ANSWERS, KEPT_BYTES = 20_000, 16 * 1024 * 1024
+"""Values of compared fields for which is remembered what hides them."""
 EXAMPLES = 3
 _ALWAYS = "not evt.num = -1"
 """A condition that holds for every alert, so that only the exception decides."""
 
 Survives = Callable[[Alert], bool]
+
+
+class Exclusion(NamedTuple):
+    """What decides whether an exception hides an alert."""
+
+    survives: Survives
+    """Tells whether an alert would still have come."""
+    fields: tuple[str, ...]
+    """All that it looks at."""
 
 
 @dataclass(slots=True)
@@ -90,11 +106,11 @@ def propose(
     Raises HistoryError.
     """
     total = sum(history.tally(("verdict",), since_ns, until_ns).values())
-    candidates = _candidates(history, catalog, (since_ns, until_ns), minimum)
-    by_rule: dict[str, list[tuple[Proposal, Survives]]] = defaultdict(list)
+    candidates = _candidates(history, catalog, (since_ns, until_ns), minimum, stride=-(-total // SAMPLE) or 1)
+    by_rule: dict[str, list[tuple[Proposal, Exclusion]]] = defaultdict(list)
     for proposal in candidates:
-        if (survives := survives_of(proposal.content)) is not None:
-            by_rule[proposal.rule].append((proposal, survives))
+        if (exclusion := exclusion_of(proposal.content)) is not None:
+            by_rule[proposal.rule].append((proposal, exclusion))
     covers = _count(history, catalog, (since_ns, until_ns), by_rule)
     good = [
         proposal
@@ -109,15 +125,26 @@ def propose(
     return Tuning(since_ns, until_ns, total, chosen, removed)
 
 
-def _candidates(history: History, catalog: Catalog, span_ns: tuple[int, int], minimum: int) -> list[Proposal]:
+def _candidates(
+    history: History, catalog: Catalog, span_ns: tuple[int, int], minimum: int, *, stride: int
+) -> list[Proposal]:
+    """Return exceptions that hide ``minimum`` alerts or more, by what every ``stride``-th of each rule says."""
+    seen: Counter[str] = Counter()
+
+    def is_wanted(row: Row) -> bool:
+        if row.verdict == "attack":
+            return False
+        seen[row.rule] += 1
+        return seen[row.rule] % stride == 1 % stride
+
     counted: Counter[tuple[str, str, tuple[Comparison, ...]]] = Counter()
-    for row, alert in history.alerts(*span_ns, wanted=_is_no_attack):
+    for row, alert in history.alerts(*span_ns, wanted=is_wanted):
         step_comparisons = _comparisons(catalog, alert, row.verdict)
         if step_comparisons is not None and (step_comparisons in counted or len(counted) < CANDIDATES):
             counted[step_comparisons] += 1
     found, per_rule = [], Counter[str]()
     for (rule, source, comparisons), count in sorted(counted.items(), key=lambda item: (-item[1], item[0][0])):
-        if count < minimum or per_rule[rule] >= CANDIDATES_PER_RULE:
+        if count * stride < minimum or per_rule[rule] >= CANDIDATES_PER_RULE:
             continue
         try:
             content = write_exception(rule, source, comparisons)
@@ -126,10 +153,6 @@ def _candidates(history: History, catalog: Catalog, span_ns: tuple[int, int], mi
         per_rule[rule] += 1
         found.append(Proposal(rule, source, comparisons, content))
     return found
-
-
-def _is_no_attack(row: Row) -> bool:
-    return row.verdict != "attack"
 
 
 def _comparisons(catalog: Catalog, alert: Alert, verdict: str) -> tuple[str, str, tuple[Comparison, ...]] | None:
@@ -142,8 +165,8 @@ def _comparisons(catalog: Catalog, alert: Alert, verdict: str) -> tuple[str, str
     return None
 
 
-def survives_of(content: str) -> Survives | None:
-    """Return what tells whether an alert would still have come with this exception; None where Falco refuses it."""
+def exclusion_of(content: str) -> Exclusion | None:
+    """Return what tells whether an exception hides an alert; None where Falco refuses it."""
     written = yaml.safe_load(content)[0]["exceptions"][0]
     row = tuple(tuple(value) if isinstance(value, list) else value for value in written["values"][0])
     exception = RuleException(written["name"], tuple(written["fields"]), tuple(written["comps"]), (row,))
@@ -151,20 +174,26 @@ def survives_of(content: str) -> Survives | None:
         evaluate = compile_condition(paste_exceptions(_ALWAYS, (exception,)))
     except ConditionError:
         return None
-    return lambda alert: evaluate(alert.all_fields().get) is not False
+    return Exclusion(lambda alert: evaluate(alert.all_fields().get) is not False, tuple(written["fields"]))
+
+
+Answers = Kept[tuple[str | None, ...], tuple[list[Proposal], frozenset[str]]]
+"""From a rule and the values of compared fields to the exceptions that hide such an alert, and their names."""
 
 
 def _count(
     history: History,
     catalog: Catalog,
     span_ns: tuple[int, int],
-    by_rule: Mapping[str, Sequence[tuple[Proposal, Survives]]],
+    by_rule: Mapping[str, Sequence[tuple[Proposal, Exclusion]]],
 ) -> Counter[frozenset[str]]:
     """Count what each exception hides; return how many alerts each set of exceptions hides together."""
     together: Counter[frozenset[str]] = Counter()
     judge = catalog.judge.judge
+    answers: Answers = Kept(KEPT_ANSWERS, KEPT_BYTES)
+    hiding = {rule: _Hiding(rule, found, answers) for rule, found in by_rule.items()}
     for row, alert in history.alerts(*span_ns, wanted=lambda row: row.rule in by_rule):
-        hidden_by = [proposal for proposal, survives in by_rule[row.rule] if not survives(alert)]
+        hidden_by, names = hiding[row.rule](alert)
         if not hidden_by:
             continue
         # What was an attack when it came stays one, and so does what today's signs call one.
@@ -173,5 +202,26 @@ def _count(
             proposal.hidden[verdict] += 1
             if len(proposal.examples) < EXAMPLES:
                 proposal.examples.append(alert)
-        together[frozenset(proposal.name for proposal in hidden_by)] += 1
+        together[names] += 1
     return together
+
+
+class _Hiding:
+    """Finds which exceptions of one rule hide an alert; asks once about alerts whose compared fields are the same."""
+
+    def __init__(self, rule: str, found: Sequence[tuple[Proposal, Exclusion]], answers: Answers) -> None:
+        self._rule = rule
+        self._found = found
+        self._fields = tuple(dict.fromkeys(name for _, exclusion in found for name in exclusion.fields))
+        self._names = {id(proposal): proposal.name for proposal, _ in found}
+        self._answers = answers
+
+    def __call__(self, alert: Alert) -> tuple[list[Proposal], frozenset[str]]:
+        """Return the exceptions, and their names."""
+        values = (self._rule, *map(alert.all_fields().get, self._fields))
+        answer = self._answers.get(values)
+        if answer is None:
+            hidden_by = [proposal for proposal, exclusion in self._found if not exclusion.survives(alert)]
+            answer = hidden_by, frozenset(self._names[id(proposal)] for proposal in hidden_by)
+            self._answers.keep(values, answer, sum(len(value or "") for value in values))
+        return answer

@@ -95,9 +95,9 @@ def program(lookup: Lookup) -> str | None:
 
 
 def same_as_parent(lookup: Lookup) -> str | None:
-    """Whether parent and process bear one name, as a service's own children do."""
-    name, parent = lookup("proc.name"), lookup("proc.pname")
-    return None if name is None or parent is None else ("yes" if name == parent else "no")
+    """Whether the parent bears the name of the process or of its program, as a service's own children do."""
+    parent, names = lookup("proc.pname"), {lookup("proc.name"), lookup("exe.name")} - {None}
+    return None if parent is None or not names else ("yes" if parent in names else "no")
 
 
 def session(lookup: Lookup) -> str | None:
@@ -117,7 +117,7 @@ FACTS: Mapping[str, tuple[Callable[[Lookup], str | None], tuple[str, ...]]] = {
     "parent.text": (parent_text, ("proc.pcmdline",)),
     "command.address": (public_address, ("proc.cmdline",)),
     "command.url.address": (url_address, ("proc.cmdline",)),
-    "parent.same": (same_as_parent, ("proc.name", "proc.pname")),
+    "parent.same": (same_as_parent, ("proc.name", "proc.pname", "proc.exepath")),
     "ancestors.names": (ancestors, _ANCESTORS),
     "exe.name": (program, ("proc.exepath", "proc.name")),
     "session.kind": (session, ("proc.tty", "user.loginuid")),

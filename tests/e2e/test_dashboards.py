@@ -199,3 +199,50 @@ def test_numbers_and_words_on_a_ground_can_be_read() -> None:
                 re.findall(r'"(?:value|text|index)": [^,{}]+, "color": "(#\w+)"', json.dumps(panel["fieldConfig"]))
             )
             assert all(contrast_with_white(color) >= 4.5 for color in grounds), (panel["title"], grounds)
+
+
+def test_a_related_alerts_link_leaves_no_filter() -> None:
+    """Same host, container or user: its report is shown whatever was chosen before, so every choice is reset."""
+    for name, document in documents().items():
+        if "alert-reports" not in name:
+            continue
+        chosen = {variable["name"] for variable in document["templating"]["list"] if variable["type"] != "datasource"}
+        related = [panel for panel in panels(document) if panel["title"].startswith("Same ")]
+        assert len(related) == 3
+        for panel in related:
+            links = [
+                link["url"]
+                for override in panel["fieldConfig"]["overrides"]
+                for wanted in override["properties"]
+                if wanted["id"] == "links"
+                for link in wanted["value"]
+            ]
+            (url,) = links
+            for variable in chosen - {"alert", "service", "same_host", "same_container", "same_user"}:
+                assert re.search(rf"[?&]var-{variable}=(\$__all)?(&|$)", url), (panel["title"], variable)
+
+
+def test_each_alert_says_what_happened_and_is_coloured_by_verdict() -> None:
+    """Alerts of clouds too, which have neither host nor namespace: their summary is a column of the table."""
+    for name, document in documents().items():
+        if "alert-reports" not in name:
+            continue
+        (table,) = [panel for panel in panels(document) if panel["title"] == "Alerts"]
+        order = next(how["options"] for how in table["transformations"] if how["id"] == "organize")
+        headings = [
+            order["renameByName"][field] for field in sorted(order["indexByName"], key=order["indexByName"].get)
+        ]
+        assert headings.index("Verdict") < headings.index("Priority") < headings.index("What happened")
+        shown = {
+            override["matcher"]["options"]: override["properties"] for override in table["fieldConfig"]["overrides"]
+        }
+        for word in ("Verdict", "Priority"):
+            options = {found["id"]: found["value"] for found in shown[word]}
+            assert options["custom.cellOptions"]["type"] == "color-background", word
+
+
+def test_the_rule_of_a_link_is_among_the_choices() -> None:
+    """Rules come from the counter that every rule has, so that a link's rule is not changed for another."""
+    (variable,) = [v for v in documents()["falco-rule-detail.json"]["templating"]["list"] if v["name"] == "rule"]
+    query = variable["query"] if isinstance(variable["query"], str) else variable["query"]["query"]
+    assert query == "label_values(falco_rule_events_total, rule)"

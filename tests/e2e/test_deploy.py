@@ -208,3 +208,10 @@ def test_loki_leads_from_a_record_to_its_report() -> None:
     (field,) = loki["jsonData"]["derivedFields"]
     assert (field["matcherType"], field["matcherRegex"]) == ("label", "log_record_uid")
     assert field["url"] == "http://localhost:9376/reports/$${__value.raw}"
+
+
+def test_loki_takes_what_explore_asks_for() -> None:
+    """A thousand records of 10 kB at once, on the way in and on the way out."""
+    server = yaml.safe_load((DEPLOY / "compose" / "loki.yaml").read_text("utf-8"))["server"]
+    for way in ("recv", "send"):
+        assert server[f"grpc_server_max_{way}_msg_size"] >= 6 * 1_000 * 10_000

@@ -70,7 +70,7 @@ def play(directory: Path, samples: list[int | None], cases: list[Case]) -> None:
     """Ask promtool; each count may differ by one, or one in a hundred."""
     values = ["stale" if now is GONE and before is not GONE else now for before, now in pairwise([GONE, *samples])]
     series = " ".join("_" if value is GONE else str(value) for value in values)
-    tests = [
+    tests: list[dict[str, object]] = [
         {
             "expr": f"abs((sum({case.expr}) or vector(0)) - {case.sent}) <= bool {max(1, case.sent / 100)}",
             "eval_time": f"{END}m",
@@ -78,16 +78,15 @@ def play(directory: Path, samples: list[int | None], cases: list[Case]) -> None:
         }
         for case in cases
     ]
+    promtool(directory, [{"series": f"falco_events_total{{rule={json.dumps(RULE)}}}", "values": series}], tests)
+
+
+def promtool(directory: Path, series: list[dict[str, str]], tests: list[dict[str, object]]) -> None:
+    """Play tests of queries on series with a sample each minute."""
     document = {
         "rule_files": [],
         "evaluation_interval": "1m",
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": [{"series": f"falco_events_total{{rule={json.dumps(RULE)}}}", "values": series}],
-                "promql_expr_test": tests,
-            }
-        ],
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": tests}],
     }
     file = directory / "counts.yaml"
     file.write_text(json.dumps(document), "utf-8")
@@ -125,3 +124,16 @@ def test_the_time_before_is_counted_alike(tmp_path: Path, name: str) -> None:
     earlier = [*[GONE] * 60, *samples][: END + 1]
     cases = [Case(in_minutes(expr, 60), sent(earlier, 60))]
     play(tmp_path, samples, cases)
+
+
+def test_what_a_rule_means_is_known_after_a_restart(tmp_path: Path) -> None:
+    """The exporter shows a rule again only with its next event: what it last said counts until then."""
+    seen = [f'falco_rule_info{{rule={json.dumps(RULE)},summary="{words}",instance="{instance}"}}' for words, instance in
+            (("before", "a"), ("now", "b"))]  # fmt: skip
+    tests = [
+        {"expr": f"count({in_minutes(promql.rule_info('rule, summary', promql.THIS_RULE), 60)}) or vector(0)",
+         "eval_time": f"{minute}m", "exp_samples": [{"labels": "{}", "value": 1}]}
+        for minute in (20, 60, 100)
+    ]  # fmt: skip
+    series = [{"series": seen[0], "values": "1x30 stale"}, {"series": seen[1], "values": "_x90 1x30"}]
+    promtool(tmp_path, series, tests)

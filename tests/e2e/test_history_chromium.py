@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -15,10 +16,12 @@ from exporter.catalog.shipped import ShippedCatalog
 from exporter.digest import knowledge_of, make_digest
 from exporter.digest.formats import DIGEST_FORMATS
 from exporter.history import HistorySink
+from exporter.sources.decode import from_json
 from tests.e2e.browser import CONTRAST, Browser, phone
 from tests.history_site import alert_of, filled, make_sink, verdict_of
 from tests.hostile import hostile_alerts
 from tests.site import Site, running_site
+from tools.incidents import labelled
 
 pytestmark = pytest.mark.e2e
 
@@ -135,3 +138,28 @@ def test_hostile_alerts_do_nothing(page: Browser, site: Site) -> None:
         page.open(site, path)
         assert page.all("main script, main img[src=x], main iframe") == []
         assert page.script("return document.title").endswith("Falco Report Exporter")
+
+
+def test_a_busy_week_of_real_rules_prints_on_one_page(page: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Rules, places and principals have the names that Falco gives them, and more fired than is shown."""
+    catalog = ShippedCatalog()
+    made = make_sink(tmp_path_factory.mktemp("week"))
+    made._judge = catalog.judge.judge
+    made.start()
+    begin_ns = 1_790_000_000_000_000_000
+    rows = [from_json(json.dumps(row["alert"]).encode()) for row in labelled().values()]
+    filled(
+        made,
+        [
+            alert.changed(time_ns=begin_ns + (number * 37 + turn * 911) % 10_000 * 14 * 24 * HOUR_NS // 10_000 + turn)
+            for turn in range(4)
+            for number, alert in enumerate(rows)
+        ],
+    )
+    week_ns = 7 * 24 * HOUR_NS
+    digest = make_digest(made.history, begin_ns + week_ns, begin_ns + 2 * week_ns, knowledge_of(catalog, 14_400))
+    made.close(5)
+    assert len(digest.rules) > 100
+    text = DIGEST_FORMATS["html"][2](digest)
+    page.driver.get("data:text/html;base64," + base64.b64encode(text.encode()).decode())
+    assert pages_of(page) == 1

@@ -206,7 +206,7 @@ class Story:
         self, title: str, *, shows: Text = (), hides: Text = (), undo: bool = False, seconds: float = 30.0
     ) -> Answer:
         """Run a step once more, e.g. when its object is gone; its answer must be the one that the text explains."""
-        found = [step for step in self.steps if title in step.title]
+        found = [step for step in self.steps if title.casefold() in step.title.casefold()]
         assert len(found) == 1, f"{title!r} names {len(found)} steps of {[step.title for step in self.steps]}"
         step = found[0]
         answer = self._in(step).paste(step.undo if undo else step.run, "bash", seconds)
@@ -230,7 +230,9 @@ class Story:
         left = [f"{'/'.join(step.phases)}: {step.title}" for step in self.steps[self._at :]]
         assert left, f"the report has no more steps; {title!r} is not among {[step.title for step in self.steps]}"
         step = self.steps[self._at]
-        assert title in step.title, f"the report's next step is not {title!r}; it goes on with {left}"
+        assert title.casefold() in step.title.casefold(), (
+            f"the report's next step is not {title!r}; it goes on with {left}"
+        )
         assert phase is None or phase in step.phases, f"{step.title!r} is not {phase!r} but {step.phases}"
         self._at += 1
         return step

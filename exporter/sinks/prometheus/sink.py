@@ -142,6 +142,9 @@ class PrometheusSink(Collector):
         waiting, self._waiting = self._waiting, []
         self._waiting_alerts = self._waiting_bytes = 0
         for now_ns, alerts in waiting:
+            if self._judge is not None:
+                for alert in alerts:
+                    alert.all_fields()  # the judge needs them, and a dictionary is quicker to ask
             self._count(alerts, now_ns)
             if self._legacy is not None:
                 self._legacy.count(alerts, now_ns)

@@ -27,9 +27,16 @@ USERS = {
     "bob": ("developers",),
     "mallory": ("developers",),
     "viewer": ("readers",),
+    "watch": ("watchers",),
+    "responder": ("watchers", "responders"),
+    "nobody": (),
     "system:node:node-1": ("system:nodes",),
+    "system:node:stray": ("system:nodes",),
 }
-"""Who has a token: alice is cluster-admin by a binding, bob and mallory edit, the viewer views."""
+"""Who has a token: alice is cluster-admin by a binding, bob and mallory edit, the viewer views, nobody may nothing.
+
+``watch`` and ``responder`` have what ``deploy/responder/kubernetes.yaml`` gives for looks, and for all steps.
+"""
 
 _POLICY = """\
 apiVersion: audit.k8s.io/v1
@@ -110,9 +117,20 @@ items:
     metadata: {name: lab-nodes}
     roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:node"}
     subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: "system:nodes"}]
+  - apiVersion: rbac.authorization.k8s.io/v1
+    kind: ClusterRoleBinding
+    metadata: {name: lab-watchers}
+    roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: falco-responder-look}
+    subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: watchers}]
+  - apiVersion: rbac.authorization.k8s.io/v1
+    kind: ClusterRoleBinding
+    metadata: {name: lab-responders}
+    roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: falco-responder-contain}
+    subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: responders}]
 """
 
 
+_RESPONDERS = Path(__file__).parents[3] / "deploy" / "responder" / "kubernetes.yaml"
 _KERNEL_SETTINGS = """
 mkdir -p /run/lab/sys
 while read -r name value; do
@@ -257,7 +275,9 @@ class Cluster:
         self._laptops.clear()
         admin = self.laptop()
         kept = "default|kube-system|kube-public|kube-node-lease"
-        roles = "platform|developers|readers|lab-nodes|system:.*|cluster-admin|admin|edit|view|kubeadm:.*"
+        roles = (
+            "platform|developers|readers|lab-.*|falco-responder-.*|system:.*|cluster-admin|admin|edit|view|kubeadm:.*"
+        )
         admin.run(
             f"""kubectl get ns -o name | grep -vxE 'namespace/({kept})' | xargs -rd "\\n" kubectl delete --wait=false
             kubectl delete pod,deploy,ds,sts,job,cj,cm,secret,sa,role,rolebinding,netpol,svc -n default --all \
@@ -309,6 +329,7 @@ def cluster() -> Iterator[Cluster]:
         made = Cluster(place)
         admin = made.laptop()
         place.wait_until(lambda: _answers(admin), "the API server is ready", 60)
+        admin.apply(_RESPONDERS.read_text())
         admin.apply(_ROLES)
         place.run("systemctl start kube-controller-manager kube-scheduler kubelet")
         _await_node(place, admin)
@@ -337,7 +358,8 @@ def _configure(place: Node) -> None:
     place.write("/etc/kubernetes/audit.yaml", _POLICY)
     place.write("/etc/kubernetes/kubelet.json", json.dumps(_KUBELET))
     place.write("/etc/kubernetes/admin.conf", _kubeconfig("admin"), 0o600)
-    place.write("/root/.kube/config", _kubeconfig("admin"), 0o600)
+    # Root of a control-plane node looks and contains with what the project gives to responders, and no more.
+    place.write("/root/.kube/config", _kubeconfig("responder"), 0o600)
     place.write("/etc/kubernetes/kubelet.conf", _kubeconfig("system:node:node-1"), 0o600)
     for name, command in _UNITS.items():
         unit = f"[Service]\nExecStart=/usr/local/bin/{command}\nRestart=on-failure\nRestartSec=1\nDelegate=yes\n"

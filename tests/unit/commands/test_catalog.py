@@ -89,3 +89,27 @@ def test_validate_finds_what_is_wrong_in_an_overlay(tmp_path: Path, capsys: pyte
     assert main(["catalog", "validate", "--catalog.directories", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert f"{tmp_path}/ours.yaml:3: Ours: " in out
+
+
+@pytest.mark.parametrize("text", ["clear log activities", "CLEAR LOG", " clear  log "])
+def test_show_takes_a_part_that_one_rule_has(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In any case and spacing."""
+    assert main(["catalog", "show", text, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rule"] == "Clear Log Activities"
+
+
+def test_show_prefers_a_whole_name_to_a_part(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is part of a longer one is found too."""
+    assert main(["catalog", "show", "console login without mfa", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rule"] == "Console Login Without MFA"
+
+
+def test_show_names_the_rules_that_have_the_part(capsys: pytest.CaptureFixture[str]) -> None:
+    """Several: exit 2 and their names, the first eight; never one of them by chance."""
+    assert main(["catalog", "show", "ssh"]) == 2
+    said = capsys.readouterr().err
+    assert "rules have 'ssh' in their name: " in said
+    assert "'Read ssh information'" in said
+    assert main(["catalog", "show", "gcp"]) == 2
+    assert " more; write more of it" in capsys.readouterr().err
+    assert main(["catalog", "show", ""]) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporter.alert import Alert, Priority
 from exporter.config.model import Incidents as Settings
-from exporter.incidents.register import Incidents
+from exporter.incidents.register import Bounds, Incidents
 from exporter.verdict.judgement import Judgement, Verdict
 
 BEGIN_NS = 1_790_000_000_000_000_000
@@ -28,11 +28,13 @@ def verdict_in_rule(given: Alert) -> Judgement:
     return Judgement(verdict, "succeeded", ())
 
 
-def register(*, window_seconds: float = WINDOW_SECONDS, limit: int = 500, facts_limit: int = 20_000) -> Incidents:
+def register(
+    *, window_seconds: float = WINDOW_SECONDS, limit: int = 500, facts_limit: int = 20_000, bounds: Bounds | None = None
+) -> Incidents:
     """Return a register whose clock stands still at the alerts' time."""
     return Incidents(
         Settings(window_seconds, limit, records=True),
-        judge=verdict_in_rule, tactics_of=tactics, facts_limit=facts_limit,
+        judge=verdict_in_rule, tactics_of=tactics, bounds=bounds or Bounds(facts_limit),
         clock=lambda: BEGIN_NS / 1e9,
     )  # fmt: skip
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from exporter.allowance import Allowance
 from exporter.config.model import Incidents as Settings
-from exporter.incidents import register as module
-from exporter.incidents.register import Incidents
+from exporter.incidents.register import Bounds, Incidents
 from tests.unit.incidents.made import BEGIN_NS, alert, register, tactics, verdict_in_rule
 
 
@@ -83,11 +82,22 @@ def test_a_group_of_too_many_kinds_counts_the_rest() -> None:
     assert incident.count == 600
 
 
-def test_large_alerts_give_way(monkeypatch: object) -> None:
+def test_a_group_of_too_many_kinds_goes_on_as_long_as_alerts_come() -> None:
+    """What is counted only keeps the incident open, and later alerts belong to it, however long it goes on."""
+    clock = Clock()
+    found = Incidents(Settings(3_600, 10), judge=verdict_in_rule, tactics_of=tactics, clock=clock)
+    for number in range(1_200):
+        clock.seconds = BEGIN_NS / 1e9 + number * 30
+        found.take([alert(number / 2, f"attack {number}", container__id="a" * 12)])
+        found.sweep()
+    (incident,) = found.all()
+    assert (incident.count, incident.is_open, len(incident.members)) == (1_200, True, 512)
+    assert incident.last_ns == BEGIN_NS + 1_199 * 30 * 10**9
+
+
+def test_large_alerts_give_way() -> None:
     """The memory of kept alerts is bounded in bytes, whatever their number."""
-    setter = monkeypatch.setattr  # type: ignore[attr-defined]
-    setter(module, "SIZE_LIMIT_BYTES", 1_000_000)
-    found = register()
+    found = register(bounds=Bounds(size_bytes=1_000_000))
     for number in range(200):
         found.take([alert(number, "attack x", container__id=f"{number:012x}", proc__cmdline="x" * 20_000)])
     kept = sum(a.size_bytes for each in found.all() for member in each.members for a in member.alerts)

@@ -16,7 +16,7 @@ from tools.verdicts import Row, judged, told
 VERDICTS = Path(__file__).parents[2] / "verdicts"
 ATTACKS = [
     row
-    for name in ("dev", "own", "traps", "heldout")
+    for name in ("dev", "own", "traps", "heldout", "fresh")
     for row in judged([VERDICTS / f"{name}.jsonl"])
     if row.label == "attack" and row.alert.source == "syscall" and not row.hard
 ]
@@ -51,3 +51,23 @@ def test_no_name_makes_an_attack_benign(judge: Judge, row: Row) -> None:
         assert judgement.verdict in {"attack", "undecided"}, "\n".join(
             [str(alert.all_fields()), *told(row._replace(alert=alert, judgement=judgement))]
         )
+
+
+HOSTILE = (None, "", "\u00e9\u202e\x00" * 2_000)
+
+
+@pytest.mark.parametrize("name", ["dev", "own", "traps", "heldout", "fresh"])
+def test_no_missing_or_hostile_value_makes_an_attack_benign(judge: Judge, name: str) -> None:
+    """Whatever field is absent, empty, endless or unreadable: the verdict does not become benign or test."""
+    for row in judged([VERDICTS / f"{name}.jsonl"]):
+        if row.label != "attack":
+            continue
+        fields = row.alert.all_fields()
+        for field in fields:
+            for value in HOSTILE:
+                changed = {key: old for key, old in fields.items() if key != field}
+                alert = replace(row.alert, fields=changed if value is None else changed | {field: value})
+                judgement = judge.judge(alert)
+                assert judgement.verdict in {"attack", "undecided"}, "\n".join(
+                    [f"{field}: {value!r:.40}", *told(row._replace(alert=alert, judgement=judgement))]
+                )

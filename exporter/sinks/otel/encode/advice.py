@@ -8,10 +8,11 @@ contents, which are rendered and quoted already, stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from exporter.alert import Alert
+from exporter.alert import Alert, Form
 from exporter.allowance import Allowance
 from exporter.catalog.uid import names_uid
 from exporter.escaping import visible
@@ -29,6 +30,7 @@ _KEPT_ITEMS, _KEPT_ITEMS_BYTES = 512, 512 * 1024
 _KEPT_ADVICE, _KEPT_ADVICE_BYTES = 256, 2 * 1024 * 1024
 """Pieces of advice that are kept encoded, some 8 KB each."""
 _KEPT_PLACES, _KEPT_PLACES_BYTES = 512, 1024 * 1024
+_KEPT_FORMS = 256
 
 
 def to_line(prose: Prose) -> str:
@@ -146,12 +148,22 @@ class Shared(NamedTuple):
 _Place = tuple[tuple[str, str], bytes]
 """Of the pager's second line what stands around the time; of the Markdown's header (UTF-8) what follows it."""
 _PLACES: Kept[tuple[object, ...], _Place] = Kept(_KEPT_PLACES, _KEPT_PLACES_BYTES)
+_VALUES_OF: Kept[Form, Callable[[Mapping[str, str]], tuple[str, ...]]] = Kept(_KEPT_FORMS)
+
+
+def _make_values_of(form: Form) -> Callable[[Mapping[str, str]], tuple[str, ...]]:
+    """Return what takes the values that a place depends on out of fields of this form."""
+    wanted = [name for name in form.names if name in FIELDS]
+    if len(wanted) > 1:
+        return _VALUES_OF.keep(form, itemgetter(*wanted))
+    return _VALUES_OF.keep(form, lambda fields: tuple([fields[name] for name in wanted]))
 
 
 def _place_of(alert: Alert, outcome: str) -> _Place:
     """Return where and what an alert was about, as texts have it; kept, because alerts come in bursts."""
-    values = map(alert.all_fields().get, FIELDS)
-    key = (alert.rule, alert.priority, alert.source, alert.hostname, outcome, *values)
+    form = alert.form
+    values_of = _VALUES_OF.get(form) or _make_values_of(form)
+    key = (alert.rule, alert.priority, alert.source, alert.hostname, outcome, values_of, *values_of(alert.all_fields()))
     place = _PLACES.get(key)
     if place is None:
         known = about(alert, outcome)
@@ -161,7 +173,7 @@ def _place_of(alert: Alert, outcome: str) -> _Place:
     return place
 
 
-_MARKDOWN = AttributeKey(REPORT_PREFIX + "markdown")
+_MARKDOWN = AttributeKey(REPORT_PREFIX + "markdown", kept_heads=8_192)
 _PAGER = AttributeKey(REPORT_PREFIX + "pager")
 
 

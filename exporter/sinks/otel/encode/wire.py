@@ -139,10 +139,12 @@ class AttributeKey(dict[int, bytes]):
     Those bytes are the same for each value of a length, so they are made once.
     """
 
-    __slots__ = ("_integer_heads", "_key")
+    __slots__ = ("_integer_heads", "_kept_heads", "_key")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, kept_heads: int = _KEPT_HEADS) -> None:
+        """``kept_heads`` is of how many lengths the bytes are kept."""
         super().__init__()
+        self._kept_heads = kept_heads
         key = to_utf8(name)
         self._key = _KEY + varint(len(key)) + key
         self._integer_heads: dict[int, bytes] = {}
@@ -151,7 +153,7 @@ class AttributeKey(dict[int, bytes]):
         string_head = _STRING + varint(length)
         any_head = _VALUE + varint(len(string_head) + length) + string_head
         head = _ATTRIBUTE + varint(len(self._key) + len(any_head) + length) + self._key + any_head
-        if length < _KEPT_HEADS:
+        if length < self._kept_heads:
             self[length] = head
         return head
 

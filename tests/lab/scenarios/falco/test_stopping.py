@@ -44,7 +44,7 @@ def web(node: Node) -> Spot:
 
 def forward(report: Story, title: str) -> None:
     """Run what only looks before a step; other cuts are told elsewhere."""
-    while title not in report.steps[report.at].title:
+    while title.casefold() not in report.steps[report.at].title.casefold():
         phases = report.steps[report.at].phases
         if "contain" in phases or phases[0] == "verify":
             report.unproven("", "another cut, which has a story of its own")

@@ -73,7 +73,7 @@ def test_a_dry_run_deletes_nothing(cluster: Cluster, tell: Tell) -> None:
     time.sleep(1.5)
     event = delete(cluster, "mallory", manifest, "--dry-run=server")
     report = tell(event=event, rule=rule, cluster=cluster.node)
-    report.looks(shows="All")
+    report.looks(shows="delete\t200\ttrue")
     report.again("Make it again", shows="AlreadyExists")
     report.again("Make it again", undo=True, shows="nothing was restored")
     assert now(cluster, manifest) == before
