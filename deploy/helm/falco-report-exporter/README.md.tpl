@@ -15,6 +15,10 @@ OpenTelemetry log record and a report with mitigation advice.
 | `file` | any, `file_output` | nothing, as long as the rotated file stays beside the file | DaemonSet, root, needs a *privileged* namespace (hostPath) |
 | `socket` | 0.43 and older, gRPC | what waits inside Falco when Falco itself ends | DaemonSet, root, needs a *privileged* namespace (hostPath) |
 
+Measured in a cluster of one node with 20 alerts a second: a rolling update and a deleted pod of two in mode `receive`
+lost none, a pod killed with SIGKILL the one alert that it had not answered; with the collector away for a minute, pods killed
+and volumes full, every acknowledged alert was delivered. Mode `file` lost none in an update and a kill.
+
 Falco itself needs a *privileged* namespace. To have *restricted* enforced for the exporter, give it a namespace of its own
 and write that namespace into the url of Falco's values: `https://falco-report-exporter.NAMESPACE:2801/`.
 

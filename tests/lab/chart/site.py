@@ -132,7 +132,7 @@ class Site:
         if values is not None:
             self.node.write("/root/values.yaml", json.dumps(values))
             command += " --values /root/values.yaml"
-        return self.node.run(f"KUBECONFIG=/root/.kube/config helm {command}", timeout_seconds=timeout_seconds)
+        return self.node.run(f"KUBECONFIG=/etc/kubernetes/admin.conf helm {command}", timeout_seconds=timeout_seconds)
 
     def uninstall(self, namespace: str) -> None:
         """Remove a release and its namespace."""
@@ -227,7 +227,7 @@ class Site:
         return [each["metric"] | {"value": float(each["value"][1])} for each in answer["data"]["result"]]
 
 
-_KUBECTL = "kubectl --kubeconfig /root/.kube/config"
+_KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 _RESTRICTED = {
     "runAsNonRoot": True,
     "runAsUser": 65532,

@@ -88,7 +88,7 @@ def test_nothing_secret_stands_in_pods_or_settings(installed: Site) -> None:
     for hidden in (TOKEN, TOKEN.split()[1], base64.b64encode(TOKEN.encode()).decode(), "PRIVATE KEY"):
         assert hidden not in read
     assert "no" in installed.node.run(
-        "kubectl --kubeconfig /root/.kube/config auth can-i list pods -n falco "
+        "kubectl --kubeconfig /etc/kubernetes/admin.conf auth can-i list pods -n falco "
         "--as system:serviceaccount:falco:falco-report-exporter || true"
     )
 
