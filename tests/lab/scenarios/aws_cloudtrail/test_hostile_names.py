@@ -61,6 +61,7 @@ def test_a_group_and_its_past_are_found_by_its_name(aws: Aws, tell: Tell, name: 
     resources = [{"ResourceType": "AWS::IAM::Group", "ResourceName": name}]
     member = {"requestParameters": {"groupName": name, "userName": "eve"}, "resources": resources}
     aws.record("RemoveUserFromGroup", "iam.amazonaws.com", identity=MALLORY, awsRegion="us-east-1", **member)
+    fields["ct.region"] = "us-east-1"
     gone = alert(aws, tell, EMPTIED, ("DeleteGroup", "iam"), fields, awsRegion="us-east-1", resources=resources)
     gone.again("Who was in it", shows="eve", seconds=SECONDS)
 

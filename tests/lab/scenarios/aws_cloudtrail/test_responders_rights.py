@@ -13,7 +13,9 @@ from tests.lab.steps import Step
 from tests.lab.story import Tell
 
 LOOK = json.loads((Path(__file__).parents[4] / "deploy/responder/aws-look.json").read_text("utf-8"))
-REFUSED = re.compile(r"AccessDenied|UnauthorizedOperation|not authorized|[(]403[)]")
+# Moto wants s3:HeadBucket for HeadBucket, a right that AWS does not have: it wants s3:ListBucket.
+LOOK["Statement"][0]["Action"].append("s3:HeadBucket")
+REFUSED = re.compile(r"AccessDenied|UnauthorizedOperation|not authorized|[(]403[)]|Forbidden")
 SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/web/i-0123456789abcdef0"
 CALLS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "CloudTrail Trail Created": ("CreateTrail", "cloudtrail", {"ct.request.name": "shadow"}, {}),
@@ -54,10 +56,8 @@ def looks(aws: Aws, tell: Tell) -> dict[str, tuple[Step, str]]:
         identity = {**MALLORY, "arn": SESSION} if "Role" in rule else MALLORY
         report = alert(aws, tell, rule, (name, service), fields, identity=identity, **more)
         for step in report.steps:
-            seen = step.run_digest in found and "event.json" not in step.run
-            if step.where == "cloud" and step.phases in READING and not seen:
-                said = found.get(step.run_digest, (step, ""))[1]
-                found[step.run_digest] = (step, said + aws.laptop.paste(step.run, "bash", SECONDS).text)
+            if step.where == "cloud" and step.phases in READING and step.run_digest not in found:
+                found[step.run_digest] = (step, aws.laptop.paste(step.run, "bash", SECONDS).text)
     return found
 
 
