@@ -20,7 +20,8 @@ from benchmarks.results import PER_ALERT, Result
 from benchmarks.sizes import Sizes
 from exporter.alert import Alert, Priority, time_text
 from exporter.catalog.catalog import load_catalog
-from exporter.config.model import HistorySettings
+from exporter.config.model import HistorySettings, Incidents
+from exporter.digest import knowledge_of, make_digest
 from exporter.history import History, HistorySink, Query
 from exporter.history.database import open_writer
 from exporter.history.sink import SETTLED_ALERTS
@@ -29,6 +30,7 @@ from exporter.reporter import Reporter
 from exporter.selfmetrics import HistoryMetrics
 from exporter.simulator.scenarios import flood
 from exporter.sources.decode import from_json, from_received
+from exporter.tuning import propose
 from exporter.web.listing import LAST_PAGE, Listing, Place
 
 BATCH = 500
@@ -37,6 +39,7 @@ _BEGIN_NS = 1_770_000_000 * _SECOND_NS
 _GIGABYTE = 1_000_000_000
 _PAGE_BUDGET_MS = 100.0
 _WRITE_BUDGET_US = 6.0
+_WALK_BUDGET_SECONDS = 60.0
 
 
 def measure_history(sizes: Sizes, _address: str) -> Iterator[Result]:
@@ -46,6 +49,7 @@ def measure_history(sizes: Sizes, _address: str) -> Iterator[Result]:
         reporter = Reporter(load_catalog())
         yield from _written(directory, reporter, sizes)
         yield from _pages(directory, reporter, sizes)
+        yield from _walks(directory, reporter, sizes)
 
 
 def alerts(count: int) -> Iterator[Alert]:
@@ -145,6 +149,20 @@ def _pages(directory: Path, reporter: Reporter, sizes: Sizes) -> Iterator[Result
             milliseconds, "ms", _PAGE_BUDGET_MS,
         )  # fmt: skip
     yield from _single(history, directory, middle)
+
+
+def _walks(directory: Path, reporter: Reporter, sizes: Sizes) -> Iterator[Result]:
+    """Ask for what goes through every alert. CPU, since nobody waits for it."""
+    history, catalog = History(directory, from_received), reporter.catalog
+    span_ns = (_BEGIN_NS, _BEGIN_NS + sizes.history_alerts * _SECOND_NS)
+    began = time.thread_time()
+    make_digest(history, *span_ns, knowledge_of(catalog, Incidents().window_seconds))
+    yield Result("history.digest.cpu", f"digest of {sizes.history_alerts:,} alerts", time.thread_time() - began, "s",
+                 _WALK_BUDGET_SECONDS)  # fmt: skip
+    began = time.thread_time()
+    propose(history, catalog, *span_ns)
+    yield Result("history.tune.cpu", f"tune on {sizes.history_alerts:,} alerts", time.thread_time() - began, "s",
+                 _WALK_BUDGET_SECONDS)  # fmt: skip
 
 
 def _single(history: History, directory: Path, middle: int) -> Iterator[Result]:

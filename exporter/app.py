@@ -372,7 +372,8 @@ class App:
 
     def state(self) -> Sequence[StateRow]:
         """The landing page's table."""
-        rows = [StateRow(source.name, _state_of(source), source.state == "up") for source in self.sources]
+        rows = [StateRow("Alerts", self.pipeline.arrivals())]
+        rows += [StateRow(source.name, _state_of(source), source.state == "up") for source in self.sources]
         rows += [StateRow(part, text, healthy=False) for part, text in self.warnings().items()]
         if self.history is not None and not self.history.trouble:
             rows.append(StateRow("History", self.history.state(), healthy=True))

@@ -31,6 +31,7 @@ _UNSEEN = re.compile(
 """Letters, marks and symbols that show nothing, although Unicode does not class them as format characters."""
 _STRAY_MARKS = re.compile(rf"\A[{_MARKS}]+|[{_MARKS}]{{4,}}")
 """Marks that would land on what stands before the value, or pile up over the lines around it."""
+_PRINTABLE_ASCII = bytes(range(0x20, 0x7F))
 _BEYOND_ASCII = re.compile("[^ -~]")
 """What may be hidden; most texts have little of it."""
 _SHELL_LIMIT_CHARACTERS = 4096
@@ -78,7 +79,7 @@ def visible(value: str) -> str:
     that would fall on the text around the value. Not reversible: a value that
     holds a backslash escape reads the same.
     """
-    if value.isascii() and value.isprintable():
+    if value.isascii() and not value.encode().translate(None, _PRINTABLE_ASCII):  # quicker than isprintable
         return value
     shown = value
     if not value.isascii():

@@ -18,6 +18,9 @@ from typing import Protocol, runtime_checkable
 from exporter.alert import Alert
 from exporter.escaping import visible
 
+_MINUTES_FROM = 120
+"""Seconds from which on a time is told in minutes."""
+
 logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 1.0
@@ -99,6 +102,9 @@ class Pipeline:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._has_delivered = False
+        self._arrived = 0
+        self._latest: tuple[float, Alert] | None = None
+        """When the latest alert arrived, seconds since 1970, and that alert."""
         self._keeping = tuple([sink for sink in self.sinks if isinstance(sink, KeepingSink)])
         self._kept: list[Alert] = []
         """What ``finish`` gives to the sinks."""
@@ -123,6 +129,7 @@ class Pipeline:
         alerts = self._transformed(alerts)
         if alerts:
             with self._lock:
+                self._note(alerts)
                 self._finish()
                 for sink in self.sinks:
                     sink.write(alerts)
@@ -132,6 +139,7 @@ class Pipeline:
         alerts = self._transformed(alerts)
         if alerts:
             with self._lock:
+                self._note(alerts)
                 self._kept += alerts
                 kept = [sink.keep(alerts) for sink in self._keeping]
                 if not all(kept):
@@ -177,6 +185,19 @@ class Pipeline:
             first = alerts[0]
             logger.info("the first alert has arrived: %s (%s)", visible(first.rule), first.priority.label)
         return alerts
+
+    def _note(self, alerts: Sequence[Alert]) -> None:
+        self._arrived += len(alerts)
+        self._latest = (time.time(), alerts[-1])
+
+    def arrivals(self) -> str:
+        """Say how many alerts have arrived since the start, and which was the latest."""
+        if self._latest is None:
+            return "none has arrived since the start"
+        moment, alert = self._latest
+        seconds = max(0, round(time.time() - moment))
+        ago = f"{seconds} s" if seconds < _MINUTES_FROM else f"{seconds // 60} min"
+        return f"{self._arrived} since the start, the latest {ago} ago: {visible(alert.rule)}"
 
     def responds(self, timeout_seconds: float) -> bool:
         """Whether the batch under way passes through every sink within the time-out."""

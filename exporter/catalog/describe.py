@@ -89,9 +89,10 @@ def _summary(entry: Entry, *, connection: bool) -> str:
 
 
 def _mitigation(entry: Entry) -> str:
-    """The first step that keeps it from happening again; else the first that stops it."""
+    """The first step that keeps it from happening again; else the first that stops it; else the first of all."""
     titles = [change.title for change in entry.changes]
     titles += [step.title for step in entry.commands if step.phase == "contain"]
+    titles += [step.title for step in entry.commands]
     return in_general(titles[0]) if titles else ""
 
 

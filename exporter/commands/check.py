@@ -14,7 +14,7 @@ from exporter.commands.live_alerts import ask_running, missing_fields
 from exporter.commands.terminal import Style
 from exporter.config.model import Config
 from exporter.config.routes import DEFAULT
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, ExporterError
 from exporter.listener.address import Address, bind
 from exporter.missing_fields import to_sentence
 from exporter.sinks.otel.queue.probe import check_directory
@@ -27,14 +27,26 @@ from exporter.web import may_show_reports
 def check(config: Config) -> int:
     """Print what works and what does not; 0 where everything does."""
     style = Style(sys.stdout)
-    App(config)
-    say(style, Finding("ok", "configuration and catalog", "valid"))
+    wrong = _wrong(config)
+    if wrong is None:
+        say(style, Finding("ok", "configuration and catalog", "valid"))
     good = True
     for part in _PARTS:
         for finding in part(config):
             good = good and finding.level != "error"
             say(style, finding)
+    if wrong is not None:
+        raise wrong
     return 0 if good else 1
+
+
+def _wrong(config: Config) -> ExporterError | None:
+    """Return why nothing can start with these settings; the other parts are looked at all the same."""
+    try:
+        App(config)
+    except ExporterError as exc:
+        return exc
+    return None
 
 
 def _targets(config: Config) -> Iterator[Finding]:

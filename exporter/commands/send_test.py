@@ -138,7 +138,12 @@ def _report(config: Config, alert: Alert) -> Finding:
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return Finding("note", "report", f"{link} (asks for a password)")
     if answer.status == HTTPStatus.FORBIDDEN:
-        return Finding("off", "report", f"report pages are off: {answer.line}")
+        return Finding(
+            "off",
+            "report",
+            "report pages are off there: set web.listen_address or web.reports_address to an address of this machine "
+            "only (127.0.0.1:9376), or web.config_file with a password or client certificates",
+        )
     if answer.status != HTTPStatus.OK:
         return Finding("note", "report", f"{link} (answered {answer.status}: {answer.line})")
     return Finding("ok", "report", f"{link} (verdict: {_verdict(answer.body)})")

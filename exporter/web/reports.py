@@ -133,7 +133,15 @@ async def _rendered(request: web.Request, render: Callable[[Report], str]) -> tu
 
     found = await aside(work)
     if found is None:
-        page = render_page("missing.html", root="../", uid=uid, kept=len(content.reports), on_disk=content.on_disk)
+        grafana = request.app[SITE].settings.grafana_url.rstrip("/")
+        page = render_page(
+            "missing.html",
+            root="../",
+            uid=uid,
+            kept=len(content.reports),
+            on_disk=content.on_disk,
+            records=f"{grafana}/d/{REPORTS_DASHBOARD}?var-alert={uid}&from=now-30d&to=now" if grafana else "",
+        )
         raise web.HTTPNotFound(text=page, content_type="text/html", headers=_NO_STORE)
     return found
 

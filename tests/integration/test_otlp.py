@@ -38,6 +38,7 @@ from exporter.simulator.scenarios import flood_messages
 from exporter.sinks.otel.encode.record import Reports
 from exporter.sinks.otel.routed import RoutedSink
 from exporter.sinks.otel.routes import Router
+from exporter.sinks.otel.send.answer import failure_reasons
 from exporter.sinks.otel.send.endpoint import Endpoint
 from exporter.sinks.otel.send.envelope import Envelope
 from exporter.sinks.otel.send.environment import to_endpoint, to_named_endpoint
@@ -825,3 +826,31 @@ def test_kill_9_in_mid_stream_loses_nothing_that_was_taken(protocol: str, tmp_pa
         uid = attributes_of(record)["log.record.uid"]
         bytes_by_uid.setdefault(uid, set()).add(record.SerializeToString())
     assert {len(versions) for versions in bytes_by_uid.values()} == {1}
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_every_loss_exists_at_0_before_it_happens(receiver: Receiver, protocol: str) -> None:
+    """A counter that begins with its first loss is one that `increase` does not see, and a panel that stays green."""
+    registry = CollectorRegistry()
+    settings = Otlp(endpoint=receiver.endpoint, protocol=protocol)
+    sink = OtelLogsSink(
+        settings,
+        Destination(to_endpoint(settings, {}), Queue()),
+        Grouping(),
+        reports=Reports(advice_for),
+        read_message=from_received,
+        metrics=SelfMetrics(registry),
+    )
+    sink.start()
+    try:
+        for kind, reasons in (("dropped", {"full", "age", "damaged"}), ("failed", failure_reasons(protocol))):
+            samples = [
+                sample
+                for family in registry.collect()
+                for sample in family.samples
+                if sample.name == f"falco_exporter_log_records_{kind}_total"
+            ]
+            assert {sample.labels["reason"] for sample in samples} >= set(reasons), kind
+            assert {sample.value for sample in samples} == {0.0}
+    finally:
+        sink.close(0)

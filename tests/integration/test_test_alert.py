@@ -182,3 +182,14 @@ def test_a_unix_socket_is_a_receiver_too(tmp_path: Path, capsys: pytest.CaptureF
         config = Config(http=settings, web=replace(WEB, listen_address=urlsplit(app.web.url).netloc))
         assert send_test_alert(config, Credentials()) == 0
     assert "(verdict: test)" in capsys.readouterr().out
+
+
+def test_pages_that_are_off_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what to set, and no markup of the page that refuses."""
+    with receiving(FalcoHttp(address="127.0.0.1:0"), Web(listen_address=":0")) as config:
+        port = config.web.listen_address.rpartition(":")[2]
+        everywhere = replace(config, web=replace(config.web, listen_address=f":{port}"))
+        assert send_test_alert(everywhere, Credentials()) == 0
+    said = capsys.readouterr().out
+    assert "off  report: report pages are off there: set " in said
+    assert "<" not in said

@@ -51,7 +51,7 @@ def test_the_landing_page_shows_links_and_state() -> None:
         for link in ('href="reports"', 'href="metrics"', 'href="readyz"', 'href="https://grafana.example/"'):
             assert link in page
         assert "connected, Falco 0.43.1" in page
-        assert "Ready: alerts flow" in page
+        assert "Ready to take alerts" in page
         site.not_ready["Falco"] = "no such <socket>"
         assert "Falco: no such &lt;socket&gt;" in get(site, "/").text
 
@@ -181,7 +181,16 @@ def test_a_report_has_an_address_of_its_own_in_every_format() -> None:
         missing = get(site, f"/reports/{'0' * 32}")
         assert missing.status == 404
         assert "This report is not kept" in missing.text
+        assert "Look for it in Grafana" not in missing.text
         assert get(site, "/reports/not-a-uid").status == 404
+
+
+def test_a_report_that_is_not_kept_can_be_looked_for_in_grafana() -> None:
+    """Log records outlive the pages; the link asks for this very alert in the last 30 days."""
+    with running_site(grafana_url="https://grafana.example/") as site:
+        missing = get(site, f"/reports/{'0' * 32}")
+        address = f"https://grafana.example/d/falco-alert-reports?var-alert={'0' * 32}&amp;from=now-30d&amp;to=now"
+        assert f'href="{address}"' in missing.text
 
 
 def test_the_live_stream_brings_what_arrives() -> None:

@@ -259,3 +259,13 @@ def test_who_looks_does_not_wait_for_a_sink_that_is_stuck() -> None:
     go_on.set()
     finishing.join(30)
     assert not finishing.is_alive()
+
+
+def test_it_says_how_many_alerts_came_and_which_was_the_latest() -> None:
+    """Whether they were delivered or kept for later; what a transform drops has not arrived."""
+    pipeline = Pipeline([], transform=lambda alert: None if alert.rule == "dropped" else alert)
+    assert pipeline.arrivals() == "none has arrived since the start"
+    first, second, dropped = (replace(ALERT, rule=rule) for rule in ("one", "tw\x1bo", "dropped"))
+    pipeline.deliver([first, first])
+    pipeline.keep([second, dropped])
+    assert pipeline.arrivals() == "3 since the start, the latest 0 s ago: tw\\x1bo"

@@ -156,7 +156,8 @@ def test_tuning_names_verb_and_object(catalog: Catalog) -> None:
     """For an API request it compares what was done to what, not only by whom."""
     fields = {"ka.user.name": "a", "ka.verb": "get", "ka.target.resource": "pods", "ka.target.namespace": "shop"}
     (change,) = report(catalog, alert(fields, source="k8s_audit")).advice.tuning
-    (item,) = yaml.safe_load(yaml.safe_load(change.content)["customRules"]["ours.yaml"])
+    ((_, rules),) = yaml.safe_load(change.content)["customRules"].items()
+    (item,) = yaml.safe_load(rules)
     assert item["exceptions"][0]["fields"] == list(fields)
 
 

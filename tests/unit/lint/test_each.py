@@ -46,6 +46,16 @@ def test_the_metadata_tokens_put_is_a_read(tmp_path: Path) -> None:
     assert messages(tmp_path, running("curl -sX PUT http://192.0.2.7/latest/api/token")) == ""
 
 
+ASKS = """jq -n '{kind:"SubjectAccessReview"}' | kubectl create -f -"""
+
+
+def test_a_question_about_rights_changes_nothing(tmp_path: Path) -> None:
+    """A look may post a SubjectAccessReview, which is never stored; anything beside it is still seen."""
+    assert messages(tmp_path, running(ASKS)) == ""
+    assert "changes state" in messages(tmp_path, running(f"""{ASKS}; jq -n '{{kind:"Pod"}}' | kubectl create -f -"""))
+    assert "changes state" in messages(tmp_path, running(f"{ASKS}; kubectl -n a delete pod x"))
+
+
 USES_A_VALUE = "- list: log_files\n  items: [%{fd.name}]\n  override: {items: append}\n"
 
 

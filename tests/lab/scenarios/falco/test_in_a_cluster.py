@@ -142,3 +142,34 @@ def test_what_the_cluster_knows(cluster: Cluster, tell: Tell, rule: str) -> None
     alert = fields(container, **({"fd__name": "/host/etc/shadow"} if rule == PATHS else connection))
     report = tell(alert, rule=rule, node=cluster.node, cluster=cluster.node)
     report.looks(shows="kubectl-create" if rule == PATHS else "30080")
+
+
+def test_who_asked_for_a_gpu(cluster: Cluster, tell: Tell) -> None:
+    """One pod took it by its rights, one asked by limits, one by a claim."""
+    cluster.namespace("shop")
+    taken = web_pod("web-1")
+    taken["spec"]["containers"][0] |= {
+        "securityContext": {"privileged": True},
+        "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}, {"name": "PASSWORD", "value": "hunter2"}],
+    }
+    by_limit, by_claim = web_pod("train-1"), web_pod("train-2")
+    by_limit["spec"]["containers"][0]["resources"] = {"limits": {"nvidia.com/gpu": "1"}}
+    by_claim["spec"]["containers"][0]["resources"] = {"claims": [{"name": "gpu"}]}
+    by_claim["spec"]["resourceClaims"] = [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]
+    # No node here has a GPU: what asks for one waits, and is looked at all the same.
+    for made in (taken, by_limit, by_claim):
+        cluster.laptop("alice").apply(made)
+    cluster.await_pod("shop", "web-1")
+    container = cluster.node.container_of("shop", "web-1")
+    says = {
+        "web-1": ['"privileged": true', "NVIDIA_VISIBLE_DEVICES=all", '"limits": null'],
+        "train-1": ['"nvidia.com/gpu": "1"'],
+        "train-2": ['"name": "gpu"'],
+    }
+    for name, shows in says.items():
+        alert = fields(container, fd__name="/dev/nvidia0", k8s__pod__name=name)
+        report = tell(alert, rule=GPU, node=cluster.node, cluster=cluster.node)
+        report.looks()
+        report.again("Did the pod ask for a GPU?", shows=shows, hides="hunter2")
+    cluster.laptop("bob").run("kubectl delete pod -n shop train-2 --now")
+    report.again("Did the pod ask for a GPU?", shows="NotFound")

@@ -37,7 +37,7 @@ def test_the_rule_is_switched_off(cluster: Cluster, tell: Tell) -> None:
     node.write("/usr/local/bin/falco", FALCO, 0o755)
     node.write("/etc/systemd/system/falco.service", "[Service]\nExecStart=/usr/local/bin/falco -o x=y\n")
     node.run("systemctl daemon-reload; systemctl start falco")
-    cluster.laptop("mallory").run("kubectl create configmap x -n default")
+    cluster.laptop("mallory").run("kubectl create configmap all-events -n default")
     event = cluster.audit_event(user="mallory", verb="create", resource="configmaps", code=201)
 
     with tell(event=event, host=node, cluster=node) as report:
