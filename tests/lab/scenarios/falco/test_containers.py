@@ -89,7 +89,7 @@ def test_a_shell_on_a_socket(web: Spot, tell: Tell, tmp_path: Path) -> None:
         with tell(fields, rule=REDIRECT, host=node) as report:
             report.look("Is somebody connected?", shows=["ESTAB", f"{PEER}:4444"])
             report.contain(
-                "keep and freeze the shells", state=lambda: node.state(shell), becomes="T", shows=f"{shell} T"
+                "Freeze the shells on a socket", state=lambda: node.state(shell), becomes="T", shows=f"{shell} T"
             )
             assert node.state(web.container.pid) == "S", "the workload itself was stopped"
             report.look("Which request came just before?")
