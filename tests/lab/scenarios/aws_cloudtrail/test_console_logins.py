@@ -32,7 +32,11 @@ def test_a_password_is_guessed(aws: Aws, tell: Tell) -> None:
 
 
 def test_an_event_is_found_by_its_id(aws: Aws, tell: Tell) -> None:
-    event = aws.record("CreateVpc", "ec2.amazonaws.com", identity=MALLORY, awsRegion="eu-west-1")
+    event = aws.record("CreateVpc", "ec2.amazonaws.com", identity=MALLORY, awsRegion="us-east-1")
     aws.record("DeleteVpc", "ec2.amazonaws.com", identity=MALLORY)
-    report = tell({"ct.id": event["eventID"], "ct.region": "eu-west-1"}, rule=EVERY, cloud=aws.laptop)
+    aws.call("iam", "create_user", UserName="mallory")
+    report = tell({"ct.id": event["eventID"], "ct.region": "us-east-1"}, rule=EVERY, cloud=aws.laptop)
     report.look("Which event was it?", shows=["CreateVpc", "mallory"], hides="DeleteVpc", seconds=SECONDS)
+    state = lambda: aws.call("iam", "list_user_policies", UserName="mallory")["PolicyNames"]  # noqa: E731
+    report.contain("Deny everything to the caller", state=state, becomes=[f"falco-{report.uid}"], seconds=SECONDS)
+    report.undo(state=state, becomes=[], seconds=SECONDS)

