@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -72,7 +73,7 @@ def test_after_a_kill_the_file_is_whole_and_everything_written_can_be_found(
         process.kill()
         process.wait()
     history = History(tmp_path / "history", from_received)
-    with sqlite3.connect(tmp_path / "history" / FILE) as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / "history" / FILE)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     sink = start()
     assert not sink.set_aside

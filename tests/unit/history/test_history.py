@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -110,7 +111,7 @@ def test_pages_follow_one_another_in_both_directions_across_volumes(
     alerts = [alert_of(number) for number in range(60)]
     for number in range(0, 60, 20):
         history = filled(sink, alerts[number : number + 20])
-    with sqlite3.connect(sink._directory / FILE) as connection:
+    with contextlib.closing(sqlite3.connect(sink._directory / FILE)) as connection:
         assert connection.execute("SELECT count(*) FROM volumes").fetchone()[0] >= 3
     seen, before = [], 0
     while rows := history.page(Query(), limit=7, before=before):

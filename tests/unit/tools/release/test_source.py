@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.programs import program
 from tools.release.run import ReleaseError
 from tools.release.source import committed, uncommitted
 
@@ -23,6 +24,7 @@ def repository(folder: Path, *, version: str, chart: str) -> Path:
     for name, text in parts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")
+    program("git")
     for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "All", "--date", "@1"]):
         subprocess.run(
             [*GIT, *command],
