@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from exporter.catalog.catalog import load_catalog
@@ -15,14 +17,16 @@ from exporter.sources.decode import from_received
 from exporter.times import time_from_text
 
 
-def open_history(config: Config) -> History:
-    """Return the history that the settings name. Raises ConfigError where they name none."""
+@contextlib.contextmanager
+def opened_history(config: Config) -> Iterator[History]:
+    """Give the history that the settings name. Raises ConfigError where they name none."""
     directory = config.history.directory
     if directory is None:
         raise ConfigError("history.directory: not set; expected the directory of the exporter's history")
     if not Path(directory).is_dir():
         raise ConfigError(f"history.directory: {directory}: no such directory")
-    return History(directory, from_received)
+    with contextlib.closing(History(directory, from_received)) as history:
+        yield history
 
 
 def span_from(since: str, until: str) -> tuple[int, int]:
@@ -44,8 +48,8 @@ def span_from(since: str, until: str) -> tuple[int, int]:
 def digest(config: Config, *, since: str, until: str, form: str) -> int:
     """Print the digest; return the exit code. Raises ConfigError, CatalogError, HistoryError."""
     since_ns, until_ns = span_from(since, until)
-    history = open_history(config)
-    known = knowledge_of(load_catalog(config.catalog.directories), config.incidents.window_seconds)
-    _, _, write = DIGEST_FORMATS[form]
-    sys.stdout.write(write(make_digest(history, since_ns, until_ns, known)))
+    with opened_history(config) as history:
+        known = knowledge_of(load_catalog(config.catalog.directories), config.incidents.window_seconds)
+        _, _, write = DIGEST_FORMATS[form]
+        sys.stdout.write(write(make_digest(history, since_ns, until_ns, known)))
     return 0

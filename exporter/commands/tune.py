@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from exporter.catalog.catalog import load_catalog
-from exporter.commands.digest import open_history, span_from
+from exporter.commands.digest import opened_history, span_from
 from exporter.config.model import Config
 from exporter.tuning import TUNING_FORMS, propose
 
@@ -13,9 +13,9 @@ from exporter.tuning import TUNING_FORMS, propose
 def tune(config: Config, *, span: tuple[str, str], form: str, minimum: int, limit: int) -> int:
     """Print the proposals as one file; return the exit code. Raises ConfigError, CatalogError, HistoryError."""
     since_ns, until_ns = span_from(*span)
-    history = open_history(config)
-    catalog = load_catalog(config.catalog.directories)
-    found = propose(history, catalog, since_ns, until_ns, minimum=minimum, limit=limit)
+    with opened_history(config) as history:
+        catalog = load_catalog(config.catalog.directories)
+        found = propose(history, catalog, since_ns, until_ns, minimum=minimum, limit=limit)
     sys.stdout.write(TUNING_FORMS[form](found))
     exceptions = f"{len(found.proposals)} exception{'' if len(found.proposals) == 1 else 's'}"
     print(f"{exceptions}: {found.removed:,} of {found.alerts:,} alerts would not have come", file=sys.stderr)

@@ -77,7 +77,8 @@ def test_after_a_kill_the_file_is_whole_and_everything_written_can_be_found(
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     sink = start()
     assert not sink.set_aside
-    written = len(history)
+    with contextlib.closing(history):
+        written = len(history)
     assert written > 500
     wait_until(lambda: sink.history.sequence == written, "what was written and not yet indexed can be found")
     uids = {row.uid for row in sink.history.page(Query(), limit=1_000_000)}
