@@ -66,9 +66,15 @@ class History:
         self._lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
         self._generation = 0
+        self._is_closed = False
 
     def close(self) -> None:
-        """Let go of every connection that nobody uses now, e.g. because the file is another; more can be opened."""
+        """Let go of every connection. What is asked for afterwards still gets an answer, and keeps no connection."""
+        self._is_closed = True
+        self.renew()
+
+    def renew(self) -> None:
+        """Let go of every connection that nobody uses now, because the file is another; more can be opened."""
         with self._lock:
             self._generation += 1
             idle, self._idle = self._idle, []
@@ -98,7 +104,7 @@ class History:
                 connection.close()
             raise
         with self._lock:
-            if generation == self._generation and len(self._idle) < _IDLE_READERS:
+            if not self._is_closed and generation == self._generation and len(self._idle) < _IDLE_READERS:
                 self._idle.append(connection)
                 return
         connection.close()

@@ -146,6 +146,10 @@ class HistorySink:
 
     def close(self, deadline_seconds: float) -> None:
         """Write what waits until the deadline, then let go. Twice is safe."""
+        self._end_writing(deadline_seconds)
+        self.history.close()
+
+    def _end_writing(self, deadline_seconds: float) -> None:
         self._closing.set()
         self._wake.set()
         if self._thread is not None:
@@ -298,7 +302,7 @@ class HistorySink:
         self.metrics.set_aside.inc()
         logger.error("history: the file was damaged (%s); it is now %s, and a new one begins", error, where)
         # Whoever began to read since has the old file open.
-        self.history.close()
+        self.history.renew()
         opened = self._open()
         self.set_aside = f"{where}: {error}"
         return opened
@@ -309,7 +313,7 @@ class HistorySink:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
-        self.history.close()
+        self.history.renew()
 
     def _note_damage(self) -> None:
         self._damaged.set()

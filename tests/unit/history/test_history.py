@@ -271,3 +271,12 @@ def test_verdicts_are_those_of_the_catalog(tmp_path: Path) -> None:
         assert history.choices() == {"rules": ["Read sensitive file"], "hosts": ["node-1"], "namespaces": ["web"]}
     finally:
         sink.close(5)
+
+
+def test_a_closed_history_answers_and_keeps_no_connection(start: Start) -> None:
+    """Pages may ask while the exporter ends."""
+    sink = start()
+    history = filled(sink, [alert_of(1)])
+    sink.close(5)
+    assert len(history) == 1
+    assert history._idle == []
