@@ -24,7 +24,7 @@ _MINUTES_FROM = 120
 logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 1.0
-"""How long who looks waits for a batch that is under way."""
+"""How long a reader waits for a batch that is under way."""
 
 Transform = Callable[[Alert], Alert | None]
 """Gives the alert as the sinks should see it; None drops it, which the transform has to count itself."""
@@ -74,7 +74,7 @@ class Handover(Protocol):
         """Take the batch, on disk where a sink has one; ``finish`` does the rest. Safe from any thread."""
 
     def finish(self) -> None:
-        """Give every sink what was kept. Whoever keeps has to call it soon, and at the end. Safe from any thread."""
+        """Give every sink what was kept. The caller of ``keep`` calls it soon, and at the end. Safe from any thread."""
 
 
 class Source(Protocol):

@@ -8,7 +8,8 @@ import pytest
 
 from tests.lab.places.cluster import Cluster, web_pod
 from tests.lab.places.node import Container
-from tests.lab.story import Story, Tell
+from tests.lab.scenarios.falco.test_stopping import forward
+from tests.lab.story import Tell
 
 RELEASE = "Detect release_agent File Container Escapes"
 API = "Contact K8S API Server From Container"
@@ -35,16 +36,6 @@ def fields(container: Container, command: str = "sleep 86400", **more: Any) -> d
     own = {"proc.cmdline": command, "proc.exepath": "/bin/busybox", "proc.name": command.split(maxsplit=1)[0]}
     own |= {"proc.pname": "sh", "proc.tty": 0, "user.loginuid": -1, "user.name": "root", "user.uid": 0}
     return {**own, **container.fields, **{key.replace("__", "."): value for key, value in more.items()}}
-
-
-def forward(report: Story, title: str) -> None:
-    """Run what only looks before a step; other cuts are told elsewhere."""
-    while title.casefold() not in report.steps[report.at].title.casefold():
-        phases = report.steps[report.at].phases
-        if "contain" in phases or phases[0] == "verify":
-            report.unproven("", "another cut, which has a story of its own")
-        else:
-            report.looks(seconds=60)
 
 
 def may_schedule(cluster: Cluster) -> bool:
