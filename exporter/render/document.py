@@ -53,6 +53,8 @@ class Code(NamedTuple):
     """What a copy button calls it, e.g. ``step 1``; empty for what is not to be run."""
     label: str = ""
     """What stands before it, e.g. ``Undo:``."""
+    message: bool = False
+    """Whether it is Falco's message: one line, in which line feeds are the alert's and are shown."""
 
 
 class Bullets(NamedTuple):
@@ -242,4 +244,4 @@ def _details(report: Report) -> Iterator[Block]:
         yield Facts(tuple(rows))
     if message := report.alert.output:
         yield Note("Falco's message:", ())
-        yield Code(shortened(message, parts.MESSAGE_LIMIT_CHARACTERS), "text", "")
+        yield Code(shortened(message, parts.MESSAGE_LIMIT_CHARACTERS), "text", "", message=True)

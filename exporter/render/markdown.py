@@ -144,8 +144,7 @@ def _escaped(label: str) -> str:
 
 def _code(code: Code) -> list[str]:
     label = [f"*{code.label}*"] if code.label else []
-    # A message of Falco's is one line: line feeds in it are the alert's, and are shown.
-    text = code.text if code.name or code.language != "text" else visible(code.text)
+    text = visible(code.text) if code.message else code.text
     if label and "\n" not in text and len(text) <= _INLINE_LIMIT_CHARACTERS:
         return [f"{label[0]} {markdown_code(text)}"]
     return [*label, markdown_block(text, code.language)]

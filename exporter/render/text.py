@@ -150,8 +150,7 @@ class _Page:
                 self.code(block, _INDENT)
 
     def code(self, code: Code, indent: str) -> None:
-        if code.language == "text" and not code.name:
-            # A message of Falco's: prose as far as a reader is concerned.
+        if code.message:  # prose as far as a reader is concerned
             self._lines += wrap(terminal(code.text), width=self._width)
             return
         if code.label:
