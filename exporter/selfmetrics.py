@@ -98,6 +98,12 @@ class SelfMetrics:
             "Events counted as undecided without being judged, in a flood of alerts that are unlike each other.",
             registry=self.registry,
         )
+        self.lines_without_alert = Counter(
+            "falco_exporter_lines_without_alert_total",
+            "Lines of a followed log that are no alert: what Falco writes about itself, and others' lines around it.",
+            ["target"],
+            registry=self.registry,
+        )
         self.file_gaps = Counter(
             "falco_exporter_file_gaps_total",
             "Rotations of a followed file after which lines not read yet could not be found any more.",

@@ -187,9 +187,9 @@ class FollowedFile:
             self.state = reason
         return False
 
-    def delivered(self, count: int) -> None:
-        """Take note of delivered bytes; remembers the position at most once a second."""
-        self._delivered_offset += count
+    def delivered(self, held: int) -> None:
+        """Take note that all but the last ``held`` bytes were delivered; remembers the position once a second."""
+        self._delivered_offset = max(self._delivered_offset, self._read_offset - held)
         self._mark()
         if time.monotonic() - self._remembered_at >= REMEMBER_SECONDS:
             self._remember()

@@ -1,8 +1,8 @@
 """Alerts as JSON lines, from standard input or a file that Falco goes on writing.
 
 Owns the splitting into lines and the loop around it; a line that is no alert is
-counted and skipped. Refuses to know how a file is followed (``followed_file.py``)
-and what a line means (``decode.py``).
+counted and skipped. Refuses to know how a file is followed (``followed_file.py``),
+what a log puts around a line (``log_lines.py``) and what a line means (``decode.py``).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from exporter.selfmetrics import SelfMetrics
 from exporter.sources import decode
 from exporter.sources.followed_file import FollowedFile
 from exporter.sources.intake import ROOM_WAIT_SECONDS, Intake, hand_over
+from exporter.sources.log_lines import Pieces, is_falcos_log, is_falcos_text, unwrapped, without_prefix
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ BATCH_ALERTS = 512
 LINE_LIMIT_BYTES = 4 * 1024 * 1024
 READ_BYTES = 256 * 1024
 PAUSE_SECONDS = 0.05
+_ALERT_STARTS = (b'{"hostname"', b'{"output"', b'{"time"', b'{"uuid"')
+"""How nearly every line of Falco's own files begins: nothing stands around such an alert."""
 
 
 class ByteSource(Protocol):
@@ -45,8 +48,8 @@ class ByteSource(Protocol):
     def read(self, wait_seconds: float) -> bytes | None:
         """Return what is there, ``b""`` when nothing came within the wait, None at the end for good."""
 
-    def delivered(self, count: int) -> None:
-        """Take note that this many more bytes became alerts that every sink has taken."""
+    def delivered(self, held: int) -> None:
+        """Take note that every sink has taken what was read, all but the last ``held`` bytes."""
 
     def close(self) -> None:
         """Let go; remembers how far it was read."""
@@ -74,7 +77,7 @@ class StandardInput:
             return b""
         return os.read(self._descriptor, READ_BYTES) or None
 
-    def delivered(self, count: int) -> None:
+    def delivered(self, held: int) -> None:
         """A pipe cannot be read twice: nothing to remember."""
 
     def close(self) -> None:
@@ -127,6 +130,9 @@ class JsonLinesSource:
             source = StandardInput() if is_pipe else FollowedFile(settings, gaps.inc)
         self._bytes = source
         self._intake = Intake(self.name, metrics)
+        self._pieces = Pieces(LINE_LIMIT_BYTES)
+        self._no_alert = metrics.lines_without_alert.labels(self.name)
+        self._without_alert = 0
         self._ended = False
 
     @property
@@ -150,15 +156,19 @@ class JsonLinesSource:
                 self._intake.up.set(self._bytes.state == "up")
                 if piece is None:
                     self._deliver(splitter.finish(), handover, stop)
+                    hand_over(
+                        [alert for rest in self._pieces.finish() if (alert := self._alert_in(rest))], handover, stop
+                    )
                     logger.info("%s: the input has ended", self.name)
                     return
                 if piece:
-                    held = splitter.held
                     self._deliver(splitter.feed(piece), handover, stop)
-                    self._bytes.delivered(held + len(piece) - splitter.held)
+                    self._bytes.delivered(splitter.held + self._pieces.held)
         finally:
             self._ended = True
             self._intake.up.set(0)
+            if self._without_alert:
+                logger.info("%s: %d lines of a log held no alert", self.name, self._without_alert)
             self._bytes.close()
 
     def _deliver(self, lines: Iterator[bytes | None], handover: Handover, stop: threading.Event) -> None:
@@ -173,11 +183,27 @@ class JsonLinesSource:
         hand_over(batch, handover, stop)
 
     def _decode(self, line: bytes | None) -> Alert | None:
-        if line is not None and not line.strip():
-            return None
-        self._intake.received.inc()
         if line is None:
+            self._intake.received.inc()
+            self._pieces.passed(LINE_LIMIT_BYTES + 1)
             message = f"a line is longer than {LINE_LIMIT_BYTES} bytes; it was skipped"
             self._intake.reject(DecodeError("too_long", message))
             return None
-        return self._intake.decode(line, decode.from_json)
+        size = len(line) + 1
+        if line.startswith(_ALERT_STARTS) or (piece := unwrapped(line)) is None:
+            self._pieces.passed(size)
+            return self._alert_in(line)
+        whole = self._pieces.take(piece, size)
+        return None if whole is None else self._alert_in(whole, in_log=True)
+
+    def _alert_in(self, line: bytes, *, in_log: bool = False) -> Alert | None:
+        """Return the alert in a line out of which a runtime's or driver's own words were taken already."""
+        if not line.strip():
+            return None
+        text = without_prefix(line)
+        if is_falcos_log(line) or (in_log and b"{" not in line and not is_falcos_text(line)):
+            self._without_alert += 1
+            self._no_alert.inc()
+            return None
+        self._intake.received.inc()
+        return self._intake.decode(text, decode.from_json)

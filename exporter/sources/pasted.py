@@ -1,9 +1,8 @@
 """Alerts out of what people have at hand: files, log excerpts, something pasted.
 
-Owns what may stand around an alert in Falco's JSON form: other lines, line
-prefixes of journald, syslog, CRI and ``kubectl logs``, the JSON of Docker's
-log files and of ``journalctl -o json``, arrays, pretty-printed JSON, gzip, a
-byte order mark. Refuses to know what an alert is (see ``decode.py``).
+Owns what may stand around an alert in Falco's JSON form: other lines and
+prefixes, arrays, pretty-printed JSON, gzip, a byte order mark. Refuses to know
+what an alert is (see ``decode.py``) and what logs are (``log_lines.py``).
 """
 
 from __future__ import annotations
@@ -11,32 +10,25 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-from exporter.alert import Alert, Priority
+from exporter.alert import Alert
 from exporter.errors import DecodeError
 from exporter.sources.decode import from_json
+from exporter.sources.log_lines import is_falcos_log, is_falcos_text, unwrapped
 
 LINE_LIMIT_BYTES = 16 * 1024 * 1024
 """Of a line, and of an alert that is spread over several."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ENCODINGS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_CRI = re.compile(rb"\S+ (?:stdout|stderr) ([FP]) ")
-_FALCO_LOG = re.compile(rb"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}: ")
-_FALCO_TEXT = re.compile(
-    rb"(?:\A|[ \t])\d\d:\d\d:\d\d\.\d{9}: (?:" + "|".join([priority.label for priority in Priority]).encode() + rb")\b"
-)
 _TOKEN = re.compile(rb'["{}\[\]]')
 _CONTINUES = re.compile(rb'\s*(?:["\[\]{}]|-?\d[\d.eE+-]*,?\s*$|(?:true|false|null),?\s*$|$)')
 """How a line inside a pretty-printed document begins."""
 _STRING_END = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_WRAPPERS = ("log", "MESSAGE", "message", "line")
-"""Members that hold a log line: Docker's, journald's, and what shippers call it."""
 PLAIN_TEXT = "plain_text"
 """``DecodeError.reason`` of a line in Falco's text form."""
 
@@ -126,16 +118,14 @@ class _Reading:
 
     def _whole(self, number: int, line: bytes) -> Iterator[tuple[int, bytes]]:
         """Yield the line without what a container runtime put around it, its pieces put together."""
-        if match := _CRI.match(line):
-            text, ends = line[match.end() :].rstrip(b"\r\n"), match[1] == b"F"
-        elif (wrapped := _unwrapped(line)) is not None:
-            text, ends = wrapped.rstrip(b"\r\n"), wrapped.endswith(b"\n") or b'"log"' not in line
-        else:
+        piece = unwrapped(line)
+        if piece is None:
             yield number, line
             return
+        text = piece.text
         if self._partial is not None:
             number, text = self._partial[0], self._partial[1] + text
-        if ends or len(text) > LINE_LIMIT_BYTES:
+        if piece.ends or len(text) > LINE_LIMIT_BYTES:
             self._partial = None
             yield number, text
         else:
@@ -162,6 +152,11 @@ class _Reading:
 
     def _documents(self, number: int, line: bytes, position: int) -> Iterator[Found]:
         is_empty = position == 0
+        if is_empty and (is_falcos_text(line) or is_falcos_log(line)):
+            # Values in it may look like a document; whoever caused the alert wrote them.
+            if not is_falcos_log(line):
+                yield Found(number, None, _plain_text())
+            return
         while (start := line.find(b"{", position)) >= 0:
             is_empty = False
             position, depth = _end_of_document(line, start, 0)
@@ -171,7 +166,7 @@ class _Reading:
             yield _decoded(number, line[start:] if position < 0 else line[start:position])
             if position < 0:
                 return
-        if is_empty and line.strip(b" \t\r\n[],") and not _FALCO_LOG.match(line):
+        if is_empty and line.strip(b" \t\r\n[],"):
             yield Found(number, None, _no_document(line))
 
     def _give_up(self) -> Iterator[Found]:
@@ -203,28 +198,11 @@ def _decoded(line: int, text: bytes) -> Found:
         return Found(line, None, exc)
 
 
-def _unwrapped(line: bytes) -> bytes | None:
-    """Return the log line inside a document that a log driver or shipper made of it; None where it is none."""
-    if not line.startswith(b"{") or not any(f'"{name}"'.encode() in line for name in _WRAPPERS):
-        return None
-    try:
-        document = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if "rule" in document:
-        return None
-    for name in _WRAPPERS:
-        if isinstance(text := document.get(name), str):
-            return text.encode("utf-8", "replace")
-    return None
+def _plain_text() -> DecodeError:
+    return DecodeError(PLAIN_TEXT, "expected JSON, found Falco's text form, which has neither the rule nor the fields")
 
 
 def _no_document(line: bytes) -> DecodeError:
-    if _FALCO_TEXT.search(line):
-        return DecodeError(
-            PLAIN_TEXT,
-            "expected JSON, found Falco's text form, which has neither the rule nor the fields",
-        )
     try:
         from_json(line)
     except DecodeError as exc:

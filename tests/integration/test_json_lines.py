@@ -20,6 +20,7 @@ from exporter.alert import Alert
 from exporter.config.model import JsonLines
 from exporter.errors import ConfigError
 from exporter.selfmetrics import SelfMetrics
+from exporter.sources.intake import REASONS
 from exporter.sources.json_lines import JsonLinesSource, LineSplitter, StandardInput
 from tests.integration.falco import wait_until
 
@@ -168,6 +169,73 @@ def test_a_spoilt_memory_is_no_reason_to_stop(settings: JsonLines) -> None:
     append(settings, line(1))
     with running(settings, kept := Kept()):
         wait_until(lambda: kept.numbers == [1])
+
+
+def no_alert(registry: CollectorRegistry, settings: JsonLines) -> float | None:
+    return registry.get_sample_value("falco_exporter_lines_without_alert_total", {"target": str(settings.file)})
+
+
+def errors(registry: CollectorRegistry, settings: JsonLines) -> dict[str, float]:
+    found = registry.get_sample_value
+    target = str(settings.file)
+    counts = {
+        reason: found("falco_exporter_decode_errors_total", {"target": target, "reason": reason}) for reason in REASONS
+    }
+    return {reason: count for reason, count in counts.items() if count}
+
+
+def test_alerts_inside_the_lines_of_logs_are_taken(settings: JsonLines, caplog: pytest.LogCaptureFixture) -> None:
+    """CRI, Docker, syslog and journald; lines that Falco writes about itself are counted apart and are no errors."""
+    caplog.set_level("INFO")
+    own = "Thu Jan  2 12:00:00 2024: Falco version: 0.43.1 (x86_64)"
+    text = "12:00:00.000000000: Warning a shell | cmdline=sh -c " + line(99).rstrip()
+    wrapped = [
+        line(0),
+        "2024-01-02T12:00:00.1Z stdout F " + line(1),
+        f"2024-01-02T12:00:00.1Z stderr F {own}\n",
+        "2024-01-02T12:00:00.1Z stdout P " + line(2)[:30] + "\n",
+        "2024-01-02T12:00:00.1Z stderr F something else\n",
+        "2024-01-02T12:00:00.1Z stdout F " + line(2)[30:],
+        json.dumps({"log": line(3), "stream": "stdout"}) + "\n",
+        "Jan  2 12:00:00 h falco[123]: " + line(4),
+        "<5>2024-01-02T12:00:00Z h Falco[1]: " + line(5),
+        json.dumps({"PRIORITY": "5", "MESSAGE": line(6).rstrip()}) + "\n",
+        own + "\n",
+        f"Jan  2 12:00:00 h falco[123]: {text}\n",
+        line(7),
+    ]
+    append(settings, "".join(wrapped))
+    with running(settings, kept := Kept()) as registry:
+        wait_until(lambda: len(kept.alerts) == 8)
+        assert no_alert(registry, settings) == 3
+        assert errors(registry, settings) == {"text": 1}
+    assert kept.numbers == list(range(8))
+    assert "3 lines of a log held no alert" in caplog.text
+
+
+def test_a_restart_between_two_pieces_loses_nothing(settings: JsonLines) -> None:
+    """The position stays before a line whose end has not come; what was between its pieces comes again."""
+    cri = "2024-01-02T12:00:00.1Z stdout "
+    append(settings, f"{cri}F {line(0)}{cri}P {line(1)[:30]}\n")
+    with running(settings, first := Kept()):
+        wait_until(lambda: len(first.alerts) == 1)
+    append(settings, f"{cri}F {line(1)[30:]}{cri}F {line(2)}")
+    with running(settings, second := Kept()):
+        wait_until(lambda: len(second.alerts) == 2)
+    assert first.numbers + second.numbers == [0, 1, 2]
+
+
+def test_a_line_that_is_in_pieces_at_the_end_of_the_input_is_counted() -> None:
+    """What no piece will complete is an error, and not lost without a word."""
+    reader, writer = os.pipe()
+    registry, kept = CollectorRegistry(), Kept()
+    source = JsonLinesSource(JsonLines(stdin=True), SelfMetrics(registry), source=StandardInput(reader))
+    os.write(writer, f"2024-01-02T12:00:00.1Z stdout P {line(1)[:30]}\n".encode())
+    os.close(writer)
+    source.run(kept, threading.Event())
+    os.close(reader)
+    labels = {"target": "stdin", "reason": "malformed"}
+    assert registry.get_sample_value("falco_exporter_decode_errors_total", labels) == 1
 
 
 @given(st.lists(st.binary(max_size=50).filter(lambda b: b"\n" not in b), max_size=20), st.integers(1, 30))

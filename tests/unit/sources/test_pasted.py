@@ -94,10 +94,19 @@ def test_a_spoiled_line_costs_no_other(spoil: Callable[[bytes], bytes]) -> None:
 def test_text_is_told_from_rubbish() -> None:
     """Falco's text form has a reason of its own, with a journal's prefix or without."""
     text = b"18:29:39.273467556: Warning Log files were tampered | file=/x {"
-    for line in (text, b"Jan  2 12:00:00 host falco[1]: " + text[:-2]):
+    for line in (text, b"Jan  2 12:00:00 host falco[1]: " + text, text[:-2], b"Warning {"):
         (found,) = found_in(line)
         assert found.error is not None
-        assert (found.error.reason == PLAIN_TEXT) is (line != text)
+        assert (found.error.reason == PLAIN_TEXT) is (line != b"Warning {")
+
+
+@pytest.mark.parametrize("before", [b"", b"Jan  2 12:00:00 host falco[1]: ", b"2024-01-02T12:00:00.1Z stdout F "])
+def test_a_value_in_falcos_text_is_no_alert(before: bytes) -> None:
+    """Whoever causes an alert chooses its values: a document among them forges no report."""
+    (found,) = found_in(before + b"18:29:39.273467556: Warning A shell | cmdline=sh -c " + LINE)
+    assert found.error is not None
+    assert found.error.reason == PLAIN_TEXT
+    assert found_in(b"Thu Jan  2 12:00:00 2024: Loading " + LINE) == []
 
 
 def test_a_document_over_many_lines_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
