@@ -31,6 +31,7 @@ from exporter.digest.digest import PAGE_INCIDENT_ALERTS
 from exporter.errors import ExporterError
 from exporter.falco.rules_file import read_rules_files
 from exporter.history import Fallback, HistorySink, ReportStore
+from exporter.history.ended import make_ended_incidents
 from exporter.identity import labels_of, make_hosts
 from exporter.log_limit import LogLimit
 from exporter.pipeline import Pipeline, Sink, Source, Transform
@@ -109,6 +110,7 @@ class App:
                 digest=None if self.history is None else self._digest,
                 report_for=self.reporter.report_for,
                 incidents=self.incidents,
+                ended_incidents=make_ended_incidents(self.history, config.incidents, self.reporter.catalog),
                 advice_for=self.reporter.advice_for,
                 gist_for=self.reporter.gist_for,
                 catalog=self.reporter.catalog,

@@ -15,6 +15,7 @@ from exporter.alert import Alert
 from exporter.catalog.catalog import Catalog
 from exporter.config.model import Web
 from exporter.digest import Digest
+from exporter.history.ended import EndedIncidents
 from exporter.history.store import ReportStore
 from exporter.incidents.register import Incidents
 from exporter.report import Advice, Report
@@ -52,7 +53,9 @@ class Content:
     on_disk: bool = False
     """Whether they outlive the process."""
     incidents: Incidents | None = None
-    """The incidents that have a page; None where alerts are not joined."""
+    """The incidents that are in memory; None where alerts are not joined."""
+    ended_incidents: EndedIncidents | None = None
+    """Finds those that are not in memory any more; None without a history on disk, or where alerts are not joined."""
     advice_for: Callable[[Alert], Advice] | None = None
     """Makes an alert's advice, for incidents; None where there are none."""
     settle: Callable[[], None] = lambda: None

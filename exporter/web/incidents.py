@@ -15,8 +15,11 @@ from typing import Any
 from aiohttp import web
 from markupsafe import Markup
 
+from exporter.alert import time_text
+from exporter.history import HistoryError
 from exporter.incidents.entities import entities_of
 from exporter.incidents.incident import Incident
+from exporter.incidents.state import State
 from exporter.incidents.story import Story, story_of
 from exporter.prose import to_plain
 from exporter.render.incident import INCIDENT_FORMATS, IncidentFormat, to_incident_html, to_incident_json
@@ -29,7 +32,7 @@ from exporter.web.templates import render_page
 
 _ID = "{id:[0-9a-f]{16}}"
 _NO_STORE = {"Cache-Control": "no-store"}
-PAGE_ROWS = 100
+PAGE_ROWS = EARLIER_ROWS = 100
 DEFAULT_LIMIT = 100
 
 
@@ -55,11 +58,14 @@ async def incident_list(request: web.Request) -> web.Response:
     def work() -> str:
         kept = _kept(content)
         found = [each for each in kept if _admits(each, verdict, state)]
+        earlier = () if state == "open" else _earlier(content, kept, verdict)
         return render_page(
             "incidents.html",
             root="./",
             rows=[_row(each) for each in found[:PAGE_ROWS]],
             found=len(found),
+            earlier=[(each, VERDICT_LABELS[each.verdict], time_text(each.first_ns)) for each in earlier[:EARLIER_ROWS]],
+            earlier_found=len(earlier),
             version=_version(found),
             kept=len(kept),
             is_on=content.incidents is not None,
@@ -73,6 +79,26 @@ async def incident_list(request: web.Request) -> web.Response:
 
 def _kept(content: Content) -> list[Incident]:
     return [] if content.incidents is None else content.incidents.all()
+
+
+def _find(content: Content, name: str) -> Incident | None:
+    """Return an incident from memory, else from the history; one that became a part of another is that other."""
+    found = None if content.incidents is None else content.incidents.find(name)
+    if found is None and content.ended_incidents is not None:
+        found = content.ended_incidents.find(name)
+    return found
+
+
+def _earlier(content: Content, kept: Sequence[Incident], verdict: str) -> Sequence[State]:
+    """Return what is known of incidents that are not in memory any more, the latest first."""
+    if content.ended_incidents is None:
+        return ()
+    in_memory = {name for each in kept for name in (each.id, *each.other_ids)}
+    try:
+        states = content.ended_incidents.states()
+    except HistoryError:
+        return ()
+    return [each for each in states if each.id not in in_memory and (not verdict or each.verdict == verdict)]
 
 
 def _admits(incident: Incident, verdict: str, state: str) -> bool:
@@ -104,7 +130,7 @@ async def _told(request: web.Request, tell: Callable[[Story], str]) -> tuple[Sto
     content, name = request.app[SITE].content, request.match_info["id"]
 
     def work() -> tuple[Story, str] | None:
-        incident = content.incidents.find(name) if content.incidents is not None else None
+        incident = _find(content, name)
         if incident is None or content.advice_for is None:
             return None
         story = story_of(incident, content.advice_for)
@@ -112,7 +138,7 @@ async def _told(request: web.Request, tell: Callable[[Story], str]) -> tuple[Sto
 
     found = await aside(work)
     if found is None:
-        page = render_page("no_incident.html", root="../", id=name, kept=len(_kept(content)))
+        page = render_page("no_incident.html", root="../", id=name, kept=len(_kept(content)), on_disk=content.on_disk)
         raise web.HTTPNotFound(text=page, content_type="text/html", headers=_NO_STORE)
     return found
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exporter.app import App
-from exporter.config.model import Config, FalcoHttp, HistorySettings, Identity, Redaction, Shutdown, Web
+from exporter.config.model import Config, FalcoHttp, HistorySettings, Identity, Incidents, Redaction, Shutdown, Web
 from tests.integration.falco import wait_until
 
 
@@ -120,3 +120,36 @@ def test_the_digest_and_tuning_have_pages_and_commands_over_the_same_file(
         assert fetch(app, "/digest?since=2026-11-29&until=2026-11-28")[0] == 400
     assert main(["digest", "--history.directory", str(tmp_path / "nowhere")]) == 2
     assert "no such directory" in capsys.readouterr().err
+
+
+def test_an_incident_that_ended_long_before_a_restart_has_its_page(tmp_path: Path) -> None:
+    """The same as before the restart: address, alerts, verdict and every format; alerts of others stay outside."""
+    incidents = Incidents(window_seconds=1)
+    pod = {"container.id": "3fa1b2c4d5e6", "k8s.ns.name": "shop", "k8s.pod.name": "web-0", "proc.cmdline": "bash"}
+    with running(tmp_path / "h", incidents=incidents) as app:
+        post(app, time="2026-11-20T11:59:58.5Z", output_fields={"container.id": "0" * 12, "proc.cmdline": "bash"})
+        post(app, time="2026-11-20T12:00:00Z", output_fields=pod)
+        post(app, time="2026-11-20T12:00:00.5Z", rule="Netcat Remote Code Execution in Container", output_fields=pod)
+        post(app, time="2026-11-20T12:00:09Z", output_fields=pod)
+        wait_until(lambda: app.history.history.sequence == 4)  # type: ignore[union-attr]
+        wait_until(lambda: fetch(app, "/metrics")[0] == 200 and _states(app) == {"ended"})
+        (listed,) = [each for each in _incidents(app) if each["alerts"] == 2]
+        before = [fetch(app, f"/incidents/{listed['id']}{form}") for form in ("", ".md", ".json", ".txt")]
+        assert [status for status, _ in before] == [200] * 4
+    with running(tmp_path / "h", incidents=incidents) as app:
+        assert _incidents(app) == []
+        assert f'<a href="incidents/{listed["id"]}">' in fetch(app, "/incidents")[1]
+        assert f'<a href="incidents/{listed["id"]}">' not in fetch(app, "/incidents?state=open")[1]
+        after = [fetch(app, f"/incidents/{listed['id']}{form}") for form in ("", ".md", ".json", ".txt")]
+        assert after[1:] == before[1:]
+        assert after[0][0] == 200
+        assert fetch(app, f"/incidents/{'0' * 16}")[0] == 404
+
+
+def _incidents(app: App) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(fetch(app, "/api/v1/incidents")[1])["incidents"]
+    return found
+
+
+def _states(app: App) -> set[object]:
+    return {each["state"] for each in _incidents(app)}
