@@ -129,7 +129,10 @@ uninstall:  ## remove what `make install` installed; settings and state stay
 	rm -f "$(DESTDIR)$(PREFIX)/bin/falco-report-exporter" \
 	  "$(DESTDIR)$(PREFIX)/lib/systemd/system/falco-report-exporter.service" \
 	  "$(DESTDIR)$(PREFIX)/lib/sysusers.d/falco-report-exporter.conf" \
-	  "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/falco-report-exporter.conf"
+	  "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/falco-report-exporter.conf" \
+	  "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/falco-report-exporter" \
+	  "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_falco-report-exporter" \
+	  "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/falco-report-exporter.fish"
 	rm -rf "$(DESTDIR)$(PREFIX)/share/doc/falco-report-exporter"
 
 clean:  ## remove what `make` made

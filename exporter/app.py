@@ -56,6 +56,7 @@ from exporter.sources.falco_grpc import FalcoGrpcSource
 from exporter.sources.falco_http import FalcoHttpSource
 from exporter.sources.followed_file import default_state_file
 from exporter.sources.json_lines import JsonLinesSource
+from exporter.state import AnySource, record_rows, source_row
 from exporter.verdict.judgement import Judgement
 from exporter.web import Content, StateRow, WebServer, may_show_reports
 
@@ -73,7 +74,6 @@ _FLOOD = (
     "(falco_exporter_alerts_not_judged_total), and log records may lack advice "
     "(falco_exporter_log_records_without_advice_total)"
 )
-AnySource = FalcoGrpcSource | FalcoHttpSource | JsonLinesSource
 
 
 class App:
@@ -120,6 +120,7 @@ class App:
                 state=self.state,
             ),
         )
+        self._started = time.time()
         self._stop = threading.Event()
         self._ended = threading.Event()
         self._stop_asked = False
@@ -375,28 +376,12 @@ class App:
     def state(self) -> Sequence[StateRow]:
         """The landing page's table."""
         rows = [StateRow("Alerts", self.pipeline.arrivals())]
-        rows += [StateRow(source.name, _state_of(source), source.state == "up") for source in self.sources]
+        rows += [source_row(source, self.metrics, self._started) for source in self.sources]
         rows += [StateRow(part, text, healthy=False) for part, text in self.warnings().items()]
         if self.history is not None and not self.history.trouble:
             rows.append(StateRow("History", self.history.state(), healthy=True))
-        if self.log_records is None:
-            rows.append(StateRow("Log records", f"off: {why_disabled(self.config.otlp, os.environ)}"))
-            return rows
-        for name, status in self.log_records.statuses().items():
-            which = f" ({name})" if len(self.log_records.sinks) > 1 else ""
-            where = "on disk" if status.durable else "in memory"
-            delivery = status.last_error or f"delivered to {status.endpoint}"
-            rows.append(StateRow(f"Log records{which}", delivery, status.failing_since is None))
-            queue = f"{status.queued_records} records, {status.queued_bytes} bytes, {where}"
-            rows.append(StateRow(f"Queue{which}", queue))
-        return rows
+        return [*rows, *record_rows(self.log_records, self.config)]
 
 
 def _known(facts: RuleFacts, *, begins_at_zero: bool, covered: bool | None = None) -> KnownRule:
     return KnownRule(facts.rule, Priority.from_label(facts.priority), facts.source, begins_at_zero, covered)
-
-
-def _state_of(source: AnySource) -> str:
-    """The source's state, with Falco's version where it is known."""
-    version = source.falco_version if isinstance(source, FalcoGrpcSource) else ""
-    return f"{source.state}, Falco {version}" if version and source.state == "up" else source.state

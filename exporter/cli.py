@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporter import __version__
-from exporter.commands import arguments
+from exporter.commands import arguments, completion
 from exporter.commands.parser import Parser
 from exporter.commands.terminal import fit_encoding
 from exporter.errors import ExporterError
@@ -33,7 +33,7 @@ and a report with mitigation advice.
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of every command, for ``main`` and for shell completion."""
+    """Return the parser of every command, for ``main`` and for completion in a shell."""
     parser = Parser(
         prog="falco-report-exporter", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -48,23 +48,9 @@ def build_parser() -> argparse.ArgumentParser:
     arguments.add_tune(commands)
     arguments.add_catalog(commands)
     arguments.add_health(commands)
-    completion = commands.add_parser(
-        "completion",
-        help="print a shell completion script",
-        description="Print a completion script. In bash, for example: "
-        "falco-report-exporter completion bash > /etc/bash_completion.d/falco-report-exporter",
-    )
-    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell to complete in")
-    completion.set_defaults(start=_completion)
+    completion.add_completion(commands)
     commands.add_parser("help", help="show this help").set_defaults(start=lambda _: print(parser.format_help()) or 0)
     return parser
-
-
-def _completion(given: argparse.Namespace) -> int:
-    import shtab
-
-    print(shtab.complete(build_parser(), shell=given.shell))
-    return 0
 
 
 def _tune_grpc() -> None:
@@ -99,6 +85,8 @@ def tune_memory() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    if "_ARGCOMPLETE" in os.environ:
+        completion.answer(build_parser())
     fit_encoding(sys.stdout, sys.stderr)
     words = sys.argv[1:] if argv is None else list(argv)
     if not words:

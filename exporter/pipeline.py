@@ -17,9 +17,7 @@ from typing import Protocol, runtime_checkable
 
 from exporter.alert import Alert
 from exporter.escaping import visible
-
-_MINUTES_FROM = 120
-"""Seconds from which on a time is told in minutes."""
+from exporter.times import span
 
 logger = logging.getLogger(__name__)
 
@@ -195,9 +193,8 @@ class Pipeline:
         if self._latest is None:
             return "none has arrived since the start"
         moment, alert = self._latest
-        seconds = max(0, round(time.time() - moment))
-        ago = f"{seconds} s" if seconds < _MINUTES_FROM else f"{seconds // 60} min"
-        return f"{self._arrived} since the start, the latest {ago} ago: {visible(alert.rule)}"
+        seconds = time.time() - moment
+        return f"{self._arrived:,} since the start, the latest {span(seconds)} ago: {visible(alert.rule)}"
 
     def responds(self, timeout_seconds: float) -> bool:
         """Whether the batch under way passes through every sink within the time-out."""

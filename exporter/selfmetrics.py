@@ -30,6 +30,11 @@ class SelfMetrics:
         self._register_delivery()
         self._register_web()
 
+    def received_from(self, target: str) -> int:
+        """Return how many alerts a source has received since the start."""
+        return int(sum(sample.value for each in self.alerts_received.labels(target).collect() for sample in each.samples
+                       if sample.name.endswith("_total")))  # fmt: skip
+
     def set_falco_version(self, target: str, version: str, engine_version: str) -> None:
         """Show one target's Falco version instead of the one shown before."""
         labels = (target, version, engine_version)

@@ -12,6 +12,16 @@ _AGO = re.compile(r"([0-9]{1,6})\s*(m|h|d|w)\Z", re.ASCII)
 _SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _NANOSECONDS = 1_000_000_000
 EXPECTED = "a time such as 2026-03-01T12:00 (UTC), or how long ago: 90m, 24h, 7d, 2w"
+_MINUTES_FROM_SECONDS = 120
+_HOURS_FROM_SECONDS = 7_200
+
+
+def span(seconds: float) -> str:
+    """Return a span of time in whole seconds, minutes or hours: ``90 s``, ``12 min``, ``5 h``."""
+    whole = max(0, round(seconds))
+    if whole < _MINUTES_FROM_SECONDS:
+        return f"{whole} s"
+    return f"{whole // 60} min" if whole < _HOURS_FROM_SECONDS else f"{whole // 3600} h"
 
 
 def time_from_text(text: str, now_ns: int) -> int:

@@ -29,6 +29,14 @@ exec "$library/bin/python3" -I -m exporter "\$@"
 END
 chmod 755 "$DESTDIR$PREFIX/bin/falco-report-exporter"
 
+complete() { # shell, file: what completes the program's arguments
+  install -d "$(dirname "$DESTDIR$PREFIX/share/$2")"
+  "$staged/bin/python3" -I -B -m exporter completion "$1" > "$DESTDIR$PREFIX/share/$2"
+}
+complete bash bash-completion/completions/falco-report-exporter
+complete zsh zsh/site-functions/_falco-report-exporter
+complete fish fish/vendor_completions.d/falco-report-exporter.fish
+
 units=$DESTDIR$PREFIX/lib/systemd/system
 install -d "$units"
 sed "s#@bindir@#$PREFIX/bin#" deploy/systemd/falco-report-exporter.service > "$units/falco-report-exporter.service"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.alert import Priority
-from exporter.commands import examples
+from exporter.commands import completion, examples
 from exporter.commands.parser import HelpAll, Parser
 from exporter.config.loader import FILE_VARIABLE, TARGETS_VARIABLE, load_config
 from exporter.config.model import Config, Incidents
@@ -44,8 +44,7 @@ _COMMON = frozenset(
 
 
 def _path(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str, **options_: Any) -> None:
-    action: Any = parser.add_argument(*names, **options_)
-    action.complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
+    completion.complete_files(parser.add_argument(*names, **options_))
 
 
 def _add_settings(parser: Parser, shown: str) -> None:
@@ -84,11 +83,9 @@ def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
     if option.choices:
         keywords |= {"choices": [choice for choice in option.choices if choice], "metavar": None}
     if option.many:
-        group.add_argument(option.flag, action="append", type=partial(_convert, option), **keywords)
-    elif option.kind is Path:
-        _path(group, option.flag, type=partial(_convert, option), **keywords)
-    else:
-        group.add_argument(option.flag, type=partial(_convert, option), **keywords)
+        keywords["action"] = "append"
+    add = _path if option.kind is Path else type(group).add_argument
+    add(group, option.flag, type=partial(_convert, option), **keywords)
 
 
 def _convert(option: Option, text: str) -> Any:
@@ -295,8 +292,12 @@ def add_report(commands: Commands) -> None:
     _path(parser, "files", nargs="*", type=Path, metavar="FILE", help="files of alerts (default: standard input)")
     _add_form(parser, tuple(LENGTHS))
     choice = parser.add_argument_group("which alerts")
-    choice.add_argument("--rule", default="", metavar="NAME", help="only rules with this in their name, any case")
-    choice.add_argument("--priority", type=_priority, metavar="WORD", help="only this priority and above")
+    rule = choice.add_argument(
+        "--rule", default="", metavar="NAME", help="only rules with this in their name, any case"
+    )
+    completion.complete_with(rule, completion.rule_names)
+    priority = choice.add_argument("--priority", type=_priority, metavar="WORD", help="only this priority and above")
+    completion.complete_with(priority, completion.priorities)
     choice.add_argument(
         "--verdict", action="append", choices=VERDICTS, default=[], help="only this verdict; again for several"
     )
@@ -354,9 +355,13 @@ def add_catalog(commands: Commands) -> None:
     parser = commands.add_parser("catalog", help="look into the catalog of advice")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="list every entry")
-    listing.add_argument("--source", default="", help="only rules of this event source")
+    source = listing.add_argument("--source", default="", help="only rules of this event source")
+    completion.complete_with(source, completion.sources)
     show = actions.add_parser("show", help="print one rule's advice, with made-up values")
-    show.add_argument("rule", metavar="RULE", help="the rule's name, or a part of it that no other rule has; any case")
+    rule = show.add_argument(
+        "rule", metavar="RULE", help="the rule's name, or a part of it that no other rule has; any case"
+    )
+    completion.complete_with(rule, completion.rule_names)
     _add_form(show, ("brief", "full"))
     validate = actions.add_parser("validate", help="check every entry, yours included")
     coverage = actions.add_parser("coverage", help="which rules of these files have an entry of their own?")

@@ -67,6 +67,8 @@ def test_a_package_can_be_staged_and_removed(tmp_path: Path) -> None:
     for path in stage.rglob("*"):
         if path.is_file() and path.suffix != ".pyc":
             assert str(stage).encode() not in path.read_bytes(), path
+    for file in ("bash-completion/completions/falco-report-exporter", "zsh/site-functions/_falco-report-exporter"):
+        assert "_ARGCOMPLETE" in (stage / "usr/share" / file).read_text(encoding="utf-8")
     subprocess.run(["make", "-C", ROOT, "uninstall", *variables], check=True, capture_output=True)
     assert [path for path in stage.rglob("*") if not path.is_dir()] == []
 

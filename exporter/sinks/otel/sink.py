@@ -51,6 +51,8 @@ class DeliveryStatus:
     """Seconds since 1970; None while delivery works."""
     last_error: str
     """Empty while delivery works."""
+    has_delivered: bool
+    """Whether the receiver has taken any record since the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,7 @@ class OtelLogsSink:
             durable=self._spool.durable,
             failing_since=sender.failing_since if sender else None,
             last_error=sender.last_error if sender else "",
+            has_delivered=sender.has_delivered if sender else False,
         )
 
     @property

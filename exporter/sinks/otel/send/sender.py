@@ -86,6 +86,8 @@ class Sender:
         self._state = ""
         self._failing_since: float | None = None
         self._last_error = ""
+        self.has_delivered = False
+        """Whether the receiver has taken any record."""
         self._closing = threading.Event()
         self._aborted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="otlp-sender", daemon=True)
@@ -212,6 +214,7 @@ class Sender:
             _log.info("log records are delivered again")
             self._state = ""
         self._failures = 0
+        self.has_delivered = True
         self._failing_since = None
         self._last_error = ""
 

@@ -1,0 +1,149 @@
+"""Completion in a shell: scripts that ask the program, and what it answers where argparse knows no choices.
+
+Owns the command that prints the script of a shell, and the candidates: names of rules, event sources
+and priorities. The shell starts the program at each Tab with ``_ARGCOMPLETE``
+set; quoting is argcomplete's.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+_HOW_TO_INSTALL = """\
+`make install` has installed it for every user. Otherwise do it once, and start a new shell:
+  bash  falco-report-exporter completion bash >> ~/.bashrc
+  zsh   (echo 'autoload -Uz compinit && compinit'; falco-report-exporter completion zsh) >> ~/.zshrc
+  fish  falco-report-exporter completion fish > ~/.config/fish/completions/falco-report-exporter.fish
+"""
+
+
+_ZSH = r"""#compdef falco-report-exporter
+
+_falco_report_exporter() {
+  local typed="${(j: :)words[1,CURRENT-1]} $QIPREFIX$PREFIX" line answer
+  local -a values directories shown
+  answer=$(_ARGCOMPLETE=1 _ARGCOMPLETE_SHELL=fish _ARGCOMPLETE_IFS=$'\n' _ARGCOMPLETE_DFS=$'\t' \
+    _ARGCOMPLETE_SUPPRESS_SPACE=1 COMP_LINE=$typed COMP_POINT=${#typed} \
+    "${(Q)words[1]}" 8>&1 9>/dev/null 1>/dev/null 2>&1 </dev/null)
+  for line in "${(@f)answer}"; do
+    case ${line%%$'\t'*} in
+      "") ;;
+      */) directories+=("${line%%$'\t'*}") ;;
+      *) values+=("${line%%$'\t'*}"); shown+=("${${line/$'\t'/  -- }%  -- }") ;;
+    esac
+  done
+  (( $#values + $#directories )) || { _files; return }
+  local -a any_case=(-M 'm:{[:lower:][:upper:]}={[:upper:][:lower:]}')
+  compadd "$any_case[@]" -S '' -a directories
+  compadd "$any_case[@]" -l -d shown -a values
+}
+
+if [[ $zsh_eval_context == *func ]]; then
+  _falco_report_exporter "$@"
+else
+  compdef _falco_report_exporter falco-report-exporter
+fi
+"""
+"""Not argcomplete's: zsh quotes values itself, so that it is given them as they are, in the form made for fish."""
+
+
+def add_completion(commands: Any) -> None:
+    """Add ``completion``."""
+    parser = commands.add_parser(
+        "completion",
+        help="print a shell completion script",
+        description="Print a script that completes commands, settings, files and the names of rules.",
+        epilog=_HOW_TO_INSTALL,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell to complete in")
+    parser.set_defaults(start=_print_script)
+
+
+def _print_script(given: argparse.Namespace) -> int:
+    from argcomplete.shell_integration import shellcode
+
+    print(_ZSH if given.shell == "zsh" else shellcode(["falco-report-exporter"], shell=given.shell))
+    return 0
+
+
+def answer(parser: argparse.ArgumentParser) -> None:
+    """Write the candidates for what the shell has so far, and end the process.
+
+    Flags appear when a dash is typed. What has no candidates is completed as a file only where it is one.
+    """
+    import argcomplete
+
+    _offer_files_for_files_only(parser)
+    argcomplete.autocomplete(parser, always_complete_options=False, validator=_begins)
+
+
+def _begins(candidate: str, typed: str) -> bool:
+    """Rules are known by their name in any case."""
+    return candidate.casefold().startswith(typed.casefold())
+
+
+def _offer_files_for_files_only(parser: argparse.ArgumentParser) -> None:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                _offer_files_for_files_only(below)
+        elif action.choices is None and not hasattr(action, "completer") and not hasattr(action, _IS_A_FILE):
+            complete_with(action, _nothing)
+
+
+_IS_A_FILE = "is_a_file"
+
+
+def complete_files(action: argparse.Action) -> None:
+    """Let the argument's values be completed as files and directories."""
+    setattr(action, _IS_A_FILE, True)
+
+
+def complete_with(action: argparse.Action, completer: Callable[..., Iterable[str]]) -> None:
+    """Let the argument's values be completed by a function that takes argcomplete's keywords."""
+    action.completer = completer  # type: ignore[attr-defined]
+
+
+def _nothing(**_: Any) -> Iterable[str]:
+    return ()
+
+
+def rule_names(*, parsed_args: argparse.Namespace, **_: Any) -> Iterable[str]:
+    """Return the name of every rule that has advice: the official ones, and those of ``--catalog.directories``."""
+    from exporter.catalog.index import official_rules
+
+    own = {name for directory in getattr(parsed_args, "directories", ()) for name in _names_in(directory)}
+    return sorted(own | {facts.rule for facts in official_rules()})
+
+
+def _names_in(directory: Path) -> Iterable[str]:
+    """Yield the rules of a directory's catalog files; a file that is not right has none here, `validate` says why."""
+    import yaml
+
+    for file in sorted([*directory.glob("*.yaml"), *directory.glob("*.yml")]):
+        try:
+            document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            continue
+        entries = document.get("entries") if isinstance(document, dict) else None
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict) and isinstance(entry.get("rule"), str):
+                yield entry["rule"]
+
+
+def sources(**_: Any) -> Iterable[str]:
+    """Return the event sources that official rules have."""
+    from exporter.catalog.index import official_rules
+
+    return sorted({facts.source for facts in official_rules()})
+
+
+def priorities(**_: Any) -> Iterable[str]:
+    """Return Falco's priorities, as they are typed."""
+    from exporter.alert import Priority
+
+    return [each.label.lower() for each in Priority if each is not Priority.UNKNOWN]
