@@ -14,6 +14,22 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
 from exporter import __version__
 
 
+class _Families:
+    """Makes metrics in one registry, from name, help and the names of labels."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def counter(self, name: str, says: str, *labels: str) -> Counter:
+        return Counter(name, says, labels, registry=self._registry)
+
+    def gauge(self, name: str, says: str, *labels: str) -> Gauge:
+        return Gauge(name, says, labels, registry=self._registry)
+
+    def summary(self, name: str, says: str, *labels: str) -> Summary:
+        return Summary(name, says, labels, registry=self._registry)
+
+
 class SelfMetrics:
     """Every metric about the exporter, registered in one registry.
 
@@ -23,12 +39,13 @@ class SelfMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        make = _Families(registry)
         self._falco_versions: dict[str, tuple[str, str, str]] = {}
-        self._register_build_info()
-        self._register_sources()
-        self._register_log_records()
-        self._register_delivery()
-        self._register_web()
+        self._register_build_info(make)
+        self._register_sources(make)
+        self._register_log_records(make)
+        self._register_delivery(make)
+        self._register_web(make)
 
     def received_from(self, target: str) -> int:
         """Return how many alerts a source has received since the start."""
@@ -58,180 +75,147 @@ class SelfMetrics:
         }
         return {what: lost for what, counter in counters.items() if (lost := total_of(counter))}
 
-    def _register_build_info(self) -> None:
-        info = Gauge(
+    def _register_build_info(self, make: _Families) -> None:
+        info = make.gauge(
             "falco_exporter_build_info",
             "Always 1; the labels say which exporter runs on which Python.",
-            ["version", "python_version"],
-            registry=self.registry,
+            "version",
+            "python_version",
         )
         info.labels(__version__, platform.python_version()).set(1)
-        self.addresses_info = Gauge(
+        self.addresses_info = make.gauge(
             "falco_exporter_addresses_info",
             "Always 1; the labels are web.external_url and web.grafana_url, for links in dashboards and alerts.",
-            ["external_url", "grafana_url"],
-            registry=self.registry,
+            "external_url",
+            "grafana_url",
         )
 
-    def _register_sources(self) -> None:
-        self.source_up = Gauge(
-            "falco_exporter_source_up",
-            "1 while the source of alerts is connected, 0 while it is not.",
-            ["target"],
-            registry=self.registry,
+    def _register_sources(self, make: _Families) -> None:
+        self.source_up = make.gauge(
+            "falco_exporter_source_up", "1 while the source of alerts is connected, 0 while it is not.", "target"
         )
-        self.source_reconnects = Counter(
-            "falco_exporter_source_reconnects_total",
-            "Times that a source which had been connected was connected again.",
-            ["target"],
-            registry=self.registry,
+        self.source_reconnects = make.counter(
+            "falco_exporter_source_reconnects_total", "Reconnections of a source.", "target"
         )
-        self.alerts_received = Counter(
+        self.alerts_received = make.counter(
             "falco_exporter_alerts_received_total",
             "Alerts received from a source, those that could not be decoded included.",
-            ["target"],
-            registry=self.registry,
+            "target",
         )
-        self.decode_errors = Counter(
+        self.decode_errors = make.counter(
             "falco_exporter_decode_errors_total",
             "Messages of a source that could not be read as an alert, by reason.",
-            ["target", "reason"],
-            registry=self.registry,
+            "target",
+            "reason",
         )
-        self.alerts_not_judged = Counter(
+        self.alerts_not_judged = make.counter(
             "falco_exporter_alerts_not_judged_total",
             "Events counted as undecided without being judged, in a flood of alerts that are unlike each other.",
-            registry=self.registry,
         )
-        self.lines_without_alert = Counter(
+        self.lines_without_alert = make.counter(
             "falco_exporter_lines_without_alert_total",
             "Lines of a followed log that are no alert: what Falco writes about itself, and others' lines around it.",
-            ["target"],
-            registry=self.registry,
+            "target",
         )
-        self.file_gaps = Counter(
+        self.file_gaps = make.counter(
             "falco_exporter_file_gaps_total",
             "Rotations of a followed file after which lines not read yet could not be found any more.",
-            ["target"],
-            registry=self.registry,
+            "target",
         )
-        self.falco_version_info = Gauge(
+        self.falco_version_info = make.gauge(
             "falco_version_info",
             "Always 1; the labels say which Falco and which rules engine a target runs.",
-            ["target", "version", "engine_version"],
-            registry=self.registry,
+            "target",
+            "version",
+            "engine_version",
         )
 
-    def _register_log_records(self) -> None:
-        self.log_records_exported = Counter(
-            "falco_exporter_log_records_exported_total",
-            "Log records that the OTLP endpoint accepted.",
-            labelnames=["endpoint"],
-            registry=self.registry,
+    def _register_log_records(self, make: _Families) -> None:
+        self.log_records_exported = make.counter(
+            "falco_exporter_log_records_exported_total", "Log records that the OTLP endpoint accepted.", "endpoint"
         )
-        self.records_without_advice = Counter(
+        self.records_without_advice = make.counter(
             "falco_exporter_log_records_without_advice_total",
             "Log records made without advice, in a flood of alerts that are unlike each other.",
-            registry=self.registry,
         )
-        self.log_records_failed = Counter(
+        self.log_records_failed = make.counter(
             "falco_exporter_log_records_failed_total",
             "Log records that the OTLP endpoint refused for good, by reason.",
-            ["endpoint", "reason"],
-            registry=self.registry,
+            "endpoint",
+            "reason",
         )
-        self.log_records_dropped = Counter(
+        self.log_records_dropped = make.counter(
             "falco_exporter_log_records_dropped_total",
             "Log records dropped before they were sent, by reason.",
-            ["endpoint", "reason"],
-            registry=self.registry,
+            "endpoint",
+            "reason",
         )
-        self.queue_records = Gauge(
-            "falco_exporter_queue_records",
-            "Log records that wait for delivery.",
-            labelnames=["endpoint"],
-            registry=self.registry,
+        self.queue_records = make.gauge(
+            "falco_exporter_queue_records", "Log records that wait for delivery.", "endpoint"
         )
-        self.queue_bytes = Gauge(
-            "falco_exporter_queue_bytes",
-            "Bytes of the log records that wait for delivery.",
-            labelnames=["endpoint"],
-            registry=self.registry,
+        self.queue_bytes = make.gauge(
+            "falco_exporter_queue_bytes", "Bytes of the log records that wait for delivery.", "endpoint"
         )
-        self.queue_oldest_timestamp = Gauge(
+        self.queue_oldest_timestamp = make.gauge(
             "falco_exporter_queue_oldest_timestamp_seconds",
             "When the oldest waiting log record was queued, seconds since 1970; 0 when none waits.",
-            labelnames=["endpoint"],
-            registry=self.registry,
+            "endpoint",
         )
 
-    def _register_web(self) -> None:
-        self.scrape_duration = Summary(
+    def _register_web(self, make: _Families) -> None:
+        self.scrape_duration = make.summary(
             "falco_exporter_scrape_duration_seconds",
-            "Time to make an answer to a scrape, seconds; the scrape under way is not in it.",
-            registry=self.registry,
+            "Time spent rendering /metrics, in seconds; the scrape under way is not in it.",
         )
-        self.http_rejected = Counter(
+        self.http_rejected = make.counter(
             "falco_exporter_http_rejected_total",
             "HTTP connections and requests that were refused or cut, by listener and reason.",
-            ["listener", "reason"],
-            registry=self.registry,
+            "listener",
+            "reason",
         )
-        self.web_config_current = Gauge(
+        self.web_config_current = make.gauge(
             "falco_exporter_web_config_current",
             "1 while the web configuration file in force is the newest one, 0 while the newest cannot be used.",
-            registry=self.registry,
         )
         self.web_config_current.set(1)
 
-    def _register_delivery(self) -> None:
-        self.log_records_truncated = Counter(
+    def _register_delivery(self, make: _Families) -> None:
+        self.log_records_truncated = make.counter(
             "falco_exporter_log_records_truncated_total",
             "Log records that were cut because they were above the size or attribute limit.",
-            labelnames=["endpoint"],
-            registry=self.registry,
+            "endpoint",
         )
-        self.alerts_grouped = Counter(
-            "falco_exporter_alerts_grouped_total",
-            "Alerts merged into a grouped record.",
-            labelnames=["endpoint"],
-            registry=self.registry,
+        self.alerts_grouped = make.counter(
+            "falco_exporter_alerts_grouped_total", "Alerts merged into a grouped record.", "endpoint"
         )
-        self.alerts_filtered = Counter(
+        self.alerts_filtered = make.counter(
             "falco_exporter_alerts_filtered_total",
             "Alerts of which no log record is sent because a route drops them, by route; metrics and pages have them.",
-            ["route"],
-            registry=self.registry,
+            "route",
         )
-        self.export_retries = Counter(
+        self.export_retries = make.counter(
             "falco_exporter_log_export_retries_total",
             "Requests that the OTLP endpoint did not take and that are sent again, by reason.",
-            ["endpoint", "reason"],
-            registry=self.registry,
+            "endpoint",
+            "reason",
         )
-        self.queue_limit_bytes = Gauge(
-            "falco_exporter_queue_limit_bytes",
-            "Maximum bytes of log records that may wait for delivery.",
-            labelnames=["endpoint"],
-            registry=self.registry,
+        self.queue_limit_bytes = make.gauge(
+            "falco_exporter_queue_limit_bytes", "Maximum bytes of log records that may wait for delivery.", "endpoint"
         )
-        self.queue_durable = Gauge(
+        self.queue_durable = make.gauge(
             "falco_exporter_queue_durable",
             "1 while the queue is on disk, 0 while it is in memory and would be lost with the process.",
-            labelnames=["endpoint"],
-            registry=self.registry,
+            "endpoint",
         )
-        self.queue_refused_bytes = Gauge(
+        self.queue_refused_bytes = make.gauge(
             "falco_exporter_queue_refused_bytes",
             "Bytes of the batches that the OTLP endpoint refused for good and that are set aside.",
-            labelnames=["endpoint"],
-            registry=self.registry,
+            "endpoint",
         )
-        self.delivery_failing_timestamp = Gauge(
+        self.delivery_failing_timestamp = make.gauge(
             "falco_exporter_delivery_failing_since_timestamp_seconds",
             "Since when no log record could be delivered, seconds since 1970; 0 while delivery works.",
-            labelnames=["endpoint"],
-            registry=self.registry,
+            "endpoint",
         )
 
 
@@ -246,37 +230,29 @@ class HistoryMetrics:
     """The metrics of the history on disk; there are none without one."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.dropped = Counter(
+        make = _Families(registry)
+        self.dropped = make.counter(
             "falco_exporter_history_dropped_total",
             "Alerts that arrived and are not in the history, by reason; metrics and log records have them.",
-            ["reason"],
-            registry=registry,
+            "reason",
         )
-        self.expired = Counter(
+        self.expired = make.counter(
             "falco_exporter_history_expired_total",
             "Alerts that left the history because of history.limit_bytes or history.limit_age_seconds.",
-            registry=registry,
         )
-        self.set_aside = Counter(
+        self.set_aside = make.counter(
             "falco_exporter_history_set_aside_total",
             "Times that the history's file was damaged, was set aside, and a new one begun.",
-            registry=registry,
         )
-        self.failing = Gauge(
-            "falco_exporter_history_failing",
-            "1 while alerts cannot be written to the history, 0 while they can.",
-            registry=registry,
+        self.failing = make.gauge(
+            "falco_exporter_history_failing", "1 while alerts cannot be written to the history, 0 while they can."
         )
-        self.alerts = Gauge("falco_exporter_history_alerts", "Alerts in the history.", registry=registry)
-        self.unindexed = Gauge(
-            "falco_exporter_history_unindexed_alerts",
-            "Alerts in the history that cannot be found yet.",
-            registry=registry,
+        self.alerts = make.gauge("falco_exporter_history_alerts", "Alerts in the history.")
+        self.unindexed = make.gauge(
+            "falco_exporter_history_unindexed_alerts", "Alerts in the history that cannot be found yet."
         )
-        self.bytes = Gauge("falco_exporter_history_bytes", "Bytes that the history holds on disk.", registry=registry)
-        self.limit_bytes = Gauge(
-            "falco_exporter_history_limit_bytes", "Maximum bytes that the history may hold.", registry=registry
-        )
+        self.bytes = make.gauge("falco_exporter_history_bytes", "Bytes that the history holds on disk.")
+        self.limit_bytes = make.gauge("falco_exporter_history_limit_bytes", "Maximum bytes that the history may hold.")
 
     def losses(self) -> dict[str, float]:
         """Return how many alerts the history lost since the start, under what that is; nothing where there is none."""
