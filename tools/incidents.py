@@ -20,7 +20,7 @@ import yaml
 from exporter.alert import Alert
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.config.model import Incidents as Settings
-from exporter.incidents.register import join_all
+from exporter.incidents.batch import join_all
 from exporter.incidents.tactics import tactics_by_rule
 from exporter.sources.decode import from_json
 

@@ -13,7 +13,7 @@ from functools import partial
 
 from exporter.alert import Alert
 from exporter.commands.terminal import Style
-from exporter.incidents.register import join_all
+from exporter.incidents.batch import join_all
 from exporter.incidents.story import Story, story_of
 from exporter.incidents.tactics import tactics_by_rule
 from exporter.render.html import HTML_PAGE_END, html_page_start

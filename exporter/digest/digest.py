@@ -14,9 +14,9 @@ from exporter.alert import Alert
 from exporter.catalog.attack import attack_table
 from exporter.catalog.catalog import Catalog
 from exporter.history import History
+from exporter.incidents.batch import join_in_order
 from exporter.incidents.clouds import SOURCES
 from exporter.incidents.incident import Incident, TacticsOf
-from exporter.incidents.register import join_in_order
 from exporter.incidents.tactics import tactics_by_rule
 from exporter.verdict.judgement import VERDICTS, Judgement
 

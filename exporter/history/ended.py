@@ -15,9 +15,10 @@ from exporter.catalog.catalog import Catalog
 from exporter.config.model import Incidents as Settings
 from exporter.history.history import History
 from exporter.history.sink import HistorySink
+from exporter.incidents.batch import JOINED_LIMIT, JOINED_SIZE_BYTES
 from exporter.incidents.clouds import SOURCES
 from exporter.incidents.incident import Incident, TacticsOf
-from exporter.incidents.register import JOINED_LIMIT, JOINED_SIZE_BYTES, Bounds, Incidents
+from exporter.incidents.register import Bounds, Incidents
 from exporter.incidents.state import State
 from exporter.incidents.tactics import tactics_by_rule
 from exporter.kept import Kept

@@ -138,6 +138,12 @@ class Group:
         return min(self.facts, key=lambda fact: fact.age)
 
     @property
+    def namer(self) -> Fact:
+        """The fact with the alert that the name was made of; the earliest where that alert is not kept."""
+        facts = (fact for fact in self.facts if any(alert.uid.startswith(self.name) for alert in fact.alerts))
+        return (self.name and next(facts, None)) or self.first
+
+    @property
     def last_ns(self) -> int:
         """The time of its last alert."""
         return max(fact.last_ns for fact in self.facts)

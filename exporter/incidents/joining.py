@@ -136,7 +136,7 @@ class Joiner:
         return tie.key[0] not in ADDRESS_TIES or not self._addresses.is_shared(tie.key[1])
 
     def _regroup(self, group: Group) -> None:
-        """Join the group's facts anew. What can be joined no longer stays with the earliest."""
+        """Join the group's facts anew. The one that gave the name keeps it, with what can be joined no longer."""
         facts = sorted(group.facts, key=lambda fact: fact.age)
         for fact in facts:
             fact.group = Group(fact)
@@ -144,7 +144,7 @@ class Joiner:
         for fact in facts:
             if fact.is_live:
                 self._connect(fact)
-        heir = facts[0].group
+        heir = group.namer.group
         for fact in facts:
             if not fact.is_live and fact.group is not heir:
                 heir.absorb(fact.group)

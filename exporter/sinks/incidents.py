@@ -25,7 +25,8 @@ from exporter.history.history import HistoryError
 from exporter.history.sink import HistorySink
 from exporter.incidents.clouds import SOURCES
 from exporter.incidents.entities import entities_of
-from exporter.incidents.register import Change, Incidents
+from exporter.incidents.ledger import Change
+from exporter.incidents.register import Incidents
 from exporter.incidents.tactics import tactics_by_rule
 from exporter.verdict.judgement import Judgement
 

@@ -10,7 +10,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from exporter.app import App
 from exporter.config.model import Config, Incidents, Otlp, Web
 from exporter.incidents.incident import Incident
-from exporter.incidents.register import Change
+from exporter.incidents.ledger import Change
 from exporter.sinks.otel.encode.incident import incident_record
 from tests.integration.falco import wait_until
 from tests.integration.otlp import grpc_receiver

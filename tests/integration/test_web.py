@@ -220,8 +220,9 @@ def test_a_stream_of_an_earlier_run_begins_afresh() -> None:
         connection.request("GET", "/reports/live", headers={"Last-Event-ID": "0badcafe-900"})
         response = connection.getresponse()
         seen = b""
-        while b"After the restart" not in seen:
-            seen += response.readline()
+        while b"After the restart" not in seen and (line := response.readline()):
+            seen += line
+        assert b"After the restart" in seen
         connection.close()
 
 
@@ -236,6 +237,7 @@ def test_closing_ends_open_streams() -> None:
         site.server.close()
         while response.readline():
             pass
+        assert response.isclosed()
         connection.close()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from exporter.alert import Alert
 from exporter.config.routes import DEFAULT
-from exporter.incidents.register import Change
+from exporter.incidents.ledger import Change
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.otel.encode.incident import incident_record
 from exporter.sinks.otel.routes import Router

@@ -217,7 +217,7 @@ def test_patterns_of_the_environment_may_hold_commas() -> None:
 )  # fmt: skip
 def test_what_the_kubelet_sets_for_a_service_of_our_name_is_ignored(variable: str) -> None:
     """A Service called falco-report-exporter puts variables of our prefix into every pod of the namespace."""
-    load_config({}, {f"FALCO_REPORT_EXPORTER_{variable}": "tcp://10.0.0.1:9376"})
+    assert load_config({}, {f"FALCO_REPORT_EXPORTER_{variable}": "tcp://10.0.0.1:9376"}) == load_config({}, {})
 
 
 def test_a_mistyped_variable_names_the_nearest() -> None:

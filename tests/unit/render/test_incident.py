@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from exporter.alert import Alert, Priority
 from exporter.catalog.advice import PHASES
 from exporter.catalog.catalog import load_catalog
-from exporter.incidents.register import join_all
+from exporter.incidents.batch import join_all
 from exporter.incidents.story import Story, story_of
 from exporter.incidents.tactics import tactics_by_rule
 from exporter.render.incident import (

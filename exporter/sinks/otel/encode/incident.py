@@ -11,7 +11,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 
 from exporter.escaping import shortened, visible
 from exporter.incidents.entities import entities_of
-from exporter.incidents.register import Change
+from exporter.incidents.ledger import Change
 
 EVENT_NAME = "falco.incident"
 _VALUE_LIMIT_CHARACTERS = 400

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from exporter.alert import Alert, Priority
-from exporter.incidents.register import Change
+from exporter.incidents.ledger import Change
 from exporter.sinks.otel.encode.incident import incident_record
 from tests.hostile import MEGABYTE, hostile_values
 from tests.otel_records import attributes_of
