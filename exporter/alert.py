@@ -189,8 +189,7 @@ class Alert:
     received: bytes = b""
     """The message that says all this, as it came (``sources.decode.from_received``); empty where it was changed."""
     _form: Form | None = field(default=None, init=False, repr=False)
-    _judge: object = field(default=None, init=False, repr=False)
-    _judgement: object = field(default=None, init=False, repr=False)
+    _noted: tuple[object, object] | None = field(default=None, init=False, repr=False)
 
     @property
     def output(self) -> str:
@@ -216,19 +215,20 @@ class Alert:
         """The names of the output fields, as one object that alerts share."""
         form = self._form
         if form is None:
-            names = tuple(self.all_fields())
+            fields = self.fields
+            names = tuple(fields if type(fields) is dict else self.all_fields())
             form = _FORMS.get(names) or _make_form(names)
             _set(self, "_form", form)
         return form
 
     def judgement_by(self, judge: object) -> object:
         """Return what this judge noted with ``note_judgement``; None where it did not, or another one has since."""
-        return self._judgement if self._judge is judge else None
+        noted = self._noted
+        return noted[1] if noted is not None and noted[0] is judge else None
 
     def note_judgement(self, judge: object, judgement: object) -> None:
         """Keep what a judge found, for those who ask it again about this very alert."""
-        _set(self, "_judgement", judgement)
-        _set(self, "_judge", judge)
+        _set(self, "_noted", (judge, judgement))
 
     def get(self, field: str) -> str | None:
         """Return one field's value, or None where it is absent; ``evt.time`` as RFC 3339, whatever the transport.
@@ -337,7 +337,7 @@ class _Draft:
         self.fields = fields
         self.tags = tags
         self.received = received
-        self._form = self._judge = self._judgement = None
+        self._form = self._noted = None
         self.__class__ = Alert  # type: ignore[assignment] # which has the same slots
 
 

@@ -45,6 +45,12 @@ OF_ALERT: Mapping[str, Callable[[Alert], str | None]] = {
     "evt.hostname": lambda alert: alert.get("evt.hostname"),
 }
 """What every alert has, although it does not list it among its fields."""
+IN_FIELDS: Mapping[str, frozenset[str]] = {
+    "alert.rule": frozenset(),
+    "alert.source": frozenset(),
+    "alert.on_host": frozenset({"container.id"}),
+}
+"""Those of them that say nothing beyond the rule, the source and these output fields."""
 
 Inputs = str | None | tuple[str | None, ...]
 """The values of the fields that a group depends on, as received; None for a missing one. Of one field, its own."""

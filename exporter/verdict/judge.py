@@ -11,14 +11,14 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from exporter.alert import Alert, absent_values
+from exporter.alert import Alert, Form, absent_values
 from exporter.allowance import Allowance
 from exporter.verdict.atoms import OF_ALERT
 from exporter.verdict.facts import Facts
 from exporter.verdict.judgement import Judgement, Matched, Verdict
 from exporter.verdict.language import Language
 from exporter.verdict.outcome import outcome_of
-from exporter.verdict.plan import Plan, Plans, Shape
+from exporter.verdict.plan import SHAPES_KEPT, Plan, Plans, Shape
 from exporter.verdict.sign import Sign
 from exporter.verdict.weighing import weigh
 
@@ -41,8 +41,37 @@ class _Weighed(NamedTuple):
     """Those that speak for the verdict first, the heaviest first."""
 
 
+class _Like:
+    """Alerts of one rule and source with the same fields."""
+
+    __slots__ = ("judgements", "plan", "shape", "values")
+
+    def __init__(self, plan: Plan, shape: Shape) -> None:
+        self.plan = plan
+        self.shape = shape
+        self.values = shape.values
+        self.judgements: dict[Any, Judgement] = {}
+        """Those that were given, by all that they depend on."""
+
+
+class _Kind:
+    """Alerts of one rule and source."""
+
+    __slots__ = ("forms", "more", "plan")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.more = (*plan.of_alert, *([_tags_of] if plan.by_tags else []))
+        """Readers of what a judgement depends on besides output fields."""
+        self.forms: dict[Form, _Like] = {}
+
+
+def _tags_of(alert: Alert) -> tuple[str, ...]:
+    return tuple(alert.tags)
+
+
 class Judge:
-    """Judges alerts by its signs. Safe from any thread: what is kept is only added to or replaced whole."""
+    """Judges alerts by its signs. Safe from any thread."""
 
     def __init__(
         self, signs: Iterable[Sign], language: Language, own: Callable[[Alert], Iterable[Sign]] = lambda _: ()
@@ -53,18 +82,19 @@ class Judge:
         self._lists = {name: frozenset(items) for name, items in language.lists.items()}
         self._made = Plans(self.signs, language.macros, self._lists)
         self._lock = threading.Lock()
-        self._plans: dict[tuple[str, str], Plan] = {}
+        self._kinds: dict[tuple[str, str], _Kind] = {}
         self._weighed: dict[tuple[Any, ...], _Weighed] = {}
-        self._kept: dict[tuple[Any, ...], Judgement] = {}
-        self._kept_characters = 0
+        self._filled: list[dict[Any, Judgement]] = []
+        """Where judgements are kept that are given again."""
+        self._kept = self._kept_characters = 0
 
     def judge(self, alert: Alert) -> Judgement:
         """Return the alert's verdict, its outcome, and every sign that it bears out."""
         noted = alert.judgement_by(self)
         if noted is not None:
             return noted  # type: ignore[return-value] # noted below
-        key, plan, shape = self._key(alert)
-        judgement = self._kept.get(key) or self._judge(alert, key, plan, shape)
+        like, key = self._like(alert)
+        judgement = like.judgements.get(key) or self._judge(alert, like, key)
         alert.note_judgement(self, judgement)
         return judgement
 
@@ -73,45 +103,48 @@ class Judge:
         noted = alert.judgement_by(self)
         if noted is not None:
             return noted  # type: ignore[return-value] # noted below
-        key, plan, shape = self._key(alert)
-        judgement = self._kept.get(key)
+        like, key = self._like(alert)
+        judgement = like.judgements.get(key)
         if judgement is None:
             if not allowance.permits():
                 return None
             begun = allowance.begin()
-            judgement = self._judge(alert, key, plan, shape)
+            judgement = self._judge(alert, like, key)
             allowance.end(begun)
         alert.note_judgement(self, judgement)
         return judgement
 
-    def _key(self, alert: Alert) -> tuple[tuple[Any, ...], Plan, Shape]:
-        """Return what alerts have in common that get the same judgement, and by what they are judged."""
-        plan = self._plans.get((alert.rule, alert.source)) or self._plan_for(alert)
-        fields = alert.all_fields()
-        shape = plan.shape(alert.form)
-        key: tuple[Any, ...] = (shape, alert.rule, alert.source, shape.values(fields))
-        if plan.of_alert:
-            key += tuple([read(alert) for read in plan.of_alert])
-        if plan.by_tags:
-            key += (tuple(alert.tags),)
-        return key, plan, shape
+    def _like(self, alert: Alert) -> tuple[_Like, Any]:
+        """Return what is kept for alerts like this one, and what those have in common that get the same judgement."""
+        kind = self._kinds.get((alert.rule, alert.source)) or self._make_kind(alert)
+        form = alert.form
+        like = kind.forms.get(form) or self._make_like(kind, form)
+        key = like.values(alert.fields)
+        return like, (key, *[read(alert) for read in kind.more]) if kind.more else key
 
-    def _judge(self, alert: Alert, key: tuple[Any, ...], plan: Plan, shape: Shape) -> Judgement:
+    def _judge(self, alert: Alert, like: _Like, key: Any) -> Judgement:
+        plan = like.plan
         facts = Facts(reader_of(alert), self._lists)
-        weighed = self._weigh(alert, plan, plan.atoms(alert, shape, facts))
+        weighed = self._weigh(alert, plan, plan.atoms(alert, like.shape, facts))
         signs = [Matched(sign.side, sign.weight, sign.forgeable, sign.say.render(facts)) for sign in weighed.signs]
         judgement = Judgement(weighed.verdict, outcome_of(facts), tuple(signs))
-        self._keep(key, judgement)
+        self._keep(alert, like, key, judgement)
         return judgement
 
-    def _plan_for(self, alert: Alert) -> Plan:
-        if len(self._plans) >= PLANS_KEPT:
-            self._plans = {}
+    def _make_kind(self, alert: Alert) -> _Kind:
+        if len(self._kinds) >= PLANS_KEPT:
+            self._kinds = {}
         own = tuple(self._own(alert))
         with self._lock:
             plan = self._made.plan_for(alert, own)
-        self._plans[alert.rule, alert.source] = plan
-        return plan
+        kind = self._kinds[alert.rule, alert.source] = _Kind(plan)
+        return kind
+
+    def _make_like(self, kind: _Kind, form: Form) -> _Like:
+        if len(kind.forms) >= SHAPES_KEPT:
+            kind.forms = {}
+        like = kind.forms[form] = _Like(kind.plan, kind.plan.shape(form))
+        return like
 
     def _weigh(self, alert: Alert, plan: Plan, atoms: int) -> _Weighed:
         """Return what the signs come to whose atoms these are."""
@@ -126,17 +159,23 @@ class Judge:
             weighed = self._weighed[key] = _Weighed(verdict, signs)
         return weighed
 
-    def _keep(self, key: tuple[Any, ...], judgement: Judgement) -> None:
-        values = key[3]
+    def _keep(self, alert: Alert, like: _Like, key: Any, judgement: Judgement) -> None:
+        values = like.values(alert.fields)
         size = len(values) if isinstance(values, str) else sum(map(len, values))
         if size > KEY_LIMIT_CHARACTERS:
             return
         size += sum(len(span.text) for sign in judgement.signs for span in sign.text)
-        if len(self._kept) >= KEPT_JUDGEMENTS or self._kept_characters + size > KEPT_CHARACTERS:
-            self._kept = {}
-            self._kept_characters = 0
-        self._kept_characters += size
-        self._kept[key] = judgement
+        with self._lock:
+            if self._kept >= KEPT_JUDGEMENTS or self._kept_characters + size > KEPT_CHARACTERS:
+                for filled in self._filled:
+                    filled.clear()
+                self._filled.clear()
+                self._kept = self._kept_characters = 0
+            if not like.judgements:
+                self._filled.append(like.judgements)
+            like.judgements[key] = judgement
+            self._kept += 1
+            self._kept_characters += size
 
 
 def reader_of(alert: Alert) -> Callable[[str], str | None]:

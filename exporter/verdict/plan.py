@@ -13,7 +13,7 @@ from typing import Any
 
 from exporter.alert import Alert, Form
 from exporter.falco.condition import Node
-from exporter.verdict.atoms import OF_ALERT, Atoms, Group
+from exporter.verdict.atoms import IN_FIELDS, OF_ALERT, Atoms, Group
 from exporter.verdict.facts import Facts
 from exporter.verdict.formula import Formulas, Question
 from exporter.verdict.outcome import OUTCOME_FIELDS
@@ -57,10 +57,11 @@ class Plan:
     def __init__(self, signs: Sequence[Sign], asked: Sequence[Asked], lists: Mapping[str, frozenset[str]]) -> None:
         self.lists = lists
         self.by_tags = any(sign.scope.tags for sign in signs)
-        self.used = frozenset(OUTCOME_FIELDS).union(*(sign.fields for sign in signs))
+        used = frozenset(OUTCOME_FIELDS).union(*(sign.fields for sign in signs))
+        self.used = used.union(*(IN_FIELDS[name] for name in IN_FIELDS.keys() & used))
         """Output fields that verdict, outcome and texts depend on."""
-        self.of_alert = tuple(OF_ALERT[name] for name in sorted(OF_ALERT.keys() & self.used))
-        """Readers of what they depend on besides."""
+        self.of_alert = tuple(OF_ALERT[name] for name in sorted((OF_ALERT.keys() & used) - IN_FIELDS.keys()))
+        """Readers of what they depend on besides, rule and source left out."""
         self.groups = frozenset[Group]().union(*(groups for _, groups in asked))
         self._questions = [(sign, question) for sign, (question, _) in zip(signs, asked, strict=True)]
         self._shapes: dict[Form, Shape] = {}

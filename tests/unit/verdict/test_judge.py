@@ -72,14 +72,14 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_JUDGEMENTS", 10)
     for number in range(25):
         judge.judge(replace(ALERTS[1], fields=dict(ALERTS[1].all_fields()) | {"proc.name": f"p{number}"}))
-        assert len(judge._kept) <= 10
-    kept = len(judge._kept)
+        assert judge._kept <= 10
+    kept = judge._kept
     judge.judge(replace(ALERTS[1], fields=dict(ALERTS[1].all_fields()) | {"proc.cmdline": "x" * 9_000}))
-    assert len(judge._kept) == kept
+    assert judge._kept == kept
     monkeypatch.setattr(module, "PLANS_KEPT", 5)
     for number in range(12):
         judge.judge(replace(ALERTS[1], rule=f"made up {number}"))
-        assert len(judge._plans) <= 5
+        assert len(judge._kinds) <= 5
 
 
 def test_threads_get_their_own_alerts_judgement(judge: Judge) -> None:
