@@ -1,135 +1,213 @@
-"""What one exporter a node costs Prometheus: ``python -m benchmarks.fleet_series 10 100 1000``.
+"""What a fleet costs Prometheus: ``python -m benchmarks.fleet_series 10 100 1000``.
 
-An exporter counts the flood once; its exposition, with each node's name in it,
-is what so many nodes would have been scraped for during an hour, every five
-minutes. promtool makes a block of it, and a real Prometheus answers each
-panel's query of the dashboards. Needs ``prometheus`` and ``promtool``.
+A real Prometheus takes what it would have scraped of one exporter a node over
+the dashboards' default range (see ``fleet_samples.py``), and answers each
+panel's queries as Grafana would put them: of the exporters' own series, and of
+those that the shipped recording rules keep. Needs ``prometheus``.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import http.client
 import json
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
-from benchmarks.posts import receiving, start_sender
+import yaml
+
+from benchmarks.fleet_samples import SLOT_SECONDS, Fleet, exposition
 from benchmarks.processes import cpu_seconds, free_port, resident_mib
-from tests.e2e.dashboard_queries import filled, queries
+from benchmarks.remote_write import Writer
+from dashboards.generator.recordings import recordings
+from tests.e2e.dashboard_queries import EXPORTERS, RECORDED, documents, filled, panels, queries
 
-HOUR_SECONDS, SCRAPE_SECONDS, STEP_SECONDS = 3_600, 300, 15
-RULES = 23
-VALUES = {"__range": "1h", "__interval": "15s", "__rate_interval": "20m"}
-
-
-def exposition() -> list[str]:
-    """Return the samples of an exporter that has counted each of the flood's rules."""
-    with receiving() as (exporter, port), start_sender(port, 1) as sender:
-        sender.ask(f"post {RULES * 10}")
-        _, body = exporter.get("/metrics")
-    return [line for line in body.decode().splitlines() if line and not line.startswith("#")]
+SLOWEST = "Events by verdict"
+PLAIN_POINTS = 600
+"""Points that Grafana asks for where a panel does not say: its width in pixels."""
+STEPS = ((12.5, 10), (17.5, 15), (25, 20), (45, 30), (90, 60), (150, 120), (450, 300), (750, 600), (1_050, 900))
+"""Grafana's steps: below each number of seconds, which one is taken."""
 
 
-def samples(lines: list[str], nodes: int, until: int) -> Iterator[str]:
-    """Yield the lines of OpenMetrics of so many nodes, each series with its samples in order of time."""
-    for number in range(nodes):
-        node = f"node-{number:05d}"
-        for line in lines:
-            series, _, value = line.rpartition(" ")
-            name, _, labels = series.partition("{")
-            own = f'job="falco",instance="{node}:9376"'
-            rest = labels.rstrip("}").replace('hostname="node-1"', f'hostname="{node}"')
-            for at in range(until - HOUR_SECONDS, until, SCRAPE_SECONDS):
-                grown = float(value) + (at - until + HOUR_SECONDS) // SCRAPE_SECONDS
-                yield f"{name}{{{own}{',' if rest else ''}{rest}}} {grown} {at}\n"
+class Server:
+    """A Prometheus of its own, ended with the ``with`` block."""
 
-
-def measure(nodes: int, lines: list[str]) -> str:
-    """Return a row of the table."""
-    until = int(time.time()) // SCRAPE_SECONDS * SCRAPE_SECONDS
-    with tempfile.TemporaryDirectory() as name:
-        text, data = Path(name) / "samples.txt", Path(name) / "data"
-        with text.open("w", encoding="utf-8") as out:
-            out.writelines(samples(lines, nodes, until))
-            out.write("# EOF\n")
-        command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "--quiet", str(text), str(data)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        text.unlink()
-        (Path(name) / "prometheus.yml").write_text("{}\n", "utf-8")
-        port = free_port()
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        (folder / "prometheus.yml").write_text("{}\n", "utf-8")
         command = [
             "prometheus",
-            f"--config.file={name}/prometheus.yml",
-            f"--storage.tsdb.path={data}",
-            f"--web.listen-address=127.0.0.1:{port}",
+            f"--config.file={folder}/prometheus.yml",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--web.enable-remote-write-receiver",
             "--storage.tsdb.retention.time=10y",
+            "--query.timeout=10m",
             "--log.level=error",
         ]
-        process = subprocess.Popen(command)
+        self._process = subprocess.Popen(command)
+
+    def __enter__(self) -> Server:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError):
+                if b"Ready" in self.get("/-/ready"):
+                    return self
+            time.sleep(0.1)
+        raise RuntimeError("Prometheus does not get ready within 60 s")
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def get(self, path: str) -> bytes:
+        """Return an answer's body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=900)
         try:
-            found = sorted(_ask_all(port, until), reverse=True)
-            row = (
-                f"| {nodes:,} | {nodes * len(lines):,} | {found[len(found) // 2][0] * 1e3:.0f} ms "
-                f"| {found[0][0] * 1e3:.0f} ms ({found[0][1]}) | {resident_mib(process.pid):.0f} MiB "
-                f"| {cpu_seconds(process.pid):.1f} s |"
-            )
+            connection.request("GET", path)
+            return connection.getresponse().read()
         finally:
-            process.terminate()
-            process.wait()
-    return row
+            connection.close()
+
+    def own(self, name: str) -> float:
+        """Return one of its own metrics, the sum over labels."""
+        lines = self.get("/metrics").decode().splitlines()
+        return sum([float(line.rpartition(" ")[2]) for line in lines if line.startswith((name + " ", name + "{"))])
+
+    @property
+    def resident_mib(self) -> float:
+        return resident_mib(self._process.pid)
+
+    @property
+    def cpu(self) -> float:
+        return cpu_seconds(self._process.pid)
 
 
-def _ask_all(port: int, until: int) -> Iterator[tuple[float, str]]:
-    """Yield the seconds of each panel's query, and which it was."""
-    _await(port)
+def rounded(seconds: float) -> int:
+    """Return the step that Grafana takes where a panel's points are so many seconds apart."""
+    return next((step for below, step in STEPS if seconds < below), 1_800)
+
+
+def points() -> dict[tuple[str, str], int]:
+    """Return how many points each panel asks for, by dashboard and title."""
+    return {
+        (name, panel["title"]): panel.get("maxDataPoints") or PLAIN_POINTS
+        for name, document in documents().items()
+        for panel in panels(document)
+    } | {
+        (name, mark["name"]): 360 for name, document in documents().items() for mark in document["annotations"]["list"]
+    }
+
+
+def ask_panels(
+    server: Server, until: int, seconds: int, *, scrape: int, metrics: dict[str, str], only: str = ""
+) -> dict[str, tuple[float, float]]:
+    """Return the seconds that each panel takes, and those of CPU: all its queries, one after the other."""
+    found: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
+    asked_points = points()
     for query in queries("promql"):
-        asked = {"query": filled(query.expr, **VALUES)}
+        if only not in query.panel:
+            continue
+        step = max(rounded(seconds / asked_points.get((query.dashboard, query.panel), PLAIN_POINTS)), scrape)
+        values = {
+            "__range": f"{seconds}s",
+            "__interval": f"{step}s",
+            "__rate_interval": f"{max(step + scrape, 4 * scrape)}s",
+            "__from": str((until - seconds) * 1000),
+            "rule": "Terminal shell in container",
+            **metrics,
+        }
+        asked: dict[str, str] = {"query": filled(query.expr, **values)}
+        path = "/api/v1/query?"
         if query.instant:
-            path = "/api/v1/query?" + urlencode(asked | {"time": str(until)})
+            asked["time"] = str(until)
         else:
-            times = {"start": str(until - HOUR_SECONDS), "end": str(until), "step": str(STEP_SECONDS)}
-            path = "/api/v1/query_range?" + urlencode(asked | times)
-        begun = time.perf_counter()
-        answer = _get(port, path)
-        if json.loads(answer)["status"] != "success":
-            raise RuntimeError(f"{query}: {answer[:200]!r}")
-        yield time.perf_counter() - begun, str(query)
+            path = "/api/v1/query_range?"
+            asked |= {
+                "start": str((until - seconds) // step * step),
+                "end": str(until // step * step),
+                "step": str(step),
+            }
+        begun, cpu = time.perf_counter(), server.cpu
+        answer: dict[str, Any] = json.loads(server.get(path + urlencode(asked)))
+        if answer["status"] != "success":
+            raise RuntimeError(f"{query}: {answer}")
+        panel = f"{query.dashboard.removesuffix('.json')}: {query.panel}"
+        before = found[panel]
+        found[panel] = before[0] + time.perf_counter() - begun, before[1] + server.cpu - cpu
+    return found
 
 
-def _get(port: int, path: str) -> bytes:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().read()
-    finally:
-        connection.close()
-
-
-def _await(port: int) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        try:
-            if b"Ready" in _get(port, "/-/ready"):
+def measure(nodes: int, asked: argparse.Namespace) -> Iterator[str]:
+    """Yield what is found of so many nodes, line by line."""
+    seconds = int(asked.hours * 3600) // SLOT_SECONDS * SLOT_SECONDS
+    until = int(time.time()) // SLOT_SECONDS * SLOT_SECONDS
+    lines = exposition()
+    with tempfile.TemporaryDirectory(dir=asked.folder) as name, Server(Path(name)) as server:
+        begun = time.monotonic()
+        fleet = Fleet(lines, nodes=nodes, scrape_seconds=asked.scrape)
+        writer = Writer(server.port)
+        most = 0.0
+        for _ in fleet.write(writer, until - seconds, until):
+            most = max(most, server.resident_mib)
+            if most > asked.limit_mib:
+                yield f"{nodes:,} nodes: stopped at {most:,.0f} MiB"
                 return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise RuntimeError("Prometheus does not get ready within 60 s")
+        took, cpu = time.monotonic() - begun, server.cpu
+        alive = server.own("prometheus_tsdb_head_series")
+        made = server.own("prometheus_tsdb_head_series_created_total")
+        took_in = server.own("prometheus_tsdb_head_samples_appended_total")
+        yield (
+            f"{nodes:,} nodes, {len(lines)} series each: {alive:,.0f} series in the head, {made:,.0f} made in "
+            f"{asked.hours:g} h, {took_in:,.0f} samples in {took:.0f} s ({cpu:.0f} s of CPU), {most:,.0f} MiB"
+        )
+        for asked_of, metrics in (("recording rules", RECORDED), ("exporters", EXPORTERS)):
+            few = asked_of == "exporters" and nodes > asked.most_without
+            found = ask_panels(
+                server, until - 1, seconds, scrape=asked.scrape, metrics=metrics, only=SLOWEST if few else ""
+            )
+            yield f"panels from the {asked_of}, {server.resident_mib:,.0f} MiB: ms, ms of CPU"
+            for panel, (wall, busy) in sorted(found.items(), key=lambda pair: -pair[1][1]):
+                yield f"  {wall * 1e3:8.0f} {busy * 1e3:8.0f}  {panel}"
+        yield from _rules(server, until - 1)
+
+
+def _rules(server: Server, at: int) -> Iterator[str]:
+    """Yield what one evaluation of each recording rule takes."""
+    for rule in yaml.safe_load(recordings())["groups"][0]["rules"]:
+        begun, cpu = time.perf_counter(), server.cpu
+        answer = json.loads(server.get("/api/v1/query?" + urlencode({"query": rule["expr"], "time": str(at)})))
+        wall = time.perf_counter() - begun
+        yield (
+            f"  {wall * 1e3:8.0f} {(server.cpu - cpu) * 1e3:8.0f}  evaluation of {rule['record']}: "
+            f"{len(answer['data']['result']):,} series"
+        )
 
 
 def main() -> None:
     """Measure each number of nodes that is named."""
-    lines = exposition()
-    print("| nodes | series | query of a panel, median | slowest | Prometheus, resident | its CPU |")
-    print("|---|---|---|---|---|---|")
-    for nodes in map(int, sys.argv[1:] or ["10", "100", "1000"]):
-        print(measure(nodes, lines), flush=True)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet_series", description=__doc__)
+    parser.add_argument("nodes", nargs="*", type=int, default=[10, 100, 1_000])
+    parser.add_argument("--hours", type=float, default=6.0, help="of samples, and of what is asked")
+    parser.add_argument("--scrape", type=int, default=30, help="seconds between two scrapes")
+    parser.add_argument("--limit-mib", type=float, default=12_000, help="memory of Prometheus at which it is given up")
+    parser.add_argument(
+        "--most-without", type=int, default=1_000, help="nodes; of more, only the slowest panel is asked without rules"
+    )
+    parser.add_argument("--folder", default=None, help="where its data goes")
+    asked = parser.parse_args()
+    for nodes in asked.nodes:
+        for line in measure(nodes, asked):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Write the dashboards, or with ``--check`` say which files differ from the code (exit status 1)."""
+"""Write the dashboards and their recording rules, or with ``--check`` say which files differ from the code (exit status 1)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dashboards.generator.all import dashboards
+from dashboards.generator.recordings import FILE, recordings
 
 DIRECTORY = Path(__file__).parents[1]
 
@@ -30,7 +31,7 @@ def main() -> int:
     """Write or check; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m dashboards.generator", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is stale")
-    documents = dashboards()
+    documents = {**dashboards(), FILE: recordings()}
     if parser.parse_args().check:
         found = stale(documents)
         if found:

@@ -37,6 +37,8 @@ _LINKED = {
 }
 
 
+COMPUTED = frozenset({"counted", "events", "host_events", "namespace_events"})
+"""Hidden variables that say which metrics the panels ask."""
 _MANY_CHOICES = frozenset({REPORTS, REPORTS_VICTORIALOGS})
 """Dashboards whose choices leave no room for a button for each other one on a screen of 1,280 pixels."""
 
@@ -155,6 +157,9 @@ class Board:
         """Return the dashboard as Grafana imports it."""
         document: dict[str, Any] = json.loads(json.dumps(self._builder.build(), cls=JSONEncoder))
         document["annotations"] = {"list": self._marks}
+        for variable in document["templating"]["list"]:
+            if variable["name"] in COMPUTED:  # Worked out anew on each dashboard, not taken along by a link.
+                variable["skipUrlSync"] = True
         document["schemaVersion"] = SCHEMA_VERSION
         document["version"] = 1
         document.pop("id", None)

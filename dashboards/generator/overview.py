@@ -51,6 +51,7 @@ def overview() -> Board:
         variables.host(),
         variables.namespace(),
         variables.reports_url(),
+        *variables.recorded("events", "host_events", "namespace_events"),
     )
     board.mark("Exporter started", promql.starts(), "Exporter started", "{{instance}}", color=PLAIN)
     board.mark(
@@ -214,17 +215,18 @@ def _hosts() -> Any:
             empty="No events",
         )
     )
-    counted = promql.events_in_range("hostname")
-    asked = {
-        "A": f"topk(50, {counted})",
-        "B": promql.events_in_range("hostname", f'{host}, verdict="attack"', metric=promql.HOST_VERDICT_EVENTS),
-        "C": promql.events_in_range("hostname", f'{host}, verdict="undecided"', metric=promql.HOST_VERDICT_EVENTS),
-        "D": promql.events_in_range("hostname", f'{promql.FILTER}, priority=~"{SEVERE}"'),
-    }
-    for ref, query in asked.items():
-        panel.with_target(
-            promql.instant(query if ref == "A" else f"(({query}) and ({counted})) or 0 * ({counted})", ref)
+    # Verdicts are not counted by namespace: of hosts that have events in the chosen ones.
+    chosen = f"group by (hostname) (last_over_time({promql.HOST_EVENTS}{{{promql.FILTER}}}[$__range]))"
+    severe = f'{promql.FILTER}, priority=~"{SEVERE}"'
+    panel.with_target(promql.instant(f"topk(50, {promql.events_in_range('hostname', metric=promql.HOST_EVENTS)})", "A"))
+    for ref, verdict in (("B", "attack"), ("C", "undecided")):
+        judged_so = promql.events_in_range(
+            "hostname", f'{host}, verdict="{verdict}"', metric=promql.HOST_VERDICT_EVENTS
         )
+        panel.with_target(promql.instant(f"topk(50, ({judged_so}) and ({chosen}))", ref))
+    panel.with_target(
+        promql.instant(f"topk(50, {promql.events_in_range('hostname', severe, metric=promql.HOST_EVENTS)})", "D")
+    )
     columns(
         panel,
         {
@@ -253,8 +255,8 @@ def _namespaces() -> Any:
             empty="No events with a Kubernetes namespace",
         )
     )
-    counted = promql.events_in_range("k8s_ns_name", selector)
-    severe = promql.events_in_range("k8s_ns_name", f'{selector}, priority=~"{SEVERE}"')
+    counted = promql.events_in_range("k8s_ns_name", selector, metric=promql.NAMESPACE_EVENTS)
+    severe = promql.events_in_range("k8s_ns_name", f'{selector}, priority=~"{SEVERE}"', metric=promql.NAMESPACE_EVENTS)
     panel.with_target(promql.instant(f"topk(50, {counted})", "A"))
     panel.with_target(promql.instant(f"({severe}) or 0 * ({counted})", "B"))
     return columns(
@@ -270,7 +272,7 @@ def _namespaces() -> Any:
 
 def _new_rules() -> Any:
     seen = promql.not_in_future(f"max by (rule, priority) ({promql.last_event(promql.RULE_FILTER, '$__range')})")
-    before = f"max by (rule, priority) (last_over_time(falco_rule_info[{MEMORY}] offset $__range))"
+    before = f"max by (rule, priority) (last_over_time({promql.RULE_INFO}[{MEMORY}] offset $__range))"
     panel = rows(
         "Rules that are new",
         "Rules with an event in the time range and none in the week before it. After the first start of the exporter "

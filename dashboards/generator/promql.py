@@ -14,10 +14,21 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-EVENTS = "falco_events_total"
-RULE_EVENTS = "falco_rule_events_total"
-VERDICT_EVENTS = "falco_verdict_events_total"
-HOST_VERDICT_EVENTS = "falco_host_verdict_events_total"
+COUNTED = "${counted:raw}"
+"""How names of metrics begin: ``falco_``, or ``falco:`` where recording rules keep their sums (``recordings.py``)."""
+RULE_EVENTS = f"{COUNTED}rule_events_total"
+VERDICT_EVENTS = f"{COUNTED}verdict_events_total"
+HOST_VERDICT_EVENTS = f"{COUNTED}host_verdict_events_total"
+RULE_INFO = f"{COUNTED}rule_info"
+LAST_EVENT = f"{COUNTED}rule_last_event_timestamp_seconds"
+PLACED_EVENTS = "falco_events_total"
+"""Events with all their labels."""
+EVENTS = "${events:raw}"
+"""Events of the chosen hosts and namespaces by rule, priority and source: all that are chosen from, or recorded sums."""
+HOST_EVENTS = "${host_events:raw}"
+"""The same by host, of the chosen namespaces."""
+NAMESPACE_EVENTS = "${namespace_events:raw}"
+"""The same by namespace, of the chosen hosts."""
 PRIORITY = "priority=~`${priority:regex}`"
 RULE_FILTER = f"{PRIORITY}, source=~`${{source:regex}}`"
 PLACE = "hostname=~`${host:regex}`, k8s_ns_name=~`${namespace:regex}`"
@@ -49,13 +60,13 @@ def events_before_range(by: str, selector: str = RULE_FILTER, *, metric: str = R
 
 
 def _counted(counter: str, earlier: str = "") -> str:
-    """Return each series' events in the range, or in one that lies earlier by an offset."""
-    there = f"0 * last_over_time({counter}[$__range]{earlier})"
+    """Return what was counted in the range, or in one that lies earlier by an offset: growth, and what series began with."""
     at_start = f"{counter} offset $__range"
     if earlier:  # PromQL adds offsets only by a subquery; this one looks once, at a whole second.
         at_start = f"last_over_time(({at_start})[1s:1s]{earlier})"
     began = f"min_over_time({counter}[$__range]{earlier}) unless {at_start}"
-    return f"(increase({counter}[$__range]{earlier}) or {there}) + (({began}) or {there})"
+    grown = f"increase({counter}[$__range]{earlier})"
+    return f'label_replace({grown}, "counted", "grown", "", "") or ({began})'
 
 
 def events_per_step(by: str, selector: str = FILTER, *, metric: str = EVENTS) -> str:
@@ -74,7 +85,7 @@ def events_per_step(by: str, selector: str = FILTER, *, metric: str = EVENTS) ->
 
 def last_event(selector: str, window: str) -> str:
     """Return when rules last had an event, seconds since 1970, as last seen within a window."""
-    return f"last_over_time(falco_rule_last_event_timestamp_seconds{{{selector}}}[{window}])"
+    return f"last_over_time({LAST_EVENT}{{{selector}}}[{window}])"
 
 
 def not_in_future(seconds: str) -> str:
@@ -87,14 +98,16 @@ def rule_info(by: str, selector: str, *, window: str = "$__range") -> str:
 
     After a restart the exporter exposes a rule again only with its next event.
     """
-    info = f"falco_rule_info{{{selector}}}"
+    info = f"{RULE_INFO}{{{selector}}}"
     now = f"max by ({by}) ({info})"
     return f"({now} or (max by ({by}) (last_over_time({info}[{window}])) unless on (rule) {now}))"
 
 
 def starts(selector: str = "") -> str:
-    """Return when each exporter that is or was there started, milliseconds since 1970."""
-    started = f"process_start_time_seconds{{{selector}}} and on (job, instance) falco_exporter_build_info"
+    """Return when each exporter started, milliseconds since 1970, for a quarter of an hour after it did."""
+    started = (
+        f"(process_start_time_seconds{{{selector}}} > time() - 900) and on (job, instance) falco_exporter_build_info"
+    )
     return f"max by (instance) ({started}) * 1000"
 
 

@@ -39,6 +39,7 @@ def rule_detail() -> Board:
         variables.namespace(),
         variables.reports_url(),
         variables.hidden_text("service", "The service.name of the exporter's records", "falco"),
+        *variables.recorded("events"),
     )
     board.mark("Exporter started", promql.starts(), "Exporter started", "{{instance}}", color=PLAIN)
     board.mark(
@@ -76,7 +77,11 @@ def _numbers() -> list[Any]:
         number(
             "Hosts",
             "How many hosts it fired on. One host: an incident; all of them at once: a rollout or a wrong rule.",
-        ).with_target(promql.at_end(f"count({promql.events_in_range('hostname', _RULE)}) or vector(0)")),
+        ).with_target(
+            promql.at_end(
+                f"count({promql.events_in_range('hostname', _RULE, metric=promql.PLACED_EVENTS)}) or vector(0)"
+            )
+        ),
     ]
 
 
@@ -118,7 +123,9 @@ def _where(title: str, label: str) -> Any:
         f"Events of this rule by {title.lower()[:-1]} in the time range.",
         empty=_QUIET if label == "hostname" else "No events of this rule with a Kubernetes namespace",
     )
-    panel.with_target(promql.instant(f"topk(25, {promql.events_in_range(label, selector)})"))
+    panel.with_target(
+        promql.instant(f"topk(25, {promql.events_in_range(label, selector, metric=promql.PLACED_EVENTS)})")
+    )
     return columns(
         panel,
         {label: (title[:-1], column(wrap=True)), "Value": ("Events", bar_column(width=140))},
@@ -136,7 +143,7 @@ def _varying() -> Any:
         empty=_QUIET,
     )
     counts = " or ".join(
-        f'label_replace(count({promql.events_in_range(label, _RULE)}), "label", "{title}", "", "")'
+        f'label_replace(count({promql.events_in_range(label, _RULE, metric=promql.PLACED_EVENTS)}), "label", "{title}", "", "")'
         for label, title in (("hostname", "hosts"), ("k8s_ns_name", "namespaces (none counts as one)"))
     )
     panel.with_target(promql.instant(counts))

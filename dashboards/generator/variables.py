@@ -16,6 +16,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from dashboards.generator.panels import PROMETHEUS
+from dashboards.generator.promql import PLACE
 from dashboards.generator.style import PRIORITIES, VERDICT_WORDS, VERDICTS
 
 ALL_OPTION = VariableOption(text="All", value="$__all", selected=True)
@@ -129,3 +130,41 @@ def reports_url() -> QueryVariable:
     """The address of the report pages, as the exporter knows it (web.external_url)."""
     query = 'label_values(falco_exporter_addresses_info{external_url!=""}, external_url)'
     return label_values("reports_url", "Report pages", query, many=False, hide=True)
+
+
+_RECORDED = {
+    "events": ("falco:rule_events_total", PLACE, "falco_events_total"),
+    "host_events": ("falco:host_events_total", "k8s_ns_name=~`${namespace:regex}`", "falco_events_total"),
+    "namespace_events": ("falco:namespace_events_total", "hostname=~`${host:regex}`", "falco_events_total"),
+}
+"""Recorded sums, what they must have every value of, and what is counted where they have not."""
+
+
+def recorded(*names: str) -> list[QueryVariable]:
+    """Which metrics the panels ask: recorded sums where they cover the time range and every choice, else the exporters'.
+
+    A sum has no label for a host that is chosen, so it is not found then; with All, it is.
+    """
+    found = [_first_of("counted", "falco:rule_events_total", "falco_")]
+    return found + [
+        _first_of(name, f"{metric}{{{chosen}}}", other)
+        for name, (metric, chosen, other) in _RECORDED.items()
+        if name in names
+    ]
+
+
+def _first_of(name: str, sums: str, other: str) -> QueryVariable:
+    """Return a hidden variable: the metric of the sums, or another; ``counted`` is how both begin."""
+    there = f"topk(1, {sums} offset $__range and {sums})"
+    query = f'query_result({there} or on () label_replace(vector(0), "__name__", "{other}", "", ""))'
+    taken = r"/^(falco[:_])/" if name == "counted" else r"/^([\w:]+)/"
+    variable = (
+        QueryVariable(name)
+        .datasource(PROMETHEUS)
+        .query(query)
+        .regex(taken)
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .multi(False)
+        .include_all(False)
+    )
+    return variable.hide(VariableHide.HIDE_VARIABLE)

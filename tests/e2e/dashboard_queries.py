@@ -12,6 +12,20 @@ from typing import Any
 
 DASHBOARDS = Path(__file__).parents[2] / "dashboards"
 VICTORIALOGS = "victoriametrics-logs-datasource"
+EXPORTERS = {
+    "counted": "falco_",
+    "events": "falco_events_total",
+    "host_events": "falco_events_total",
+    "namespace_events": "falco_events_total",
+}
+"""Which metrics the panels ask where no recording rules are."""
+RECORDED = {
+    "counted": "falco:",
+    "events": "falco:rule_events_total",
+    "host_events": "falco:host_events_total",
+    "namespace_events": "falco:namespace_events_total",
+}
+"""Which ones where they are, with all hosts and namespaces."""
 _VARIABLE = re.compile(r"\$\{(\w+)(?::([\w:]+))?\}|\$(\w+)")
 _REGEX = re.compile(r"[\\^$*+?.()|\[\]{}/]")
 """What Grafana escapes in the format ``regex``."""
@@ -82,6 +96,7 @@ def filled(expr: str, **values: str) -> str:
         "search": "",
         "service": "falco",
         "alert": "",
+        **EXPORTERS,
     }
     known = built_in | values
 

@@ -12,7 +12,7 @@ import pytest
 
 from dashboards.generator.style import PRIORITIES, VERDICTS
 from exporter.render import palette
-from tests.e2e.dashboard_queries import DASHBOARDS, VICTORIALOGS, Query, documents, filled, panels, queries
+from tests.e2e.dashboard_queries import DASHBOARDS, EXPORTERS, VICTORIALOGS, Query, documents, filled, panels, queries
 from tests.e2e.loki_standin import loki_name
 from tests.e2e.programs import program
 
@@ -147,7 +147,7 @@ def test_logsql_names_attributes_that_records_have(query: Query) -> None:
 
 def test_an_event_ahead_of_our_clock_is_now() -> None:
     """Where a panel shows a moment of an event, one from the future is no "in an hour"."""
-    moments = [query for query in queries("promql") if "falco_rule_last_event_timestamp_seconds" in query.expr]
+    moments = [query for query in queries("promql") if "rule_last_event_timestamp_seconds" in query.expr]
     assert len(moments) >= 4
     assert all("clamp_max(" in query.expr and ", time()) * 1000" in query.expr for query in moments)
 
@@ -171,6 +171,18 @@ def test_graphs_mark_starts_and_incidents() -> None:
             assert mark["useValueForTime"]
             assert mark["expr"].endswith(" * 1000")
             assert mark["datasource"]["uid"] == "${datasource}"
+
+
+def test_which_metrics_are_asked_is_worked_out_on_each_dashboard() -> None:
+    """A hidden variable has it, which no link takes along: another range or choice may need other metrics."""
+    for name, document in documents().items():
+        named = set(re.findall(r"\$\{(\w+):raw\}", json.dumps(document["panels"]))) & EXPORTERS.keys()
+        variables = {variable["name"]: variable for variable in document["templating"]["list"]}
+        assert named <= variables.keys(), name
+        for each in EXPORTERS.keys() & variables.keys():
+            assert variables[each]["skipUrlSync"], name
+            assert variables[each]["hide"] == 2, name
+            assert variables[each]["refresh"] == 2, name
 
 
 def test_links_leave_room_for_the_choices() -> None:

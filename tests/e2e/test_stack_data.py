@@ -20,7 +20,18 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.dashboard_queries import DASHBOARDS, Query, documents, filled, grouped_labels, queries, selectors
+from dashboards.generator.recordings import recordings
+from tests.e2e.dashboard_queries import (
+    DASHBOARDS,
+    EXPORTERS,
+    RECORDED,
+    Query,
+    documents,
+    filled,
+    grouped_labels,
+    queries,
+    selectors,
+)
 from tests.e2e.loki_standin import answer, read_lines
 from tests.e2e.processes import Process, fetch, wait_until
 from tests.e2e.programs import find_collector, program
@@ -133,7 +144,11 @@ def test_every_variable_has_values(stack: Stack) -> None:
     """What a variable asks Prometheus for is there."""
     for name, document in documents().items():
         for variable in document["templating"]["list"]:
-            if variable["type"] == "query":
+            if variable["name"] in EXPORTERS:
+                asked = filled(variable["query"].removeprefix("query_result"))
+                found = {series["metric"]["__name__"] for series in stack.ask(asked)}
+                assert found == {EXPORTERS[variable["name"]]}, "no sum is as old as the range"
+            elif variable["type"] == "query":
                 matched = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"])
                 assert matched, variable["query"]
                 found = {series["metric"].get(matched[2]) for series in stack.ask(filled(matched[1]))}
@@ -144,13 +159,37 @@ def test_every_rule_runs_and_the_first_critical_event_fires(stack: Stack) -> Non
     """Prometheus evaluates each alert rule without an error, and the demo's critical events fire."""
     answered = json.loads(fetch(f"{stack.prometheus}/api/v1/rules"))["data"]["groups"]
     rules = [rule for group in answered for rule in group["rules"]]
-    text = yaml.safe_load((DASHBOARDS / "alerts" / "falco.rules.yaml").read_text("utf-8"))
-    assert len(rules) == sum(len(group["rules"]) for group in text["groups"])
+    files = [DASHBOARDS / "alerts" / name for name in ("falco.rules.yaml", "falco-dashboards.rules.yaml")]
+    groups = [group for file in files for group in yaml.safe_load(file.read_text("utf-8"))["groups"]]
+    assert len(rules) == sum(len(group["rules"]) for group in groups)
     assert [rule["name"] for rule in rules if rule["health"] == "err"] == []
     wait_until(
         lambda: len(stack.ask('ALERTS{alertname=~"FalcoSevere.*|FalcoLikelyAttack",alertstate="firing"}')) >= 5,
         "likely attacks and grave events fire",
     )
+
+
+def test_sums_are_recorded_of_what_the_exporter_counts(stack: Stack) -> None:
+    """Once Prometheus has evaluated the rules, each has series, and variables choose them for a range they cover."""
+    wanted = {rule["record"] for rule in yaml.safe_load(recordings())["groups"][0]["rules"]}
+    wait_until(
+        lambda: (
+            {series["metric"]["__name__"] for series in stack.ask('group by (__name__) ({__name__=~"falco:.+_.+"})')}
+            >= wanted
+        ),
+        "every sum is recorded",
+        150,
+    )
+    for document in documents().values():
+        for variable in document["templating"]["list"]:
+            if variable["name"] in EXPORTERS:
+                asked = filled(variable["query"].removeprefix("query_result"), __range="0s")
+                names = {series["metric"]["__name__"] for series in stack.ask(asked)}
+                assert all(re.search(variable["regex"].strip("/"), name) for name in names)
+                assert all(name.startswith(RECORDED[variable["name"]]) for name in names)
+                if "hostname" in variable["query"]:
+                    chosen = filled(variable["query"].removeprefix("query_result"), __range="0s", host="db-1")
+                    assert stack.ask(chosen)[0]["metric"]["__name__"] == "falco_events_total"
 
 
 def test_every_logql_runs_on_real_records_and_has_data(stack: Stack) -> None:
