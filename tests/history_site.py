@@ -12,7 +12,7 @@ from exporter.history import History, HistorySink
 from exporter.selfmetrics import HistoryMetrics
 from exporter.sources.decode import from_received
 from exporter.verdict.judgement import UNDECIDED, Judgement
-from tests.site import wait_until
+from tests.waiting import wait_until
 
 
 def alert_of(number: int, **members: object) -> Alert:
@@ -64,7 +64,7 @@ def filled(sink: HistorySink, alerts: list[Alert]) -> History:
     sequence = sink.history.sequence
     for start_at in range(0, len(alerts), 100):
         sink.write(alerts[start_at : start_at + 100])
-    wait_until(lambda: sink.history.sequence == sequence + len(alerts), "every alert can be found", 20)
+    wait_until(lambda: sink.history.sequence == sequence + len(alerts), "every alert can be found", seconds=20)
     assert len(sink.history) == before + len(alerts)
     return sink.history
 

@@ -147,11 +147,3 @@ def running_site(
         yield Site(server, recent, prometheus, own, not_ready)
     finally:
         server.close()
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    """Poll until the condition holds; fail saying ``what`` did not come about."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.02)

@@ -149,9 +149,10 @@ class Ledger:
         """Return what was told since the last call, for ``recall`` after a restart."""
         changed, self._changed = self._changed, {}
         found = []
-        for group in changed.values():
-            # What became a part of another group is told of by that one.
-            if group.shown is not None and group.first.group is group:
+        # What became a part of another group is told of by that one, whether or not anything was told of it since.
+        heads = {id(head): head for head in (group.first.group for group in changed.values())}
+        for group in heads.values():
+            if group.shown is not None:
                 name, first_ns = name_of(group), group.first.first_ns
                 found += [State(each, name, group.shown, group.is_open, first_ns) for each in sorted(group.names)]
         return found

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from exporter.simulator.scenarios import flood
 from tests.chaos.conftest import counted_drops, distinct_uids
-from tests.e2e.processes import Collector, Exporter, Simulator, exporter, free_port, wait_until
+from tests.e2e.processes import Collector, Exporter, Simulator, exporter, free_port
+from tests.waiting import wait_until
 
 ALERTS = 100_000
 KILLS = 10
@@ -37,8 +38,10 @@ def reconcile(running: Exporter, collector: Collector, send: Callable[[], None],
         collector.kill()
         collector.restart()
     sender.join(300)
-    wait_until(lambda: running.total("falco_rule_events_total") == ALERTS, "every alert in metrics", 120)
-    wait_until(lambda: running.total("falco_exporter_queue_records") == 0, "the queue is empty", 120)
+    wait_until(
+        lambda: running.total("falco_rule_events_total") == ALERTS, "every alert in metrics", timeout_seconds=120
+    )
+    wait_until(lambda: running.total("falco_exporter_queue_records") == 0, "the queue is empty", seconds=120)
     seconds = time.monotonic() - begun
     accepted, drops = distinct_uids(collector), counted_drops(running)
     collector.stop()

@@ -12,7 +12,8 @@ from exporter.simulator.alerts import stamp
 from exporter.simulator.scenarios import flood_messages
 from exporter.simulator.server import FalcoSimulator
 from tests.chaos.conftest import counted_drops, distinct_uids
-from tests.e2e.processes import Collector, Exporter, exporter, wait_until
+from tests.e2e.processes import Collector, Exporter, exporter
+from tests.waiting import wait_until
 
 KILLS = 10
 RATE = 4_000
@@ -64,8 +65,10 @@ def test_kill_9_of_the_exporter_in_mid_stream(
         emitter.join()
         with exporter(tmp_path, *arguments) as last:
             last.await_ready()
-            wait_until(lambda: falco.queued == 0, "Falco's queue is empty", 60)
-            wait_until(lambda: last.total("falco_exporter_queue_records") == 0, "the queue is empty", 60)
+            wait_until(lambda: falco.queued == 0, "Falco's queue is empty", seconds=60)
+            wait_until(
+                lambda: last.total("falco_exporter_queue_records") == 0, "the queue is empty", timeout_seconds=60
+            )
             drops = counted_drops(last)
     accepted = distinct_uids(collector)
     collector.stop()

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from exporter.simulator.scenarios import flood
 from exporter.simulator.server import FalcoSimulator
-from tests.e2e.processes import Exporter, exporter, free_port, wait_until
+from tests.e2e.processes import Exporter, exporter, free_port
 from tests.hostile import hostile_values
+from tests.waiting import wait_until
 
 BODIES = 20_000
 GROWTH_LIMIT_BYTES = 30 * 1024 * 1024
@@ -100,11 +101,17 @@ def test_20000_hostile_messages_over_grpc(tmp_path: Path, say: Callable[[str], N
     with FalcoSimulator(address) as falco, exporter(tmp_path, "--target", address) as running:
         running.await_ready()
         falco.emit(*flood(50, 1_750_000_000_000_000_000))  # what good alerts make it load is no growth
-        wait_until(lambda: running.total("falco_rule_events_total") == 50, "good alerts are counted", 60)
+        wait_until(
+            lambda: running.total("falco_rule_events_total") == 50, "good alerts are counted", timeout_seconds=60
+        )
         before = running.resident_bytes()
         falco.emit_raw(mutated(seeds, random.Random(2)))
         falco.emit(*flood(1, 1_770_000_000_000_000_000))
-        wait_until(lambda: running.total("falco_exporter_alerts_received_total") == BODIES + 51, "all received", 60)
+        wait_until(
+            lambda: running.total("falco_exporter_alerts_received_total") == BODIES + 51,
+            "all received",
+            timeout_seconds=60,
+        )
         growth = running.resident_bytes() - before
         errors = errors_by_reason(running)
         counted = running.total("falco_rule_events_total") - 50

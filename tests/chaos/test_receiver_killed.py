@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from exporter.simulator.scenarios import flood
-from tests.e2e.processes import Exporter, free_port, wait_until
+from tests.e2e.processes import Exporter, free_port
+from tests.waiting import wait_until
 
 CONNECTIONS = 4
 ANSWERS_BEFORE_THE_KILL = 1_500
@@ -52,7 +53,9 @@ def test_what_was_answered_is_in_the_queue_after_a_kill(tmp_path: Path, say: Cal
     senders = [Sender(port, number) for number in range(CONNECTIONS)]
     for sender in senders:
         sender.start()
-    wait_until(lambda: sum(sender.answered for sender in senders) >= ANSWERS_BEFORE_THE_KILL, "answers", 60)
+    wait_until(
+        lambda: sum(sender.answered for sender in senders) >= ANSWERS_BEFORE_THE_KILL, "answers", timeout_seconds=60
+    )
     running.kill()
     for sender in senders:
         sender.join(10)

@@ -8,13 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.waiting import wait_until
 
 COMMAND = Path(sys.executable).with_name("falco-report-exporter")
 
@@ -26,14 +27,6 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], object], what: str, timeout_seconds: float = 30.0) -> None:
-    """Return once the condition holds; fail, saying ``what``, when it does not in time."""
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_seconds:.0f} s: {what}"
-        time.sleep(0.02)
 
 
 def fetch(url: str, timeout_seconds: float = 5.0) -> str:
@@ -152,7 +145,7 @@ class Simulator(Process):
         super().__init__(
             [sys.executable, "-m", "benchmarks.simulated_falco", "--address", f"unix://{socket_path}", *arguments], log
         )
-        wait_until(lambda: self.output.count("serving on") > before, "the simulated Falco serves", 60)
+        wait_until(lambda: self.output.count("serving on") > before, "the simulated Falco serves", seconds=60)
 
 
 class Collector(Process):

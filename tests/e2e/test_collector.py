@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.processes import Collector, Simulator, exporter, wait_until
+from tests.e2e.processes import Collector, Simulator, exporter
 from tests.e2e.programs import find_collector
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 

@@ -10,7 +10,8 @@ from exporter.incidents.register import Incidents
 from exporter.incidents.tactics import tactics_by_rule
 from exporter.reporter import Reporter
 from tests.e2e.browser import CONTRAST, Browser
-from tests.site import running_site, wait_until
+from tests.site import running_site
+from tests.waiting import wait_until
 from tools.incidents import stories
 
 pytestmark = pytest.mark.e2e
@@ -30,7 +31,7 @@ def test_an_incident_opens_and_grows_before_its_reader(browser: Browser) -> None
         assert not browser.all(".row")
         site.write(*alerts)
         incidents.take(alerts[:2])
-        wait_until(lambda: len(browser.all(".row")) == 1, "the incident in the list", 15)
+        wait_until(lambda: len(browser.all(".row")) == 1, "the incident in the list", seconds=15)
         browser.one(".row .what a").click()
         assert "2 alerts" in browser.one("h1").text
         steps = len(browser.all(".step"))

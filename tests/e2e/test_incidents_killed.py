@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import urllib.request
@@ -11,7 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.processes import NO_LAME_DUCK, Exporter, fetch, free_port, wait_until
+from exporter.history import History
+from exporter.sources.decode import from_received
+from tests.e2e.processes import NO_LAME_DUCK, Exporter, fetch, free_port
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -53,8 +57,9 @@ def test_an_incident_outlives_kill_9_under_its_address(tmp_path: Path) -> None:
         wait_until(lambda: sum(each["alerts"] for each in incidents(first)) == 3, "the alerts are joined")
         wait_until(lambda: first.total("falco_exporter_history_alerts") == 3, "the history has them")
         before = incidents(first)
-        # The next look of the history's thread, after the last alert, keeps what was told.
-        time.sleep(1)
+        with contextlib.closing(History(tmp_path / "history", from_received)) as history:
+            ids = {each["id"] for each in before}
+            wait_until(lambda: {each.id for each in history.incident_states()} >= ids, "what was told is kept")
     finally:
         first.kill()
     second = Exporter(tmp_path, *arguments)

@@ -17,7 +17,8 @@ from exporter.verdict.judgement import UNDECIDED, VERDICTS
 from tests.e2e.browser import CONTRAST, Browser, phone
 from tests.hostile import hostile_alerts
 from tests.reference import reference_alert
-from tests.site import Site, make_alert, make_report, running_site, wait_until
+from tests.site import Site, make_alert, make_report, running_site
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 

@@ -16,10 +16,11 @@ import bcrypt
 import pytest
 
 from exporter.web.web_config import read_web_config
-from tests.e2e.processes import Exporter, Process, exporter, fetch, free_port, wait_until
+from tests.e2e.processes import Exporter, Process, exporter, fetch, free_port
 from tests.e2e.programs import program
 from tests.hostile import hostile_values
 from tests.integration.certificates import Authority
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 

@@ -33,8 +33,9 @@ from tests.e2e.dashboard_queries import (
     selectors,
 )
 from tests.e2e.loki_standin import answer, read_lines
-from tests.e2e.processes import Process, fetch, wait_until
+from tests.e2e.processes import Process, fetch
 from tests.e2e.programs import find_collector, program
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -87,11 +88,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         {"OTELCOL": str(find_collector()), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
     )
     try:
-        wait_until(lambda: "Ctrl-C" in process.output or not process.alive(), "the stack runs", 60)
+        wait_until(lambda: "Ctrl-C" in process.output or not process.alive(), "the stack runs", seconds=60)
         assert process.alive(), process.output
         addresses = dict(re.findall(r"(exporter|Prometheus) +(http://[\d.:]+)/", process.output))
         running = Stack(addresses["exporter"], addresses["Prometheus"], directory / "records.jsonl")
-        wait_until(lambda: running.ask("sum(falco_rule_events_total) > 60"), "Prometheus has the demo", 60)
+        wait_until(
+            lambda: running.ask("sum(falco_rule_events_total) > 60"), "Prometheus has the demo", timeout_seconds=60
+        )
         wait_until(lambda: running.ask("count(rate(falco_event_delay_seconds_count[20s]))"), "rates can be made")
         yield running
     finally:

@@ -22,11 +22,12 @@ from exporter.reporter import Reporter
 from exporter.sinks.otel.encode.budget import Budget
 from exporter.sinks.otel.encode.record import RecordEncoder, Reports
 from tests.e2e.dashboard_queries import filled, queries
-from tests.e2e.processes import Process, fetch, free_port, wait_until
+from tests.e2e.processes import Process, fetch, free_port
 from tests.e2e.programs import find_victorialogs
 from tests.hostile import hostile_values
 from tests.otel_records import ALERT, attributes_of
 from tests.reference import reference_alert
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -53,7 +54,7 @@ class Store:
     def rows(self, expr: str) -> list[dict[str, str]]:
         """Rows of a query that has some; new data can be out of sight for a moment while the store rearranges it."""
         found: list[dict[str, str]] = []
-        wait_until(lambda: found.extend(self.ask(expr)) or found, f"rows of {expr}", 10)
+        wait_until(lambda: found.extend(self.ask(expr)) or found, f"rows of {expr}", seconds=10)
         return found
 
 

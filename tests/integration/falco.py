@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 from exporter.alert import Alert
@@ -20,12 +19,20 @@ class KeepingSink:
         self.limit = limit
         self.alerts: list[Alert] = []
         self.batches: list[int] = []
+        self.looks = 0
+        """How often somebody asked for the room."""
 
     def start(self) -> None:
         """Nothing to open."""
 
     def room(self) -> int:
+        self.looks += 1
         return max(0, self.limit - len(self.alerts))
+
+    def is_asked_again(self, times: int = 10) -> Callable[[], bool]:
+        """Return a condition: somebody asked for the room so often since now."""
+        before = self.looks
+        return lambda: self.looks >= before + times
 
     def write(self, alerts: Sequence[Alert]) -> None:
         self.batches.append(len(alerts))
@@ -33,14 +40,6 @@ class KeepingSink:
 
     def close(self, deadline_seconds: float) -> None:
         """Nothing to close."""
-
-
-def wait_until(condition: Callable[[], object], timeout_seconds: float = 30.0) -> None:
-    """Return once the condition holds; fail when it does not in time."""
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.005)
 
 
 @contextlib.contextmanager

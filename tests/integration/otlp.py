@@ -256,11 +256,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
-
-
-def eventually(condition: Callable[[], object], *, timeout_seconds: float = 30.0) -> None:
-    """Poll until the condition holds; fail when it does not in time."""
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not come"
-        time.sleep(0.01)

@@ -35,9 +35,9 @@ from exporter.simulator.scenarios import demo_scenario, flood
 from exporter.simulator.server import FalcoSimulator
 from exporter.sources.decode import from_json
 from exporter.sources.falco_http import FalcoHttpSource
-from tests.integration.falco import wait_until
 from tests.integration.otlp import Receiver, Reply, grpc_receiver
 from tests.otel_records import attributes_of
+from tests.waiting import wait_until
 
 LOOPBACK = Web(listen_address="127.0.0.1:0")
 

@@ -19,8 +19,8 @@ from exporter.config.model import Config, JsonLines, Web
 from exporter.simulator.scenarios import reference_alert
 from exporter.simulator.server import FalcoSimulator
 from tests.e2e.processes import COMMAND, exporter
-from tests.integration.falco import wait_until
 from tests.integration.otlp import grpc_receiver
+from tests.waiting import wait_until
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ from exporter.simulator.scenarios import demo_scenario, flood_messages, referenc
 from exporter.simulator.server import FalcoSimulator, ServerTls
 from exporter.sources.falco_grpc import FalcoGrpcSource
 from tests.integration.certificates import Authority
-from tests.integration.falco import KeepingSink, running, wait_until
+from tests.integration.falco import KeepingSink, running
+from tests.waiting import wait_until
 
 
 @dataclass
@@ -151,7 +152,7 @@ def test_nothing_is_asked_while_the_sinks_have_no_room(setting: Setting) -> None
         falco.emit_raw(flood(10))
         with running(setting.make_source(), sink):
             wait_until(lambda: setting.value("falco_exporter_source_up") == 1)
-            time.sleep(0.3)  # a time in which it would have asked, as nothing tells that it did not
+            wait_until(sink.is_asked_again(), "it looks for room")
             assert falco.asked["get"] + falco.asked["sub"] == 0
             assert falco.queued == 10
             sink.limit = 10
@@ -165,7 +166,7 @@ def test_a_full_sink_stops_the_reading_of_a_long_backlog(setting: Setting) -> No
         falco.emit_raw(flood(2000))
         with running(setting.make_source(), sink):
             wait_until(lambda: len(sink.alerts) == 700)
-            time.sleep(0.2)  # a time in which it would have delivered more
+            wait_until(sink.is_asked_again(), "it looks for room")
             assert len(sink.alerts) == 700
             sink.limit = 10_000
             wait_until(lambda: len(sink.alerts) == 2000)

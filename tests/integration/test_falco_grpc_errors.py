@@ -27,7 +27,8 @@ from exporter.sources.falco_grpc import FalcoGrpcSource
 from exporter.sources.falco_grpc_channel import GET
 from exporter.sources.falco_grpc_errors import diagnose
 from tests.integration.certificates import Authority, Pair
-from tests.integration.falco import KeepingSink, running, wait_until
+from tests.integration.falco import KeepingSink, running
+from tests.waiting import wait_until
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from exporter.selfmetrics import SelfMetrics
 from exporter.sources import falco_http_inbox
 from exporter.sources.falco_http import FalcoHttpSource
 from tests.integration.certificates import Authority
+from tests.waiting import wait_until
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 FALCO_HEADERS = {"User-Agent": "falcosecurity/falco", "Content-Type": "application/json"}
@@ -652,21 +653,14 @@ def test_bodies_that_arrive_in_part_are_bounded_together(monkeypatch: pytest.Mon
         first, second = (socket.create_connection(("127.0.0.1", receiver.port), timeout=10) for _ in range(2))
         for connection in (first, second):
             connection.sendall(head + b" " * 300_000)
-        wait_for(lambda: receiver.rejected("memory") == 1)
+        wait_until(lambda: receiver.rejected("memory") == 1)
         assert receiver.post(json.dumps(ALERT))[0] == 200
         first.close()
         second.close()
         with open_socket(receiver) as third:
-            wait_for(lambda: receiver.rejected("aborted") == 1)
+            wait_until(lambda: receiver.rejected("aborted") == 1)
             third.sendall(head + json.dumps(ALERT).encode().ljust(400_000))
             assert statuses(third, 1) == [200]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < until, "it did not come"
-        time.sleep(0.01)
 
 
 def test_a_sinks_mistake_ends_the_source() -> None:

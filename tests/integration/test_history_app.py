@@ -14,7 +14,7 @@ import pytest
 
 from exporter.app import App
 from exporter.config.model import Config, FalcoHttp, HistorySettings, Identity, Incidents, Redaction, Shutdown, Web
-from tests.integration.falco import wait_until
+from tests.waiting import wait_until
 
 
 @contextmanager

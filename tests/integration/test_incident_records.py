@@ -12,10 +12,10 @@ from exporter.config.model import Config, Incidents, Otlp, Web
 from exporter.incidents.incident import Incident
 from exporter.incidents.ledger import Change
 from exporter.sinks.otel.encode.incident import incident_record
-from tests.integration.falco import wait_until
 from tests.integration.otlp import grpc_receiver
 from tests.otel_records import attributes_of
 from tests.unit.incidents.made import alert, register
+from tests.waiting import wait_until
 from tools.incidents import stories
 
 

@@ -22,7 +22,7 @@ from exporter.errors import ConfigError
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources.intake import REASONS
 from exporter.sources.json_lines import JsonLinesSource, LineSplitter, StandardInput
-from tests.integration.falco import wait_until
+from tests.waiting import wait_until
 
 
 class Kept:

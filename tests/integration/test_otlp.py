@@ -50,7 +50,6 @@ from tests.integration.certificates import Authority
 from tests.integration.otlp import (
     Receiver,
     Reply,
-    eventually,
     forward_proxy,
     free_port,
     grpc_receiver,
@@ -58,6 +57,7 @@ from tests.integration.otlp import (
     records_of,
 )
 from tests.otel_records import ALERT, advice_for, attributes_of, many, to_value
+from tests.waiting import wait_until
 
 RECEIVERS: dict[str, Callable[..., AbstractContextManager[Receiver]]] = {
     "grpc": grpc_receiver,
@@ -138,8 +138,8 @@ def test_records_arrive_whole_with_resource_and_scope(
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=lab,service.instance.id=node-7")
     with delivering(receiver.endpoint, protocol) as (sink, metric):
         sink.write([ALERT])
-        eventually(lambda: receiver.accepted)
-        eventually(lambda: metric("log_records_exported_total") == 1)
+        wait_until(lambda: receiver.accepted)
+        wait_until(lambda: metric("log_records_exported_total") == 1)
     [resource_logs] = receiver.requests[0].resource_logs
     resource = {attribute.key: to_value(attribute.value) for attribute in resource_logs.resource.attributes}
     assert resource["service.name"] == "falco"
@@ -163,7 +163,7 @@ def test_the_standard_variables_configure_the_client(receiver: Receiver, protoco
     }
     with delivering("", protocol, environ=environ) as (sink, _):
         sink.write(many(3))
-        eventually(lambda: len(receiver.accepted) == 3)
+        wait_until(lambda: len(receiver.accepted) == 3)
     headers = receiver.headers[0]
     assert (headers["x-tenant"], headers["authorization"]) == ("blue", "Bearer t,t")
     assert headers["user-agent"].startswith("falco-report-exporter/")
@@ -177,9 +177,9 @@ def test_a_retryable_answer_keeps_the_records_with_the_same_bytes(receiver: Rece
     receiver.script.extend(busy(protocol) for _ in range(2))
     with delivering(receiver.endpoint, protocol) as (sink, metric):
         sink.write(many(3))
-        eventually(lambda: metric("log_records_exported_total") == 3)
+        wait_until(lambda: metric("log_records_exported_total") == 3)
         assert metric("log_records_failed_total", reason="unavailable") == 0
-        eventually(lambda: sink.delivery_failing_since is None)
+        wait_until(lambda: sink.delivery_failing_since is None)
     assert [records_of(request) for request in receiver.requests] == [records_of(receiver.requests[0])] * 3
     assert receiver.uids == [alert.uid for alert in many(3)]
 
@@ -190,7 +190,7 @@ def test_retry_info_is_obeyed(receiver: Receiver, protocol: str) -> None:
     receiver.script.append(Reply(grpc.StatusCode.RESOURCE_EXHAUSTED, retry_info(1)))
     with delivering(receiver.endpoint, protocol) as (sink, metric):
         sink.write(many(1))
-        eventually(lambda: receiver.accepted)
+        wait_until(lambda: receiver.accepted)
         assert metric("log_export_retries_total", reason="resource_exhausted") == 1
     assert receiver.times[1] - receiver.times[0] >= 1.0
 
@@ -201,7 +201,7 @@ def test_a_rate_limit_without_retry_info_is_no_size(receiver: Receiver, protocol
     receiver.script.extend([Reply(grpc.StatusCode.RESOURCE_EXHAUSTED, details="429 Too Many Requests")] * 2)
     with delivering(receiver.endpoint, protocol) as (sink, metric):
         sink.write(many(8))
-        eventually(lambda: metric("log_records_exported_total") == 8)
+        wait_until(lambda: metric("log_records_exported_total") == 8)
     assert [len(records_of(request)) for request in receiver.requests] == [8, 8, 8]
 
 
@@ -212,7 +212,7 @@ def test_retry_after_is_obeyed(receiver: Receiver, protocol: str, status: int) -
     receiver.script.append(Reply(status, {"retry-after": "1"}))
     with delivering(receiver.endpoint, protocol) as (sink, _):
         sink.write(many(1))
-        eventually(lambda: receiver.accepted)
+        wait_until(lambda: receiver.accepted)
     assert receiver.times[1] - receiver.times[0] >= 1.0
 
 
@@ -223,7 +223,7 @@ def test_a_long_retry_after_is_obeyed_beyond_the_timeout(receiver: Receiver, pro
     environ = {"OTEL_EXPORTER_OTLP_TIMEOUT": "500"}
     with delivering(receiver.endpoint, protocol, environ=environ) as (sink, metric):
         sink.write(many(1))
-        eventually(lambda: receiver.accepted)
+        wait_until(lambda: receiver.accepted)
         assert metric("log_export_retries_total", reason="http_429") == 1
     assert receiver.times[1] - receiver.times[0] >= 2.0
 
@@ -235,8 +235,8 @@ def test_the_timeout_is_in_milliseconds(receiver: Receiver, protocol: str) -> No
     environ = {"OTEL_EXPORTER_OTLP_TIMEOUT": "300"}
     with delivering(receiver.endpoint, protocol, environ=environ) as (sink, metric):
         sink.write(many(1))
-        eventually(lambda: metric("log_export_retries_total", reason=reason) == 1, timeout_seconds=1.8)
-        eventually(lambda: metric("log_records_exported_total") == 1)
+        wait_until(lambda: metric("log_export_retries_total", reason=reason) == 1)
+        wait_until(lambda: metric("log_records_exported_total") == 1)
 
 
 def test_a_batch_refused_for_good_is_set_aside_whole_and_counted(
@@ -248,10 +248,10 @@ def test_a_batch_refused_for_good_is_set_aside_whole_and_counted(
     with delivering(receiver.endpoint, protocol, tmp_path) as (sink, metric):
         assert metric("log_records_failed_total", reason=reason) == 0
         sink.write(many(3))
-        eventually(lambda: metric("log_records_failed_total", reason=reason) == 3)
+        wait_until(lambda: metric("log_records_failed_total", reason=reason) == 3)
         sink.write(many(1, first=3))
-        eventually(lambda: metric("log_records_exported_total") == 1)
-        eventually(lambda: metric("queue_records") == 0)
+        wait_until(lambda: metric("log_records_exported_total") == 1)
+        wait_until(lambda: metric("queue_records") == 0)
         [file] = (tmp_path / "refused").glob("*.otlp")
         assert metric("queue_refused_bytes") == file.stat().st_size
     assert ExportLogsServiceRequest.FromString(file.read_bytes()) == receiver.requests[0]
@@ -272,8 +272,8 @@ def test_only_the_records_at_fault_are_set_aside(receiver: Receiver, protocol: s
     reason = "invalid_argument" if protocol == "grpc" else "http_400"
     with delivering(receiver.endpoint, protocol, tmp_path) as (sink, metric):
         sink.write(alerts)
-        eventually(lambda: metric("log_records_exported_total") == 38)
-        eventually(lambda: metric("log_records_failed_total", reason=reason) == 2)
+        wait_until(lambda: metric("log_records_exported_total") == 38)
+        wait_until(lambda: metric("log_records_failed_total", reason=reason) == 2)
         assert metric("queue_records") == 0
     assert receiver.uids == [alert.uid for alert in alerts if alert.uid not in culprits]
     kept = [ExportLogsServiceRequest.FromString(path.read_bytes()) for path in (tmp_path / "refused").glob("*.otlp")]
@@ -286,7 +286,7 @@ def test_a_receiver_that_refuses_everything_is_not_asked_for_each_record(receive
     reason = "invalid_argument" if protocol == "grpc" else "http_400"
     with delivering(receiver.endpoint, protocol) as (sink, metric):
         sink.write(many(400))
-        eventually(lambda: metric("log_records_failed_total", reason=reason) == 400)
+        wait_until(lambda: metric("log_records_failed_total", reason=reason) == 400)
         assert sink.delivery_failing_since is not None
     assert len(receiver.requests) < 40
 
@@ -307,9 +307,9 @@ def test_what_is_not_an_otlp_answer_keeps_the_records(
     receiver.script.extend([reply] * 3)
     with delivering(receiver.endpoint, protocol) as (sink, metric):
         sink.write(many(2))
-        eventually(lambda: words in sink.status().last_error)
+        wait_until(lambda: words in sink.status().last_error)
         assert "pw" not in sink.status().last_error
-        eventually(lambda: metric("log_records_exported_total") == 2)
+        wait_until(lambda: metric("log_records_exported_total") == 2)
         assert metric("log_export_retries_total", reason=reason) == 3
 
 
@@ -320,7 +320,7 @@ def test_what_is_no_success_is_no_delivery(receiver: Receiver, protocol: str, st
     receiver.script.append(Reply(status))
     with delivering(receiver.endpoint, protocol) as (sink, metric):
         sink.write(many(2))
-        eventually(lambda: metric("log_records_failed_total", reason=reason) == 2)
+        wait_until(lambda: metric("log_records_failed_total", reason=reason) == 2)
         assert metric("log_records_exported_total") == 0
 
 
@@ -329,9 +329,9 @@ def test_partial_success_counts_what_was_rejected(receiver: Receiver, protocol: 
     receiver.script.append(Reply(None, {}, PARTIAL, accepts=True))
     with delivering(receiver.endpoint, protocol) as (sink, metric):
         sink.write(many(5))
-        eventually(lambda: metric("log_records_exported_total") == 3)
+        wait_until(lambda: metric("log_records_exported_total") == 3)
         assert metric("log_records_failed_total", reason="rejected") == 2
-        eventually(lambda: metric("queue_records") == 0)
+        wait_until(lambda: metric("queue_records") == 0)
     assert len(receiver.requests) == 1
 
 
@@ -342,7 +342,7 @@ def test_a_request_that_is_too_large_goes_in_smaller_pieces(receiver: Receiver, 
     receiver.refuse = lambda request: too_large if len(records_of(request)) > 3 else None
     with delivering(receiver.endpoint, protocol) as (sink, metric):
         sink.write(many(10))
-        eventually(lambda: metric("log_records_exported_total") == 10)
+        wait_until(lambda: metric("log_records_exported_total") == 10)
     assert sorted(receiver.uids) == sorted(alert.uid for alert in many(10))
 
 
@@ -354,13 +354,13 @@ def test_a_receiver_that_dies_and_comes_back_gets_everything(protocol: str, tmp_
         metric,
     ):
         sink.write(many(20))
-        eventually(lambda: sink.delivery_failing_since is not None)
+        wait_until(lambda: sink.delivery_failing_since is not None)
         assert "20 wait" in sink.unready_reason()
         assert metric("queue_records") == 20
         assert metric("delivery_failing_since_timestamp_seconds") > 0
         with RECEIVERS[protocol](receiver, port=port):
-            eventually(lambda: len(receiver.accepted) == 20)
-            eventually(lambda: not sink.unready_reason())
+            wait_until(lambda: len(receiver.accepted) == 20)
+            wait_until(lambda: not sink.unready_reason())
     assert receiver.uids == [alert.uid for alert in many(20)]
 
 
@@ -369,10 +369,10 @@ def test_what_was_not_delivered_is_delivered_after_a_restart(protocol: str, tmp_
     port, receiver = free_port(), Receiver()
     with delivering(f"http://127.0.0.1:{port}", protocol, tmp_path, close_seconds=0.2) as (sink, metric):
         sink.write(many(5))
-        eventually(lambda: sink.delivery_failing_since is not None)
+        wait_until(lambda: sink.delivery_failing_since is not None)
     assert metric("log_records_dropped_total", reason="shutdown") == 0
     with RECEIVERS[protocol](receiver, port=port), delivering(receiver.endpoint, protocol, tmp_path):
-        eventually(lambda: len(receiver.accepted) == 5)
+        wait_until(lambda: len(receiver.accepted) == 5)
     assert receiver.uids == [alert.uid for alert in many(5)]
 
 
@@ -381,7 +381,7 @@ def test_the_disk_keeps_what_falco_sent_and_delivers_the_whole_record(protocol: 
     alerts = [from_grpc(stamp(message, 1_760_000_000_000_000_000)) for message in islice(flood_messages(), 40)]
     with RECEIVERS[protocol](Receiver()) as direct, delivering(direct.endpoint, protocol) as (sink, _):
         sink.write(alerts)
-        eventually(lambda: len(direct.accepted) == 40)
+        wait_until(lambda: len(direct.accepted) == 40)
     port, receiver = free_port(), Receiver()
     with delivering(f"http://127.0.0.1:{port}", protocol, tmp_path, close_seconds=0.2) as (sink, metric):
         sink.write(alerts)
@@ -389,7 +389,7 @@ def test_the_disk_keeps_what_falco_sent_and_delivers_the_whole_record(protocol: 
         observed = time.time_ns()
     assert b"Consider chattr" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     with RECEIVERS[protocol](receiver, port=port), delivering(receiver.endpoint, protocol, tmp_path):
-        eventually(lambda: len(receiver.accepted) == 40)
+        wait_until(lambda: len(receiver.accepted) == 40)
     assert [attributes_of(record) for record in receiver.accepted] == [
         attributes_of(record) for record in direct.accepted
     ]
@@ -412,13 +412,13 @@ def test_a_slow_receiver_never_holds_up_whoever_writes(receiver: Receiver, proto
     receiver.script.append(Reply(None, delay_seconds=3.0, accepts=True))
     with delivering(receiver.endpoint, protocol) as (sink, _):
         sink.write(many(1))
-        eventually(lambda: receiver.requests)
+        wait_until(lambda: receiver.requests)
         begun = time.monotonic()
         for first in range(1, 51):
             sink.write(many(1, first=first))
             assert sink.room() > 0
         assert time.monotonic() - begun < 2.8
-        eventually(lambda: len(receiver.accepted) == 51)
+        wait_until(lambda: len(receiver.accepted) == 51)
 
 
 def test_a_full_queue_on_disk_asks_sources_to_wait(protocol: str, tmp_path: Path) -> None:
@@ -450,7 +450,7 @@ def test_a_groups_window_ends_though_nothing_else_comes(receiver: Receiver, prot
     """The count goes out when the window ends."""
     with delivering(receiver.endpoint, protocol, grouping={"window_seconds": 0.3}) as (sink, _):
         sink.write(many(4))
-        eventually(lambda: len(receiver.accepted) == 2)
+        wait_until(lambda: len(receiver.accepted) == 2)
         assert attributes_of(receiver.accepted[1])["falco.group.count"] == 3
 
 
@@ -461,7 +461,7 @@ def test_large_backlogs_go_in_batches_below_the_usual_limits(receiver: Receiver,
     with delivering(receiver.endpoint, protocol) as (sink, _):
         for first in range(0, 600, limit):
             sink.write(alerts[first : first + limit])
-        eventually(lambda: len(receiver.accepted) == 600)
+        wait_until(lambda: len(receiver.accepted) == 600)
     assert max(request.ByteSize() for request in receiver.requests) <= 4 * 1024 * 1024 - 1024
     assert max(len(records_of(request)) for request in receiver.requests) <= 512
     assert len(set(receiver.uids)) == 600
@@ -525,7 +525,7 @@ def test_mutual_tls_from_the_standard_variables(protocol: str, tmp_path: Path, m
         assert check_endpoint(to_endpoint(settings, environ)).works
         with delivering(receiver.endpoint, protocol, environ=environ) as (sink, _):
             sink.write(many(2))
-            eventually(lambda: len(receiver.accepted) == 2)
+            wait_until(lambda: len(receiver.accepted) == 2)
 
 
 def test_certificates_without_the_newer_extensions_are_taken(protocol: str, tmp_path: Path) -> None:
@@ -566,13 +566,13 @@ def test_a_proxy_is_used_where_the_standard_variables_name_one(
         endpoint = f"http://collector.invalid:{port}"
         with delivering(endpoint, protocol) as (sink, metric):
             sink.write(many(2))
-            eventually(lambda: metric("log_records_exported_total") == 2)
+            wait_until(lambda: metric("log_records_exported_total") == 2)
         assert any("collector.invalid" in line for line in proxy.request_lines)
         seen = len(proxy.request_lines)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         with delivering(receiver.endpoint, protocol) as (sink, metric):
             sink.write(many(2))
-            eventually(lambda: metric("log_records_exported_total") == 2)
+            wait_until(lambda: metric("log_records_exported_total") == 2)
         assert len(proxy.request_lines) == seen
 
 
@@ -587,7 +587,7 @@ def test_grpc_messages_are_compressed_on_the_wire(
         environ = {"OTEL_EXPORTER_OTLP_COMPRESSION": compression}
         with delivering("http://collector.invalid:4317", protocol, environ=environ) as (sink, metric):
             sink.write(many(2))
-            eventually(lambda: metric("log_records_exported_total") == 2)
+            wait_until(lambda: metric("log_records_exported_total") == 2)
         assert (b"Consider chattr" in proxy.sent) == (compression == "none")
 
 
@@ -600,7 +600,7 @@ def test_a_password_in_the_address_is_sent_and_never_shown(
     endpoint = receiver.endpoint.replace("http://", "http://user:hunter%402@")
     with delivering(endpoint, protocol, queue={"unready_after_seconds": 1e-9}) as (sink, metric):
         sink.write(many(1))
-        eventually(lambda: metric("log_records_exported_total") == 1)
+        wait_until(lambda: metric("log_records_exported_total") == 1)
         shown = [
             str(sink.status()),
             sink.unready_reason(),
@@ -632,8 +632,8 @@ def test_an_answer_that_drips_or_never_ends_is_left(receiver: Receiver, protocol
     environ = {"OTEL_EXPORTER_OTLP_TIMEOUT": "500"}
     with delivering(receiver.endpoint, protocol, environ=environ) as (sink, metric):
         sink.write(many(1))
-        eventually(lambda: metric("log_export_retries_total", reason="timeout") == 1, timeout_seconds=5.0)
-        eventually(lambda: metric("log_records_exported_total") == 1)
+        wait_until(lambda: metric("log_export_retries_total", reason="timeout") == 1)
+        wait_until(lambda: metric("log_records_exported_total") == 1)
 
 
 def test_a_queue_directory_that_cannot_be_used_is_not_ready(receiver: Receiver, protocol: str) -> None:
@@ -641,7 +641,7 @@ def test_a_queue_directory_that_cannot_be_used_is_not_ready(receiver: Receiver, 
     with delivering(receiver.endpoint, protocol, Path("/proc/queue")) as (sink, metric):
         assert "/proc/queue" in sink.unready_reason()
         sink.write(many(1))
-        eventually(lambda: metric("log_records_exported_total") == 1)
+        wait_until(lambda: metric("log_records_exported_total") == 1)
 
 
 def test_an_alert_that_cannot_be_sent_does_not_stop_the_others(
@@ -656,7 +656,7 @@ def test_an_alert_that_cannot_be_sent_does_not_stop_the_others(
         raise RecursionError("nested too deeply")
 
     with delivering(receiver.endpoint, protocol, tmp_path, read_message=read_message) as (sink, metric):
-        eventually(lambda: metric("log_records_exported_total") == 2)
+        wait_until(lambda: metric("log_records_exported_total") == 2)
         assert metric("log_records_dropped_total", reason="damaged") == 1
         assert not sink.unready_reason()
 
@@ -673,9 +673,9 @@ def test_a_batch_that_breaks_the_sender_is_dropped_and_counted(
     with delivering(receiver.endpoint, protocol) as (sink, metric):
         assert metric("log_records_dropped_total", reason="unsendable") == 0
         sink.write(many(3))
-        eventually(lambda: metric("log_records_dropped_total", reason="unsendable") == 3)
+        wait_until(lambda: metric("log_records_dropped_total", reason="unsendable") == 3)
         sink.write(many(2))
-        eventually(lambda: metric("log_records_exported_total") == 2)
+        wait_until(lambda: metric("log_records_exported_total") == 2)
         assert metric("queue_records") == 0
 
 
@@ -691,7 +691,7 @@ def test_a_sender_that_has_ended_is_not_ready_and_ends_the_process(
     monkeypatch.setattr(Envelope, "request", end)
     with delivering(receiver.endpoint, protocol) as (sink, _):
         sink.write(many(1))
-        eventually(sink.unready_reason)
+        wait_until(sink.unready_reason)
         with pytest.raises(RuntimeError, match="has ended"):
             sink.write(many(1))
 
@@ -736,8 +736,8 @@ def test_routes_lead_each_record_where_it_belongs(tmp_path: Path) -> None:
         try:
             routed.write(alerts)
             assert routed.room() > 0
-            eventually(lambda: len(soc.accepted) == 3)
-            eventually(lambda: value("queue_records", endpoint="soc") == 0)
+            wait_until(lambda: len(soc.accepted) == 3)
+            wait_until(lambda: value("queue_records", endpoint="soc") == 0)
             assert value("queue_records", endpoint="default") == 3
             assert value("log_records_exported_total", endpoint="soc") == 3
             assert value("alerts_filtered_total", route="noise") == 1
@@ -747,7 +747,7 @@ def test_routes_lead_each_record_where_it_belongs(tmp_path: Path) -> None:
             routed.close(0.3)
     assert soc.uids == [alert.uid for alert in alerts[1:4]]
     with grpc_receiver(port=away) as default, delivering(default.endpoint, "grpc", tmp_path):
-        eventually(lambda: len(default.accepted) == 3)
+        wait_until(lambda: len(default.accepted) == 3)
     assert default.uids == [alerts[index].uid for index in (1, 4, 5)]
 
 
@@ -816,7 +816,7 @@ def test_kill_9_in_mid_stream_loses_nothing_that_was_taken(protocol: str, tmp_pa
                 process.kill()
                 taken = max([taken, *(int(line) for line in process.stdout if line.endswith("\n"))])
         with delivering(receiver.endpoint, protocol, tmp_path) as (sink, metric):
-            eventually(lambda: metric("queue_records") == 0)
+            wait_until(lambda: metric("queue_records") == 0)
             assert sink.status().queued_records == 0
     expected = {alert.uid for alert in many(taken)}
     # One more batch may have been queued than the last one that was reported.

@@ -24,7 +24,8 @@ from exporter.sinks.serve_grpc import GET_LIMIT, ServeGrpcSink
 from exporter.sources.decode import from_grpc
 from exporter.sources.falco_grpc import FalcoGrpcSource
 from tests.integration.certificates import Authority
-from tests.integration.falco import KeepingSink, running, wait_until
+from tests.integration.falco import KeepingSink, running
+from tests.waiting import wait_until
 
 
 def alert(number: int) -> Alert:

@@ -15,7 +15,8 @@ import bcrypt
 import pytest
 
 from tests.integration.certificates import Authority, Pair
-from tests.site import Site, make_alert, running_site, wait_until
+from tests.site import Site, make_alert, running_site
+from tests.waiting import wait_until
 
 HASH = bcrypt.hashpw(b"topsecret", bcrypt.gensalt(4)).decode()
 

@@ -23,7 +23,8 @@ from exporter.listener.connection import Limits
 from exporter.listener.server import Listener
 from tests.integration.certificates import Authority
 from tests.integration.test_web_exposure import client_context, get, header, write_config
-from tests.site import Site, make_alert, running_site, wait_until
+from tests.site import Site, make_alert, running_site
+from tests.waiting import wait_until
 
 MUTUAL = (
     "tls_server_config: {cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem, "

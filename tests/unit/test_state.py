@@ -16,8 +16,8 @@ from exporter.config.model import Config, FalcoHttp, FalcoTarget, JsonLines, Otl
 from exporter.simulator.scenarios import flood
 from exporter.simulator.server import FalcoSimulator
 from exporter.sources.falco_http import FalcoHttpSource
-from tests.integration.falco import wait_until
 from tests.integration.otlp import grpc_receiver
+from tests.waiting import wait_until
 
 LOOPBACK = Web(listen_address="127.0.0.1:0")
 ALERT = {"time": "2026-01-02T03:04:05Z", "rule": "r", "priority": "Notice", "output": "x", "output_fields": {}}

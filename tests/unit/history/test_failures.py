@@ -17,7 +17,7 @@ from exporter.history import sink as sink_module
 from exporter.history.database import FILE
 from exporter.sources.decode import from_received
 from tests.history_site import alert_of, dropped, filled, sample
-from tests.site import wait_until
+from tests.waiting import wait_until
 
 Start = Callable[..., HistorySink]
 
@@ -67,7 +67,7 @@ def test_after_a_kill_the_file_is_whole_and_everything_written_can_be_found(
     root, log = Path(__file__).parents[3], tmp_path / "history" / f"{FILE}-wal"
     process = subprocess.Popen([sys.executable, "-c", _WRITES, str(root), str(tmp_path / "history")])
     try:
-        wait_until(lambda: log.exists() and log.stat().st_size > 200_000, "it writes", 30)
+        wait_until(lambda: log.exists() and log.stat().st_size > 200_000, "it writes", seconds=30)
         time.sleep(seconds)  # somewhere in the middle
     finally:
         process.kill()

@@ -26,7 +26,7 @@ from exporter.selfmetrics import HistoryMetrics
 from exporter.sources.decode import from_received
 from tests.history_site import alert_of, dropped, filled, make_sink, sample, verdict_of
 from tests.hostile import hostile_values
-from tests.site import wait_until
+from tests.waiting import wait_until
 
 Start = Callable[..., HistorySink]
 
@@ -139,7 +139,7 @@ def test_the_history_stays_within_its_size_and_the_oldest_go(start: Start) -> No
     for batch in range(16):
         filled_until = sink.history.sequence
         sink.write([alert_of(batch * 100 + number, fields=big) for number in range(100)])
-        wait_until(lambda: sink.history.sequence == filled_until + 100, "indexed", 20)  # noqa: B023
+        wait_until(lambda: sink.history.sequence == filled_until + 100, "indexed", seconds=20)  # noqa: B023
         # What goes once in a while goes now: the file stays as large as it was at its largest.
         sink._next_trim = 0.0
         sink._wake.set()

@@ -98,6 +98,14 @@ def test_what_was_lost_with_the_process_is_told_after_it() -> None:
     assert not any(incident.is_open for incident in third.all())
 
 
+def test_an_incident_that_grows_at_once_is_kept_for_the_restart() -> None:
+    """Its second alert, of another rule, comes in the same batch."""
+    found = register()
+    found.take([alert(0, "attack a", container__id="a" * 12), alert(1, "b", container__id="a" * 12)])
+    (incident,) = found.all()
+    assert [state.id for state in found.states()] == [incident.id]
+
+
 def test_without_anything_stored_nothing_is_told() -> None:
     """The first start with a history from before does not tell of everything in it."""
     found = register()
