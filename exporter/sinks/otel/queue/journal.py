@@ -261,7 +261,8 @@ class Journal:
             self._end_active(complete=True)
         first_record = self._segments[-1].end_record if self._segments else self._place.record
         name = name_of(first_record)
-        self._active = open_private(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, directory=self._directory)
+        directory = self._open_file(self._directory)
+        self._active = open_private(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, directory=directory)
         if not self._segments:
             self._place, self._read_at = Place(first_record), 0
         self._segments.append(Segment(name, first_record, first_record))

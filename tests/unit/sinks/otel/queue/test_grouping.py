@@ -79,6 +79,37 @@ def test_open_groups_are_bounded() -> None:
     assert [(alert.hostname, joined.count if joined else None) for alert, joined in out] == [("0", 1), ("2", None)]
 
 
+def test_what_ends_at_once_goes_out_together() -> None:
+    """A window that has ended and a group that makes room, in one call: each count, in order."""
+    clock = Clock()
+    group = grouper(clock, group_limit=2)
+    hosts = [replace(ALERT, hostname=str(index)) for index in range(5)]
+    group.take([hosts[0], hosts[0]])
+    clock.now = 5.0
+    group.take([hosts[1], hosts[1], hosts[1]])
+    clock.now = 11.0
+    out = group.take([hosts[2], hosts[3], hosts[3], hosts[4]])
+    assert [(alert.hostname, joined.count if joined else None) for alert, joined in out] == [
+        ("0", 1),
+        ("2", None),
+        ("1", 2),
+        ("3", None),
+        ("4", None),
+    ]
+
+
+def test_the_time_to_the_next_end_is_known() -> None:
+    """Seconds from now; 0 where it should have ended already."""
+    clock = Clock()
+    clock.now = 100.0
+    group = grouper(clock)
+    group.take(many(1))
+    clock.now = 104.0
+    assert group.seconds_to_next() == 6.0
+    clock.now = 200.0
+    assert group.seconds_to_next() == 0.0
+
+
 @given(steps=st.lists(st.tuples(st.integers(0, 3), st.floats(0, 20)), max_size=50))
 def test_every_alert_is_in_exactly_one_record(steps: list[tuple[int, float]]) -> None:
     """Records without a count, and the counts of the others, add up to the alerts."""

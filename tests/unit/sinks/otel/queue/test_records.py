@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ScopeLogs
 
+from exporter.alert import Alert
 from exporter.catalog.catalog import load_catalog
 from exporter.errors import DecodeError
 from exporter.reporter import Reporter
@@ -132,6 +133,30 @@ def test_a_message_that_is_longer_than_its_record_is_not_kept() -> None:
     assert b"".join(chunk.pieces) == bytes(chunk)
 
 
+def test_a_message_that_is_shorter_than_its_record_is_kept_however_often_it_is_read() -> None:
+    """Shorter than record and advice together; read again it waits as the same message, of the same time."""
+    chunk = Records()
+    chunk.add(Encoded(b"record", b"advice"), OBSERVED_NS, b"m" * 11)
+    stored = bytes(chunk)
+    assert stored == Records.stored([b"m" * 11], OBSERVED_NS)
+    seen: list[tuple[bytes, int]] = []
+
+    def encode(message: bytes, observed_ns: int) -> Encoded:
+        seen.append((message, observed_ns))
+        return Encoded(b"record", b"advice")
+
+    assert bytes(Records.read(stored, encode)) == stored
+    assert Records.read(Records.stored([b""], 7), encode).count == 1
+    assert seen == [(b"m" * 11, OBSERVED_NS), (b"", 7)]
+
+
+@pytest.mark.parametrize("stored", [b"\x12\x05abc", b"\x99\x03abc", b"\x1a\x07\0\0\0\0\0\0\0", b"\x12"])
+def test_a_chunk_that_ends_too_early_or_has_another_tag_is_none(stored: bytes) -> None:
+    """It is not taken for a shorter record, nor for a message."""
+    with pytest.raises(ValueError, match=r"expected|index"):
+        Records.read(stored, lambda message, _: Encoded(message, b""))
+
+
 def test_what_cannot_be_read_is_counted_and_the_rest_comes(caplog: pytest.LogCaptureFixture) -> None:
     """A message that this version refuses costs itself alone; a chunk in an unknown form is lost and counted whole."""
     dropped: list[tuple[str, int]] = []
@@ -147,7 +172,32 @@ def test_what_cannot_be_read_is_counted_and_the_rest_comes(caplog: pytest.LogCap
         assert stored.read(bytes(chunk), 3).count == 2
         assert stored.read(b"\x99 of the future", 7).count == 0
     assert dropped == [("damaged", 1), ("damaged", 7)]
+    assert "its message cannot be read any more: expected a falco.outputs.response" in caplog.records[0].message
+    assert "7 queued records are lost" in caplog.records[1].message
+    assert "found tag b'\\x99'" in caplog.records[1].message
     assert len(caplog.records) == 2
+
+
+def test_what_is_read_whole_counts_no_loss() -> None:
+    """Nothing is said about damage, not even that there was none."""
+    dropped: list[tuple[str, int]] = []
+    stored = StoredRecords(encoder(), from_received, on_drop=lambda *drop: dropped.append(drop))
+    assert stored.read(Records.stored([read_json_lines()[0].encode()], OBSERVED_NS), 1).count == 1
+    assert dropped == []
+
+
+def test_a_mistake_of_ours_in_one_message_costs_that_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged with its place, and the sender goes on."""
+    dropped: list[tuple[str, int]] = []
+
+    def read_message(message: bytes) -> Alert:
+        raise ZeroDivisionError(message)
+
+    stored = StoredRecords(encoder(), read_message, on_drop=lambda *drop: dropped.append(drop))
+    assert stored.read(Records.stored([b"m"], OBSERVED_NS), 1).count == 0
+    assert dropped == [("damaged", 1)]
+    assert "a queued alert is lost, it cannot be encoded again" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_an_alert_that_was_changed_waits_as_its_record() -> None:

@@ -27,6 +27,17 @@ def test_the_oldest_go_where_the_bound_is_reached(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == kept[2:]
 
 
+@pytest.mark.parametrize(("limit_bytes", "left"), [(40, 4), (39, 3), (30, 3), (29, 2), (10, 1), (5, 1)])
+def test_no_more_go_than_have_to(tmp_path: Path, limit_bytes: int, left: int) -> None:
+    """Exactly the oldest that are too much; a request above the bound is kept by itself."""
+    refused = RefusedBatches(tmp_path)
+    kept = [refused.keep(bytes([number]) * 10) for number in range(3)]
+    bounded = RefusedBatches(tmp_path, limit_bytes=limit_bytes)
+    kept.append(bounded.keep(b"x" * 10))
+    assert sorted(tmp_path.iterdir()) == kept[-left:]
+    assert bounded.size_bytes() == left * 10
+
+
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What could not be written whole is not there in part, and the log says so."""
     refused = RefusedBatches(tmp_path)
@@ -37,7 +48,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, caplog: pytest.LogCap
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []
-    assert "could not be kept" in caplog.text
+    assert f"a refused batch could not be kept in {tmp_path}: File too large" in caplog.text
 
 
 def test_what_a_killed_process_left_unfinished_goes_at_the_next_start(tmp_path: Path) -> None:

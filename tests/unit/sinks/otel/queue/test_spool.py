@@ -500,6 +500,84 @@ def test_what_was_put_back_while_the_disk_is_away_is_sent_first(tmp_path: Path) 
     assert not bench.drops
 
 
+def test_the_log_says_once_that_the_disk_fails_and_once_that_it_works_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the reason; not for each chunk, but for each failure."""
+    caplog.set_level("INFO")
+    bench = Bench(tmp_path)
+    for _ in range(2):
+        with resource_limit_of_file_size(0):
+            for payload in payloads(3):
+                bench.spool.append(payload, 1)
+                bench.clock.now += 11
+        bench.spool.append(b"again", 1)
+    lost, found = (
+        [record for record in caplog.records if word in record.message]
+        for word in (f"goes on in memory, records are lost if the exporter ends now: cannot write to the queue in "
+                     f"{tmp_path}: File too large", "the queue is on disk again")
+    )  # fmt: skip
+    assert (len(lost), len(found), len(caplog.records)) == (2, 2, 4)
+    assert bench.drain() == [*payloads(3), b"again"] * 2
+
+
+def test_memory_is_bounded_in_bytes_whatever_the_disk_may_hold() -> None:
+    """Exactly what fits stays."""
+    bench = Bench(None, memory_bytes=500)
+    for payload in payloads(6):
+        bench.spool.append(payload, 1)
+    assert bench.drops == {"full": 1}
+    bench.spool.append(b"x" * 101, 1)
+    assert bench.drops == {"full": 3}
+
+
+def test_what_is_in_flight_comes_again_after_a_kill_whatever_happened_meanwhile(tmp_path: Path) -> None:
+    """Neither the drop of an older chunk nor tidying takes note of it as done with."""
+    bench = Bench(tmp_path / "queue", limit_bytes=500, when_full="drop-oldest")
+    for payload in payloads(5):
+        bench.spool.append(payload, 1)
+    bench.spool.take(1, 10_000)
+    bench.spool.append(payloads(6)[5], 1)
+    bench.spool.tidy()
+    assert bench.drops == {"full": 1}
+    assert killed(tmp_path / "queue", tmp_path / "copy").drain() == payloads(6)
+
+
+def test_what_was_dropped_does_not_come_again_after_a_kill(tmp_path: Path) -> None:
+    """Nothing was in flight: the place where reading stands is kept at once."""
+    bench = Bench(tmp_path / "queue", limit_bytes=500, when_full="drop-oldest")
+    for payload in payloads(7):
+        bench.spool.append(payload, 1)
+    assert bench.drops == {"full": 2}
+    assert killed(tmp_path / "queue", tmp_path / "copy").drain() == payloads(7)[2:]
+
+
+def test_chunks_that_became_one_are_dropped_together(tmp_path: Path) -> None:
+    """Where several chunks on disk are one in memory, reading goes on behind all of them."""
+    bench = Bench(tmp_path / "queue", limit_bytes=700, when_full="drop-oldest")
+    kept = [bench.spool.keep(payload, 1, 100) for payload in payloads(3)]
+    assert None not in kept
+    bench.spool.complete([chunk for chunk in kept if chunk], b"three in one")
+    for payload in payloads(8)[3:]:
+        bench.spool.append(payload, 1)
+    assert bench.drops == {"full": 3}
+    assert killed(tmp_path / "queue", tmp_path / "copy").drain() == payloads(8)[3:]
+
+
+def test_an_idle_queue_gives_its_space_back(tmp_path: Path) -> None:
+    """Once all is delivered, the file that is written to goes; while something waits, it stays."""
+    bench = Bench(tmp_path)
+    for payload in payloads(2, size=50_000):
+        bench.spool.append(payload, 1)
+    bench.spool.take(1, 10**6)
+    bench.spool.release()
+    bench.spool.tidy()
+    assert len(files(tmp_path)) == 1
+    assert len(bench.drain()) == 1
+    bench.spool.tidy()
+    assert files(tmp_path) == []
+
+
 def test_memory_is_bounded_in_records_too() -> None:
     """OTEL_BLRP_MAX_QUEUE_SIZE: the oldest goes, counted."""
     bench = Bench(None, memory_records=3)

@@ -1,0 +1,184 @@
+"""The queue's files: what damage costs, what is passed over, what is given back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.sinks.otel.queue import journal as module
+from exporter.sinks.otel.queue.journal import Damage, Journal, SpoolError
+from exporter.sinks.otel.queue.segment import HEADER_BYTES, Header
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    made = Journal(tmp_path)
+    made.open()
+    yield made
+    made.close()
+
+
+def fill(journal: Journal, count: int, *, size: int = 100, records: int = 2, queued_at: float = 5.0) -> None:
+    for _ in range(count):
+        journal.append(b"x" * size, records, queued_at, payload_bytes=size)
+
+
+def small_files(monkeypatch: pytest.MonkeyPatch, *, chunks: int, size: int = 100) -> None:
+    """Let a file be complete after so many chunks."""
+    monkeypatch.setattr(module, "SEGMENT_BYTES", chunks * (HEADER_BYTES + size))
+
+
+def chunk_files(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.chunks"))
+
+
+def overwrite(path: Path, offset: int, content: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(content)
+
+
+def read_on(journal: Journal) -> list[Header | Damage]:
+    """Everything to the end, passed over as it comes."""
+    found: list[Header | Damage] = []
+    while (header := journal.peek()) is not None:
+        found.append(header)
+        if isinstance(header, Header):
+            journal.skip(header.records, header.stored_bytes)
+    return found
+
+
+def test_damage_costs_the_chunks_that_it_hit(journal: Journal, tmp_path: Path) -> None:
+    """The header of the second of four is gone: its records are lost, the others come, and the totals come to 0."""
+    fill(journal, 4)
+    overwrite(chunk_files(tmp_path)[0], HEADER_BYTES + 100, b"?" * 10)
+    found = read_on(journal)
+    assert [each if isinstance(each, Damage) else each.first_record for each in found] == [0, Damage(2), 4, 6]
+    assert (journal.records, journal.size_bytes) == (0, 0)
+
+
+def test_sizes_are_right_behind_damage(journal: Journal, tmp_path: Path) -> None:
+    """What waits behind a lost chunk is counted by its own bytes."""
+    fill(journal, 4)
+    overwrite(chunk_files(tmp_path)[0], 0, b"?" * 10)
+    assert journal.peek() == Damage(2)
+    assert (journal.next_record, journal.records, journal.size_bytes) == (2, 6, 300)
+
+
+def test_a_chunk_of_the_past_is_not_taken_for_the_next(journal: Journal, tmp_path: Path) -> None:
+    """A header that is whole but has an earlier number, or the same, is passed over, and so is what it covers."""
+    fill(journal, 3)
+    path = chunk_files(tmp_path)[0]
+    first = path.read_bytes()[: HEADER_BYTES + 100]
+    overwrite(path, HEADER_BYTES + 100, first)
+    found = read_on(journal)
+    assert [each if isinstance(each, Damage) else each.first_record for each in found] == [0, Damage(2), 4]
+
+
+def test_a_file_that_is_lost_is_passed_over_whole(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its records are counted, those of the next file come, and the sizes fit."""
+    small_files(monkeypatch, chunks=2)
+    fill(journal, 5)
+    files = chunk_files(tmp_path)
+    assert len(files) == 3
+    journal.skip(2, 100)
+    files[0].write_bytes(b"")
+    files[1].write_bytes(b"?" * 300)
+    assert journal.peek() == Damage(2)
+    assert (journal.records, journal.size_bytes) == (6, 300)
+    assert journal.peek() == Damage(4)
+    assert (journal.records, journal.size_bytes) == (2, 100)
+    assert isinstance(journal.peek(), Header)
+
+
+def test_only_whole_files_that_are_older_are_passed_over(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest chunk of a file decides; the file that is written to stays."""
+    small_files(monkeypatch, chunks=2)
+    for queued_at in (1.0, 9.0, 2.0, 3.0, 1.0):
+        fill(journal, 1, queued_at=queued_at)
+    assert journal.skip_older(9.0) == 0
+    journal.skip(2, 100)
+    assert journal.skip_older(10.0) == 2
+    assert (journal.next_record, journal.records, journal.size_bytes) == (4, 6, 300)
+    assert journal.skip_older(3.0) == 0
+    assert journal.skip_older(3.5) == 4
+    assert journal.skip_older(100.0) == 0
+    assert (journal.next_record, journal.records, journal.size_bytes) == (8, 2, 100)
+
+
+def test_a_place_after_a_file_that_was_passed_over_survives_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was too old does not come again, and what remains has its size."""
+    small_files(monkeypatch, chunks=2)
+    first = Journal(tmp_path)
+    first.open()
+    fill(first, 2, queued_at=1.0)
+    fill(first, 3, queued_at=9.0)
+    assert first.skip_older(5.0) == 4
+    first.settle()
+    first.close()
+    second = Journal(tmp_path)
+    second.open()
+    try:
+        assert (second.next_record, second.records, second.size_bytes) == (4, 6, 300)
+    finally:
+        second.close()
+
+
+@pytest.mark.parametrize(("left", "removed"), [(0, True), (1, False)])
+def test_space_is_given_back_once_all_is_done_with(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, removed: bool
+) -> None:
+    """The file that is written to goes when nothing in it is wanted; before, and while it is small, it stays."""
+    monkeypatch.setattr(module, "SHRINK_BYTES", 3 * (HEADER_BYTES + 100))
+    fill(journal, 2)
+    for _ in range(2):
+        journal.skip(2, 100)
+    journal.shrink()
+    assert len(chunk_files(tmp_path)) == 1
+    fill(journal, 1 + left)
+    journal.skip(2, 100)
+    journal.shrink()
+    assert (chunk_files(tmp_path) == []) is removed
+    fill(journal, 1)
+    assert len(read_on(journal)) == 1 + left
+
+
+def test_a_file_that_ends_for_lack_of_space_says_so(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chunk of which only a part could be written is not there, and the next one is whole."""
+    fill(journal, 1)
+    monkeypatch.setattr(os, "pwritev", lambda *_: 5)
+    with pytest.raises(SpoolError, match=r"cannot write to the queue in .*: No space left on device"):
+        fill(journal, 1)
+    monkeypatch.undo()
+    fill(journal, 1)
+    assert (journal.records, journal.size_bytes) == (4, 200)
+    assert len(read_on(journal)) == 2
+
+
+def test_where_files_begin_is_known(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the number of their first record."""
+    small_files(monkeypatch, chunks=2)
+    fill(journal, 3)
+    assert [record for record in range(8) if journal.begins_file(record)] == [0, 4]
+
+
+def test_who_is_closed_says_so(tmp_path: Path) -> None:
+    """Before and after, nothing is open and nothing can be written."""
+    made = Journal(tmp_path)
+    assert not made.is_open
+    with pytest.raises(SpoolError, match="cannot write to the queue"):
+        fill(made, 1)
+    made.open()
+    assert made.is_open
+    fill(made, 1)
+    made.close()
+    assert (made.is_open, made.records, made.size_bytes) == (False, 0, 0)
