@@ -99,6 +99,13 @@ class History:
             if connection is not None:
                 connection.close()
             raise self._error(exc, seconds) from exc
+        except (TypeError, ValueError, AttributeError, OverflowError) as exc:
+            # SQLite takes any value in any column: a file that is damaged may be whole to it.
+            if connection is not None:
+                connection.close()
+            raise HistoryError(
+                f"the history in {self._directory} holds a value that this version cannot read: {exc}"
+            ) from exc
         except BaseException:
             if connection is not None:
                 connection.close()
@@ -132,7 +139,8 @@ class History:
 
     def __len__(self) -> int:
         with self._reading() as connection:
-            return int(connection.execute("SELECT coalesce(sum(alerts), 0) FROM volumes").fetchone()[0])
+            found = connection.execute("SELECT coalesce(sum(alerts), 0) FROM volumes WHERE alerts BETWEEN 0 AND 1e12")
+            return int(found.fetchone()[0])
 
     def oldest(self) -> Row | None:
         """Return the first alert that is kept; None where there is none."""

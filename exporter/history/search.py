@@ -15,6 +15,7 @@ from exporter.history.facets import expression_of
 from exporter.history.facts import Row
 from exporter.history.query import Query
 from exporter.incidents.state import State
+from exporter.verdict.judgement import VERDICTS
 
 _COLUMNS = "id, time_ns, uid, verdict, outcome, priority, rule, source, host, namespace, principal, place"
 COUNTED = frozenset({"verdict", "outcome", "rule", "source", "host", "namespace", "principal", "place"})
@@ -133,17 +134,26 @@ def latest(
 
 
 def incident_states(connection: sqlite3.Connection) -> list[State]:
-    """Return what was told of incidents; nothing where the file is of a version that did not keep it."""
+    """Return what was told of incidents; nothing where the file is of a version that did not keep it.
+
+    What this version does not understand is left out.
+    """
     if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'incidents'").fetchone() is None:
         return []
     found = connection.execute("SELECT id, leads_to, verdict, is_open, first_ns FROM incidents ORDER BY first_ns, id")
-    return [State(name, leads_to, verdict, bool(is_open), first) for name, leads_to, verdict, is_open, first in found]
+    return [
+        State(name, leads_to, verdict, bool(is_open), first)
+        for name, leads_to, verdict, is_open, first in found
+        if verdict in VERDICTS and type(name) is type(leads_to) is str and type(first) is int
+    ]
 
 
 def messages(connection: sqlite3.Connection, number: int, ids: list[int]) -> Iterator[tuple[int, str, bytes]]:
     """Yield number, host and message of alerts of one volume."""
     marks = ", ".join("?" * len(ids))
-    yield from connection.execute(f"SELECT id, host, message FROM log_{number} WHERE id IN ({marks})", ids)
+    yield from connection.execute(
+        f"SELECT id, host, message FROM log_{number} WHERE id IN ({marks}) AND typeof(message) = 'blob'", ids
+    )
 
 
 def tally(
@@ -160,7 +170,11 @@ def tally(
 
 def names(connection: sqlite3.Connection, number: int, kind: str) -> dict[str, int]:
     """Return the names of a kind (``verdict``, ``rule``, ``host``, ``namespace``) with how many alerts have each."""
-    found = connection.execute(f"SELECT name, alerts FROM names_{number} WHERE kind = ?", (kind,))
+    found = connection.execute(
+        f"SELECT name, alerts FROM names_{number} "
+        "WHERE kind = ? AND typeof(name) = 'text' AND typeof(alerts) = 'integer'",
+        (kind,),
+    )
     return dict(found.fetchall())
 
 

@@ -5,8 +5,10 @@ HTTP is in ``test_receiver_input.py`` and ``test_pages_input.py``.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
+import json
 import logging
 import os
 import random
@@ -24,9 +26,14 @@ from aiohttp import web
 from exporter.catalog.loader import Documents, load_files
 from exporter.config.loader import load_config
 from exporter.config.model import Otlp
-from exporter.errors import ConfigError, ExporterError
+from exporter.errors import ConfigError, DecodeError, ExporterError
 from exporter.falco.condition import compile_condition
 from exporter.falco.rules_file import read_rules
+from exporter.history import History, Query
+from exporter.history.database import FILE as DATABASE
+from exporter.history.database import HistoryError
+from exporter.history.stored import OWN_FORM, from_stored, to_stored
+from exporter.incidents.state import State, head_of
 from exporter.listener.address import Address
 from exporter.listener.credentials import read_basic
 from exporter.patterns import Pattern
@@ -36,13 +43,15 @@ from exporter.sinks.otel.queue.position import read_position
 from exporter.sinks.otel.send.answer import from_http
 from exporter.sinks.otel.send.environment import check_resource_variables, to_batching, to_endpoint, why_disabled
 from exporter.sinks.prometheus.exposition import choose_exposition
-from exporter.sources.decode import from_grpc
+from exporter.sources.decode import from_grpc, from_received
 from exporter.sources.decode_json import from_json
+from exporter.sources.log_lines import Pieces, unwrapped, without_prefix
 from exporter.sources.pasted import alerts_in, opened
 from exporter.sources.read_position import PositionFile
 from exporter.web.query import number_from, place_from, query_from
 from exporter.web.web_config import read_web_config
 from tests.chaos.corpus import damaged
+from tests.history_site import alert_of, filled, make_sink
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", "100000"))
 SLOW_INPUTS = INPUTS // 20
@@ -68,6 +77,18 @@ def read_pasted(data: bytes, _: Path) -> None:
             assert found.alert or found.error
     except (OSError, EOFError, zlib.error):  # gzip's own, which the command translates
         return
+
+
+def read_line(data: bytes, _: Path) -> None:
+    """Take it as lines of a followed file."""
+    pieces = Pieces(10_000)
+    for line in data.split(b"\n"):
+        piece = unwrapped(line)
+        whole = line if piece is None else pieces.take(piece, len(line))
+        if whole is not None:
+            with contextlib.suppress(DecodeError):
+                from_json(without_prefix(whole))
+        assert pieces.held <= 10_000
 
 
 def read_condition(data: bytes, _: Path) -> None:
@@ -165,6 +186,47 @@ def read_queue_file(data: bytes, directory: Path) -> None:
         os.close(file)
 
 
+def read_kept(data: bytes, _: Path) -> None:
+    """Take it as the history's own form of an alert, and as a message."""
+    for stored in (OWN_FORM + data, data):
+        with contextlib.suppress(DecodeError):
+            from_stored(stored, "host", from_received)
+
+
+def read_history(data: bytes, directory: Path) -> None:
+    """Ask a history for everything that is asked of one at a start, by a page and by a digest."""
+    for file in directory.iterdir():
+        file.unlink()
+    (directory / DATABASE).write_bytes(data)
+    with contextlib.closing(History(directory, from_received)) as history:
+        for ask in (
+            lambda: history.read(history.page(Query(text="shadow"), limit=5)),
+            lambda: (history.boot, history.sequence, len(history), history.oldest()),
+            lambda: history.find("0" * 32),
+            lambda: list(history.latest(0, 0, 5, also_benign_of=("syscall",))[0]),
+            lambda: history.not_indexed(5),
+            lambda: list(history.alerts()),
+            lambda: [head_of([state]) for state in history.incident_states()],
+            lambda: history.tally(("verdict", "rule"), bucket_ns=3_600_000_000_000),
+            lambda: (history.losses(0, 2**62), history.counts(), history.choices()),
+        ):
+            try:
+                ask()
+            except HistoryError:
+                continue
+
+
+def history_file() -> bytes:
+    """A history of some alerts and an incident, closed in order."""
+    with TemporaryDirectory() as directory:
+        sink = make_sink(Path(directory) / "history")
+        sink.start()
+        filled(sink, [alert_of(number) for number in range(12)])
+        sink.note_incidents([State("i1", "i1", "attack", is_open=True, first_ns=5)])
+        sink.close(30)
+        return (Path(directory) / "history" / DATABASE).read_bytes()
+
+
 def queue_file() -> bytes:
     """A complete queue file of three chunks."""
     parts, first = [], 0
@@ -200,6 +262,12 @@ PASTED = [
     b"\x1f\x8b\x08\0" + b"x" * 30,
     b'[\n  {"rule": "x",\n   "priority": "Notice"}\n]\n',
 ]
+LOG_LINES = [
+    b'2024-01-01T00:00:00.1Z stdout P {"rule"\n2024-01-01T00:00:00.1Z stdout F :"x"}\n',
+    json.dumps({"log": ALERTS[0].decode() + "\n", "stream": "stdout"}).encode(),
+    b"Jan  2 12:00:00 h falco[123]: " + ALERTS[0],
+    json.dumps({"MESSAGE": ALERTS[0].decode(), "PRIORITY": "5"}).encode(),
+]
 SHORT_TEXTS = [
     b"Basic YTpi",
     b"[::1]:9376",
@@ -223,6 +291,9 @@ PARSERS = {
     "environment": Parser(read_environment, seeds("environment.txt"), SLOW_INPUTS),
     "read position": Parser(read_position_file, [POSITION], SLOW_INPUTS),
     "queue file": Parser(read_queue_file, [queue_file()], SLOW_INPUTS),
+    "alert of the history": Parser(read_kept, [to_stored(alert_of(1, received=b""))[1:], *ALERTS[:3]]),
+    "history file": Parser(read_history, [history_file()], SLOW_INPUTS),
+    "line of a log": Parser(read_line, [*PASTED, *LOG_LINES]),
 }
 
 

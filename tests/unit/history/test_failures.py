@@ -14,7 +14,8 @@ import pytest
 
 from exporter.history import History, HistorySink, Query
 from exporter.history import sink as sink_module
-from exporter.history.database import FILE
+from exporter.history.database import FILE, HistoryError
+from exporter.incidents.state import State, head_of
 from exporter.sources.decode import from_received
 from tests.history_site import alert_of, dropped, filled, sample
 from tests.waiting import wait_until
@@ -83,3 +84,62 @@ def test_after_a_kill_the_file_is_whole_and_everything_written_can_be_found(
     wait_until(lambda: sink.history.sequence == written, "what was written and not yet indexed can be found")
     uids = {row.uid for row in sink.history.page(Query(), limit=1_000_000)}
     assert uids == {alert_of(number).uid for number in range(written)}
+
+
+_WRONG = (None, b"\xff\xfe", "text", 2**63 - 1, -1, 1e300, 0, "")
+
+
+def _every_answer(history: History) -> None:
+    """Ask for everything that a page, a digest and a start ask for; HistoryError is an answer."""
+    for ask in (
+        lambda: history.read(history.page(Query(text="shadow"), limit=5)),
+        lambda: (history.boot, history.sequence, history.oldest()),
+        lambda: len(history),
+        lambda: history.find(alert_of(3).uid),
+        lambda: list(history.latest(0, 0, 5, also_benign_of=("syscall",))[0]),
+        lambda: history.not_indexed(5),
+        lambda: list(history.alerts()),
+        lambda: [head_of([state]) for state in history.incident_states()],
+        lambda: history.tally(("verdict", "rule"), bucket_ns=3_600_000_000_000),
+        lambda: (history.losses(0, 2**62), history.counts(), history.choices()),
+    ):
+        with contextlib.suppress(HistoryError):
+            ask()
+
+
+def test_a_value_of_another_kind_in_any_column_is_an_answer_and_no_mistake_of_ours(
+    start: Start, tmp_path: Path
+) -> None:
+    """SQLite takes any value in any column: the file is whole to it, and a later version may have written it."""
+    sink = start()
+    filled(sink, [alert_of(number) for number in range(12)])
+    sink.note_incidents([State("i1", "i1", "attack", is_open=True, first_ns=5)])
+    sink.close(30)
+    path = tmp_path / "history" / FILE
+    whole = path.read_bytes()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        named = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'words%'")
+        tables = [name for (name,) in named]
+        columns = [(t, info[1]) for t in tables for info in connection.execute(f"PRAGMA table_info({t})").fetchall()]
+    assert len(columns) > 30
+    for table, column in columns:
+        for wrong in _WRONG:
+            path.write_bytes(whole)
+            with contextlib.closing(sqlite3.connect(path)) as connection, contextlib.suppress(sqlite3.Error):
+                connection.execute(f"UPDATE OR IGNORE {table} SET {column} = ?", (wrong,))
+                connection.commit()
+            with contextlib.closing(History(tmp_path / "history", from_received)) as history:
+                _every_answer(history)
+
+
+def test_an_incident_of_a_later_version_is_left_out(start: Start, tmp_path: Path) -> None:
+    """A verdict that this version does not know ends no start; the others are there."""
+    sink = start()
+    known = State("i1", "i1", "attack", is_open=True, first_ns=5)
+    sink.note_incidents([known, known._replace(id="i2", leads_to="i2")])
+    sink.close(30)
+    with contextlib.closing(sqlite3.connect(tmp_path / "history" / FILE)) as connection:
+        connection.execute("UPDATE incidents SET verdict = 'certain' WHERE id = 'i2'")
+        connection.commit()
+    with contextlib.closing(History(tmp_path / "history", from_received)) as history:
+        assert history.incident_states() == [known]
