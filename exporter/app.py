@@ -57,6 +57,7 @@ from exporter.sources.falco_http import FalcoHttpSource
 from exporter.sources.followed_file import default_state_file
 from exporter.sources.json_lines import JsonLinesSource
 from exporter.state import AnySource, record_rows, source_row
+from exporter.threads import ThreadDeaths
 from exporter.verdict.judgement import Judgement
 from exporter.web import Content, StateRow, WebServer, may_show_reports
 
@@ -126,6 +127,7 @@ class App:
         self._stop_asked = False
         self._at_once = threading.Event()
         self._failure: BaseException | None = None
+        self._deaths = ThreadDeaths(self._end_by)
         self._threads: list[threading.Thread] = []
 
     def _log_records_sink(self) -> RoutedSink | None:
@@ -269,8 +271,9 @@ class App:
 
     def start(self) -> None:
         """Start sinks, then the pages, then the sources. Raises ConfigError where something cannot be had."""
-        self.pipeline.start()
+        self._deaths.watch()
         try:
+            self.pipeline.start()
             self.web.start()
             for receiver in self._receivers():
                 receiver.open()
@@ -302,20 +305,23 @@ class App:
             receiver.close()
         self.web.close()
         self.pipeline.close(0)
+        self._deaths.close()
 
     def _run(self, source: Source) -> None:
         """A source that returns has ended for good; one that raises has a mistake in it, and ends everything."""
         try:
             source.run(self.pipeline, self._stop)
         except ExporterError as exc:  # says itself what to do
-            self._failure = exc
-            self._ended.set()
+            self._end_by(exc)
         except BaseException as exc:
             logger.exception("%s: ended by a programming error", source.name)
-            self._failure = exc
-            self._ended.set()
+            self._end_by(exc)
         if all(thread is threading.current_thread() or not thread.is_alive() for thread in self._threads):
             self._ended.set()
+
+    def _end_by(self, error: BaseException) -> None:
+        self._failure = error
+        self._ended.set()
 
     def request_stop(self, *, at_once: bool = False) -> None:
         """Ask for the end; returns at once, fit for a signal handler. A second time there is no lame duck."""
@@ -341,6 +347,7 @@ class App:
                 logger.warning("%s did not end within %s s", thread.name, self.config.shutdown_seconds)
         self.pipeline.close(max(0.0, deadline - time.monotonic()))
         self.web.close()
+        self._deaths.close()
 
     def _be_lame_duck(self) -> None:
         """Go on taking posts while every sender learns that this exporter is not ready any more."""
@@ -357,7 +364,7 @@ class App:
 
     def not_ready(self) -> Mapping[str, str]:
         """What keeps the exporter from being ready: part and reason."""
-        reasons = {source.name: source.state for source in self.sources if source.state != "up"}
+        reasons = {source.name: source.state for source in self.sources if source.state != "up"} | self._deaths.reasons
         if self._stop_asked:
             reasons["shutdown"] = "the exporter is stopping"
         if self.log_records is not None and (reason := self.log_records.unready_reason()):

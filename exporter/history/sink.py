@@ -190,8 +190,8 @@ class HistorySink:
             self._next_trim = 0.0
             self._work()
         except BaseException as exc:
-            logger.exception("history: ended by a programming error")
             self._error = exc
+            raise
 
     def _work(self) -> bool:
         """Do what there is to do; False where it failed and is worth another try later."""

@@ -22,6 +22,8 @@ from exporter.config.model import (
     Config,
     FalcoHttp,
     FalcoTarget,
+    Grouping,
+    HistorySettings,
     JsonLines,
     Metrics,
     Otlp,
@@ -30,9 +32,12 @@ from exporter.config.model import (
     Web,
 )
 from exporter.errors import CatalogError, ConfigError
+from exporter.history.writer import Writer
 from exporter.pipeline import Handover
 from exporter.simulator.scenarios import demo_scenario, flood
 from exporter.simulator.server import FalcoSimulator
+from exporter.sinks.otel.queue.grouping import Grouper
+from exporter.sinks.otel.queue.spool import Spool
 from exporter.sources.decode import from_json
 from exporter.sources.falco_http import FalcoHttpSource
 from tests.integration.otlp import Receiver, Reply, grpc_receiver
@@ -162,6 +167,42 @@ def test_a_mistake_in_the_program_ends_it(tmp_path: Path, caplog: pytest.LogCapt
         app.wait()
     app.close()
     assert "broken: ended by a programming error" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "method"),
+    [("otlp-grouping", Grouper, "ended"), ("history", Writer, "index"), ("otlp-sender", Spool, "wait")],
+)
+def test_a_thread_that_a_mistake_ends_is_not_ready_and_ends_the_exporter(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    part: type[object],
+    method: str,
+) -> None:
+    """Whichever it is: the log has it with its place, /readyz names it, and ``wait`` raises it."""
+
+    def mistake(*_arguments: object, **_options: object) -> None:
+        raise ZeroDivisionError(f"a mistake in {method}")
+
+    monkeypatch.setattr(part, method, mistake)
+    before = threading.excepthook
+    config = Config(
+        json_lines=JsonLines(file=tmp_path / "alerts", state_file=tmp_path / "position"),
+        otlp=Otlp(endpoint="http://127.0.0.1:1"),
+        grouping=Grouping(window_seconds=1.0),
+        history=HistorySettings(directory=tmp_path / "history"),
+        web=LOOPBACK,
+    )
+    (tmp_path / "alerts").write_text("")
+    with running(config) as app:
+        with pytest.raises(ZeroDivisionError, match=f"a mistake in {method}"):
+            app.wait()
+        status, text = fetch(app, "/readyz")
+        assert (status, name in text) == (503, True)
+    assert f"{name}: ended by a programming error" in caplog.text
+    assert threading.excepthook == before
 
 
 def test_a_port_in_use_is_said_and_nothing_is_left_running(tmp_path: Path) -> None:
