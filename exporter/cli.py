@@ -13,7 +13,6 @@ import ctypes
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from exporter import __version__
 from exporter.commands import arguments, completion
@@ -49,7 +48,11 @@ def build_parser() -> argparse.ArgumentParser:
     arguments.add_catalog(commands)
     arguments.add_health(commands)
     completion.add_completion(commands)
-    commands.add_parser("help", help="show this help").set_defaults(start=lambda _: print(parser.format_help()) or 0)
+    helping = commands.add_parser("help", help="show this help, or a command's")
+    helping.add_argument("about", nargs="?", choices=list(commands.choices), metavar="COMMAND")
+    helping.set_defaults(
+        start=lambda given: print(commands.choices.get(given.about, parser).format_help(), end="") or 0
+    )
     return parser
 
 
@@ -90,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     fit_encoding(sys.stdout, sys.stderr)
     words = sys.argv[1:] if argv is None else list(argv)
     if not words:
-        print(build_parser().format_help(), file=sys.stderr)
+        print(build_parser().format_help(), end="", file=sys.stderr)
         return 2
     parser = build_parser()
     if words[0].startswith("-") and words[0] not in parser._option_string_actions:
@@ -101,9 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(given.start(given))
     except ExporterError as exc:
-        name = Path(sys.argv[0]).name if argv is None else "falco-report-exporter"
         for line in str(exc).splitlines():
-            print(f"{name}: {line}", file=sys.stderr)
+            print(f"{parser.prog}: {line}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # The reader went away (`| head`): nothing is wrong, and nothing more can be said.

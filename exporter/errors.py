@@ -16,6 +16,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {found[0]}?)" if found else ""
 
 
+def reason_of(error: Exception) -> str:
+    """Return what an error says without its number and the file that the sentence around it names already."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 class ExporterError(Exception):
     """Anything this program raises on purpose; its text is fit for an operator."""
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from exporter.sinks.otel.routed import RoutedSink
 
 AnySource = FalcoGrpcSource | FalcoHttpSource | JsonLinesSource
-_POSTED = "; nobody has posted yet: `check` says what belongs into falco.yaml, `test-alert` posts one"
+_POSTED = "; nobody has posted yet: the command check says what belongs into falco.yaml, test-alert posts an alert"
 
 
 def source_row(source: AnySource, metrics: SelfMetrics, started: float) -> StateRow:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from exporter.errors import ExporterError, nearest
+from exporter.errors import ExporterError, nearest, reason_of
 
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -114,7 +114,7 @@ def read_document(path: Path, error_type: type[ExporterError]) -> Node:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise error_type(f"{path}: cannot be read: {exc}") from exc
+        raise error_type(f"{path}: cannot be read: {reason_of(exc)}") from exc
     try:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as exc:

@@ -77,15 +77,21 @@ def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
     if option.kind is bool:
         group.add_argument(option.flag, action=argparse.BooleanOptionalAction, **keywords)
         return
-    keywords["metavar"] = {int: "N", float: "SECONDS" if "seconds" in option.key else "X", Path: "FILE"}.get(
-        option.kind, "TEXT"
-    )
+    keywords["metavar"] = _placeholder(option)
     if option.choices:
         keywords |= {"choices": [choice for choice in option.choices if choice], "metavar": None}
     if option.many:
         keywords["action"] = "append"
     add = _path if option.kind is Path else type(group).add_argument
     add(group, option.flag, type=partial(_convert, option), **keywords)
+
+
+def _placeholder(option: Option) -> str:
+    """Return the word for a value in the help: what its setting's name ends with, else its kind."""
+    for ending in ("directory", "directories", "address", "endpoint", "seconds", "bytes"):
+        if option.key.endswith(ending):
+            return "DIRECTORY" if ending == "directories" else ending.upper()
+    return {int: "N", float: "X", Path: "FILE"}.get(option.kind, "TEXT")
 
 
 def _convert(option: Option, text: str) -> Any:

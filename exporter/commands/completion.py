@@ -59,7 +59,9 @@ def add_completion(commands: Any) -> None:
         epilog=_HOW_TO_INSTALL,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell to complete in")
+    parser.add_argument(
+        "shell", choices=("bash", "zsh", "fish"), metavar="bash|zsh|fish", help="the shell to complete in"
+    )
     parser.set_defaults(start=_print_script)
 
 

@@ -22,7 +22,10 @@ def opened_history(config: Config) -> Iterator[History]:
     """Give the history that the settings name. Raises ConfigError where they name none."""
     directory = config.history.directory
     if directory is None:
-        raise ConfigError("history.directory: not set; expected the directory of the exporter's history")
+        raise ConfigError(
+            "history.directory: not set; name the directory of the running exporter's history "
+            "(--history.directory), or give its settings (--config)"
+        )
     if not Path(directory).is_dir():
         raise ConfigError(f"history.directory: {directory}: no such directory")
     with contextlib.closing(History(directory, from_received)) as history:

@@ -7,6 +7,7 @@ import ssl
 import sys
 
 from exporter.config.model import Config
+from exporter.errors import reason_of
 from exporter.listener.address import Address
 
 TIMEOUT_SECONDS = 3.0
@@ -40,7 +41,7 @@ def _ask(host: str, port: int, path: str, *, secure: bool) -> str:
         connection.request("GET", path)
         answer = connection.getresponse()
     except (OSError, http.client.HTTPException) as exc:
-        return f"no answer: {exc}"
+        return f"no answer: {reason_of(exc)}; is the exporter running, with these settings?"
     finally:
         connection.close()
     return "" if answer.status in {200, 401} else f"answered {answer.status}"

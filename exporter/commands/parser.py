@@ -44,6 +44,22 @@ class Parser(argparse.ArgumentParser):
         """Return the help with every group."""
         return super().format_help()
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; what a command does not know, that command says. Exits 2 on errors."""
+        given, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            flags = [word for word in unknown if word.startswith("-")]
+            self._chosen(given).error(f"unrecognized arguments: {' '.join(flags or unknown)}")
+        return given
+
+    def _chosen(self, given: argparse.Namespace) -> argparse.ArgumentParser:
+        """Return the parser of the command that was given, with its action."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                below = action.choices.get(str(getattr(given, action.dest, "")))
+                return below._chosen(given) if isinstance(below, Parser) else self
+        return self
+
     def error(self, message: str) -> NoReturn:
         """Print what is wrong with the nearest word that is known, then how to get help; exit 2."""
         self.exit(2, f"{self.prog}: {self._with_nearest(message)}\n{self.prog} --help shows how it is used.\n")
@@ -55,6 +71,7 @@ class Parser(argparse.ArgumentParser):
             return f"unknown argument: {' '.join(named)}"
         if match := _INVALID_CHOICE.search(message):
             choices = [choice.strip(" '") for choice in match[2].split(",")]
+            choices += [flag for action in self._actions for flag in action.option_strings]
             return message.replace(f"'{match[1]}'", f"'{match[1]}'{nearest(match[1], choices)}", 1)
         return message
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, reason_of
 from exporter.falco.items import (
     TRUE,
     Item,
@@ -42,7 +42,7 @@ def rules_files_in(path: Path) -> tuple[Path, ...]:
             return (path,)
         files = sorted(found for found in path.iterdir() if found.name.endswith(_SUFFIXES) and found.is_file())
     except OSError as exc:
-        raise ConfigError(f"{path}: cannot be read as a directory of Falco rules files: {exc}") from exc
+        raise ConfigError(f"{path}: cannot be read as a directory of Falco rules files: {reason_of(exc)}") from exc
     if not files:
         raise ConfigError(f"{path}: found no .yaml file; expected a Falco rules file or a directory of them")
     return tuple(files)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, reason_of
 
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEPTH_LIMIT = 64
@@ -56,7 +56,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: cannot be read as a Falco rules file: {exc}") from exc
+        raise ConfigError(f"{path}: cannot be read as a Falco rules file: {reason_of(exc)}") from exc
 
 
 @dataclass(slots=True)

@@ -39,7 +39,10 @@ class Address:
         """
         address = _from_unix(text) if text.startswith("unix:") else _from_host_and_port(text)
         if address is None:
-            raise ConfigError(f"{setting}: found {text!r}, expected HOST:PORT, :PORT, [IPv6]:PORT or unix:///PATH")
+            raise ConfigError(
+                f"{setting}: found {text!r}, expected HOST:PORT, :PORT, [IPv6]:PORT or unix:///PATH, with a "
+                f"port up to {_PORT_LIMIT}"
+            )
         return address
 
     @property

@@ -19,7 +19,7 @@ from exporter.listener.tls import accept_plain_certificates
 
 TIMEOUT_SECONDS = 5.0
 NO_GRPC_SINCE = (
-    "Falco 0.44 and later has no gRPC server at all: there, switch the exporter's http listener on "
+    "Falco 0.44 and later has no gRPC server at all: there, set http.address (--http.address 127.0.0.1:2801) "
     "and point Falco's http_output to it"
 )
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNEXPECTED_EOF_WHILE_READING", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})

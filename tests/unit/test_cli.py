@@ -83,6 +83,9 @@ def test_every_setting_is_a_flag_of_run(capsys: pytest.CaptureFixture[str], monk
         (["--verison"], "--version"),
         (["run", "--web.listen-adress", ":1"], "--web.listen-address"),
         (["report", "--formt", "text"], "--format"),
+        (["catalog", "show", "x", "--lenght", "full"], "--length"),
+        (["help", "rnu"], "run"),
+        (["version"], "--version"),
         (["report", "--format", "markdwon"], "markdown"),
     ],
 )
@@ -94,6 +97,32 @@ def test_a_typo_is_answered_with_the_nearest_word(
         main(typed)
     assert caught.value.code == 2
     assert f"did you mean {meant}?" in capsys.readouterr().err
+
+
+def test_an_unknown_argument_is_answered_by_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line names the command whose help to read, and only what is wrong."""
+    with pytest.raises(SystemExit):
+        main(["run", "--web.listen-adress", ":1"])
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == (
+        "falco-report-exporter run: unknown argument: --web.listen-adress (did you mean --web.listen-address?)"
+    )
+    assert said[1] == "falco-report-exporter run --help shows how it is used."
+
+
+def test_help_about_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """``help report`` is ``report --help``."""
+    with pytest.raises(SystemExit):
+        main(["report", "--help"])
+    shown = capsys.readouterr().out
+    assert main(["help", "report"]) == 0
+    assert capsys.readouterr().out == shown
+
+
+def test_a_file_that_is_missing_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the number that the system has for it."""
+    assert main(["run", "--config", "none.yaml"]) == 2
+    assert capsys.readouterr().err == "falco-report-exporter: none.yaml: cannot be read: No such file or directory\n"
 
 
 def test_no_arguments_show_the_whole_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,7 @@ def test_a_receiver_waits_until_somebody_posts() -> None:
         assert healthy is None
         assert said.startswith("waiting for the first alert since the start, ")
         assert time.strftime("%Y-%m-%d", time.gmtime()) in said
-        assert "`test-alert` posts one" in said
+        assert "test-alert posts an alert" in said
         with urllib.request.urlopen(f"{app.web.url}/", timeout=10) as answer:
             page = answer.read().decode()
         assert "waiting for the first alert" in page
