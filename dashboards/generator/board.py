@@ -39,7 +39,7 @@ _LINKED = {
 
 COMPUTED = frozenset({"counted", "events", "host_events", "namespace_events"})
 """Hidden variables that say which metrics the panels ask."""
-_MANY_CHOICES = frozenset({REPORTS, REPORTS_VICTORIALOGS})
+_MANY_CHOICES = frozenset({REPORTS, REPORTS_VICTORIALOGS, RULE})
 """Dashboards whose choices leave no room for a button for each other one on a screen of 1,280 pixels."""
 
 

@@ -32,8 +32,9 @@ NUMBERS = (
     ),
     Number(
         title="Sources connected",
-        says="Sources of alerts that are connected. Red: the exporter's log and /readyz say what is wrong and what to do; "
-        "`falco-report-exporter check` tries each source.",
+        says="Sources of alerts that are connected, or that wait for Falco to post or to write. Red: the exporter's log and "
+        "/readyz say what is wrong and what to do; `falco-report-exporter check` tries each source. Which have sent nothing "
+        "yet, the table below says.",
         query=f"avg({ask('falco_exporter_source_up')})",
         grounds=_ALL_GOOD,
         unit="percentunit",

@@ -12,7 +12,7 @@ from dashboards.generator.health_numbers import NO_EXPORTER
 from dashboards.generator.panels import columns, merged, rows
 from dashboards.generator.promql import ask
 from dashboards.generator.readings import Lines
-from dashboards.generator.style import BAD_GROUND, GOOD_GROUND, Properties, column, prop
+from dashboards.generator.style import BAD_GROUND, DOUBTFUL_GROUND, GOOD_GROUND, Properties, column, prop
 
 _COUNTED = (
     ("C", "falco_exporter_source_reconnects_total"),
@@ -39,11 +39,11 @@ def sources() -> Any:
     panel = rows(
         "Sources of alerts",
         "Each source of each exporter: connected or not, the Falco behind it, alerts, reconnects and undecodable messages in "
-        "the time range. Not connected: the exporter's log has one line that says what to do. Connected without alerts, "
-        "where Falco posts them: nobody has posted; compare Falco's http_output.url with what `check` says.",
+        "the time range. Away: the exporter's log has one line that says what to do. No alert yet: none has come since the "
+        "exporter's start; where Falco posts them, compare Falco's http_output.url with what `check` says.",
         empty=NO_EXPORTER,
     )
-    panel.with_target(promql.instant(f"max by (instance, target) ({ask('falco_exporter_source_up')})", "A"))
+    panel.with_target(promql.instant(_state(), "A"))
     panel.with_target(promql.instant(f"max by (instance, target, version) ({ask('falco_version_info')})", "B"))
     for ref, metric in _COUNTED:
         counted = f"round(sum by (instance, target) (increase({ask(metric)}[$__range])))"
@@ -63,13 +63,23 @@ def sources() -> Any:
     )
 
 
+def _state() -> str:
+    """Return 0 for a source that is away, 1 for one that has sent alerts, 2 for one that is there and has sent none.
+
+    A receiver is there as soon as its port is open, whether or not anybody ever posts.
+    """
+    there = f"max by (instance, target) ({ask('falco_exporter_source_up')})"
+    silent = f"(max by (instance, target) ({ask('falco_exporter_alerts_received_total')}) == bool 0)"
+    return f"{there} * (1 + {silent})"
+
+
 def _state_column() -> Properties:
-    states = (("away", BAD_GROUND), ("connected", GOOD_GROUND))
+    states = (("away", BAD_GROUND), ("connected", GOOD_GROUND), ("no alert yet", DOUBTFUL_GROUND))
     mapped = {str(value): {"text": text, "color": color, "index": value} for value, (text, color) in enumerate(states)}
     return [
         prop("mappings", [{"type": "value", "options": mapped}]),
         prop("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
-        prop("custom.width", 90),
+        prop("custom.width", 105),
     ]
 
 

@@ -211,7 +211,8 @@ def _hosts() -> Any:
         rows(
             "Hosts",
             "Hosts by events whose signs say attack, then by undecided ones, by priority Critical and above, and by all, in "
-            "the time range. Click one to see it alone.",
+            "the time range. Click one to see it alone. Alerts of cloud, audit and identity sources count for the host that "
+            "Falco runs on: Falco names no other.",
             empty="No events",
         )
     )

@@ -76,7 +76,8 @@ def _numbers() -> list[Any]:
         ).with_target(promql.at_end(last)),
         number(
             "Hosts",
-            "How many hosts it fired on. One host: an incident; all of them at once: a rollout or a wrong rule.",
+            "How many hosts it fired on; with cloud, audit and identity sources, the hosts that Falco runs on. One host: an "
+            "incident; all of them at once: a rollout or a wrong rule.",
         ).with_target(
             promql.at_end(
                 f"count({promql.events_in_range('hostname', _RULE, metric=promql.PLACED_EVENTS)}) or vector(0)"

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from dashboards.generator import promql
-from tests.e2e.dashboard_queries import filled
+from tests.e2e.dashboard_queries import filled, queries
 from tests.e2e.programs import program
 
 pytestmark = pytest.mark.e2e
@@ -92,6 +92,20 @@ def promtool(directory: Path, series: list[dict[str, str]], tests: list[dict[str
     file.write_text(json.dumps(document), "utf-8")
     done = subprocess.run([program("promtool"), "test", "rules", file], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_source_that_has_sent_nothing_is_not_called_connected(tmp_path: Path) -> None:
+    """The table of sources tells three states; a receiver's open port is none of an alert."""
+    (query,) = [query for query in queries("promql") if query.panel == "Sources of alerts" and query.ref == "A"]
+    states = {"away": (0, 5, 0), "alerts came": (1, 5, 1), "nobody has posted": (1, 0, 2)}
+    series, expected = [], []
+    for target, (there, received, state) in states.items():
+        labels = f'{{job="j", instance="i", target="{target}"}}'
+        series.append({"series": f"falco_exporter_source_up{labels}", "values": str(there)})
+        series.append({"series": f"falco_exporter_alerts_received_total{labels}", "values": str(received)})
+        expected.append({"labels": f'{{instance="i", target="{target}"}}', "value": state})
+    asked = filled(query.expr, job="j", instance="i")
+    promtool(tmp_path, series, [{"expr": asked, "eval_time": "0m", "exp_samples": expected}])
 
 
 def in_minutes(expr: str, minutes: int) -> str:
