@@ -20,7 +20,8 @@ from exporter.sources.decode import from_json
 from exporter.verdict.judgement import VERDICTS, Judgement
 
 FILES = sorted(Path(__file__).parent.parent.joinpath("tests", "verdicts").glob("*.jsonl"))
-LABELS = ("attack", "benign", "test")
+LABELS = ("attack", "undecided", "benign", "test")
+"""``undecided`` is the label of what nobody could tell from the alert only."""
 
 
 class Row(NamedTuple):
@@ -57,7 +58,7 @@ class Figures(NamedTuple):
     precision: float
     """Of what was called an attack, the share that is."""
     decided: float
-    """The share that was decided at all."""
+    """Of what can be decided, the share that was."""
     wrong: int
     outcomes: float
     """The share whose outcome is the label's."""
@@ -66,10 +67,11 @@ class Figures(NamedTuple):
 def figures(rows: Sequence[Row]) -> Figures:
     """Return the figures of these rows."""
     called = [row for row in rows if row.judgement.verdict == "attack"]
+    decidable = [row for row in rows if row.label != "undecided"]
     return Figures(
         missed=sum(row.label == "attack" and row.judgement.verdict in {"benign", "test"} for row in rows),
         precision=sum(row.label == "attack" for row in called) / max(len(called), 1),
-        decided=sum(row.judgement.verdict != "undecided" for row in rows) / max(len(rows), 1),
+        decided=sum(row.judgement.verdict != "undecided" for row in decidable) / max(len(decidable), 1),
         wrong=sum(row.wrong for row in rows),
         outcomes=sum(row.outcome == row.judgement.outcome for row in rows) / max(len(rows), 1),
     )

@@ -10,7 +10,7 @@ import pytest
 from tools.verdicts import Figures, Row, figures, judged, told
 
 VERDICTS = Path(__file__).parents[2] / "verdicts"
-FILES = ("dev", "own", "traps", "heldout", "fresh")
+FILES = ("dev", "own", "traps", "heldout", "fresh", "blind", "shams")
 
 
 @cache
@@ -32,13 +32,19 @@ def test_no_attack_is_called_benign_or_a_test(name: str) -> None:
     assert found(name).missed == 0, report(name)
 
 
+def test_what_imitates_ordinary_work_is_never_called_benign_or_a_test() -> None:
+    """Each of these was made to match what clears an alert: who reads LIKELY BENIGN would close it."""
+    called = [row for row in rows("shams") if row.judgement.verdict in {"benign", "test"}]
+    assert not called, "\n".join(line for row in called for line in told(row))
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_of_what_is_called_an_attack_95_percent_are(name: str) -> None:
     """A pager that cries wolf is switched off."""
     assert found(name).precision >= 0.95, report(name)
 
 
-@pytest.mark.parametrize("name", ["dev", "own", "heldout", "fresh"])
+@pytest.mark.parametrize("name", ["dev", "own", "heldout", "fresh", "blind"])
 def test_at_least_60_percent_are_decided(name: str) -> None:
     """A verdict that is never given helps nobody."""
     assert found(name).decided >= 0.6

@@ -25,7 +25,7 @@ from exporter.verdict.weighing import weigh
 FILES = Path(__file__).parents[2] / "verdicts"
 ALERTS = [
     from_json(json.dumps(json.loads(line)["alert"]).encode())
-    for name in ("dev", "own", "traps", "heldout", "fresh")
+    for name in ("dev", "own", "traps", "heldout", "fresh", "blind", "shams")
     for line in FILES.joinpath(f"{name}.jsonl").read_text("utf-8").splitlines()
 ]
 LANGUAGE, SIGNS = load_language()
