@@ -129,6 +129,7 @@ def test_no_value_makes_judging_slow(part: str) -> None:
         ("proc.cmdline", "proc.pcmdline", "fd.name", "proc.env"), line
     )
     alert = replace(ALERTS[1], fields=fields)
+    JUDGE.judge(ALERTS[1])  # what is built for the first alert of a rule is no part of it
     begun = time.process_time()
     JUDGE.judge(alert)
     assert time.process_time() - begun < 0.5
