@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
+import pty
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -241,3 +244,23 @@ def test_every_terminal_can_show_a_report(encoding: str, monkeypatch: pytest.Mon
     text = out.getvalue().decode(encoding)
     assert "\n----------" in text
     assert ('" n\\u0153ud -' if encoding == "ascii" else "ud ") in text
+
+
+def test_a_long_input_shows_how_far_it_is(tmp_path: Path) -> None:
+    """At a terminal, while the reports go elsewhere: alerts and share, on a line that is taken away at the end."""
+    path = tmp_path / "alerts.jsonl"
+    path.write_text("".join([as_json() + "\n"] * 50), encoding="utf-8")
+    code = (
+        "import exporter.commands.report as report; report._PROGRESS_AFTER_SECONDS = 0.0; "
+        f"from exporter.cli import main; main(['report', {str(path)!r}])"
+    )
+    terminal, inside = pty.openpty()
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    with (tmp_path / "reports").open("wb") as reports:
+        subprocess.run([sys.executable, "-c", code], stdout=reports, stderr=inside, check=True, env=environment)
+    os.close(inside)
+    shown = os.read(terminal, 65_536).decode()
+    os.close(terminal)
+    assert re.search(r"\r1 alerts, \d+ % ", shown)
+    assert shown.endswith(f"\r{'':40}\r")
+    assert (tmp_path / "reports").read_text("utf-8").count("Clear Log Activities") >= 50
