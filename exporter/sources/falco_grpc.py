@@ -29,7 +29,7 @@ from exporter.sources.falco_grpc_channel import (
     make_poller,
     open_channel,
 )
-from exporter.sources.falco_grpc_errors import explain, find_socket_error
+from exporter.sources.falco_grpc_errors import explain, find_socket_error, takes_connections
 from exporter.sources.intake import ROOM_WAIT_SECONDS, Intake, hand_over
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ because a call costs as much CPU as some twenty alerts."""
 PAUSE_FLOOR_SECONDS = 0.005
 BACKOFF_FLOOR_SECONDS = 0.25
 SOCKET_WATCH_SECONDS = 0.25
+PORT_WATCH_SECONDS = 1.0
 SILENCE_SECONDS = 30.0
 STOP_GRACE_SECONDS = 5.0
 
@@ -203,10 +204,16 @@ class FalcoGrpcSource:
             self._set_down(error)
 
     def _back_off(self, stop: threading.Event) -> None:
-        """Wait between half and the whole of a pause that doubles up to its ceiling."""
+        """Wait between half and the whole of a pause that doubles up to its ceiling, or until a Falco is back."""
         ceiling = self._settings.reconnect_ceiling_seconds
-        stop.wait(random.SystemRandom().uniform(0.5, 1.0) * min(self._backoff_seconds, ceiling))
+        until = time.monotonic() + random.SystemRandom().uniform(0.5, 1.0) * min(self._backoff_seconds, ceiling)
         self._backoff_seconds = min(self._backoff_seconds * 2, ceiling)
+        was_open = takes_connections(self._target)
+        while (left := until - time.monotonic()) > 0 and not stop.wait(min(left, PORT_WATCH_SECONDS)):
+            is_open = takes_connections(self._target)
+            if is_open and not was_open:
+                return
+            was_open = is_open
 
     def _watch(self, stop: threading.Event, done: threading.Event) -> None:
         """Cancel a call that is silent for too long, or that outlasts ``stop``; reading has no time-out of its own."""

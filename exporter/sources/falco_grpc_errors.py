@@ -84,6 +84,18 @@ def find_socket_error(target: FalcoTarget) -> str | None:
     return None
 
 
+def takes_connections(target: FalcoTarget) -> bool:
+    """Say whether the target's port takes a connection; True for a unix socket, which is looked at elsewhere."""
+    if find_socket_path(target) is not None:
+        return True
+    host, _, port = target.address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_SECONDS):
+            return True
+    except (OSError, ValueError, OverflowError):
+        return False
+
+
 def _explain_socket(path: Path, error: OSError) -> str:
     if error.errno == errno.ENOENT:
         return (

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent import futures
@@ -293,3 +294,41 @@ def start_process(address: str) -> subprocess.Popen[str]:
     with process.stdout as output:
         assert output.readline().startswith("serving on ")
     return process
+
+
+def test_a_falco_that_is_back_on_its_port_is_noticed_within_seconds() -> None:
+    """However long the pause between two tries has become: the port is looked at meanwhile."""
+    with contextlib.closing(socket.socket()) as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+    settings = FalcoGrpc(reconnect_ceiling_seconds=600.0)
+    source = FalcoGrpcSource(FalcoTarget(f"127.0.0.1:{port}"), settings, SelfMetrics(CollectorRegistry()))
+    source._backoff_seconds = 600.0
+    stop = threading.Event()
+    waiting = threading.Thread(target=source._back_off, args=(stop,))
+    waiting.start()
+    try:
+        waiting.join(1.5)
+        assert waiting.is_alive()
+        with contextlib.closing(socket.socket()) as back:
+            back.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            back.bind(("127.0.0.1", port))
+            back.listen()
+            waiting.join(30)
+        assert not waiting.is_alive()
+    finally:
+        stop.set()
+        waiting.join(30)
+
+
+def test_a_port_that_stays_open_is_left_in_peace() -> None:
+    """A Falco that refuses our certificate is asked again only after the pause."""
+    with contextlib.closing(socket.socket()) as there:
+        there.bind(("127.0.0.1", 0))
+        there.listen()
+        target = FalcoTarget(f"127.0.0.1:{there.getsockname()[1]}")
+        source = FalcoGrpcSource(target, FalcoGrpc(), SelfMetrics(CollectorRegistry()))
+        source._backoff_seconds = 3.0
+        begun = time.monotonic()
+        source._back_off(threading.Event())
+        assert time.monotonic() - begun >= 1.5

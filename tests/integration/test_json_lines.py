@@ -20,6 +20,7 @@ from exporter.alert import Alert
 from exporter.config.model import JsonLines
 from exporter.errors import ConfigError
 from exporter.selfmetrics import SelfMetrics
+from exporter.sources.followed_file import FollowedFile
 from exporter.sources.intake import REASONS
 from exporter.sources.json_lines import JsonLinesSource, LineSplitter, StandardInput
 from tests.waiting import wait_until
@@ -337,6 +338,27 @@ def test_a_file_that_cannot_be_read_is_not_up(settings: JsonLines, kind: str, wo
     finally:
         stop.set()
         thread.join(10)
+
+
+def test_a_file_of_another_user_is_named_with_what_to_do(settings: JsonLines, caplog: pytest.LogCaptureFixture) -> None:
+    """Without the right to read it, the source is not up and says whose right is missing."""
+    assert settings.file is not None
+    append(settings, line(1))
+    settings.file.chmod(0)
+    followed = FollowedFile(replace(settings, state_file=None))
+    user = os.geteuid()
+    if user == 0:  # root may read anything
+        os.seteuid(65534)
+    try:
+        assert followed.read(0) == b""
+    finally:
+        os.seteuid(user)
+    assert "may not read it; run as root, or: setfacl -m u:" in followed.state
+    assert followed.state in caplog.text
+    settings.file.chmod(0o600)
+    assert followed.read(0) == line(1).encode()
+    assert followed.state == "up"
+    followed.close()
 
 
 def test_a_named_pipe_is_read_from_one_writer_after_another(settings: JsonLines) -> None:

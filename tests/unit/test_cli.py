@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -147,3 +148,14 @@ def test_help_begins_with_the_common_settings_and_examples(capsys: pytest.Captur
     assert len(shown["--help"].splitlines()) < 60
     for option in options():
         assert option.flag in shown["--help-all"]
+
+
+def test_grpc_writes_no_lines_of_its_own() -> None:
+    """Lines in gRPC's own form would stand between ours; whoever looks for a fault in it can have them."""
+    script = "import os; from exporter.cli import main; main(['help']); print(os.environ['GRPC_VERBOSITY'])"
+    for given, expected in ((None, "NONE"), ("DEBUG", "DEBUG")):
+        environment = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+        environment |= {} if given is None else {"GRPC_VERBOSITY": given}
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+        assert done.stdout.splitlines()[-1] == expected

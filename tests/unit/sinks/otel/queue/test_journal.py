@@ -51,13 +51,20 @@ def read_on(journal: Journal) -> list[Header | Damage]:
     return found
 
 
-def test_damage_costs_the_chunks_that_it_hit(journal: Journal, tmp_path: Path) -> None:
+def test_damage_costs_the_chunks_that_it_hit(
+    journal: Journal, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """The header of the second of four is gone: its records are lost, the others come, and the totals come to 0."""
     fill(journal, 4)
     overwrite(chunk_files(tmp_path)[0], HEADER_BYTES + 100, b"?" * 10)
     found = read_on(journal)
     assert [each if isinstance(each, Damage) else each.first_record for each in found] == [0, Damage(2), 4, 6]
     assert (journal.records, journal.size_bytes) == (0, 0)
+    path = chunk_files(tmp_path)[0]
+    assert [record.message for record in caplog.records] == [
+        f"the queue's file {path} is damaged: it is kept for a look once it is read",
+        f"2 queued records are lost: {path} does not hold what was written",
+    ]
 
 
 def test_sizes_are_right_behind_damage(journal: Journal, tmp_path: Path) -> None:

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from exporter.sinks.otel.queue import segment
-from exporter.sinks.otel.queue.segment import HEADER_BYTES, Reader, Segment, read_segment, to_header, to_summary
+from exporter.sinks.otel.queue.segment import (
+    HEADER_BYTES,
+    Reader,
+    Segment,
+    from_header,
+    read_segment,
+    to_header,
+    to_summary,
+)
 
 FALSE_MAGIC = b"\xf5QCH" + b"no header, though it begins like one." + b"\xf5QCH" * 3
 
@@ -103,6 +111,14 @@ def test_a_payload_is_what_was_written_or_none(tmp_path: Path) -> None:
             header = reader.header(0)
             assert header is not None
             assert reader.payload(0, header) == expected
+
+
+@pytest.mark.parametrize("size", [0, 63, 100, 2**32 - 2, 2**32 - 1, 2**32, 2**40])
+def test_a_size_in_memory_that_no_header_holds_is_the_largest_that_it_does(size: int) -> None:
+    """All other members come back as they were."""
+    header = from_header(to_header(b"abc", 2**40, records=2, queued_at=1.5, payload_bytes=size))
+    assert header is not None
+    assert header[:5] == (2**40, 1.5, 2, min(size, 2**32 - 1), 3)
 
 
 def test_names_sort_as_numbers() -> None:

@@ -24,6 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.config.model import Queue
+from exporter.sinks.otel.queue import disk
 from exporter.sinks.otel.queue.spool import MemoryLimit, Spool
 
 LIMIT_BYTES = 1_000_000
@@ -209,6 +210,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from exporter.config.model import Queue
+from exporter.sinks.otel.queue import disk
 from exporter.sinks.otel.queue.spool import Spool
 spool = Spool(Queue(directory=Path(sys.argv[1])), load=lambda stored, _: stored, on_drop=lambda *drop: None)
 spool.open()
@@ -552,6 +554,23 @@ def test_what_was_dropped_does_not_come_again_after_a_kill(tmp_path: Path) -> No
     assert killed(tmp_path / "queue", tmp_path / "copy").drain() == payloads(7)[2:]
 
 
+def test_a_queue_that_drops_has_no_more_room_on_disk_than_its_limit(tmp_path: Path) -> None:
+    """The eighth above it is for sources that wait."""
+    bench = Bench(tmp_path, limit_bytes=800, when_full="drop-oldest")
+    for payload in payloads(9):
+        bench.spool.append(payload, 1)
+    assert (bench.drops, bench.spool.size_bytes) == ({"full": 1}, 800)
+
+
+def test_what_is_on_disk_and_in_memory_besides_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is read back from disk, and comes in its place."""
+    monkeypatch.setattr(disk, "KEPT_BYTES", 200)
+    bench = Bench(tmp_path)
+    kept = [bench.spool.keep(payload, 1, 100) for payload in payloads(4)]
+    assert [len(bench.spool.waiting([chunk])) for chunk in kept if chunk] == [1, 1, 0, 0]
+    assert bench.drain() == payloads(4)
+
+
 def test_chunks_that_became_one_are_dropped_together(tmp_path: Path) -> None:
     """Where several chunks on disk are one in memory, reading goes on behind all of them."""
     bench = Bench(tmp_path / "queue", limit_bytes=700, when_full="drop-oldest")
@@ -640,6 +659,7 @@ import json, resource, sys
 from collections import Counter
 from pathlib import Path
 from exporter.config.model import Queue
+from exporter.sinks.otel.queue import disk
 from exporter.sinks.otel.queue.spool import Spool
 drops = Counter()
 now = [0.0]

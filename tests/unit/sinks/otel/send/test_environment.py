@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from exporter.config.model import Otlp
+from exporter.config.model import Otlp, OtlpEndpoint, TlsClient
 from exporter.errors import ConfigError
+from exporter.sinks.otel.send.endpoint import Endpoint
 from exporter.sinks.otel.send.envelope import to_resource
 from exporter.sinks.otel.send.environment import (
     Batching,
     check_resource_variables,
     to_batching,
     to_endpoint,
+    to_named_endpoint,
     why_disabled,
 )
 
@@ -272,3 +277,121 @@ def test_the_resource_is_stable_and_the_variables_count(monkeypatch: pytest.Monk
     assert (said["service.name"], said["service.instance.id"], said["service.version"]) == ("named", "x", "9")
     assert said["k8s.cluster.name"] == "c"
     assert to_resource("ours").attributes["service.name"] == "ours"
+
+
+def _written(directory: Path, name: str) -> str:
+    file = directory / name
+    file.write_text("x")
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    "name", ["ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT", "COMPRESSION", "INSECURE", "CERTIFICATE", "CLIENT"]
+)
+def test_each_variable_counts_and_the_one_for_logs_goes_first(tmp_path: Path, name: str) -> None:
+    """``OTEL_EXPORTER_OTLP_LOGS_…`` before ``OTEL_EXPORTER_OTLP_…``, for every one that the documentation names."""
+    a, b = (_written(tmp_path, each) for each in ("a.pem", "b.pem"))
+    said: dict[str, tuple[dict[str, str], dict[str, str], Callable[[Endpoint], object], object, object]] = {
+        "ENDPOINT": ({"ENDPOINT": "http://a:1"}, {"ENDPOINT": "http://b:2"}, lambda e: e.url, "http://a:1", "http://b:2"),
+        "PROTOCOL": (
+            {"PROTOCOL": "grpc"}, {"PROTOCOL": "http/protobuf"}, lambda e: e.protocol, "grpc", "http/protobuf",
+        ),
+        "HEADERS": ({"HEADERS": "k=a"}, {"HEADERS": "k=b"}, lambda e: dict(e.headers), {"k": "a"}, {"k": "b"}),
+        "TIMEOUT": ({"TIMEOUT": "1500"}, {"TIMEOUT": "2500"}, lambda e: e.timeout_seconds, 1.5, 2.5),
+        "COMPRESSION": (
+            {"COMPRESSION": "gzip"}, {"COMPRESSION": "deflate"}, lambda e: e.compression, "gzip", "deflate",
+        ),
+        "INSECURE": ({"INSECURE": "true"}, {"INSECURE": "false"}, lambda e: e.insecure, True, False),
+        "CERTIFICATE": ({"CERTIFICATE": a}, {"CERTIFICATE": b}, lambda e: e.ca_file, Path(a), Path(b)),
+        "CLIENT": (
+            {"CLIENT_CERTIFICATE": a, "CLIENT_KEY": b},
+            {"CLIENT_CERTIFICATE": b, "CLIENT_KEY": a},
+            lambda e: (e.cert_file, e.key_file),
+            (Path(a), Path(b)),
+            (Path(b), Path(a)),
+        ),
+    }  # fmt: skip
+    general, logs, read, expected, expected_of_logs = said[name]
+    environ = {PREFIX + key: value for key, value in general.items()}
+    assert read(to_endpoint(Otlp(), environ)) == expected
+    environ |= {f"{PREFIX}LOGS_{key}": value for key, value in logs.items()}
+    assert read(to_endpoint(Otlp(), environ)) == expected_of_logs
+    environ |= {f"{PREFIX}LOGS_{key}": " " for key in logs}
+    assert read(to_endpoint(Otlp(), environ)) == expected
+
+
+def test_the_documentation_names_the_variables_that_are_read() -> None:
+    """Each that the table has is one of those in these tests, and none is missing."""
+    page = (Path(__file__).parents[5] / "docs" / "log-records.md").read_text("utf-8")
+    table = page.partition("**The standard variables**")[2].partition("Proxies:")[0]
+    named = set(
+        re.findall(
+            r"`((?:…|OTEL)_[A-Z_]+)(?:=\w+)?`",
+            table.partition("|---|")[2].replace("where it is smaller than `…_TIMEOUT`", ""),
+        )
+    )
+    assert named == {
+        *(f"…_{name}" for name in ("ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT", "COMPRESSION", "INSECURE")),
+        *("…_CERTIFICATE", "…_CLIENT_CERTIFICATE", "…_CLIENT_KEY"),
+        *("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SDK_DISABLED", "OTEL_LOGS_EXPORTER"),
+        *("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "OTEL_BLRP_SCHEDULE_DELAY"),
+        *("OTEL_BLRP_EXPORT_TIMEOUT", "OTEL_BLRP_MAX_QUEUE_SIZE"),
+    }  # fmt: skip
+
+
+def test_a_list_of_headers_is_read_to_its_end() -> None:
+    """Empty items do not count, the last of two equal names does, and what is not valid is named by its place."""
+    assert to_endpoint(Otlp(), {f"{PREFIX}HEADERS": ",a=1,,A=2, b = x=y ,c="}).headers == {
+        "a": "2",
+        "b": "x=y",
+        "c": "",
+    }
+    with pytest.raises(ConfigError, match="item 2 is not of that form"):
+        to_endpoint(Otlp(), {f"{PREFIX}HEADERS": "a=1,,b"})
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+@pytest.mark.parametrize("name", ["a+b", "a!b"])
+def test_header_names_are_those_of_the_transport(protocol: str, name: str) -> None:
+    """gRPC takes fewer characters than HTTP does."""
+    settings, environ = Otlp(protocol=protocol), {f"{PREFIX}HEADERS": f"{name}=1"}
+    if protocol == "grpc":
+        with pytest.raises(ConfigError):
+            to_endpoint(settings, environ)
+    else:
+        assert to_endpoint(settings, environ).headers == {name: "1"}
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("000000001", 0.001), ("999999999", 999_999.999)])
+def test_a_time_has_at_most_nine_digits(value: str, seconds: float) -> None:
+    """More is a mistake and not a time."""
+    assert to_endpoint(Otlp(), {f"{PREFIX}TIMEOUT": value}).timeout_seconds == seconds
+    for wrong in (f"{value}0", "\u0663", "+1", "1_0"):
+        with pytest.raises(ConfigError, match=f"{PREFIX}TIMEOUT: expected a whole number of milliseconds"):
+            to_endpoint(Otlp(), {f"{PREFIX}TIMEOUT": wrong})
+
+
+def test_a_named_endpoint_has_the_environments_transport_and_none_of_its_secrets(tmp_path: Path) -> None:
+    """Headers and certificates come from its own settings; its protocol before the shared one."""
+    headers = tmp_path / "headers"
+    headers.write_text("x-scope=t\nauthorization=Bearer%20b\n")
+    file = _written(tmp_path, "a.pem")
+    environ = {
+        f"{PREFIX}LOGS_HEADERS": "a=secret",
+        f"{PREFIX}CERTIFICATE": file,
+        f"{PREFIX}CLIENT_CERTIFICATE": file,
+        f"{PREFIX}CLIENT_KEY": file,
+        f"{PREFIX}TIMEOUT": "1000",
+        f"{PREFIX}COMPRESSION": "gzip",
+        PROTOCOL: "http/protobuf",
+    }
+    named = OtlpEndpoint(name="other", endpoint="http://other:4318", headers_file=headers)
+    found = to_named_endpoint(named, Otlp(endpoint="http://default:1"), environ)
+    assert (found.protocol, found.url) == ("http/protobuf", "http://other:4318/v1/logs")
+    assert found.headers == {"x-scope": "t", "authorization": "Bearer b"}
+    assert (found.timeout_seconds, found.compression) == (1.0, "gzip")
+    assert (found.ca_file, found.cert_file, found.key_file) == (None, None, None)
+    own = replace(named, protocol="grpc", headers_file=None, tls=TlsClient(ca_file=Path(file)))
+    found = to_named_endpoint(own, Otlp(protocol="http/protobuf"), environ)
+    assert (found.protocol, found.headers, found.ca_file) == ("grpc", {}, Path(file))
+    assert to_named_endpoint(named, Otlp(protocol="grpc"), {}).protocol == "grpc"
