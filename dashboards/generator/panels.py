@@ -35,8 +35,16 @@ def time_series(
     empty: str = "No data in this time range",
     source: DataSourceRef = PROMETHEUS,
 ) -> timeseries.Panel:
-    """Lines over time, legend below."""
-    panel = timeseries.Panel().unit(unit).min(0).line_width(2).fill_opacity(8).show_points(kinds.VisibilityMode.NEVER)
+    """Lines over time, legend below; 240 points, since each costs Prometheus a look at every series."""
+    panel = (
+        timeseries.Panel()
+        .max_data_points(240)
+        .unit(unit)
+        .min(0)
+        .line_width(2)
+        .fill_opacity(8)
+        .show_points(kinds.VisibilityMode.NEVER)
+    )
     panel.legend(
         common.VizLegendOptions()
         .display_mode(kinds.LegendDisplayMode.LIST)

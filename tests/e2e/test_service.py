@@ -47,9 +47,43 @@ def test_systemd_accepts_the_unit_and_its_drop_in(prefix: Path, tmp_path: Path) 
         assert (done.returncode, ours) == (0, [])
 
 
-def test_the_unit_is_hardened(prefix: Path) -> None:
-    """systemd's own measure of exposure is at most 2.0 of 10."""
-    unit = prefix / "lib/systemd/system/falco-report-exporter.service"
+def test_systemd_accepts_the_drop_in_for_falcos_unit(tmp_path: Path) -> None:
+    """It goes to Falco's unit, whatever that is like: here to one that does nothing."""
+    unit = tmp_path / "falco-modern-bpf.service"
+    unit.write_text("[Service]\nExecStart=/bin/true\n", "utf-8")
+    directory = tmp_path / f"{unit.name}.d"
+    directory.mkdir()
+    (directory / "falco-socket-group.conf").write_bytes((UNITS / "falco-socket-group.conf").read_bytes())
+    done = subprocess.run([program("systemd-analyze"), "verify", unit], capture_output=True, text=True, check=False)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "falco" in line]) == (0, [])
+
+
+def test_group_and_directories_are_made(prefix: Path, tmp_path: Path) -> None:
+    """systemd's own tools read the files for the group and for the directories of Falco's socket and alerts."""
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    made = prefix / "lib"
+    for tool, file in (
+        ("systemd-sysusers", made / "sysusers.d/falco-report-exporter.conf"),
+        ("systemd-tmpfiles", made / "tmpfiles.d/falco-report-exporter.conf"),
+    ):
+        create = ["--create"] if tool == "systemd-tmpfiles" else []
+        done = subprocess.run(
+            [program(tool), *create, f"--root={root}", file], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr.count("falco-report-exporter.conf")) == (0, 0), done.stderr
+    group = next(line for line in (root / "etc/group").read_text("utf-8").splitlines() if line.startswith("falco:"))
+    for directory in ("run/falco", "var/log/falco"):
+        found = (root / directory).stat()
+        assert (found.st_mode & 0o777, found.st_uid, found.st_gid) == (0o750, 0, int(group.split(":")[2]))
+
+
+@pytest.mark.parametrize("dropin", ["", "falco-socket.conf"])
+def test_the_unit_is_hardened(prefix: Path, tmp_path: Path, dropin: str) -> None:
+    """systemd's own measure of exposure is at most 2.0 of 10, with the drop-in too: what comes later wins."""
+    unit = tmp_path / "falco-report-exporter.service"
+    text = (prefix / "lib/systemd/system/falco-report-exporter.service").read_text("utf-8")
+    unit.write_text(text + ((UNITS / dropin).read_text("utf-8") if dropin else ""), "utf-8")
     done = subprocess.run(
         [program("systemd-analyze"), "security", "--offline=true", "--no-pager", unit],
         capture_output=True, text=True, check=False,

@@ -16,6 +16,8 @@ crictl_version=v1.34.0
 kwok_version=v0.8.0
 gh_version=v2.83.0
 coredns_version=v1.14.7
+cert_manager_version=v1.21.2
+prometheus_operator_version=v0.85.0
 
 export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=mod -buildvcs=false -trimpath -p=${LAB_BUILD_JOBS:-$(nproc)}"
 ldflags="-s -w"
@@ -98,7 +100,26 @@ END
   rm -rf "$work"
 }
 
-for part in "${@:-etcd crictl kubernetes coredns helm kwok gh}"; do
+crds() { # what cert-manager and the Prometheus Operator publish, so that the API server knows their resources: crds.yaml
+  local all=$cache/crds-$cert_manager_version-$prometheus_operator_version.yaml modules kind
+  modules=$(go env GOMODCACHE)
+  if [ ! -e "$all" ]; then
+    go mod download "github.com/cert-manager/cert-manager@$cert_manager_version" \
+      "github.com/prometheus-operator/prometheus-operator@$prometheus_operator_version" >&2
+    for kind in certificates issuers clusterissuers; do
+      echo ---
+      cat "$modules/github.com/cert-manager/cert-manager@$cert_manager_version/deploy/crds/cert-manager.io_$kind.yaml"
+    done >"$all.part"
+    for kind in servicemonitors podmonitors prometheusrules; do
+      echo ---
+      cat "$modules/github.com/prometheus-operator/prometheus-operator@$prometheus_operator_version/example/prometheus-operator-crd/monitoring.coreos.com_$kind.yaml"
+    done >>"$all.part"
+    mv "$all.part" "$all"
+  fi
+  ln -sfn "$(basename "$all")" "$cache/crds.yaml"
+}
+
+for part in "${@:-etcd crictl kubernetes coredns crds helm kwok gh}"; do
   for name in $part; do
     case $name in
       etcd) module etcd "$etcd_version" go.etcd.io/etcd/server/v3 go.etcd.io/etcd/server/v3 ;;
@@ -108,8 +129,9 @@ for part in "${@:-etcd crictl kubernetes coredns helm kwok gh}"; do
       gh) module gh "$gh_version" github.com/cli/cli/v2 github.com/cli/cli/v2/cmd/gh ;;
       kubernetes) kubernetes ;;
       coredns) coredns ;;
+      crds) crds ;;
       *)
-        echo "build.sh: $name is not known; expected etcd, crictl, kubernetes, coredns, helm, kwok or gh" >&2
+        echo "build.sh: $name is not known; expected etcd, crictl, kubernetes, coredns, crds, helm, kwok or gh" >&2
         exit 2
         ;;
     esac

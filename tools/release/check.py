@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import io
 import json
 import os
 import re
@@ -35,6 +37,9 @@ def main() -> int:
             contents(one)
             distributions(one)
             chart(one)
+            if not options and list(one.glob("*.oci.tar")):
+                container_image(only(one, "*.oci.tar"))
+            by_pipx(one, Path(scratch) / "pipx")
             installs(one, Path(scratch) / "environment")
         except ReleaseError as exc:
             say(f"release-check: {exc}")
@@ -104,6 +109,41 @@ def chart(folder: Path) -> None:
     if "kind: " not in output([helm(), "template", "falco", package, "--kube-version", "1.30.0"]):
         raise ReleaseError(f"{package.name}: renders nothing")
     say(f"{package.name}: linted and rendered")
+
+
+def container_image(file: Path) -> None:
+    """Read the image as a registry would: its index, its settings, its layers; it runs the program as no root."""
+    with tarfile.open(file) as archive:
+
+        def blob(digest: str) -> bytes:
+            member = archive.extractfile(f"blobs/{digest.replace(':', '/')}")
+            if member is None or hashlib.sha256(content := member.read()).hexdigest() != digest.partition(":")[2]:
+                raise ReleaseError(f"{file.name}: {digest} is missing or is something else")
+            return content
+
+        index = archive.extractfile("index.json")
+        manifest = json.loads(blob(json.loads(index.read())["manifests"][0]["digest"])) if index else {}
+        config = json.loads(blob(manifest["config"]["digest"]))["config"]
+        names: set[str] = set()
+        for layer in manifest["layers"]:
+            with tarfile.open(fileobj=io.BytesIO(blob(layer["digest"]))) as content:
+                names.update(content.getnames())
+    found = (config.get("User"), config.get("Entrypoint"), config.get("Cmd"))
+    if found != ("65532:65532", ["falco-report-exporter"], ["run"]):
+        raise ReleaseError(f"{file.name}: expected user 65532 and `falco-report-exporter run`, found {found}")
+    if "opt/exporter/bin/falco-report-exporter" not in names:
+        raise ReleaseError(f"{file.name}: the program is in none of its layers")
+    say(f"{file.name}: {len(manifest['layers'])} layers, user {config['User']}")
+
+
+def by_pipx(folder: Path, home: Path) -> None:
+    """Install the wheel as users of pipx do and run the demo."""
+    places = {"PIPX_HOME": str(home), "PIPX_BIN_DIR": str(home / "bin"), "PIPX_MAN_DIR": str(home / "man")}
+    output([tool("pipx"), "install", "--quiet", only(folder, "*.whl")], more=places)
+    shown = output([home / "bin" / "falco-report-exporter", "demo", "--once"], folder=home)
+    if "falco_" not in shown:
+        raise ReleaseError("installed by pipx, the demo shows no metrics")
+    say("installed by pipx, the demo runs")
 
 
 def installs(folder: Path, environment: Path) -> None:
