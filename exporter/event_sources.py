@@ -1,8 +1,10 @@
 """What is known of each of Falco's event sources: where its events happen, and what its fields are called.
 
-Owns the one table: a field's name for a reader (``details.py``) and its
-OpenTelemetry attribute (``sinks/otel/encode/attributes.py``, semantic
-conventions 1.44). A new source is added here. One that the table does not name
+Owns the one table: what a source is called, who acted (``render/header.py``),
+what tells one case from its neighbours (``catalog/exception.py``), a field's
+name for a reader (``details.py``) and its OpenTelemetry attribute
+(``sinks/otel/encode/attributes.py``, semantic conventions 1.44); dashboards
+and generated pages read it, too. A new source is added here. One that the table does not name
 is a plugin's, whose events come from elsewhere: the machine that Falco runs on
 is not what they are about.
 """
@@ -31,10 +33,16 @@ class Field(NamedTuple):
 class EventSource:
     """One event source."""
 
+    title: str = ""
+    """What a reader calls it."""
     on_falcos_host: bool = False
     """Whether its events happen on the machine that Falco runs on, so that the alert's hostname is theirs."""
     attributes: tuple[tuple[str, str], ...] = ()
     """OpenTelemetry attributes that every alert of it has."""
+    principals: tuple[str, ...] = ()
+    """Fields that name who acted, the most telling first."""
+    case: tuple[str, ...] = ()
+    """Fields that tell one case from its neighbours, for an exception of a rule that has no entry."""
     fields: tuple[Field, ...] = ()
     """Its fields in the order of reading."""
 
@@ -43,7 +51,11 @@ FALCOS_HOST = "Falco's host"
 
 EVENT_SOURCES: Mapping[str, EventSource] = {
     "syscall": EventSource(
-        on_falcos_host=True, fields=(
+        title="System calls",
+        on_falcos_host=True,
+        case=("proc.exepath", "proc.cmdline", "proc.pname", "user.name", "fd.name", "evt.type",
+              "container.image.repository", "k8s.ns.name"),
+        fields=(
             Field("proc.name", "Process", "process.executable.name"),
             Field("proc.exepath", "Executable", "process.executable.path"),
             Field("proc.cmdline", "Command line", "process.command_line"),
@@ -102,6 +114,10 @@ EVENT_SOURCES: Mapping[str, EventSource] = {
         ),
     ),
     "k8s_audit": EventSource(
+        title="Kubernetes audit log",
+        principals=("ka.user.name",),
+        case=("ka.user.name", "ka.verb", "ka.target.resource", "ka.target.subresource", "ka.target.namespace",
+              "ka.target.name", "ka.req.pod.containers.image", "ka.req.binding.role"),
         fields=(
             Field("ka.user.name", "User", "user.name"),
             Field("ka.user.groups", "Groups"),
@@ -123,7 +139,13 @@ EVENT_SOURCES: Mapping[str, EventSource] = {
         ),
     ),
     "aws_cloudtrail": EventSource(
-        attributes=(("cloud.provider", "aws"),), fields=(
+        title="AWS CloudTrail",
+        attributes=(("cloud.provider", "aws"),),
+        principals=("ct.user.arn", "ct.user"),
+        case=("ct.name", "ct.user", "ct.user.arn", "ct.user.accountid", "ct.srcip", "ct.region", "ct.request.name",
+              "ct.request.username", "ct.request.functionname", "ct.request.groupname", "ct.request.cluster",
+              "ct.request.taskdefinition", "s3.bucket"),
+        fields=(
             Field("ct.name", "Event"),
             Field("ct.src", "Service"),
             Field("ct.user", "User", "user.name"),
@@ -142,7 +164,12 @@ EVENT_SOURCES: Mapping[str, EventSource] = {
         ),
     ),
     "gcp_auditlog": EventSource(
-        attributes=(("cloud.provider", "gcp"),), fields=(
+        title="Google Cloud audit log",
+        attributes=(("cloud.provider", "gcp"),),
+        principals=("gcp.user",),
+        case=("gcp.user", "gcp.methodName", "gcp.serviceName", "gcp.projectId", "gcp.callerIP",
+              "gcp.storage.bucket", "gcp.cloudfunctions.function", "gcp.cloudsql.databaseId"),
+        fields=(
             Field("gcp.methodName", "Method"),
             Field("gcp.serviceName", "Service"),
             Field("gcp.user", "User", "user.email"),
@@ -156,6 +183,10 @@ EVENT_SOURCES: Mapping[str, EventSource] = {
         ),
     ),
     "okta": EventSource(
+        title="Okta",
+        principals=("okta.actor.alternateid", "okta.actor.name"),
+        case=("okta.evt.type", "okta.actor.name", "okta.target.user.name", "okta.target.group.name",
+              "okta.target.app.alternateid", "okta.client.ip"),
         fields=(
             Field("okta.evt.type", "Event"),
             Field("okta.actor.name", "Actor", "user.name"),
@@ -173,7 +204,12 @@ EVENT_SOURCES: Mapping[str, EventSource] = {
         ),
     ),
     "github": EventSource(
-        attributes=(("vcs.provider.name", "github"),), fields=(
+        title="GitHub",
+        attributes=(("vcs.provider.name", "github"),),
+        principals=("github.user",),
+        case=("github.type", "github.action", "github.user", "github.repo.name", "github.org",
+              "github.collaborator.name", "github.workflow.filename"),
+        fields=(
             Field("github.type", "Event"),
             Field("github.action", "Action"),
             Field("github.user", "User", "user.name"),
@@ -185,7 +221,7 @@ EVENT_SOURCES: Mapping[str, EventSource] = {
             Field("github.collaborator.role", "Collaborator's role"),
         ),
     ),
-    "internal": EventSource(on_falcos_host=True),
+    "internal": EventSource(title="Falco itself", on_falcos_host=True),
 }  # fmt: skip
 _ELSEWHERE = EventSource()
 

@@ -18,10 +18,11 @@ from grafana_foundation_sdk.models.dashboard import (
 from dashboards.generator.panels import PROMETHEUS
 from dashboards.generator.promql import PLACE
 from dashboards.generator.style import PRIORITIES, VERDICT_WORDS, VERDICTS
+from exporter.event_sources import EVENT_SOURCES
 
 ALL_OPTION = VariableOption(text="All", value="$__all", selected=True)
 ALL = VariableOption(text=["All"], value=["$__all"], selected=True)
-SOURCES = ("syscall", "k8s_audit", "aws_cloudtrail", "gcp_auditlog", "github", "okta", "internal")
+SOURCES = tuple(EVENT_SOURCES)
 
 
 def data_source(name: str, plugin: str, label: str) -> DatasourceVariable:

@@ -29,6 +29,7 @@ from exporter.catalog.procedures import Procedure
 from exporter.catalog.steps import Choice, CommandStep
 from exporter.catalog.template import ProseTemplate
 from exporter.derived import is_connection, is_file
+from exporter.event_sources import EVENT_SOURCES
 
 _KEPT_COMPOSITIONS = 512
 _TECHNIQUE = re.compile(r"T\d{4}(?:\.\d{3})?(?=\W|_|\Z)")
@@ -36,11 +37,9 @@ _TACTIC = re.compile(r"(TA\d{4})(?=\W|_|\Z)")
 _LIMITS = {"look": 2, "keep": 1, "contain": 1}
 """Steps of each phase in a composed report; what is contained brings its own verification."""
 _PLUGINS = {
-    "ka": "k8s_audit",
-    "ct": "aws_cloudtrail",
-    "gcp": "gcp_auditlog",
-    "okta": "okta",
-    "github": "github",
+    source.fields[0].name.partition(".")[0]: name
+    for name, source in EVENT_SOURCES.items()
+    if source.fields and not source.on_falcos_host
 }
 """First word of a plugin's fields to the trait that they show."""
 _T = TypeVar("_T")
@@ -107,7 +106,7 @@ class Composer:
         return self._kept(alert.rule, alert.source, tuple(alert.tags), traits_of(alert))
 
     def _compose(self, rule: str, source: str, tags: tuple[str, ...], traits: tuple[str, ...]) -> Entry:
-        pieces = [self.pieces[trait] for trait in traits]
+        pieces = [self.pieces[trait] for trait in traits if trait in self.pieces]
         techniques = techniques_in(tags)
         tactics = (*(tactic for _, tactic in techniques), *tactics_in(tags), "none")
         special = pieces[:-1] or pieces

@@ -7,12 +7,12 @@ Refuses to quote anything itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter.catalog.advice import Change
 from exporter.catalog.condition import Condition
 from exporter.escaping import Unembeddable
+from exporter.event_sources import event_source
 from exporter.falco.exceptions import Comparison, exception_name, write_exception
 from exporter.prose import Lookup, Prose, ProseTemplate, Span
 
@@ -97,22 +97,6 @@ class ExceptionStep:
 _MERGE: Prose = (Span("text", " Values of `customRules` that you have already stay: Helm merges the keys."),)
 
 
-_OF_SOURCE: Mapping[str, tuple[str, ...]] = {
-    "syscall": ("proc.exepath", "proc.cmdline", "proc.pname", "user.name", "fd.name", "evt.type",
-                "container.image.repository", "k8s.ns.name"),
-    "k8s_audit": ("ka.user.name", "ka.verb", "ka.target.resource", "ka.target.subresource", "ka.target.namespace",
-                  "ka.target.name", "ka.req.pod.containers.image", "ka.req.binding.role"),
-    "aws_cloudtrail": ("ct.name", "ct.user", "ct.user.arn", "ct.user.accountid", "ct.srcip", "ct.region",
-                       "ct.request.name", "ct.request.username", "ct.request.functionname", "ct.request.groupname",
-                       "ct.request.cluster", "ct.request.taskdefinition", "s3.bucket"),
-    "gcp_auditlog": ("gcp.user", "gcp.methodName", "gcp.serviceName", "gcp.projectId", "gcp.callerIP",
-                     "gcp.storage.bucket", "gcp.cloudfunctions.function", "gcp.cloudsql.databaseId"),
-    "okta": ("okta.evt.type", "okta.actor.name", "okta.target.user.name", "okta.target.group.name",
-             "okta.target.app.alternateid", "okta.client.ip"),
-    "github": ("github.type", "github.action", "github.user", "github.repo.name", "github.org",
-               "github.collaborator.name", "github.workflow.filename"),
-}  # fmt: skip
-"""What tells one case from its neighbours, by trait or event source."""
 _COMPOSED_TITLE = ProseTemplate("Except exactly this case from the rule.")
 _COMPOSED_NOTE = ProseTemplate(
     "It compares every value of the alert that tells this case from others; whether fewer would do is your decision."
@@ -121,8 +105,8 @@ _COMPOSED_NOTE = ProseTemplate(
 
 def composed_exception(rule: str, source: str, traits: tuple[str, ...]) -> ExceptionStep:
     """Return the exception for a rule that nobody wrote an entry for: as narrow as the alert's own fields allow."""
-    trait = next((trait for trait in traits if trait in _OF_SOURCE), "syscall")
-    compared = [Compared(field, optional=True) for field in _OF_SOURCE[trait]]
+    trait = next((trait for trait in traits if event_source(trait).case), "syscall")
+    compared = [Compared(field, optional=True) for field in event_source(trait).case]
     if trait == "syscall" and "container" not in traits:
         compared.append(Compared("container.id", value="host"))
     return ExceptionStep(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from exporter.alert import Alert
 from exporter.escaping import shortened
-from exporter.event_sources import host_label
+from exporter.event_sources import EVENT_SOURCES, host_label
 
 VALUE_LIMIT_CHARACTERS = 200
 """Of a value; Alert Details have it whole."""
@@ -47,8 +47,7 @@ class About(NamedTuple):
 _SUBJECTS = (
     ("Pod", ("k8s.pod.name", "ka.target.pod.name")),
     ("Container", ("container.name", "container.id")),
-    ("Principal", ("ct.user.arn", "ct.user", "gcp.user", "okta.actor.alternateid", "okta.actor.name", "github.user",
-                   "ka.user.name")),
+    ("Principal", tuple(field for source in EVENT_SOURCES.values() for field in source.principals)),
     ("User", ("user.name",)),
 )  # fmt: skip
 """What an alert is about, the first that it names."""
