@@ -32,6 +32,9 @@ def check_brief(catalog: Catalog) -> Iterator[Finding]:
 
 def _faults(advice: Advice) -> Iterator[str]:
     brief, _ = split_steps(advice)
+    for command in advice.commands:
+        if away := _away(command, advice.commands):
+            yield f"{to_plain(command.title)!r} reads {sorted(away)}, which a step on another machine keeps"
     for command in brief:
         if missing := _written_elsewhere(command, advice.commands) - _written(brief):
             yield f"the brief report shows {to_plain(command.title)!r} without the step that writes {sorted(missing)}"
@@ -43,6 +46,20 @@ def _faults(advice: Advice) -> Iterator[str]:
 def _written_elsewhere(command: Command, commands: tuple[Command, ...]) -> frozenset[str]:
     reads, writes = kept_files(command.run)
     return (reads - writes) & _written(commands)
+
+
+def _away(command: Command, commands: tuple[Command, ...]) -> frozenset[str]:
+    """What the step reads that other steps keep, and none of them where it runs."""
+    here = tuple(other for other in commands if _machine(other) == _machine(command))
+    return _written_elsewhere(command, commands) - _written(here)
+
+
+def _machine(command: Command) -> str:
+    """Where a step's files are: on the host or node, the laptop, or the node that its rights name."""
+    rights = to_plain(command.rights)
+    if rights.startswith("root on ") and "control-plane node" in rights:
+        return "control plane"
+    return {"node": "host", "cloud": "laptop", "cluster": "laptop"}.get(command.where, command.where)
 
 
 def _written(commands: tuple[Command, ...]) -> frozenset[str]:

@@ -24,6 +24,8 @@ _ZSH = (
     "argv|cdpath|commands|fignore|fpath|functions|histchars|mailpath|manpath|match|mbegin|mend|options|path|pipestatus|"
     "prompt|psvar|signals|status|watch|ERRNO|GID|UID|EUID|EGID|PPID|SECONDS|RANDOM|USERNAME|HISTCMD"
 )
+_JQ_YES = r"\bjq (?=(?:-\w+ )*-(?:\w*e|-exit-status))(?!(?:-\w+ )*-\w*[ns])[^|;&\n]*"
+_JQ_MESSAGE = "{}: jq 1.6 ends with 0 where its file is empty, which reads as a yes; write jq -se '.[]|…'"
 _EVERYWHERE: tuple[tuple[str, str], ...] = (
     (rf"(?m)(?:^|[\s;(&|])(?:{_ZSH})=|\b(?:for|read|read -r) (?:{_ZSH})\b",
      "{} has a meaning in zsh, macOS' default shell; take another name"),
@@ -37,6 +39,7 @@ _EVERYWHERE: tuple[tuple[str, str], ...] = (
     (r"\bupdate-grub\b", "{} needs a reboot; change what is running"),
     (r"\bps (?![^\n|;)&]*-ww)[^\n|;)&]*\b(?:args|cmd)\b(?![^\n;)&]*\|)|\bps (?:-ef|aux)(?![\w ]*(?:ww|\|))",
      "{} cuts command lines at the terminal's width; write ps -ww"),
+    (_JQ_YES, _JQ_MESSAGE),
     (r"\bmv -f\b|\bmv --force\b", "{} overwrites what was saved; write only where nothing is: [ -e F ] || …"),
 )  # fmt: skip
 """What no block may do, with {} for what was found."""
@@ -125,6 +128,8 @@ def _without_strings(text: str) -> str:
 
 
 def _change(change: ChangeStep) -> Iterator[str]:
+    if match := re.search(_JQ_YES, _without_strings(f"{change.check}\n{change.load}")):
+        yield _JQ_MESSAGE.format(match[0].strip())
     if match := _RELOAD_ALL.search(f"{change.check}\n{change.load}"):
         yield f"{match[0]}: load this one file only"
     if change.format == "falco" and re.search(

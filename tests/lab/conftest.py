@@ -7,7 +7,7 @@ said in ``selection.py``; ``--lab-record`` writes ``proven/`` for what passed.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,8 @@ _RAN = pytest.StashKey[dict[Path, set[str]]]()
 _FAILED = pytest.StashKey[set[Path]]()
 _DEADLINE = pytest.StashKey[float]()
 _WHOLE = pytest.StashKey[int]()
+_COLLECTED = pytest.StashKey[Counter[Path]]()
+_PASSED = pytest.StashKey[Counter[Path]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,6 +58,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if item not in dropped]
     config.stash[_WHOLE] = len(mine)
+    config.stash[_COLLECTED] = Counter(item.path for item in mine)
     # What needs a cluster comes last: it may be built meanwhile, which takes longer than a test may.
     items.sort(key=lambda item: "cluster" in getattr(item, "fixturenames", ()))
     for item in mine:
@@ -92,15 +95,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         failed.add(item.path)
     if report.when == "call" and report.passed:
         ran[item.path] |= item.stash.get(_LEDGER, Ledger()).digests
+        item.config.stash.setdefault(_PASSED, Counter())[item.path] += 1
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if not session.config.getoption("--lab-record", default=False):
         return
-    failed = session.config.stash.get(_FAILED, set())
-    for scenario, digests in session.config.stash.get(_RAN, {}).items():
+    stash = session.config.stash
+    failed = stash.get(_FAILED, set())
+    for scenario, digests in stash.get(_RAN, {}).items():
         if scenario not in failed:
-            ledger.write(ledger.file_of(scenario), digests)
+            count = stash[_COLLECTED][scenario], stash[_PASSED][scenario]
+            is_whole = selection.is_whole(scenario, session.config, *count)
+            ledger.write(ledger.file_of(scenario), digests, is_whole=is_whole, present=selection.present())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

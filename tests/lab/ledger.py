@@ -7,7 +7,7 @@ author changed it since has another digest, so it is unproven until it is run ag
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,9 +38,13 @@ def read(file: Path) -> set[str]:
     return set(file.read_text("ascii").split()) if file.exists() else set()
 
 
-def write(file: Path, digests: Iterable[str]) -> None:
-    """Write a results file, sorted; remove it where nothing was run."""
-    lines = sorted(set(digests))
+def write(file: Path, ran: Iterable[str], *, is_whole: bool, present: Set[str]) -> None:
+    """Write what a scenario file's passing scenarios ran, sorted; remove the results file where nothing was.
+
+    Where not all of its scenarios ran (``is_whole``), what the others had
+    proven stays as long as the block is still in the catalog (``present``).
+    """
+    lines = sorted({*ran} if is_whole else {*ran} | read(file) & present)
     if not lines:
         file.unlink(missing_ok=True)
         return

@@ -40,6 +40,8 @@ class Operation:
     """JSON schema of the body; None where there is none or it is not described."""
     specific: int = field(default=0, compare=False)
     """Characters of the path that are not parameters: `/user/keys` goes before `/user/{id}`."""
+    name: str = field(default="", compare=False)
+    """The vendor's own name of it, e.g. ``storage.buckets.get``; empty where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,12 @@ class Operations:
     operations: tuple[Operation, ...]
     common: frozenset[str] = frozenset()
     """Query parameters that every operation takes."""
+
+    def name_of(self, request: Request) -> str:
+        """Return the vendor's name of the operation; empty where it does not know the request."""
+        found = [each for each in self.operations if each.method == request.method]
+        found = [each for each in found if each.pattern.fullmatch(request.path)]
+        return max(found, key=lambda each: each.specific).name if found else ""
 
     def complaint(self, request: Request) -> str:
         """Return why the vendor would not know this request; empty where it does."""
@@ -188,7 +196,8 @@ def google(name: str, version: str) -> Operations:
             path = "/" + document["servicePath"].strip("/") + "/" + method.get("flatPath", method["path"])
             query = [key for key, each in method.get("parameters", {}).items() if each["location"] == "query"]
             pattern, specific = _pattern(re.sub("/+", "/", path))
-            operations.append(Operation(method["httpMethod"], pattern, frozenset(query), specific=specific))
+            known = {"specific": specific, "name": method["id"]}
+            operations.append(Operation(method["httpMethod"], pattern, frozenset(query), **known))
         for resource in node.get("resources", {}).values():
             walk(resource)
 

@@ -47,6 +47,11 @@ def is_kept(item: pytest.Item, config: pytest.Config) -> bool:
     return in_share(item.path, share) or is_touched(item)
 
 
+def is_whole(file: Path, config: pytest.Config, collected: int, ran: int) -> bool:
+    """Whether all scenarios of a file ran: none was named by ``::`` or left out of those ``collected``."""
+    return ran == collected and not any("::" in each and file.name in each for each in config.args)
+
+
 def in_share(file: Path, share: str) -> bool:
     """Whether a scenario file is in a share ``K/N``; by file, so that its results are of one run."""
     number, _, of = share.partition("/")
@@ -57,11 +62,12 @@ def in_share(file: Path, share: str) -> bool:
 def is_touched(item: pytest.Item) -> bool:
     """Whether something that the scenario is about has changed since it was last run."""
     proved = ledger.read(ledger.file_of(item.path))
-    return not proved or not proved <= _present() or item.path in _edited()
+    return not proved or not proved <= present() or item.path in _edited()
 
 
 @cache
-def _present() -> frozenset[str]:
+def present() -> frozenset[str]:
+    """Return the digest of every block of the catalog as it is now."""
     return frozenset(block.digest for block in blocks(reporter().catalog))
 
 

@@ -198,7 +198,7 @@ class Story:
         while self._undos:
             step = self._undos.pop()
             for shell in ("bash", self._second_shell(step)):
-                answer = self._in(step).paste(step.undo, shell, seconds)
+                answer = self._in(step, undoing=True).paste(step.undo, shell, seconds)
                 self._ledger.ran(step.undo_digest)
         assert state() == becomes, f"undo restored {state()!r}, not {becomes!r}; the last answer: {answer}"
 
@@ -209,7 +209,7 @@ class Story:
         found = [step for step in self.steps if title.casefold() in step.title.casefold()]
         assert len(found) == 1, f"{title!r} names {len(found)} steps of {[step.title for step in self.steps]}"
         step = found[0]
-        answer = self._in(step).paste(step.undo if undo else step.run, "bash", seconds)
+        answer = self._in(step, undoing=undo).paste(step.undo if undo else step.run, "bash", seconds)
         _must_show(answer, shows, hides, step)
         return answer
 
@@ -223,7 +223,7 @@ class Story:
                 self._undos.append(step)
         while self._undos:
             step = self._undos.pop()
-            answers.append(self._in(step).paste(step.undo, "bash", seconds))
+            answers.append(self._in(step, undoing=True).paste(step.undo, "bash", seconds))
         return answers
 
     def _next(self, phase: str | None, title: str) -> Step:
@@ -237,9 +237,12 @@ class Story:
         self._at += 1
         return step
 
-    def _in(self, step: Step) -> Place:
+    def _in(self, step: Step, *, undoing: bool = False) -> Place:
         assert step.where in self._places, f"{step.title!r} runs on {step.where!r}; the story has {list(self._places)}"
-        return self._places[step.where]
+        place = self._places[step.where]
+        if begin := getattr(place, "begin", None):
+            begin("contain" if undoing else step.phases[0])
+        return place
 
     def _second_shell(self, step: Step) -> str:
         return "sh" if step.shell == "sh" else "zsh"

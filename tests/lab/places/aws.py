@@ -49,27 +49,43 @@ class Aws:
         """CloudTrail's events, oldest first."""
         self.refuses = False
         """Whether what the laptop's caller has no right to is refused (``only``)."""
+        self._key = ("test", "test")
+        self._given = ""
 
     def call(self, service: str, operation: str, region: str = REGION, **parameters: Any) -> dict[str, Any]:
         """Call AWS for the lab, e.g. ``call("iam", "create_user", UserName="mallory")``; no event comes of it."""
 
         def make() -> dict[str, Any]:
-            client = boto3.session.Session("test", "test", region_name=region).client(
+            client = boto3.session.Session(*self._key, region_name=region).client(
                 service, endpoint_url=f"http://127.0.0.1:{_MOTO}"
             )
             return dict(getattr(client, operation)(**parameters))
 
         return in_network(self.laptop.pid, make)
 
+    def begin(self, phase: str) -> None:
+        """Give the laptop's caller what ``deploy/responder`` gives a responder for a step of this phase."""
+        wanted = "look" if phase in {"look", "keep", "verify"} else "look contain"
+        if wanted != self._given:
+            self._given = wanted
+            statements = [_responders(name) for name in wanted.split()]
+            self._allow({"Version": "2012-10-17", "Statement": [*statements, _MOTOS]})
+
     def only(self, policy: Mapping[str, Any] | None) -> None:
-        """Let the laptop's caller be a user with this policy, or with none; what it does not allow is refused."""
-        self._authorize("inf")
-        if "responder" not in {each["UserName"] for each in self.call("iam", "list_users")["Users"]}:
-            self.call("iam", "create_user", UserName="responder")
-            key = self.call("iam", "create_access_key", UserName="responder")["AccessKey"]
-            self.laptop.environment["AWS_ACCESS_KEY_ID"] = key["AccessKeyId"]
-            self.laptop.environment["AWS_SECRET_ACCESS_KEY"] = key["SecretAccessKey"]
+        """Let the laptop's caller have this policy, or none, from now on; what it does not allow is refused."""
+        self.laptop.begin = lambda _: None
+        self._allow(policy)
+
+    def _allow(self, policy: Mapping[str, Any] | None) -> None:
+        if self._key == ("test", "test"):
+            key = self._user("responder")
+            self.laptop.environment |= dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), key, strict=True))
             self.laptop.close()
+            everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+            admin = self._user("lab")
+            document = json.dumps({"Version": "2012-10-17", "Statement": everything})
+            self.call("iam", "put_user_policy", UserName="lab", PolicyName="all", PolicyDocument=document)
+            self._key = admin
         who = {"UserName": "responder", "PolicyName": "given"}
         if policy:
             self.call("iam", "put_user_policy", **who, PolicyDocument=json.dumps(policy))
@@ -77,6 +93,12 @@ class Aws:
             self.call("iam", "delete_user_policy", **who)
         self._authorize("0")
         self.refuses = True
+
+    def _user(self, name: str) -> tuple[str, str]:
+        """Make a user and return its access key."""
+        self.call("iam", "create_user", UserName=name)
+        key = self.call("iam", "create_access_key", UserName=name)["AccessKey"]
+        return key["AccessKeyId"], key["SecretAccessKey"]
 
     def _authorize(self, after: str) -> None:
         """Let moto look at rights after so many calls."""
@@ -129,6 +151,16 @@ class Aws:
         last = first + min(int(request.get("MaxResults", 50)), 50)
         answer = {"Events": [_listed(event) for event in found[first:last]]}
         return answer | ({"NextToken": str(last)} if last < len(found) else {})
+
+
+_MOTOS = {"Effect": "Allow", "Action": ["s3:HeadBucket", "sts:GetCallerIdentity"], "Resource": "*"}
+"""What moto wants a right for and AWS does not: HeadBucket is s3:ListBucket's, and everybody may ask who they are."""
+
+
+def _responders(name: str) -> dict[str, Any]:
+    """Return the statement of ``deploy/responder/aws-NAME.json``."""
+    file = LAB.parents[1] / f"deploy/responder/aws-{name}.json"
+    return dict(json.loads(file.read_text("utf-8"))["Statement"][0])
 
 
 def _moment(value: Any, otherwise: datetime) -> datetime:
@@ -282,6 +314,7 @@ def aws(directory: Path) -> Iterator[Aws]:
         client = _begin_client(place, log)
         try:
             account = Aws(place)
+            place.begin = account.begin
             _await_moto(place, log)
             with serving(_Front(account), place, port=_FRONT):
                 yield account

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.lab.paste import Answer, Terminal
@@ -51,6 +51,8 @@ class Laptop:
             **environment,
         }
         self._terminals: dict[str, Terminal] = {}
+        self.begin: Callable[[str], None] = lambda _: None
+        """Told the phase of each step before it is pasted; a cloud gives its caller the rights for that."""
 
     @property
     def enter(self) -> list[str]:

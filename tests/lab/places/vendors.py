@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.integration.certificates import Authority
-from tests.lab import openapi
+from tests.lab import openapi, permissions
 from tests.lab.places.laptop import Laptop, laptop
 from tests.lab.programs import built, program
-from tests.lab.standin import Description, Request, StandIn, serving
+from tests.lab.standin import Description, Reply, Request, StandIn, serving
 
 OKTA_DOMAIN = "example.okta.com"
 
@@ -23,6 +23,8 @@ class Vendor:
         """Where ``cloud`` steps run."""
         self.service = service
         """What answers; ``service.answers("GET /user", {...})``."""
+        self.caller: Responder | None = None
+        """Google's: whose rights the laptop's caller has."""
 
 
 @contextlib.contextmanager
@@ -58,6 +60,35 @@ def okta(directory: Path) -> Iterator[Vendor]:
         yield made
 
 
+class Responder:
+    """Whom Google's stand-in takes the laptop's caller for: a responder with the roles of ``deploy/responder``."""
+
+    def __init__(self, services: _ByHost, service: StandIn) -> None:
+        self._services = services
+        self._service = service
+        self.roles: tuple[str, ...] | None = None
+        """Roles that the caller has at every step; None: the first for a look, both for what changes something."""
+        self._phase = "contain"
+
+    def begin(self, phase: str) -> None:
+        """Note which phase the step that is about to be pasted has."""
+        self._phase = phase
+
+    def refusal(self, request: Request) -> Reply | None:
+        """Return Google's answer to a call that the caller has no right to; None where they have."""
+        method = self._services.name_of(request)
+        needed = permissions.needed(method)
+        if needed is None:
+            self._service.complaints.append(f"{method}: tests/lab/permissions.py does not say what it needs")
+            return None
+        roles = ("look",) if self._phase in {"look", "keep", "verify"} else ("look", "contain")
+        lacking = sorted(needed - permissions.responder(*(roles if self.roles is None else self.roles)))
+        if not lacking:
+            return None
+        error = {"code": 403, "message": f"Permission {lacking[0]!r} denied", "status": "PERMISSION_DENIED"}
+        return Reply({"error": error}, 403)
+
+
 class _ByHost:
     """Several of Google's services at once, each under its own host name."""
 
@@ -66,6 +97,11 @@ class _ByHost:
             f"{name}.googleapis.com": [openapi.google(name, version) for version in versions.split()]
             for name, versions in services.items()
         }
+
+    def name_of(self, request: Request) -> str:
+        """Return the id of the method that is called."""
+        described = self._services.get(request.host.partition(":")[0], [])
+        return next(filter(None, (each.name_of(request) for each in described)), "")
 
     def complaint(self, request: Request) -> str:
         """Return why Google would not know this request; empty where it does."""
@@ -91,6 +127,10 @@ def google(directory: Path, services: Mapping[str, str]) -> Iterator[Vendor]:
         "CLOUDSDK_CORE_CHECK_GCE_METADATA": "0",
     }
     hosts = ("*.googleapis.com", *(f"{name}.googleapis.com" for name in services))
-    with _vendor(directory, _ByHost(services), hosts, settings) as made:
+    described = _ByHost(services)
+    with _vendor(directory, described, hosts, settings) as made:
+        made.caller = Responder(described, made.service)
+        made.service.guard = made.caller.refusal
+        made.laptop.begin = made.caller.begin
         made.laptop.environment["CLOUDSDK_CONFIG"] = f"{made.laptop.home}/.config/gcloud"
         yield made

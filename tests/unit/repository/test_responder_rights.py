@@ -40,7 +40,7 @@ KINDS = {
     "service": "services",
 }
 """A word of a rule's name, the longest that fits first, and the kind that the rule is about."""
-_NODE = re.compile(r"root on (?:a control-plane|the pod's) node\Z|.*\bprovider\b")
+_NODE = re.compile(r"root on (?:a control-plane|that control-plane|the pod's) node\Z|.*\bprovider\b")
 """No right of the cluster's: the log of the API server, or of who runs it."""
 
 Right = tuple[str, str]

@@ -78,7 +78,7 @@ def gcloud_needs(text: str) -> Iterator[str]:
     """What a block's gcloud commands need."""
     for words in re.findall(r"\bgcloud ((?:[a-z-]+ )+)", text):
         command = words.split()
-        if command[0] == "auth":
+        if command[0] in {"auth", "config"}:
             continue
         own = next((each for each in _OWN if words.startswith(f"{each} ")), "")
         if own:

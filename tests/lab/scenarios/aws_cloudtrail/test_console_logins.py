@@ -31,6 +31,13 @@ def test_a_password_is_guessed(aws: Aws, tell: Tell) -> None:
         report.again("Deny everything to this user", shows="NoSuchEntity", seconds=SECONDS)
 
 
+def test_the_responder_is_not_denied(aws: Aws, tell: Tell) -> None:
+    """The alert is about the responder's own login."""
+    fields = {"ct.user": "responder"}
+    report = alert(aws, tell, NO_MFA, LOGIN, fields)
+    report.again("Deny everything to this user", shows="this is you", seconds=SECONDS)
+
+
 def test_an_event_is_found_by_its_id(aws: Aws, tell: Tell) -> None:
     event = aws.record("CreateVpc", "ec2.amazonaws.com", identity=MALLORY, awsRegion="us-east-1")
     aws.record("DeleteVpc", "ec2.amazonaws.com", identity=MALLORY)

@@ -26,20 +26,21 @@ TRUST = {
 }
 
 
-def make_function(aws: Aws) -> None:
+def make_function(aws: Aws, name: str = "thumbnails") -> None:
     """Make the function, without a limit of its own."""
     trust = json.dumps(TRUST)
-    role = aws.call("iam", "create_role", RoleName="strong", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    own = {"RoleName": f"strong{name}", "AssumeRolePolicyDocument": trust}
+    role = aws.call("iam", "create_role", **own)["Role"]["Arn"]
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("app.py", "def handler(event, context): return 1\n")
     what = {"Runtime": "python3.12", "Handler": "app.handler", "Code": {"ZipFile": code.getvalue()}}
-    aws.call("lambda", "create_function", FunctionName="thumbnails", Role=role, **what)
+    aws.call("lambda", "create_function", FunctionName=name, Role=role, **what)
 
 
-def limit(aws: Aws) -> Any:
+def limit(aws: Aws, name: str = "thumbnails") -> Any:
     """Return how many calls of the function may run at once; None where it has no limit of its own."""
-    found = aws.call("lambda", "get_function_concurrency", FunctionName="thumbnails")
+    found = aws.call("lambda", "get_function_concurrency", FunctionName=name)
     return found.get("ReservedConcurrentExecutions")
 
 

@@ -1,7 +1,8 @@
 """Names that an attacker chooses in AWS: what AWS permits reaches it as a name; what it forbids does nothing.
 
-IAM takes ``+=,.@_-`` in names of users, groups and sessions, in any place; a bucket's and a trail's name begin with a
-letter or digit. Quotes, ``$``, line feeds and globs are in no name, but in the parameters of a call that was refused.
+IAM takes ``+=,.@_-`` in names of users, groups and sessions, in any place; a function's, a service's and a cluster's
+may begin with ``-``; a bucket's and a trail's begin with a letter or digit. Quotes, ``$``, line feeds and globs are in
+no name, but in the parameters of a call that was refused.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.lab.hostile import words
+from tests.lab.hostile import WORDS, words
 from tests.lab.places.aws import ACCOUNT, Aws
 from tests.lab.scenarios.aws_cloudtrail.account import MALLORY, SECONDS, alert, read
+from tests.lab.scenarios.aws_cloudtrail.test_functions import limit, make_function
 from tests.lab.story import Tell
 
 USER = "Create AWS user"
@@ -20,7 +22,21 @@ MADE = "Create Group"
 EMPTIED = "Delete Group"
 LOGIN = "Console Login Without MFA"
 BY_ROLE = "Console Login Through Assume Role"
-RULES = (USER, MADE, EMPTIED, LOGIN, BY_ROLE)
+FUNCTION = "Create Lambda Function"
+SERVICE = "ECS Service Created"
+OBJECTS = (
+    FUNCTION,
+    SERVICE,
+    "ECS Task Run or Started",
+    "CloudTrail Trail Created",
+    "CloudTrail Logging Disabled",
+    "Delete Bucket Encryption",
+    "Delete Bucket Public Access Block",
+    "Put Bucket ACL",
+    "Put Bucket Policy",
+)
+"""Rules about things whose names are in the refused call too."""
+RULES = (USER, MADE, EMPTIED, LOGIN, BY_ROLE, *OBJECTS)
 PERMITTED = ("-rf", "=,.@+-")
 
 
@@ -92,4 +108,42 @@ def test_a_refused_name_does_nothing(aws: Aws, tell: Tell, word: str) -> None:
         report = alert(aws, tell, rule, ("CreateUser", "iam"), fields, **more)
         report.everything(SECONDS)
     assert policies(aws, "mallory") == [[]]
+    assert not [name for name in aws.laptop.files() if "owned" in name]
+
+
+def test_a_function_is_stopped_by_its_name(aws: Aws, tell: Tell) -> None:
+    for name in ("-rf", "rf"):
+        make_function(aws, name)
+    report = alert(aws, tell, FUNCTION, ("CreateFunction20150331", "lambda"), {"ct.request.functionname": "-rf"})
+    read(aws, report)
+    state = lambda: (limit(aws, "-rf"), limit(aws, "rf"))  # noqa: E731
+    report.contain("Keep code and settings", state=state, becomes=(0, None), seconds=SECONDS)
+    report.undo(state=state, becomes=(None, None), seconds=SECONDS)
+
+
+def test_a_service_is_scaled_by_its_name(aws: Aws, tell: Tell) -> None:
+    aws.call("ecs", "create_cluster", clusterName="-c")
+    job = {"name": "job", "image": "x", "memory": 128}
+    aws.call("ecs", "register_task_definition", family="-rf", containerDefinitions=[job])
+    made = aws.call("ecs", "create_service", cluster="-c", serviceName="-rf", desiredCount=2, taskDefinition="-rf:1")
+    answer = {"service": {name: made["service"][name] for name in ("clusterArn", "serviceArn")}}
+    fields = {"ct.request.cluster": "-c", "ct.request.taskdefinition": "-rf:1", "ct.request.servicename": "-rf"}
+    report = alert(aws, tell, SERVICE, ("CreateService", "ecs"), fields, responseElements=answer)
+
+    def state() -> Any:
+        return aws.call("ecs", "describe_services", cluster="-c", services=["-rf"])["services"][0]["desiredCount"]
+
+    read(aws, report)
+    report.look("What does it run", shows='"x"', seconds=SECONDS)
+    report.contain("scale it to nothing", state=state, becomes=0, seconds=SECONDS)
+    report.undo(state=state, becomes=2, seconds=SECONDS)
+
+
+@pytest.mark.parametrize("rule", OBJECTS)
+def test_a_refused_object_does_nothing(aws: Aws, tell: Tell, rule: str) -> None:
+    names = ("functionname", "name", "cluster", "servicename", "taskdefinition")
+    for word in WORDS.values():
+        fields = {f"ct.request.{name}": word for name in names} | {"s3.bucket": word}
+        more = {"requestParameters": {"name": word}, "errorCode": "ValidationException", "userAgent": word}
+        alert(aws, tell, rule, ("CreateFunction20150331", "lambda"), fields, **more).everything(SECONDS)
     assert not [name for name in aws.laptop.files() if "owned" in name]

@@ -31,6 +31,8 @@ class Shop:
         self.workflow = "active"
         self.runs = {9: "in_progress", 8: "completed"}
         self.pushes: list[dict[str, Any]] = []
+        self.leaks = [leak("aws_key", "AKIALAB")]
+        self.revoked: list[str] = []
         self.me = "responder"
         self.refuses = False
         self.gone = False
@@ -68,14 +70,18 @@ class Shop:
         self._on(f"GET {at}/tarball/HEAD", lambda _: archive)
         self._on(f"GET {at}/commits", lambda _: [{"commit": commit}])
         self._on("GET /search/repositories", lambda _: {"total_count": 1, "items": [fork]})
-        alert = {"created_at": NOW, "secret_type": "aws_key", "validity": "active", "html_url": "https://x"}
-        self._on(f"GET {at}/secret-scanning/alerts", lambda _: [alert])
+        self._on(f"GET {at}/secret-scanning/alerts", lambda _: self.leaks)
+        self._on("POST /credentials/revoke", self._revoke)
         self._on(f"GET {at}/keys", lambda _: [])
         mine = {"full_name": "shop/web", "owner": {"login": "shop"}, "permissions": {"admin": True}}
         other = {"full_name": "else/where", "owner": {"login": "else"}, "permissions": {"admin": True}}
         self._on("GET /user/repos", lambda _: [mine, other])
         config = {"url": "https://falco.example.net", "insecure_ssl": "0"}
         self._on(f"GET {at}/hooks", lambda _: [hook(77, config), hook(770, config)])
+
+    def _revoke(self, request: Request) -> Reply:
+        self.revoked = sorted({*self.revoked, *request.json()["credentials"]})
+        return Reply(status=202)
 
     def _access(self) -> None:
         at, member = "/repos/{o}/{r}/collaborators", "/orgs/{org}/memberships/{user}"
@@ -196,3 +202,8 @@ def _tarball() -> bytes:
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         archive.addfile(tarfile.TarInfo("web/results.b64"))
     return packed.getvalue()
+
+
+def leak(kind: str, secret: str, made: str = NOW) -> dict[str, Any]:
+    """Return an alert of GitHub's secret scanning."""
+    return {"created_at": made, "secret_type": kind, "secret": secret, "validity": "active", "html_url": "https://x"}

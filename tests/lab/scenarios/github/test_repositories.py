@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.places.host import Host
 from tests.lab.places.vendors import Vendor
-from tests.lab.scenarios.github.shop import NOW, OLD, WORKFLOW, Shop, push
+from tests.lab.scenarios.github.shop import NOW, OLD, WORKFLOW, Shop, leak, push
 from tests.lab.story import Story, Tell
 
 FIELDS = {
@@ -28,6 +28,7 @@ CLOSED = "Public Repository Becoming Private"
 LEAKED = "Secret pushed into a public repository"
 LEAKED_INSIDE = "Secret pushed into a private repository"
 BORN = "Create Public Repository"
+TOKEN = "ghp_" + 36 * "a"
 NEW = "Create Repository"
 DELETED = ("Delete Public Repository", "Delete Repository")
 KEY = "Delete Deploy Key"
@@ -83,15 +84,23 @@ def test_a_secret_is_pushed_where_everybody_reads(github: Vendor, tell: Tell) ->
 
 def test_a_secret_is_pushed_inside(github: Vendor, tell: Tell) -> None:
     shop = Shop(github, visibility="private")
-    archived = lambda: shop.repository["archived"]  # noqa: E731
+    shop.leaks += [leak("github_personal_access_token", TOKEN), leak("github_personal_access_token", "ghp_old", OLD)]
     with begin(tell, github, LEAKED_INSIDE) as report:
         report.look("Is the key alive", shows=["aws_key", "private"])
         report.look("Who cloned", shows=["git/2.50", "203.0.113.45"])
-        report.contain("Make the repository read-only", state=archived, becomes=True, shows="true")
-        report.undo(state=archived, becomes=False)
+        revoked = lambda: shop.revoked  # noqa: E731
+        report.contain("Revoke the GitHub tokens", state=revoked, becomes=[TOKEN], shows=["aws_key", "202"])
         shop.gone = True
-        report.again("Make the repository read-only", shows="404")
-    assert not archived()
+        report.again("Revoke the GitHub tokens", shows="404")
+
+
+@pytest.mark.parametrize("kept", ["aws_key", "nothing"])
+def test_another_issuers_key_is_not_given_to_github(github: Vendor, tell: Tell, kept: str) -> None:
+    shop = Shop(github, visibility="private")
+    shop.leaks = [leak(kept, "x'; touch owned; ghp_no")] if kept == "aws_key" else []
+    report = begin(tell, github, LEAKED_INSIDE)
+    report.again("Revoke the GitHub tokens", shows="revoke at the issuer")
+    assert not shop.revoked
 
 
 def test_a_repository_is_closed(github: Vendor, tell: Tell) -> None:
@@ -241,6 +250,7 @@ def test_falco_makes_its_hooks_anew(github: Vendor, tell: Tell, booted_host: Hos
 def test_github_refuses(github: Vendor, tell: Tell, rule: str) -> None:
     shop = Shop(github)
     shop.refuses = True
+    shop.leaks = [leak("github_personal_access_token", TOKEN)]
     with begin(tell, github, rule) as report:
         answers = report.everything()
     assert any("403" in answer.text for answer in answers), "a refusal is not seen"
@@ -251,3 +261,4 @@ def test_github_refuses(github: Vendor, tell: Tell, rule: str) -> None:
         "active",
     )
     assert shop.people == {"mallory": "admin", "peer": "write"}
+    assert not shop.revoked

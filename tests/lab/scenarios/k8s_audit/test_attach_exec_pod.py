@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.lab.places.cluster import Cluster, web_pod
+from tests.lab.places.node import Container
 from tests.lab.story import Tell
 
 RULE = "Attach/Exec Pod"
@@ -17,21 +18,50 @@ def test_mallory_opens_a_shell(cluster: Cluster, tell: Tell) -> None:
     mallory.run("kubectl exec -n shop web-1 -- sh -c 'sleep 4321 >/dev/null 2>&1 &'")
     node = cluster.node
     container = node.container_of("shop", "web-1")
+    mallory.run("kubectl exec -n shop web-1 -- sh -c 'sleep 4322; true' >/dev/null 2>&1 &")
+    node.wait_until(lambda: bool(node.pids_of(container, "^sleep 4322")), "the session runs", 30)
     event = cluster.audit_event(user="mallory", subresource="exec", stage="ResponseStarted")
 
     # The audit log is on a control plane's node, so the reader is root there.
     with tell(event=event, node=node, cluster=node) as report:
         report.look("Whose call was it", shows=["command=sh", "sleep+4321", '"mallory"', ",101,"])
-        report.look("Does the session last", shows=["node-1", container.id])
+        report.look("On which node is the pod", shows="node-1")
+        state = lambda: states(cluster, container)  # noqa: E731
+        running = state()
+        frozen = {**running, **{line: "stopped" for line in running if "4322" in line}}
+        report.contain("keep and freeze what the sessions run", state=state, becomes=frozen, shows="sleep 4321")
+        kept = node.snapshot(f"/root/evidence/{report.uid}")
+        assert len([name for name in kept if name.endswith(".exe")]) == 2, "the shell of the session and its sleep"
+        report.undo(state=state, becomes=running)
         report.contain(
-            "end the sessions with the pod",
+            "Delete the pod",
             state=lambda: (exists(cluster), node.pids_of(container)),
             becomes=(False, []),
             seconds=60,
         )
         kept = node.snapshot(f"/root/evidence/{report.uid}")
         assert "name: web-1" in node.read(f"/root/evidence/{report.uid}/pod.yaml"), kept
-        report.again("Does the session last", shows="NotFound")
+        report.again("On which node", shows="NotFound")
+        report.again("keep and freeze", hides="sleep")
+
+
+def test_mallory_attaches(cluster: Cluster, tell: Tell) -> None:
+    """An attached terminal is no process of its own; only the pod's end ends it."""
+    cluster.namespace("shop")
+    cluster.laptop("bob").apply(web_pod("web-1"))
+    cluster.await_pod("shop", "web-1")
+    cluster.laptop("mallory").run("timeout 3 kubectl attach -n shop web-1 || true")
+    event = cluster.audit_event(user="mallory", subresource="attach", stage="ResponseStarted")
+    with tell(event=event, node=cluster.node, cluster=cluster.node) as report:
+        report.looks(shows=["attach", "node-1"])
+        report.contain("Delete the pod", state=lambda: exists(cluster), becomes=False, seconds=60)
+
+
+def states(cluster: Cluster, container: Container) -> dict[str, str]:
+    """Each process of the container, by its command line: whether it runs."""
+    node = cluster.node
+    found = {node.read(f"/proc/{pid}/cmdline").replace("\0", " "): pid for pid in node.pids_of(container)}
+    return {line: "stopped" if node.state(pid) == "T" else "runs" for line, pid in found.items()}
 
 
 def test_a_refused_exec_changes_nothing(cluster: Cluster, tell: Tell) -> None:

@@ -84,6 +84,34 @@ def test_a_refused_pod_stops_nothing(cluster: Cluster, tell: Tell) -> None:
         assert uid_of(cluster, "shop") == uid, f"{rule}: an older pod was stopped"
 
 
+def test_a_controllers_pod_leads_to_who_wrote_its_owner(cluster: Cluster, tell: Tell) -> None:
+    """The API server's caller is the controller, which makes every pod of every owner."""
+    cluster.namespace("shop")
+    template = pod(PRIVILEGED)
+    made = {"metadata": {"labels": {"app": "tool"}}, "spec": template["spec"]}
+    spec = {"selector": {"matchLabels": {"app": "tool"}}, "template": made, "replicas": 1}
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "tool", "namespace": "shop"}}
+    cluster.laptop("alice").apply(owner | {"spec": spec})
+    caller = "system:serviceaccount:kube-system:replicaset-controller"
+    event = cluster.audit_event(user=caller, verb="create", code=201, resource="pods")
+    cluster.laptop("bob").run("kubectl create configmap tool -n shop")
+
+    report = tell(event=event, rule=PRIVILEGED, node=cluster.node, cluster=cluster.node)
+    report.look("Does the pod run", shows="ReplicaSet")
+    report.look("Who wrote what this pod belongs to", shows=["alice\tcreate\t201", "/deployments"], hides="/pods\t")
+
+
+def test_an_empty_file_stops_no_pod(cluster: Cluster, tell: Tell) -> None:
+    cluster.namespace("shop")
+    cluster.laptop("alice").apply(pod(PRIVILEGED))
+    event = cluster.audit_event(user="alice", verb="create", code=201, resource="pods")
+    uid = uid_of(cluster, "shop")
+    report = tell(event=event, rule=PRIVILEGED, node=cluster.node, cluster=cluster.node)
+    cluster.node.write(f"/root/evidence/{report.uid}/pod.json", "")
+    report.again("top th", shows="not kept")
+    assert uid_of(cluster, "shop") == uid
+
+
 def test_a_container_is_added(cluster: Cluster, tell: Tell) -> None:
     cluster.namespace("shop")
     cluster.laptop("bob").apply(web_pod("web-1"))

@@ -26,6 +26,8 @@ class Org:
     def __init__(self, okta: Vendor, kind: str, *targets: dict[str, str]) -> None:
         self.log = [event(kind, AT, [EVE, *targets]), event("user.session.start", OLD, None)]
         self.status = {"00umal": "ACTIVE", "00ueve": "ACTIVE"}
+        self.me = "00uresponder"
+        """Whose the responder's token is."""
         self.ended: set[str] = set()
         self.groups = {"00geveryone": "Everyone", "00gadmins": "Administrators"}
         self.app: dict[str, Any] | None = {
@@ -110,6 +112,8 @@ class Org:
 
     def _user(self, request: Request) -> Any:
         one = request.parameters["id"]
+        if one == "me":
+            return {"id": self.me, "status": "ACTIVE", "profile": {"login": "me@example.com"}}
         if one not in self.status:
             return Reply(_MISSING, 404)
         return {"id": one, "status": self.status[one], "profile": {"login": f"{one}@example.com"}}

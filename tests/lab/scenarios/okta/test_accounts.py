@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.lab.hostile import words
 from tests.lab.places.vendors import Vendor
 from tests.lab.scenarios.okta.org import ADDRESS, MADE, Org
+from tests.lab.standin import Reply
 from tests.lab.story import Story, Tell
 
 FIELDS = {"okta.actor.name": "Mallory", "okta.target.user.name": "Eve", "okta.client.ip": ADDRESS}
@@ -72,6 +74,52 @@ def test_accounts_are_held(okta: Vendor, tell: Tell, rule: str) -> None:
         done = {"00umal": "SUSPENDED", "00ueve": "SUSPENDED" if "target" in who else "ACTIVE"}
         report.contain("and suspend them", state=lambda: dict(org.status), becomes=done, shows="SUSPENDED")
         report.undo(state=lambda: dict(org.status), becomes={"00umal": "ACTIVE", "00ueve": "ACTIVE"})
+
+
+@pytest.mark.parametrize("rule", [*HELD, *RESET])
+def test_the_responder_is_left_alone(okta: Vendor, tell: Tell, rule: str) -> None:
+    """The actor's token is the responder's own."""
+    org = Org(okta, HELD[rule][0] if rule in HELD else RESET[rule])
+    org.me = "00umal"
+    report = begin(tell, okta, rule)
+    report.look("Whom was it about")
+    title = "and suspend them" if rule in HELD else "void the password"
+    report.again(title, shows="you: 00umal" if rule in HELD else "this is you")
+    assert org.status["00umal"] == "ACTIVE"
+    assert "00umal" not in org.ended
+
+
+@pytest.mark.parametrize("rule", RESET)
+@pytest.mark.parametrize("word", words())
+def test_an_actor_of_a_hostile_name(okta: Vendor, tell: Tell, rule: str, word: str) -> None:
+    """The name is a filter of the log; nobody else's events come of it."""
+    org = Org(okta, RESET[rule])
+    report = tell(FIELDS | {"okta.actor.name": word}, rule=rule, cloud=okta.laptop, time_ns=MADE)
+    report.everything()
+    assert set(org.status.values()) == {"ACTIVE"}
+    assert not [name for name in okta.laptop.files() if "owned" in name]
+
+
+def test_nobody_is_held_where_the_responder_is_unknown(okta: Vendor, tell: Tell) -> None:
+    rule = "User Changing password in to OKTA"
+    org = Org(okta, HELD[rule][0])
+    report = begin(tell, okta, rule)
+    report.look("Whom was it about")
+    okta.service.answers("GET /api/v1/users/{id}", lambda _: Reply({"errorCode": "E0000011"}, 401))
+    report.again("and suspend them", shows="401")
+    assert org.status["00umal"] == "ACTIVE"
+
+
+@pytest.mark.parametrize("rule", BLOCKED)
+def test_an_empty_file_of_the_zone_removes_nothing(okta: Vendor, tell: Tell, rule: str) -> None:
+    org = Org(okta, BLOCKED[rule])
+    report = begin(tell, okta, rule)
+    folder = okta.laptop.file(f"evidence/{report.uid}")
+    folder.mkdir(parents=True)
+    (folder / "zone.json").write_bytes(b"")
+    report.again("Refuse this address", undo=True)
+    assert not okta.service.called("DELETE /api/v1/zones/{zone}")
+    assert not org.zones
 
 
 @pytest.mark.parametrize("rule", BROUGHT_BACK)

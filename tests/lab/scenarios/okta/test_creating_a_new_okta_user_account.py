@@ -59,6 +59,8 @@ class Org:
     def user(self, request: Request) -> Any:
         """One user's profile and status."""
         one = request.parameters["id"]
+        if one == "me":
+            return {"id": "00uresponder", "status": "ACTIVE", "profile": {"login": "me@example.com"}}
         return {"id": one, "status": self.status[one], "profile": {"login": f"{one}@example.com"}}
 
     def end(self, request: Request) -> Reply:
