@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _LEDGER = pytest.StashKey[Ledger]()
 _RAN = pytest.StashKey[dict[Path, set[str]]]()
-_FAILED = pytest.StashKey[set[Path]]()
+_FAILED = pytest.StashKey[dict[Path, set[str]]]()
 _DEADLINE = pytest.StashKey[float]()
 _WHOLE = pytest.StashKey[int]()
 _COLLECTED = pytest.StashKey[Counter[Path]]()
@@ -88,11 +88,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     outcome: Any = yield
     report = outcome.get_result()
     ran = item.config.stash.setdefault(_RAN, defaultdict(set))
-    failed = item.config.stash.setdefault(_FAILED, set())
+    failed = item.config.stash.setdefault(_FAILED, defaultdict(set))
     if SCENARIOS not in item.path.parents:
         return
     if report.failed or report.skipped:
-        failed.add(item.path)
+        failed[item.path] |= item.stash.get(_LEDGER, Ledger()).digests
     if report.when == "call" and report.passed:
         ran[item.path] |= item.stash.get(_LEDGER, Ledger()).digests
         item.config.stash.setdefault(_PASSED, Counter())[item.path] += 1
@@ -102,12 +102,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not session.config.getoption("--lab-record", default=False):
         return
     stash = session.config.stash
-    failed = stash.get(_FAILED, set())
+    failed = stash.get(_FAILED, {})
     for scenario, digests in stash.get(_RAN, {}).items():
-        if scenario not in failed:
-            count = stash[_COLLECTED][scenario], stash[_PASSED][scenario]
-            is_whole = selection.is_whole(scenario, session.config, *count)
-            ledger.write(ledger.file_of(scenario), digests, is_whole=is_whole, present=selection.present())
+        count = stash[_COLLECTED][scenario], stash[_PASSED][scenario]
+        is_whole = selection.is_whole(scenario, session.config, *count)
+        present = selection.present() - failed.get(scenario, set())
+        ledger.write(ledger.file_of(scenario), digests & present, is_whole=is_whole, present=present)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

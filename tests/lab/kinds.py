@@ -17,7 +17,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from exporter.catalog.model import Entry
-from exporter.lint.proven import blocks_of
+from exporter.lint.proven import Block, blocks_of
 from tests.lab.hostile import WORDS
 from tests.lab.ledger import LAB, SCENARIOS
 from tests.lab.steps import reporter
@@ -31,6 +31,15 @@ _REFUSED = re.compile(r"refuse|forbidden|errorCode|AlreadyExists|EACCES|EPERM|EE
 _CREATES = re.compile(
     r"\b(?:Creat|Add|Attach|Put |Run Instances|Function Created|Trail Created|Become|Becoming|configured)"
 )
+_LIMITED = re.compile(
+    r"container\.(?:id|image\.repository)|k8s\..*|ka\.(?:resp|target|user)\.(?:name|namespace|resource)|ka\.auth\.reason"
+    r"|ka\.req\.configmap\.name|(?:fd|user)\.(?:[rslc]?(?:ip|port)|uid|loginuid)|proc\.(?:v?pid|sid)(?:\.ts)?"
+    r"|ct\.(?:id|region|srcip)|s3\.bucket|gcp\.(?:callerIP|projectId|user|storage\.bucket|cloudsql\.databaseId)"
+    r"|json\.value\[/resource/labels/dataset_id\]|okta\.(?:client\.ip|target\.user\.id)"
+    r"|github\.(?:org|owner|user|repo\.name|webhook\.id)"
+)
+"""Fields whose characters the kernel or the provider limits to letters, digits, dots, colons, slashes and dashes that
+do not come first; every block was pasted with hostile values of these too (``test_shells.py``)."""
 _ASKED = frozenset({"aws_cloudtrail", "gcp_auditlog", "github", "k8s_audit", "okta"})
 """Sources whose events are requests, which may be refused."""
 
@@ -41,21 +50,36 @@ def creates(entry: Entry) -> bool:
 
 
 def lacking() -> dict[str, set[str]]:
-    """Return each rule that lacks kinds of scenarios, with those."""
+    """Return each rule that lacks kinds of scenarios, with those.
+
+    A rule has a kind by a test that names it, or where each of its steps that needs the kind is another such rule's
+    too: ``again`` and ``refused`` are for steps that change something, ``hostile`` for those that hold what an attacker
+    chose.
+    """
     entries = reporter().catalog.entries
     found = kinds_by_rule()
     pasted: dict[str, set[str]] = defaultdict(set)
     for entry in entries:
         for kind in found.get(entry.rule, ()):
             pasted[kind] |= {block.digest for block in blocks_of(entry)}
-    without: dict[str, set[str]] = {}
+    without: dict[str, set[str]] = defaultdict(set)
     for entry in entries:
-        wanted = {"told", "again", "hostile"} | ({"refused"} if creates(entry) else set())
-        own = {block.digest for block in blocks_of(entry)}
-        missing = {kind for kind in wanted - found.get(entry.rule, set()) if not own or own - pasted[kind]}
-        if missing:
-            without[entry.rule] = missing
-    return without
+        needed = {
+            "told": {block.digest for block in blocks_of(entry)},
+            "again": {block.digest for block in blocks_of(entry) if block.changes},
+            "hostile": {block.digest for block in blocks_of(entry) if _is_chosen(block)},
+            "refused": {block.digest for block in blocks_of(entry) if block.changes and creates(entry)},
+        }
+        for kind, digests in needed.items():
+            if kind not in found.get(entry.rule, set()) and digests - pasted[kind]:
+                without[entry.rule].add(kind)
+    return dict(without)
+
+
+def _is_chosen(block: Block) -> bool:
+    """Whether the block holds a value that an attacker may choose freely."""
+    fields = (field for field in block.template.fields if not field.startswith("alert."))
+    return any(not _LIMITED.fullmatch(field) for field in fields)
 
 
 def kinds_by_rule() -> dict[str, set[str]]:
@@ -95,7 +119,7 @@ def _rules(test: FunctionType, module: ModuleType) -> set[str]:
         return chosen
     names = set().union(*(_names(function.__code__) for function in (test, *_helpers(test, module))))
     values = [value for name, value in vars(module).items() if name in names - {"RULES", "RULE"}]
-    if single := set(_named(value for value in values if isinstance(value, str))):
+    if single := set(_named([*names, *(value for value in values if isinstance(value, str))])):
         return single
     if several := set(_named(values)):
         return several
@@ -118,7 +142,7 @@ def _helpers(test: FunctionType, module: ModuleType) -> list[FunctionType]:
 
 def _names(code: CodeType) -> set[str]:
     inner = (_names(each) for each in code.co_consts if isinstance(each, CodeType))
-    return set(code.co_names).union(*inner)
+    return {*code.co_names, *(each for each in code.co_consts if isinstance(each, str))}.union(*inner)
 
 
 def _parameters(test: FunctionType) -> Iterator[Any]:

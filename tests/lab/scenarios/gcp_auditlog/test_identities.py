@@ -149,3 +149,14 @@ def test_a_stranger_becomes_owner(google: Vendor, tell: Tell) -> None:
         report.contain("Take out the members", state=lambda: policy.grants, becomes=bob | mallory, seconds=SECONDS)
         report.contain("Take the person's own", state=lambda: policy.grants, becomes=bob, seconds=SECONDS)
         report.undo(state=lambda: policy.grants, becomes=before, seconds=SECONDS)
+
+
+@pytest.mark.parametrize("caller", [CALLER, PERSON])
+def test_the_responder_is_left_alone(google: Vendor, tell: Tell, caller: str) -> None:
+    """The calls are the responder's own."""
+    project = Project(google, "SetIamPolicy", "projects/shop-prod", user=caller, **DELTA)
+    google.laptop.environment["CLOUDSDK_CORE_ACCOUNT"] = caller
+    report = begin(tell, google, POLICY, gcp_user=caller)
+    title = "Disable the service account that" if caller == CALLER else "Take the person's own roles"
+    report.again(title, shows="yourself", seconds=SECONDS)
+    assert not project.caller["disabled"]
