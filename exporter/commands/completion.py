@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,36 +19,6 @@ _HOW_TO_INSTALL = """\
   zsh   (echo 'autoload -Uz compinit && compinit'; falco-report-exporter completion zsh) >> ~/.zshrc
   fish  falco-report-exporter completion fish > ~/.config/fish/completions/falco-report-exporter.fish
 """
-
-
-_ZSH = r"""#compdef falco-report-exporter
-
-_falco_report_exporter() {
-  local typed="${(j: :)words[1,CURRENT-1]} $QIPREFIX$PREFIX" line answer
-  local -a values directories shown
-  answer=$(_ARGCOMPLETE=1 _ARGCOMPLETE_SHELL=fish _ARGCOMPLETE_IFS=$'\n' _ARGCOMPLETE_DFS=$'\t' \
-    _ARGCOMPLETE_SUPPRESS_SPACE=1 COMP_LINE=$typed COMP_POINT=${#typed} \
-    "${(Q)words[1]}" 8>&1 9>/dev/null 1>/dev/null 2>&1 </dev/null)
-  for line in "${(@f)answer}"; do
-    case ${line%%$'\t'*} in
-      "") ;;
-      */) directories+=("${line%%$'\t'*}") ;;
-      *) values+=("${line%%$'\t'*}"); shown+=("${${line/$'\t'/  -- }%  -- }") ;;
-    esac
-  done
-  (( $#values + $#directories )) || { _files; return }
-  local -a any_case=(-M 'm:{[:lower:][:upper:]}={[:upper:][:lower:]}')
-  compadd "$any_case[@]" -S '' -a directories
-  compadd "$any_case[@]" -l -d shown -a values
-}
-
-if [[ $zsh_eval_context == *func ]]; then
-  _falco_report_exporter "$@"
-else
-  compdef _falco_report_exporter falco-report-exporter
-fi
-"""
-"""Not argcomplete's: zsh quotes values itself, so that it is given them as they are, in the form made for fish."""
 
 
 def add_completion(commands: Any) -> None:
@@ -68,7 +39,10 @@ def add_completion(commands: Any) -> None:
 def _print_script(given: argparse.Namespace) -> int:
     from argcomplete.shell_integration import shellcode
 
-    print(_ZSH if given.shell == "zsh" else shellcode(["falco-report-exporter"], shell=given.shell))
+    if given.shell == "zsh":
+        print(resources.files("exporter.commands").joinpath("completion.zsh").read_text(encoding="utf-8"))
+    else:
+        print(shellcode(["falco-report-exporter"], shell=given.shell))
     return 0
 
 

@@ -26,6 +26,7 @@ _START = {
 _READY = {
     "bash": "source {script}",
     "zsh": "autoload -Uz compinit && compinit -u -d {script}.dump && source {script}",
+    "zsh, installed": "fpath=({script}.d $fpath); autoload -Uz compinit && compinit -u -d {script}.dump",
     "fish": "source {script}",
 }
 _LINE_START, _TAB, _ENTER = "\x01", "\t", "\r"
@@ -35,12 +36,16 @@ _DEADLINE_SECONDS = 60
 class Shell:
     """An interactive shell on a terminal of its own."""
 
-    def __init__(self, name: str, directory: Path) -> None:
+    def __init__(self, setup: str, directory: Path) -> None:
+        name = setup.partition(",")[0]
         self._output = directory / "typed"
         script = directory / "completion"
         with script.open("wb") as file:
             command = [sys.executable, "-m", "exporter", "completion", name]
             subprocess.run(command, stdout=file, check=True, cwd=ROOT)
+        installed_scripts = directory / "completion.d"
+        installed_scripts.mkdir()
+        (installed_scripts / "_falco-report-exporter").write_bytes(script.read_bytes())
         bin_directory = directory / "bin"
         bin_directory.mkdir()
         installed = bin_directory / "falco-report-exporter"
@@ -60,7 +65,7 @@ class Shell:
             stdin=inside, stdout=inside, stderr=inside, cwd=directory, env=environment,
         )  # fmt: skip
         os.close(inside)
-        self._ready = _READY[name].format(script=script)
+        self._ready = _READY[setup].format(script=script)
 
     def start(self) -> None:
         """Load the completion script."""
@@ -96,7 +101,7 @@ class Shell:
         os.write(self._terminal, text.encode())
 
 
-@pytest.fixture(params=["bash", "zsh", "fish"])
+@pytest.fixture(params=_READY)
 def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
     """Each shell, with completion as its script sets it up."""
     started = Shell(request.param, tmp_path)

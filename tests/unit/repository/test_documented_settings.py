@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from exporter.cli import build_parser
 from exporter.commands.arguments import config_from
@@ -18,6 +19,8 @@ from exporter.sinks.otel.send.environment import to_endpoint, to_named_endpoint
 ROOT = Path(__file__).parents[3]
 BACKENDS = (ROOT / "docs" / "backends.md").read_text("utf-8")
 TROUBLE = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+RECEIVING = (ROOT / "docs" / "receiving.md").read_text("utf-8")
+YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CONTAINER = re.findall(r"falco-report-exporter (run .*)$", (ROOT / "docs" / "container.md").read_text("utf-8"), re.M)
 
 
@@ -68,6 +71,19 @@ def test_the_settings_for_two_backends_are_valid(tmp_path: Path) -> None:
     (siem,) = config.endpoints
     assert to_named_endpoint(siem, config.otlp, {}).headers == {"authorization": "Bearer x"}
     assert [route.to for route in config.routes] == [("default", "siem")] * 2
+
+
+def test_the_program_that_falco_starts_is_ours() -> None:
+    """It reads standard input, and Falco keeps it, since it would start one for every alert."""
+    (block,) = [block for block in YAML.findall(RECEIVING) if "program_output" in block]
+    settings = yaml.safe_load(block)
+    assert settings["json_output"]
+    output = settings["program_output"]
+    assert output["enabled"]
+    assert output["keep_alive"]
+    words = shlex.split(output["program"])
+    assert words[0] == "falco-report-exporter"
+    assert config_from(build_parser().parse_args(words[1:])).json_lines.stdin
 
 
 @pytest.mark.parametrize("command", CONTAINER)
