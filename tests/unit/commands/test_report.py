@@ -264,3 +264,14 @@ def test_a_long_input_shows_how_far_it_is(tmp_path: Path) -> None:
     assert re.search(r"\r1 alerts, \d+ % ", shown)
     assert shown.endswith(f"\r{'':40}\r")
     assert (tmp_path / "reports").read_text("utf-8").count("Clear Log Activities") >= 50
+
+
+@pytest.mark.parametrize("columns", [60, 90])
+def test_a_report_is_as_wide_as_the_terminal(
+    alerts: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    """Prose wraps within it, but for a word that is longer, and uses what there is."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["report", str(alerts)]) == 0
+    prose = capsys.readouterr().out.partition("Mitigation Strategies")[0].splitlines()
+    assert columns - 15 < max(len(line) for line in prose if " " in line.strip()) <= columns

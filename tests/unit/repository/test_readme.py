@@ -29,6 +29,13 @@ def test_each_way_in_has_a_check_and_a_run() -> None:
     assert [command.split()[0] for command in COMMANDS] == ["check", "run"] * 3
 
 
+def test_the_readme_names_every_command() -> None:
+    """The table of commands has a row for each but `help`."""
+    (action,) = [action for action in build_parser()._actions if action.dest == "command"]
+    rows = re.findall(r"^\| `([a-z-]+)[ `]", README.partition("\n## Commands\n")[2], re.MULTILINE)
+    assert set(rows) == set(action.choices or ()) - {"help"}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_readme_is_valid(command: str, tmp_path: Path) -> None:
     """Every flag exists and what is set fits together."""
