@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from benchmarks.posts import receiving, start_sender
 from benchmarks.remote_write import STALE, Writer, label, labels, sample, samples
-from dashboards.generator.recordings import COUNTERS, GAUGES
+from dashboards.generator.recordings import COUNTERS, GAUGES, SUMS
 
 RULES = 23
 SLOT_SECONDS = 900
@@ -120,7 +120,8 @@ class Sums:
     def __init__(self, lines: list[Line], *, nodes: int) -> None:
         self._nodes = nodes
         self._sums: set[Line] = set()
-        for name, (metric, by) in {**COUNTERS, **GAUGES}.items():
+        of_sums = {name: (COUNTERS[metric.removeprefix("falco:")][0], by) for name, (metric, by) in SUMS.items()}
+        for name, (metric, by) in {**COUNTERS, **of_sums, **GAUGES}.items():
             for line in lines:
                 if line.name == metric:
                     kept = tuple((label, value) for label, value in line.labels if label in by)

@@ -17,13 +17,16 @@ MEMORY = "10m"
 """For how long an exporter may be silent, or Prometheus away, and what was counted meanwhile is found afterwards."""
 RULE = ("rule", "priority", "source")
 COUNTERS = {
-    "rule_events_total": ("falco_rule_events_total", RULE),
     "verdict_events_total": ("falco_verdict_events_total", (*RULE, "verdict", "outcome")),
     "host_verdict_events_total": ("falco_host_verdict_events_total", ("hostname", "priority", "source", "verdict")),
-    "host_events_total": ("falco_events_total", ("hostname", "priority", "source")),
     "namespace_events_total": ("falco_events_total", ("k8s_ns_name", "priority", "source")),
 }
-"""What is counted, of which counter of the exporters, by which labels; only where ``by`` has fewer series than it."""
+"""What is counted, of which counter of the exporters, by which labels."""
+SUMS = {
+    "rule_events_total": ("falco:verdict_events_total", RULE),
+    "host_events_total": ("falco:host_verdict_events_total", ("hostname", "priority", "source")),
+}
+"""Sums of those: every event has a verdict."""
 TEXTS = (
     "summary",
     "impact",
@@ -44,38 +47,34 @@ HEAD = """\
 #
 # The dashboards take them by themselves once they cover the time range that is shown; nothing else is needed.
 # A sum goes on only while its rule is evaluated: what happens while Prometheus itself is away is counted afterwards,
-# in the minute in which it is back, if it was away for less than ten minutes.
+# in the minute in which it is back, if it was away for less than ten minutes. What an exporter counted within the
+# minute in which it is restarted under its old address may be missing.
 """
 
 
 def counter(metric: str, by: tuple[str, ...], name: str) -> str:
     """Return the query of a sum of counters that only grows.
 
-    The last known value of each series and the one of a minute before it make the growth: a scrape that fails
-    changes nothing, a series that ended keeps what it had reached. One that is seen for the first time counts with
+    Growth is the last known value of each series less the one of a minute before: a scrape that fails changes
+    nothing, a series that ended keeps what it had reached. One that begins, anew or for the first time, counts with
     all it has where its exporter was watched before or has just started, and with nothing where it was only not
     watched.
     """
-    now = f"last_over_time({metric}[{MEMORY}])"
-    before = f"last_over_time({metric}[{MEMORY}] offset 1m)"
-    watched = (
-        f"last_over_time(falco_exporter_build_info[{MEMORY}] offset 1m) or process_start_time_seconds > time() - 300"
-    )
+    watched = "falco_exporter_build_info offset 1m or process_start_time_seconds > time() - 300"
     labels = ", ".join(by)
-    growth = f"""\
-sum by ({labels}) (
-    (({now} - {before}) >= 0)
-      or
-    ({now} + clamp_min(max_over_time({metric}[1m]) - {before}, 0))
-      or
-    ({now} and on (job, instance) ({watched}))
-      or
-    0 * {now}
-  )"""
     return f"""\
-  {growth}
-+ (last_over_time(falco:{name}[{MEMORY}]) or 0 * group by ({labels}) ({now}))
+  sum by ({labels}) (
+    ((last_over_time({metric}[{MEMORY}]) - last_over_time({metric}[{MEMORY}] offset 1m)) >= 0)
+      or
+    ({metric} and on (job, instance) ({watched}))
+  )
++ (last_over_time(falco:{name}[{MEMORY}]) or 0 * group by ({labels}) ({metric}))
 """
+
+
+def total(metric: str, by: tuple[str, ...]) -> str:
+    """Return the query of a sum of sums."""
+    return f"sum by ({', '.join(by)}) ({metric})\n"
 
 
 def gauge(metric: str, by: tuple[str, ...]) -> str:
@@ -86,6 +85,8 @@ def gauge(metric: str, by: tuple[str, ...]) -> str:
 def _rules() -> Iterator[dict[str, str]]:
     for name, (metric, by) in COUNTERS.items():
         yield {"record": f"falco:{name}", "expr": counter(metric, by, name)}
+    for name, (metric, by) in SUMS.items():
+        yield {"record": f"falco:{name}", "expr": total(metric, by)}
     for name, (metric, by) in GAUGES.items():
         yield {"record": f"falco:{name}", "expr": gauge(metric, by)}
 

@@ -16,14 +16,14 @@ import pytest
 import yaml
 
 from dashboards.generator import promql
-from dashboards.generator.recordings import COUNTERS, FILE, GAUGES, recordings
+from dashboards.generator.recordings import COUNTERS, FILE, GAUGES, SUMS, recordings
 from tests.e2e.dashboard_queries import DASHBOARDS, EXPORTERS, RECORDED, documents, filled
 from tests.e2e.test_alert_rules import promtool
 from tests.e2e.test_event_counts import END, GONE, RANGES, RULE, SERIES, sent
 
 pytestmark = pytest.mark.e2e
 
-LABELS = {"rule": RULE, "priority": "Notice", "source": "syscall"}
+LABELS = {"rule": RULE, "priority": "Notice", "source": "syscall", "verdict": "undecided", "outcome": "unknown"}
 SPAN = END + 1
 
 
@@ -33,7 +33,7 @@ def input_series(name: str, samples: list[int | None]) -> list[dict[str, str]]:
     own = {"job": "falco", "instance": name}
     counter = " ".join("_" if value is GONE else str(value) for value in values)
     return [
-        {"series": f"falco_rule_events_total{_text(LABELS | own)}", "values": counter},
+        {"series": f"falco_verdict_events_total{_text(LABELS | own)}", "values": counter},
         {"series": f"falco_exporter_build_info{_text(own)}", "values": f"1x{SPAN}"},
         {"series": f"process_start_time_seconds{_text(own)}", "values": f"-3600x{SPAN}"},
     ]
@@ -84,7 +84,7 @@ def test_an_exporter_that_was_not_watched_adds_nothing_by_appearing(tmp_path: Pa
     """A Prometheus that finds a counter of a million has not seen a million events."""
     own = {"job": "falco", "instance": "old"}
     series = [
-        {"series": f"falco_rule_events_total{_text(LABELS | own)}", "values": "_x60 1000000+1x60"},
+        {"series": f"falco_verdict_events_total{_text(LABELS | own)}", "values": "_x60 1000000+1x60"},
         {"series": f"falco_exporter_build_info{_text(own)}", "values": "_x60 1x60"},
         {"series": f"process_start_time_seconds{_text(own)}", "values": "_x60 -3600x60"},
     ]
@@ -108,6 +108,8 @@ def test_what_is_recorded_has_the_labels_that_the_exporter_gives() -> None:
         row = re.search(rf"^\| `{metric}` \| \w+ \| (.*?) \|", text, re.MULTILINE)
         assert row, metric
         assert set(by) <= set(re.findall(r"`(\w+)`", row[1])), metric
+    for metric, by in SUMS.values():
+        assert set(by) <= set(COUNTERS[metric.removeprefix("falco:")][1]), metric
 
 
 def test_every_metric_that_a_panel_may_ask_is_recorded() -> None:
