@@ -38,9 +38,7 @@ def reconcile(running: Exporter, collector: Collector, send: Callable[[], None],
         collector.kill()
         collector.restart()
     sender.join(300)
-    wait_until(
-        lambda: running.total("falco_rule_events_total") == ALERTS, "every alert in metrics", timeout_seconds=120
-    )
+    wait_until(lambda: running.total("falco_rule_events_total") == ALERTS, "every alert in metrics", seconds=120)
     wait_until(lambda: running.total("falco_exporter_queue_records") == 0, "the queue is empty", seconds=120)
     seconds = time.monotonic() - begun
     accepted, drops = distinct_uids(collector), counted_drops(running)

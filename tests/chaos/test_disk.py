@@ -51,9 +51,7 @@ def test_a_disk_that_takes_nothing(
             wait_until(lambda: running.total("falco_rule_events_total") == ALERTS, "all alerts in metrics")
             assert running.total("falco_exporter_queue_durable") == 0
             collector = Collector(collector_binary, tmp_path, (port, free_port()))
-            wait_until(
-                lambda: running.total("falco_exporter_queue_records") == 0, "the queue is empty", timeout_seconds=60
-            )
+            wait_until(lambda: running.total("falco_exporter_queue_records") == 0, "the queue is empty", seconds=60)
             drops = counted_drops(running)
     accepted = distinct_uids(collector)
     collector.stop()
@@ -79,9 +77,7 @@ def test_a_spoilt_queue_file(tmp_path: Path, collector_binary: Path, say: Callab
             falco.emit(*flood(ALERTS, 1_770_000_000_000_000_000))
             wait_until(lambda: second.total("falco_rule_events_total") == ALERTS, "new alerts in metrics")
             collector = Collector(collector_binary, tmp_path, (port, free_port()))
-            wait_until(
-                lambda: second.total("falco_exporter_queue_records") == 0, "the queue is empty", timeout_seconds=60
-            )
+            wait_until(lambda: second.total("falco_exporter_queue_records") == 0, "the queue is empty", seconds=60)
             said, drops = second.output, counted_drops(second)
     accepted = distinct_uids(collector)
     collector.stop()

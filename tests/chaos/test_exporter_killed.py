@@ -66,9 +66,7 @@ def test_kill_9_of_the_exporter_in_mid_stream(
         with exporter(tmp_path, *arguments) as last:
             last.await_ready()
             wait_until(lambda: falco.queued == 0, "Falco's queue is empty", seconds=60)
-            wait_until(
-                lambda: last.total("falco_exporter_queue_records") == 0, "the queue is empty", timeout_seconds=60
-            )
+            wait_until(lambda: last.total("falco_exporter_queue_records") == 0, "the queue is empty", seconds=60)
             drops = counted_drops(last)
     accepted = distinct_uids(collector)
     collector.stop()

@@ -101,16 +101,14 @@ def test_20000_hostile_messages_over_grpc(tmp_path: Path, say: Callable[[str], N
     with FalcoSimulator(address) as falco, exporter(tmp_path, "--target", address) as running:
         running.await_ready()
         falco.emit(*flood(50, 1_750_000_000_000_000_000))  # what good alerts make it load is no growth
-        wait_until(
-            lambda: running.total("falco_rule_events_total") == 50, "good alerts are counted", timeout_seconds=60
-        )
+        wait_until(lambda: running.total("falco_rule_events_total") == 50, "good alerts are counted", seconds=60)
         before = running.resident_bytes()
         falco.emit_raw(mutated(seeds, random.Random(2)))
         falco.emit(*flood(1, 1_770_000_000_000_000_000))
         wait_until(
             lambda: running.total("falco_exporter_alerts_received_total") == BODIES + 51,
             "all received",
-            timeout_seconds=60,
+            seconds=60,
         )
         growth = running.resident_bytes() - before
         errors = errors_by_reason(running)

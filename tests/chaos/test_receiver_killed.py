@@ -53,9 +53,7 @@ def test_what_was_answered_is_in_the_queue_after_a_kill(tmp_path: Path, say: Cal
     senders = [Sender(port, number) for number in range(CONNECTIONS)]
     for sender in senders:
         sender.start()
-    wait_until(
-        lambda: sum(sender.answered for sender in senders) >= ANSWERS_BEFORE_THE_KILL, "answers", timeout_seconds=60
-    )
+    wait_until(lambda: sum(sender.answered for sender in senders) >= ANSWERS_BEFORE_THE_KILL, "answers", seconds=60)
     running.kill()
     for sender in senders:
         sender.join(10)

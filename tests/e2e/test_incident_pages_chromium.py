@@ -38,7 +38,9 @@ def test_an_incident_opens_and_grows_before_its_reader(browser: Browser) -> None
         assert len(browser.all("pre[data-copy]")) == len(browser.all("button.copy"))
         incidents.take(alerts[2:])
         wait_until(
-            lambda: "6 alerts" in browser.script("return document.querySelector('h1').textContent"), "growth", 15
+            lambda: "6 alerts" in browser.script("return document.querySelector('h1').textContent"),
+            "growth",
+            seconds=30,
         )
         assert len(browser.all(".step")) > steps
         assert len(browser.all("pre[data-copy]")) == len(browser.all("button.copy"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,10 +21,13 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 TOKEN = "Bearer 5f1c0d2e9b7a4c36"
 FALCO = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "falco"}}}]
 OBSERVABILITY = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "observability"}}}]
+LAME_DUCK_SECONDS = 15
+"""Longer than by default, so that a busy machine sees it."""
 VALUES: dict[str, Any] = {
     **COMMON,
     "receiver": {"tls": {"mode": "generate", "falcoNamespace": "falco"}},
     "envSecrets": ["otel-headers"],
+    "lameDuckSeconds": LAME_DUCK_SECONDS,
     "config": {"metrics": {"extra_labels": ["k8s.pod.name"]}},
     "networkPolicy": {
         "enabled": True,
@@ -104,6 +108,19 @@ def test_the_namespace_enforces_restricted_and_the_policy_is_stored(installed: S
     assert named == {port["name"] for port in container["ports"]}
     everything = installed.kubectl("get events -n falco -o custom-columns=R:.reason,M:.message")
     assert "violates" not in everything
+
+
+def test_an_ending_pod_takes_posts_until_senders_know(installed: Site) -> None:
+    """Told to end, it says that it is not ready, and its port stays open: not every node's Service knows at once."""
+    site = installed
+    pod = "falco-report-exporter-0"
+    address = site.kubectl(f"get pod -n falco {pod} -o jsonpath={{.status.podIP}}").strip()
+    site.kubectl(f"delete pod -n falco {pod} --wait=false")
+    asked = f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' http://{address}:19376/readiness || true"
+    site.node.wait_until(lambda: site.node.run(asked).strip() == "503", "the pod is not ready any more", 60)
+    time.sleep(1)
+    site.node.run(f"timeout 5 bash -c '</dev/tcp/{address}/2801'")
+    site.rolled_out("falco", STATEFUL_SET)
 
 
 def test_what_was_acknowledged_is_delivered(installed: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,7 @@ def rendered(site: Site, values: dict[str, str]) -> str:
     """Render the chart as a release in the namespace ``matrix``."""
     chosen = {key: "falco-matrix" if key.endswith("falcoNamespace") else value for key, value in values.items()}
     sets = " ".join(f"--set {shlex.quote(f'{key}={value}')}" for key, value in chosen.items())
-    return site.helm(f"template x /root/chart --namespace matrix --no-hooks {sets}")
+    return site.helm(f"template x /root/chart --namespace matrix --no-hooks --kube-version 1.36.0 {sets}")
 
 
 def test_every_object_is_taken(defined: Site) -> None:

@@ -22,8 +22,6 @@ _PROXY = {
     "clientConnection": {"kubeconfig": "/etc/kubernetes/admin.conf"},
     "hostnameOverride": "node-1",
     "clusterCIDR": "10.88.0.0/16",
-    # As slow as with thousands of Services: whoever ends before its address is gone loses what is sent to it.
-    "iptables": {"minSyncPeriod": "3s", "syncPeriod": "30s"},
     # The machine's own limits stay.
     "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
 }
