@@ -42,6 +42,19 @@ kept through upgrades. Helm finds them in the cluster: tools that render without
 new ones each time and need `certManager` or `secret`. Both put a client certificate for Falco into the secret
 `falco-report-exporter-falco-client` of `receiver.tls.falcoNamespace`.
 
+An authority of your own goes into Falco as `ca_cert`, as `receive-mtls.yaml` mounts it.
+
+## Two Falcos on a node
+
+Mode `receive`: nothing to do, each posts for itself. Modes `file` and `socket`: a release for each, with another
+`fullnameOverride`, `file.hostDirectory` or `socket.hostDirectory`, and `persistence.hostDirectory`.
+
+## With operators
+
+`metrics.serviceMonitor`, `podMonitor` and `prometheusRule` are resources of the Prometheus Operator,
+`receiver.tls.mode=certManager` makes those of cert-manager. The API server of the tests has both programs' published
+definitions (cert-manager 1.21, Prometheus Operator 0.85) and takes every object of the chart in a dry run by them.
+
 ## OpenShift
 
 Set `openshift: true`: user and group are then chosen by the cluster.
