@@ -25,10 +25,9 @@ def defined(site: Site) -> Iterator[Site]:
     site.kubectl("create -f /root/crds.yaml")
     site.kubectl("wait --for=condition=Established crd --all --timeout=60s")
     site.cluster.namespace("matrix")
-    site.cluster.namespace("falco-matrix")
     yield site
     site.kubectl("delete -f /root/crds.yaml")
-    site.kubectl("delete namespace matrix falco-matrix --timeout=120s", 130)
+    site.kubectl("delete namespace matrix --timeout=120s", 130)
 
 
 def dry_run(site: Site, text: str) -> str:
@@ -39,7 +38,7 @@ def dry_run(site: Site, text: str) -> str:
 
 def rendered(site: Site, values: dict[str, str]) -> str:
     """Render the chart as a release in the namespace ``matrix``."""
-    chosen = {key: "falco-matrix" if key.endswith("falcoNamespace") else value for key, value in values.items()}
+    chosen = {key: "matrix" if key.endswith("falcoNamespace") else value for key, value in values.items()}
     sets = " ".join(f"--set {shlex.quote(f'{key}={value}')}" for key, value in chosen.items())
     return site.helm(f"template x /root/chart --namespace matrix --no-hooks --kube-version 1.36.0 {sets}")
 
