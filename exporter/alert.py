@@ -39,7 +39,7 @@ def absent_values(field: str) -> frozenset[str]:
 
 
 class Priority(enum.IntEnum):
-    """Falco's priorities in Falco's order (``falco.schema.priority``): 0 is the gravest."""
+    """Falco's priorities in Falco's order (``falco.schema.priority``): 0 is the most severe."""
 
     EMERGENCY = 0
     ALERT = 1

@@ -49,7 +49,7 @@ class _Cause:
 
 
 def explain(alerts: Iterable[Alert]) -> list[Missing]:
-    """Return what recent alerts lack and why, the gravest first; empty where nothing is known to be missing."""
+    """Return what recent alerts lack and why, the most severe first; empty where nothing is known to be missing."""
     found = list(alerts)
     missing = []
     for cause in _CAUSES:

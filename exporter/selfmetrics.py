@@ -110,16 +110,16 @@ class SelfMetrics:
         )
         self.alerts_not_judged = make.counter(
             "falco_exporter_alerts_not_judged_total",
-            "Events counted as undecided without being judged, in a flood of alerts that are unlike each other.",
+            "Events counted as undecided without being judged, in a flood of alerts that all differ.",
         )
         self.lines_without_alert = make.counter(
             "falco_exporter_lines_without_alert_total",
-            "Lines of a followed log that are no alert: what Falco writes about itself, and others' lines around it.",
+            "Lines of a followed log that are not alerts: what Falco writes about itself, and others' lines around it.",
             "target",
         )
         self.file_gaps = make.counter(
             "falco_exporter_file_gaps_total",
-            "Rotations of a followed file after which lines not read yet could not be found any more.",
+            "Rotations of a followed file in which lines that had not been read yet were lost.",
             "target",
         )
         self.falco_version_info = make.gauge(
@@ -136,7 +136,7 @@ class SelfMetrics:
         )
         self.records_without_advice = make.counter(
             "falco_exporter_log_records_without_advice_total",
-            "Log records made without advice, in a flood of alerts that are unlike each other.",
+            "Log records made without advice, in a flood of alerts that all differ.",
         )
         self.log_records_failed = make.counter(
             "falco_exporter_log_records_failed_total",
@@ -150,11 +150,9 @@ class SelfMetrics:
             "endpoint",
             "reason",
         )
-        self.queue_records = make.gauge(
-            "falco_exporter_queue_records", "Log records that wait for delivery.", "endpoint"
-        )
+        self.queue_records = make.gauge("falco_exporter_queue_records", "Log records waiting for delivery.", "endpoint")
         self.queue_bytes = make.gauge(
-            "falco_exporter_queue_bytes", "Bytes of the log records that wait for delivery.", "endpoint"
+            "falco_exporter_queue_bytes", "Bytes of the log records waiting for delivery.", "endpoint"
         )
         self.queue_oldest_timestamp = make.gauge(
             "falco_exporter_queue_oldest_timestamp_seconds",
@@ -214,7 +212,7 @@ class SelfMetrics:
         )
         self.delivery_failing_timestamp = make.gauge(
             "falco_exporter_delivery_failing_since_timestamp_seconds",
-            "Since when no log record could be delivered, seconds since 1970; 0 while delivery works.",
+            "When the current delivery failure began, seconds since 1970; 0 while delivery works.",
             "endpoint",
         )
 
@@ -242,14 +240,14 @@ class HistoryMetrics:
         )
         self.set_aside = make.counter(
             "falco_exporter_history_set_aside_total",
-            "Times that the history's file was damaged, was set aside, and a new one begun.",
+            "Damaged history files that were set aside and replaced by a new one.",
         )
         self.failing = make.gauge(
             "falco_exporter_history_failing", "1 while alerts cannot be written to the history, 0 while they can."
         )
         self.alerts = make.gauge("falco_exporter_history_alerts", "Alerts in the history.")
         self.unindexed = make.gauge(
-            "falco_exporter_history_unindexed_alerts", "Alerts in the history that cannot be found yet."
+            "falco_exporter_history_unindexed_alerts", "Alerts in the history that search does not find yet."
         )
         self.bytes = make.gauge("falco_exporter_history_bytes", "Bytes that the history holds on disk.")
         self.limit_bytes = make.gauge("falco_exporter_history_limit_bytes", "Maximum bytes that the history may hold.")

@@ -42,7 +42,7 @@ HISTORY_NUMBERS = (
     ),
     Number(
         title="Damaged files",
-        says="Times in the time range that the history's file was damaged, set aside and begun anew. Any: look at the disk; "
+        says="Times in the time range that the history's file was damaged, set aside and replaced by a new one. Any: look at the disk; "
         "docs/history.md says how to read what was set aside.",
         query=f"sum(increase({ask(f'{_HISTORY}_set_aside_total')}[$__range]))",
         grounds=_NONE_IS_GOOD,
@@ -68,7 +68,7 @@ HISTORY_NUMBERS = (
 INCIDENTS = Lines(
     title="Incidents",
     says="Incidents that can still grow; those given up before their time because there were too many, and likely attacks "
-    "that nobody is paged for one by one. The last two are 0 but in a flood: raise incidents.limit, or tune the rule "
+    "that nobody is paged for one by one. The last two are 0 except in a flood: raise incidents.limit, or tune the rule "
     "that floods.",
     queries=(
         ("open", f"sum({ask('falco_incidents_open')})"),

@@ -1,4 +1,4 @@
-"""Falco overview: what is happening, from Prometheus alone."""
+"""Falco overview: what is happening, from Prometheus only."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _verdict_numbers() -> Any:
 def _verdicts_over_time() -> Any:
     panel = stacked_bars(
         "Events by verdict",
-        f"Events per bar, likely attacks at the bottom. Click a verdict in the legend to see it alone. {NOT_BY_HOST}",
+        f"Events per bar, likely attacks at the bottom. Click a verdict in the legend to see only that one. {NOT_BY_HOST}",
         empty="No events of the chosen priorities and sources in this time range",
     )
     for index, (verdict, properties) in enumerate(verdict_colors()):
@@ -148,7 +148,7 @@ def _numbers() -> list[Any]:
 def _over_time() -> Any:
     panel = stacked_bars(
         "Events by priority",
-        "Events per bar, gravest priority at the bottom. Click a priority in the legend to see it alone.",
+        "Events per bar, most severe priority at the bottom. Click a priority in the legend to see only that one.",
         empty="No events of the chosen priorities, sources, hosts and namespaces in this time range",
     )
     for index, (name, properties) in enumerate(priority_colors()):
@@ -211,7 +211,7 @@ def _hosts() -> Any:
         rows(
             "Hosts",
             "Hosts by events whose signs say attack, then by undecided ones, by priority Critical and above, and by all, in "
-            "the time range. Click one to see it alone. Alerts of cloud, audit and identity sources count for the host that "
+            "the time range. Click one to see only that one. Alerts of cloud, audit and identity sources count for the host that "
             "Falco runs on: Falco names no other.",
             empty="No events",
         )
@@ -252,7 +252,7 @@ def _namespaces() -> Any:
         rows(
             "Namespaces",
             "Kubernetes namespaces by events of priority Critical and above, then by all, in the time range. Click one to "
-            "see it alone. Events outside Kubernetes are not among them, and verdicts are not counted by namespace.",
+            "see only that one. Events outside Kubernetes are not among them, and verdicts are not counted by namespace.",
             empty="No events with a Kubernetes namespace",
         )
     )

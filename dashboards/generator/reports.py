@@ -242,7 +242,7 @@ def _board(backend: Backend) -> Board:
 def _over_time(backend: Backend) -> Any:
     panel = stacked_bars(
         "Alerts by verdict",
-        "Log records per bar. Drag over a part of it to see that time alone. An alert that was joined to a group "
+        "Log records per bar. Drag over a part of it to see only that time. An alert that was joined to a group "
         "(grouping.window_seconds) has no record of its own.",
         empty="No alert of this choice in this time range",
         source=backend.source,
@@ -260,7 +260,7 @@ def _hosts(backend: Backend, query: Callable[[], Any]) -> Any:
     )
     panel = rows(
         "Hosts by likely attacks",
-        "Hosts by alerts whose signs say attack, in the time range. Click one to see its alerts alone.",
+        "Hosts by alerts whose signs say attack, in the time range. Click one to see only its alerts.",
         empty="No likely attack of this choice in this time range",
         source=backend.source,
     ).with_target(query())

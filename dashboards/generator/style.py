@@ -13,9 +13,9 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, Threshol
 from exporter.render import palette
 
 PRIORITIES: tuple[tuple[str, str], ...] = tuple((name, tone.mark) for name, tone in palette.PRIORITIES.items())
-"""Falco's priorities, gravest first, each with its colour; chosen to be told apart on dark and on light."""
+"""Falco's priorities, most severe first, each with its colour; chosen to be told apart on dark and on light."""
 VERDICTS: tuple[tuple[str, str], ...] = tuple((name, tone.mark) for name, tone in palette.VERDICTS.items())
-"""The verdicts, gravest first, each with its colour."""
+"""The verdicts, most severe first, each with its colour."""
 VERDICT_WORDS = {"attack": "Likely attack", "undecided": "Undecided", "benign": "Likely benign", "test": "Test"}
 """What a reader sees of each."""
 SEVERE = "Emergency|Alert|Critical"

@@ -31,7 +31,7 @@ def data_source(name: str, plugin: str, label: str) -> DatasourceVariable:
 
 
 def priority() -> CustomVariable:
-    """Priorities by name, gravest first."""
+    """Priorities by name, most severe first."""
     names = [name for name, _ in PRIORITIES]
     options = [ALL_OPTION, *[VariableOption(text=name, value=name, selected=False) for name in names]]
     return (
@@ -47,7 +47,7 @@ def priority() -> CustomVariable:
 
 
 def verdict() -> CustomVariable:
-    """Verdicts, gravest first."""
+    """Verdicts, most severe first."""
     options = [
         ALL_OPTION,
         *[VariableOption(text=VERDICT_WORDS[name], value=name, selected=False) for name, _ in VERDICTS],

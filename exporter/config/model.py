@@ -230,7 +230,7 @@ class Incidents:
         "join alerts that share a container, session or principal within this window; weaker ties get less (0: off)",
     )
     limit: int = setting(500, "maximum number of incidents kept in memory")
-    records: bool = setting(False, "also send a log record when an incident opens, gets a graver verdict or ends")
+    records: bool = setting(False, "also send a log record when an incident opens, gets a more severe verdict or ends")
 
 
 @dataclass(frozen=True)

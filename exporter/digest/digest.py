@@ -118,7 +118,7 @@ class Digest:
     noise: Sequence[Noise]
     tactics: Sequence[Tactic]
     incidents: Sequence[Incident]
-    """The gravest first."""
+    """The most severe first."""
     incidents_are_partial: bool
     losses: Mapping[str, int]
 

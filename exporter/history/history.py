@@ -293,7 +293,7 @@ class History:
         return found
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many alerts have each verdict, the gravest verdict first."""
+        """Return how many alerts have each verdict, the most severe verdict first."""
         counted = self._names("verdict")
         return {verdict: counted[verdict] for verdict in VERDICTS}
 

@@ -43,7 +43,7 @@ class ReportStore(Protocol):
         """Return ``rules``, ``hosts`` and ``namespaces`` of what is kept, each sorted."""
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many alerts have each verdict, the gravest verdict first."""
+        """Return how many alerts have each verdict, the most severe verdict first."""
 
 
 class Fallback:

@@ -154,7 +154,7 @@ class Group:
         return self.overflow + sum(fact.count for fact in self.facts)
 
     def absorb(self, other: Group) -> str:
-        """Take everything that the other has; the graver incident gives the name, of two alike the older one.
+        """Take everything that the other has; the more severe incident gives the name, of two alike the older one.
 
         Returns the identifier of an incident that is none by itself any more; empty where there was none.
         """

@@ -104,7 +104,7 @@ def name_of(group: Group) -> str:
 
 
 def verdict_of(facts: Iterable[Fact], tactics_of: TacticsOf) -> tuple[Verdict, tuple[str, ...]]:
-    """Return the verdict of the facts together, and the tactics that raised it above its gravest alert's.
+    """Return the verdict of the facts together, and the tactics that raised it above its most severe alert's.
 
     A test imitates an attack, so that its tactics raise nothing.
     """

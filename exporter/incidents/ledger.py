@@ -32,7 +32,7 @@ class Change(NamedTuple):
     """What became of an incident."""
 
     kind: str
-    """``opened``, ``risen`` (its verdict is graver now), ``ended``, or ``merged`` (it became a part of another)."""
+    """``opened``, ``risen`` (its verdict is more severe now), ``ended``, or ``merged`` (part of another now)."""
     incident: Incident
     """As it is now; of one that was merged, the incident that it is a part of."""
     merged_id: str = ""
@@ -62,7 +62,7 @@ class Ledger:
         if group.shown != "attack" and (group.judged_facts != len(group.facts) or group.shown is None):
             is_due = len(group.facts) < MANY_FACTS or len(group.facts) % JUDGED_EACH == 0 or fact.verdict == "attack"
             return is_due and self.judge(group, changes)
-        # Nothing is graver, or nothing is new.
+        # Nothing is more severe, or nothing is new.
         if not group.is_open:
             group.is_open, group.view = True, None
             self._changed[id(group)] = group

@@ -25,7 +25,7 @@ class State(NamedTuple):
 
 
 def head_of(states: Iterable[State]) -> State:
-    """Return the state whose identifier goes on: one that leads to no other, the gravest of these, then the oldest.
+    """Return the state whose identifier goes on: one that leads to no other, the most severe of these, then the oldest.
 
     ``states`` are one incident's, at least one.
     """

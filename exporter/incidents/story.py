@@ -19,7 +19,7 @@ from exporter.report import Advice, Command, Prose, Span, Technique, to_plain
 from exporter.verdict.judgement import VERDICTS
 
 MEMBERS_LIMIT = 48
-"""Members whose advice is looked at; the gravest first."""
+"""Members whose advice is looked at; the most severe first."""
 STEPS_LIMIT = 24
 """Steps of the merged list; the alerts' own reports have the others."""
 PHASE_STEPS_LIMIT = 8
@@ -51,7 +51,7 @@ class Story(NamedTuple):
     known: tuple[Prose, ...]
     unknown: tuple[Prose, ...]
     close_if: Prose
-    """Of its gravest alert."""
+    """Of its most severe alert."""
     escalate_if: Prose
     steps: tuple[Command, ...]
     """Look, keep, contain, verify, recover; none twice."""
@@ -79,7 +79,7 @@ _VERDICT_WORDS = {
 
 
 def story_of(incident: Incident, advice_for: AdviceFor) -> Story:
-    """Tell the incident: ``advice_for`` is asked for an alert of each member, the gravest members first."""
+    """Tell the incident: ``advice_for`` is asked for an alert of each member, the most severe members first."""
     ranked = sorted(enumerate(incident.members), key=_gravity)[:MEMBERS_LIMIT]
     advised = {number: advice_for(member.alert) for number, member in ranked}
     timeline = tuple(

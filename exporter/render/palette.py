@@ -27,7 +27,7 @@ VERDICTS: Mapping[str, Tone] = {
     "benign": Tone("#56A64B", "#17692f", "#62cc7d"),
     "test": Tone("#3F8AE0", "#2b5f94", "#84b9ec"),
 }
-"""Verdicts, gravest first."""
+"""Verdicts, most severe first."""
 PRIORITIES: Mapping[str, Tone] = {
     "Emergency": Tone("#B545C8", "#8e2aa1", "#e29bf0"),
     "Alert": Tone("#E0347F", "#b3125c", "#ff8ab8"),
@@ -38,7 +38,7 @@ PRIORITIES: Mapping[str, Tone] = {
     "Informational": Tone("#46ABB8", "#1f6570", "#6fc7d3"),
     "Debug": Tone("#8C8F99", "#57626e", "#a3afbb"),
 }
-"""Falco's priorities, gravest first."""
+"""Falco's priorities, most severe first."""
 
 
 def to_css() -> str:

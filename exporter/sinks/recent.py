@@ -159,6 +159,6 @@ class RecentSink:
         }
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many of the alerts kept have each verdict, the gravest verdict first."""
+        """Return how many of the alerts kept have each verdict, the most severe verdict first."""
         counted = Counter(entry.row(self._judge).verdict for entry in self._newest_first())
         return {verdict: counted[verdict] for verdict in VERDICTS}

@@ -80,7 +80,7 @@ class Proposal:
 
     @property
     def by_verdict(self) -> Mapping[str, int]:
-        """What it would have hidden, the gravest verdict first, without those of which there are none."""
+        """What it would have hidden, the most severe verdict first, without those of which there are none."""
         return {verdict: self.hidden[verdict] for verdict in VERDICTS if self.hidden[verdict]}
 
 

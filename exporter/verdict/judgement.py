@@ -16,7 +16,7 @@ Outcome = Literal["succeeded", "refused", "unknown"]
 Side = Literal["attack", "benign", "test", "nothing"]
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-"""The gravest first."""
+"""The most severe first."""
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 SIDES: tuple[Side, ...] = get_args(Side)
 

@@ -2,7 +2,8 @@
 
 Takes error messages, log lines, help, HELP texts and sentences of reports
 from the code: every string literal of three words or more that is not a
-docstring, with what is computed replaced by ``x``; and the catalog's texts.
+docstring or a script, with what is computed replaced by ``x``; what dashboards
+and pages say; and the catalog's texts.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 WORDS = re.compile(r"[A-Za-z][a-z]+ [a-z]+[ ,.;:].*[a-z]")
+MARKUP = re.compile(r"<[^>]*>|{{.*?}}|{%.*?%}")
 # Keys of the catalog whose values are code, addresses or names.
 NOT_PROSE = {
     "lists",
@@ -77,10 +79,13 @@ def catalog_texts(value: object, key: str = "") -> Iterator[str]:
 
 def all_texts() -> Iterator[tuple[str, str]]:
     """Yield each text with where it stands."""
-    for file in sorted((ROOT / "exporter").rglob("*.py")):
+    for file in sorted([*(ROOT / "exporter").rglob("*.py"), *(ROOT / "dashboards" / "generator").glob("*.py")]):
         if "_proto" not in file.parts:
             for line, text in literals(ast.parse(file.read_text("utf-8"))):
                 yield f"{file.relative_to(ROOT)}:{line}", text
+    for file in sorted((ROOT / "exporter").rglob("templates/*.html")):
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+            yield f"{file.relative_to(ROOT)}:{number}", MARKUP.sub(" x ", line)
     for file in sorted((ROOT / "exporter" / "catalog" / "data").rglob("*.yaml")):
         for text in catalog_texts(yaml.load(file.read_text("utf-8"), yaml.CSafeLoader)):
             yield str(file.relative_to(ROOT)), text
@@ -91,7 +96,7 @@ def main() -> None:
     seen = set()
     for place, text in all_texts():
         plain = " ".join(text.split())
-        if plain not in seen and WORDS.search(plain) and "    falco-report-exporter " not in text:
+        if plain not in seen and WORDS.search(plain) and "    falco-report-exporter " not in text and "$(" not in text:
             seen.add(plain)
             print(f"`{place}`\n\n{plain}\n")
 
