@@ -67,7 +67,7 @@ def running(config: Config) -> Iterator[App]:
 
 def fetch(app: App, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"{app.web.url}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{app.web.url}{path}", timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as exc:
         with exc:
@@ -324,7 +324,7 @@ def test_the_log_says_whether_report_pages_are_on(tmp_path: Path, caplog: pytest
 
 
 def post(port: int, body: bytes, path: str = "/") -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("POST", path, body, {"Content-Type": "application/json"})
         return connection.getresponse().status

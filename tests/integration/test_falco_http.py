@@ -67,7 +67,7 @@ class Receiver:
     def connect(self, context: ssl.SSLContext | None = None) -> http.client.HTTPConnection:
         if context is not None:
             return http.client.HTTPSConnection("localhost", self.port, timeout=10, context=context)
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def post(self, body: bytes | str, path: str = "/", **headers: str) -> tuple[int, str, dict[str, str]]:
         return self.ask("POST", path, body, **headers)

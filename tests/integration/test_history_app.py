@@ -48,13 +48,13 @@ def post(app: App, **members: object) -> None:
     (receiver,) = app._receivers()
     wait_until(lambda: receiver.state == "up")
     request = urllib.request.Request(f"http://127.0.0.1:{receiver.port}/", json.dumps(document).encode())
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 200
 
 
 def fetch(app: App, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"{app.web.url}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{app.web.url}{path}", timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as exc:
         with exc:

@@ -35,7 +35,7 @@ class Answer:
 
 
 def get(site: Site, path: str, *, port: int = 0, **headers: str) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", port or site.server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port or site.server.port, timeout=60)
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request("GET", path, headers=named)
@@ -199,7 +199,7 @@ def test_the_live_stream_brings_what_arrives() -> None:
         first = make_alert(1, rule="Seen")
         site.write(first)
         cursor = re.findall(r'data-cursor="([^"]+)"', get(site, "/reports").text)[0]
-        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
         connection.request("GET", f"/reports/live?host=node-1&after={cursor}")
         response = connection.getresponse()
         assert response.headers["Content-Type"] == "text/event-stream"
@@ -216,7 +216,7 @@ def test_a_stream_of_an_earlier_run_begins_afresh() -> None:
     """After a restart the numbers begin again: the browser gets all that is kept."""
     with running_site() as site:
         site.write(make_alert(1, rule="After the restart"))
-        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
         connection.request("GET", "/reports/live", headers={"Last-Event-ID": "0badcafe-900"})
         response = connection.getresponse()
         seen = b""
@@ -229,7 +229,7 @@ def test_a_stream_of_an_earlier_run_begins_afresh() -> None:
 def test_closing_ends_open_streams() -> None:
     """A browser with the list open does not keep the exporter from stopping."""
     with running_site() as site:
-        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
         connection.request("GET", "/reports/live")
         response = connection.getresponse()
         response.readline()

@@ -36,7 +36,7 @@ def site(reporter: Reporter) -> Iterator[Site]:
 
 
 def get(site: Site, path: str, **headers: str) -> tuple[int, Any, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
     try:
         connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()
@@ -130,7 +130,7 @@ def test_who_may_not_see_report_pages_sees_nothing_here() -> None:
     """A listener that other machines reach and that asks for no password has no API."""
     with running_site(listen_address="0.0.0.0:0") as site:
         for path in DESCRIPTION["paths"]:
-            connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
             connection.request("GET", path.replace("{uid}", "0" * 32).replace("{id}", "0" * 16))
             assert connection.getresponse().status == 403
             connection.close()

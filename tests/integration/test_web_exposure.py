@@ -37,7 +37,7 @@ def get(
     connection = (
         http.client.HTTPSConnection(*where, timeout=10, context=tls)
         if tls
-        else http.client.HTTPConnection(*where, timeout=10)
+        else http.client.HTTPConnection(*where, timeout=60)
     )
     try:
         connection.request("GET", path, headers=headers or {})
@@ -88,7 +88,7 @@ def test_report_pages_are_off_where_strangers_could_read_them() -> None:
         site.write(alert)
         for path in ("/reports", "/api/reports", f"/reports/{alert.uid}", f"/reports/{alert.uid}.md", "/reports/live"):
             assert get(site, path).status == 403
-        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
         connection.request("GET", "/")
         page = connection.getresponse().read().decode()
         connection.close()
@@ -230,7 +230,7 @@ def test_a_resting_connection_makes_room_and_a_busy_one_does_not() -> None:
     with running_site(connection_limit=2) as site:
         streams = []
         for _ in range(2):
-            connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
             connection.request("GET", "/healthz")
             connection.getresponse().read()
             streams.append(connection)
@@ -240,7 +240,7 @@ def test_a_resting_connection_makes_room_and_a_busy_one_does_not() -> None:
             connection.close()
         streams = []
         for _ in range(2):
-            connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
             connection.request("GET", "/reports/live")
             connection.getresponse().readline()
             streams.append(connection)
@@ -282,7 +282,7 @@ def test_secrets_are_in_no_answer_and_no_log(tmp_path: Path, caplog: pytest.LogC
     file = write_config(tmp_path, f"basic_auth_users: {{alice: {HASH}}}")
     with running_site(config_file=file) as site:
         get(site, "/metrics", header("my-typed-password"))
-        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
         connection.request("GET", "/metrics", headers=header("topsecret"))
         text = connection.getresponse().read().decode()
         connection.close()

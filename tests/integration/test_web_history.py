@@ -35,7 +35,7 @@ def site(sink: HistorySink) -> Iterator[Site]:
 
 
 def get(site: Site, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
     try:
         connection.request("GET", path, headers={"Accept": "text/html"})
         response = connection.getresponse()
@@ -98,7 +98,7 @@ def test_the_live_page_brings_what_is_written_and_goes_on_after_a_restart(tmp_pa
     second = make_sink(tmp_path)
     second.start()
     with running_site(reports=second.history) as site:
-        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
         connection.request("GET", "/reports/live", headers={"Last-Event-ID": cursor})
         response = connection.getresponse()
         lines = []

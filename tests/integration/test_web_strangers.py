@@ -34,7 +34,7 @@ MUTUAL = (
 
 @contextlib.contextmanager
 def connected(site: Site, path: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
-    connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
     connection.request("GET", path, headers=headers)
     response = connection.getresponse()
     try:
@@ -57,7 +57,7 @@ def test_a_connection_from_before_mutual_tls_reads_nothing(tmp_path: Path, befor
         connection = (
             http.client.HTTPSConnection("localhost", site.server.port, timeout=10, context=tls)
             if tls
-            else http.client.HTTPConnection("localhost", site.server.port, timeout=10)
+            else http.client.HTTPConnection("localhost", site.server.port, timeout=60)
         )
         connection.request("GET", "/reports")
         assert connection.getresponse().read()

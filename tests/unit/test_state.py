@@ -46,7 +46,7 @@ def row(app: App, beginning: str) -> tuple[str, bool | None]:
 
 def post(source: FalcoHttpSource) -> None:
     request = urllib.request.Request(f"http://127.0.0.1:{source.port}/", json.dumps(ALERT).encode(), method="POST")
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=60).close()
 
 
 @pytest.mark.usefixtures("_started")
@@ -61,7 +61,7 @@ def test_a_receiver_waits_until_somebody_posts() -> None:
         assert said.startswith("waiting for the first alert since the start, ")
         assert time.strftime("%Y-%m-%d", time.gmtime()) in said
         assert "test-alert posts an alert" in said
-        with urllib.request.urlopen(f"{app.web.url}/", timeout=10) as answer:
+        with urllib.request.urlopen(f"{app.web.url}/", timeout=60) as answer:
             page = answer.read().decode()
         assert "waiting for the first alert" in page
         post(source)
