@@ -56,6 +56,7 @@ def test_no_name_makes_an_attack_benign(judge: Judge, row: Row) -> None:
 HOSTILE = (None, "", "\u00e9\u202e\x00" * 2_000)
 
 
+@pytest.mark.timeout(600)  # tens of thousands of alerts, each new
 @pytest.mark.parametrize("name", ["dev", "own", "traps", "heldout", "fresh", "blind"])
 def test_no_missing_or_hostile_value_makes_an_attack_benign(judge: Judge, name: str) -> None:
     """Whatever field is absent, empty, endless or unreadable: the verdict does not become benign or test."""
