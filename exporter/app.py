@@ -100,18 +100,29 @@ class App:
         self.history = self._history_sink()
         self.pipeline = Pipeline(self._sinks(), self._transform())
         self.sources: tuple[AnySource, ...] = tuple(self._sources())
-        self.web = WebServer(
-            config.web,
+        self.web = self._web_server()
+        self._started = time.time()
+        self._stop = threading.Event()
+        self._ended = threading.Event()
+        self._stop_asked = False
+        self._at_once = threading.Event()
+        self._failure: BaseException | None = None
+        self._deaths = ThreadDeaths(self._end_by)
+        self._threads: list[threading.Thread] = []
+
+    def _web_server(self) -> WebServer:
+        return WebServer(
+            self.config.web,
             Content(
                 registry=self.registry,
                 metrics=self.metrics,
-                labels=labels_of(config.identity),
+                labels=labels_of(self.config.identity),
                 reports=self._reports(),
                 on_disk=self.history is not None,
                 digest=None if self.history is None else self._digest,
                 report_for=self.reporter.report_for,
                 incidents=self.incidents,
-                ended_incidents=make_ended_incidents(self.history, config.incidents, self.reporter.catalog),
+                ended_incidents=make_ended_incidents(self.history, self.config.incidents, self.reporter.catalog),
                 advice_for=self.reporter.advice_for,
                 gist_for=self.reporter.gist_for,
                 catalog=self.reporter.catalog,
@@ -121,14 +132,6 @@ class App:
                 state=self.state,
             ),
         )
-        self._started = time.time()
-        self._stop = threading.Event()
-        self._ended = threading.Event()
-        self._stop_asked = False
-        self._at_once = threading.Event()
-        self._failure: BaseException | None = None
-        self._deaths = ThreadDeaths(self._end_by)
-        self._threads: list[threading.Thread] = []
 
     def _log_records_sink(self) -> RoutedSink | None:
         config = self.config
