@@ -67,6 +67,29 @@ def test_damage_costs_the_chunks_that_it_hit(
     ]
 
 
+def test_what_is_written_behind_damage_comes_and_has_its_size(tmp_path: Path) -> None:
+    """The last chunk of the file that is written to is lost; the next one in it is not, at a restart either."""
+    first = Journal(tmp_path)
+    first.open()
+    fill(first, 2)
+    overwrite(chunk_files(tmp_path)[0], HEADER_BYTES + 100, b"?" * 10)
+    assert len(read_on(first)) == 2
+    fill(first, 2)
+    header = first.peek()
+    assert isinstance(header, Header)
+    assert header.first_record == 4
+    first.skip(2, 100)
+    first.settle()
+    first.close()
+    second = Journal(tmp_path)
+    second.open()
+    try:
+        assert (second.records, second.size_bytes) == (2, 100)
+        assert [each.first_record for each in read_on(second) if isinstance(each, Header)] == [6]
+    finally:
+        second.close()
+
+
 def test_sizes_are_right_behind_damage(journal: Journal, tmp_path: Path) -> None:
     """What waits behind a lost chunk is counted by its own bytes."""
     fill(journal, 4)

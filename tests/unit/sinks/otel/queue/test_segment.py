@@ -67,6 +67,19 @@ def test_totals_are_those_of_the_chunks(tmp_path: Path) -> None:
             assert read_segment(file, "x", 7) == expected
 
 
+def test_a_summary_is_believed_whatever_stands_before_it(tmp_path: Path) -> None:
+    """A start need not read a file that is complete; damage in it is met when it is read."""
+    expected = Segment("x", 7, 12, end_offset=100, chunks=2, stored_bytes=3, newest_at=9.0)
+    with opened(tmp_path, b"?" * 100 + to_summary(expected)) as file:
+        assert read_segment(file, "x", 7) == expected
+    alone = Segment("x", 7, 9)
+    with opened(tmp_path, to_summary(alone)) as file:
+        assert read_segment(file, "x", 7) == alone
+    for cut in (4, 10, len(to_summary(alone)) - 1):
+        with opened(tmp_path, to_summary(alone)[:cut]) as file:
+            assert read_segment(file, "x", 7) == Segment("x", 7, 7)
+
+
 def test_a_chunk_that_was_cut_is_none_and_no_damage(tmp_path: Path) -> None:
     """The process ended while it wrote: what stood before is whole."""
     first, second = chunk(b"abc", 7), chunk(b"d" * 200, 8)
