@@ -14,6 +14,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -595,6 +596,38 @@ def test_an_idle_queue_gives_its_space_back(tmp_path: Path) -> None:
     assert len(bench.drain()) == 1
     bench.spool.tidy()
     assert files(tmp_path) == []
+
+
+def test_waiting_ends_once_so_many_records_are_there(directory: Path | None) -> None:
+    """Those in flight do not count; who waits for two is there after the second, and at once where they are there."""
+    bench = Bench(directory)
+    assert not bench.spool.wait(0)
+    bench.spool.append(b"x", 2)
+    assert bench.spool.wait(0)
+    assert bench.spool.wait(0, records=2)
+    assert not bench.spool.wait(0, records=3)
+    bench.spool.take(10, 10_000)
+    assert not bench.spool.wait(0)
+    found: list[bool] = []
+    waiting = threading.Thread(target=lambda: found.append(bench.spool.wait(60, records=2)))
+    waiting.start()
+    bench.spool.append(b"y", 1)
+    assert not found
+    bench.spool.append(b"z", 1)
+    waiting.join(30)
+    assert found == [True]
+
+
+def test_waking_ends_every_wait(directory: Path | None) -> None:
+    """Also the one that begins afterwards."""
+    bench = Bench(directory)
+    found: list[bool] = []
+    waiting = threading.Thread(target=lambda: found.append(bench.spool.wait(60, records=9)))
+    waiting.start()
+    bench.spool.wake()
+    waiting.join(30)
+    assert found == [True]
+    assert bench.spool.wait(60)
 
 
 def test_memory_is_bounded_in_records_too() -> None:
