@@ -61,7 +61,7 @@ stack: $(READY)  ## Prometheus, Alertmanager, a collector, the exporter and a si
 
 mutants: $(READY)  ## break the core on purpose and list what no test notices (hours; one module: make mutants OF='exporter.escaping*')
 	$(BIN)/python -m pip install --quiet --group mutants
-	$(BIN)/mutmut run $(OF)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mutmut run $(OF)
 	$(BIN)/mutmut results
 
 bench: $(READY)  ## measure it (about four minutes) and compare with the last results; to keep them: make bench STORE=--store
