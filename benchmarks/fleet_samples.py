@@ -119,13 +119,14 @@ class Sums:
 
     def __init__(self, lines: list[Line], *, nodes: int) -> None:
         self._nodes = nodes
-        self._sums: set[Line] = set()
+        found: dict[tuple[str, tuple[tuple[str, str], ...]], Line] = {}
         of_sums = {name: (COUNTERS[metric.removeprefix("falco:")][0], by) for name, (metric, by) in SUMS.items()}
         for name, (metric, by) in {**COUNTERS, **of_sums, **GAUGES}.items():
             for line in lines:
                 if line.name == metric:
                     kept = tuple((label, value) for label, value in line.labels if label in by)
-                    self._sums.add(Line(f"falco:{name}", kept, line.value))
+                    found[name, kept] = Line(f"falco:{name}", kept, line.value)
+        self._sums = list(found.values())
 
     def write(self, writer: Writer, begin: int, slot: int) -> None:
         """Send those of one slot."""
