@@ -49,12 +49,27 @@ def test_a_pod_is_stopped(cluster: Cluster, tell: Tell, rule: str) -> None:
     report = tell(event=event, rule=rule, node=cluster.node, cluster=cluster.node)
     report.looks(shows=["sleep", "86400", "/pods"])
     assert uid in cluster.node.read(f"/root/evidence/{report.uid}/pod.json")
-    report.contain("top th", state=lambda: gone_soon(cluster, namespace), becomes="")
+    report.contain("delete the pod", state=lambda: gone_soon(cluster, namespace), becomes="")
+    assert f"/root/evidence/{report.uid}/log" in cluster.node.snapshot(f"/root/evidence/{report.uid}")
     cluster.laptop("alice").apply(pod(rule))
     again = uid_of(cluster, namespace)
-    report.again("top th")
+    report.again("delete the pod")
     assert uid_of(cluster, namespace) == again != uid, "another pod of this name was stopped"
     cluster.laptop().run(f"kubectl delete pod tool -n {namespace} --now")
+
+
+def test_a_controllers_pod_leads_to_its_author(cluster: Cluster, tell: Tell) -> None:
+    cluster.namespace("shop")
+    made = pod("Create HostPid Pod")
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": made["spec"] | {"terminationGracePeriodSeconds": 1}}
+    spec = {"selector": {"matchLabels": {"app": "web"}}, "template": template}
+    metadata = {"name": "tool", "namespace": "shop"}
+    cluster.laptop("alice").apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+    controller = "system:serviceaccount:kube-system:replicaset-controller"
+    event = cluster.audit_event(user=controller, verb="create", code=201, resource="pods")
+    report = tell(event=event, rule="Create HostPid Pod", node=cluster.node, cluster=cluster.node)
+    report.look("Does the pod run", shows="ReplicaSet")
+    report.look("Who made or changed the workload", shows=["alice", "/deployments"], hides="replicaset-controller")
 
 
 def gone_soon(cluster: Cluster, namespace: str) -> str:
@@ -80,7 +95,7 @@ def test_a_refused_pod_stops_nothing(cluster: Cluster, tell: Tell) -> None:
         fields = {"ka.resp.name": "tool"}
         report = tell(fields, event=event, rule=rule, node=cluster.node, cluster=cluster.node)
         report.looks(shows="409")
-        report.again("top th", shows="at another time" if rule != PRIVILEGED else "")
+        report.again("delete the pod", shows="at another time" if rule != PRIVILEGED else "")
         assert uid_of(cluster, "shop") == uid, f"{rule}: an older pod was stopped"
 
 
