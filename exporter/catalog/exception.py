@@ -16,6 +16,14 @@ from exporter.event_sources import event_source
 from exporter.falco.exceptions import Comparison, exception_name, write_exception
 from exporter.prose import Lookup, Prose, ProseTemplate, Span
 
+_INTERPRETER = re.compile(
+    r"(.*/)?(python|pypy|perl|ruby|php|node|nodejs|bun|deno|lua|tclsh|(ba|da|z|k|a|c|tc|fi)?sh|busybox|env)"
+    r"[-0-9.]*"
+)
+"""Programs that do whatever their arguments say: their path alone says nothing."""
+_COMMAND_LINE = frozenset({"proc.cmdline", "proc.args", "proc.exeline"})
+SIDES = {"fd.cip": "alert.client", "fd.sip": "alert.server"}
+"""Addresses that a rule's output may lack, but the connection's name has."""
 _NOT_IN_FILE_NAMES = re.compile(r"[^a-z0-9]")
 _HOST_FILE = "/etc/falco/rules.d/{}.yaml"
 OPERATORS = ("=", "startswith", "endswith", "contains")
@@ -51,6 +59,9 @@ class ExceptionStep:
     def fields_used(self) -> frozenset[str]:
         """Return every field that the exception depends on."""
         fields = {compared.field for compared in self.compared} | {"k8s.pod.name"}
+        fields |= {SIDES[field] for field in fields & SIDES.keys()}
+        if fields & {"proc.exepath", "proc.name"}:
+            fields.add("proc.cmdline")
         return self.title.fields | self.note.fields | self.condition.fields_used() | fields
 
     def render(self, lookup: Lookup) -> Change | None:
@@ -69,6 +80,8 @@ class ExceptionStep:
         values = []
         for compared in self.compared:
             value = compared.value or lookup(compared.field)
+            if value is None and compared.field in SIDES:
+                value = lookup(SIDES[compared.field])
             if value is None and compared.field == "container.id":
                 # The host's own alert, in Falco's word for it: containers with the same program stay out.
                 value = "host"
@@ -76,7 +89,15 @@ class ExceptionStep:
                 values.append(Comparison(compared.field, value, compared.operator))
             elif not compared.optional:
                 return []
-        return values
+        return self._narrowed(values, lookup)
+
+    def _narrowed(self, values: list[Comparison], lookup: Lookup) -> list[Comparison]:
+        """Add the command line where the program is an interpreter; without one, no exception is offered."""
+        program = next((found.value for found in values if found.field in {"proc.exepath", "proc.name"}), "")
+        if not _INTERPRETER.fullmatch(program) or any(found.field in _COMMAND_LINE for found in values):
+            return values
+        command = lookup("proc.cmdline")
+        return [*values, Comparison("proc.cmdline", command)] if command else []
 
     def _change(self, content: str, exception: str, lookup: Lookup) -> Change:
         title, note = self.title.render(lookup), self.note.render(lookup)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from exporter.catalog.catalog import Catalog
-from exporter.catalog.exception import ExceptionStep
+from exporter.catalog.exception import SIDES, ExceptionStep
 from exporter.catalog.index import RuleFacts
 from exporter.catalog.model import Entry
 from exporter.catalog.steps import Choice, CommandStep, Sentence
@@ -44,8 +44,11 @@ def _check_entry(entry: Entry, facts: RuleFacts, shared: frozenset[str]) -> Iter
     single = {step.place for step in (*entry.steps, *entry.changes) if not isinstance(step, Choice)}
     for step in (*entry.benign, *entry.unknown, *all_steps(entry)):
         if step.place not in shared:
-            used = step.condition.fields_used() - available - CONTAINER_VALUES
-            unknown = set[str]().union(*(_unknown(text, available) for text in _texts(step)))
+            given = available
+            if isinstance(step, ExceptionStep) and "fd.name" in available:
+                given = available | SIDES.keys()
+            used = step.condition.fields_used() - given - CONTAINER_VALUES
+            unknown = set[str]().union(*(_unknown(text, given) for text in _texts(step)))
             yield from _complain(entry, step.place, unknown | used)
         elif step.place in single and (missing := _never_shown(step, available)):
             yield Finding(

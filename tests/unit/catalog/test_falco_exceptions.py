@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.catalog.catalog import load_catalog
 from exporter.catalog.condition import Condition
-from exporter.catalog.exception import ExceptionStep, composed_exception
+from exporter.catalog.exception import Compared, ExceptionStep, composed_exception
 from exporter.falco.condition import And, Comparison, Not, compile_condition, walk
 from exporter.falco.fields import fits_kind, kind_of_field
 from exporter.falco.rules import Rule, Rules
@@ -116,3 +116,32 @@ def test_two_exceptions_for_one_rule_load_together(step: ExceptionStep, first: s
     assert rules.problems == []
     fires = compile_condition(rules.condition(step.rule))
     assert not any(fires({**event, "base.rule": "x"}.get) for event in events)
+
+
+PYTHON = {"proc.exepath": "/usr/bin/python3.11", "fd.name": "/srv/x", "proc.pname": "bash"}
+
+
+def step_for(*fields: str) -> ExceptionStep:
+    """A shipped exception, for these fields."""
+    return replace(WRITTEN[0], source="syscall", compared=tuple(Compared(field) for field in fields))
+
+
+def test_an_interpreter_is_excepted_with_its_command_line_only() -> None:
+    """Its path fits every script; without a command line no exception is offered."""
+    step = step_for("proc.exepath", "fd.name")
+    command = {"proc.cmdline": "python3 /srv/backup.py"}
+    compared = [found.field for found in step.comparisons(_answers(PYTHON | command))]
+    assert compared == ["proc.exepath", "fd.name", "proc.cmdline"]
+    assert step.comparisons(_answers(PYTHON)) == []
+    other = PYTHON | {"proc.exepath": "/usr/bin/pythonista"}
+    assert [found.field for found in step.comparisons(_answers(other))] == ["proc.exepath", "fd.name"]
+    own = step_for("proc.exepath", "proc.cmdline")
+    assert len(own.comparisons(_answers(PYTHON | command))) == 2
+
+
+def test_a_peer_is_taken_from_the_connection() -> None:
+    """Where the rule's output has no address of its own."""
+    step = step_for("proc.exepath", "fd.cip")
+    fields = {"proc.exepath": "/usr/bin/redis", "alert.client": "203.0.113.9"}
+    assert [found.value for found in step.comparisons(_answers(fields))] == ["/usr/bin/redis", "203.0.113.9"]
+    assert {"alert.client", "proc.cmdline"} <= step.fields_used()
