@@ -95,6 +95,14 @@ def test_a_key_is_left_that_writes(github: Vendor, tell: Tell) -> None:
     assert len(github.service.called("DELETE /repos/shop/web/keys/1")) == 0
 
 
+def test_who_is_no_member_is_said_to_be_none(github: Vendor, tell: Tell) -> None:
+    shop = Repository(github)
+    shop.member = None
+    report = tell(FIELDS, cloud=github.laptop)
+    report.again("Remove the account", shows="no member")
+    assert not github.service.called("DELETE /orgs/shop/memberships/mallory")
+
+
 def test_the_responder_does_not_remove_themselves(github: Vendor, tell: Tell) -> None:
     shop = Repository(github)
     shop.me = "mallory"

@@ -58,20 +58,6 @@ def test_a_pod_is_stopped(cluster: Cluster, tell: Tell, rule: str) -> None:
     cluster.laptop().run(f"kubectl delete pod tool -n {namespace} --now")
 
 
-def test_a_controllers_pod_leads_to_its_author(cluster: Cluster, tell: Tell) -> None:
-    cluster.namespace("shop")
-    made = pod("Create HostPid Pod")
-    template = {"metadata": {"labels": {"app": "web"}}, "spec": made["spec"] | {"terminationGracePeriodSeconds": 1}}
-    spec = {"selector": {"matchLabels": {"app": "web"}}, "template": template}
-    metadata = {"name": "tool", "namespace": "shop"}
-    cluster.laptop("alice").apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
-    controller = "system:serviceaccount:kube-system:replicaset-controller"
-    event = cluster.audit_event(user=controller, verb="create", code=201, resource="pods")
-    report = tell(event=event, rule="Create HostPid Pod", node=cluster.node, cluster=cluster.node)
-    report.look("Does the pod run", shows="ReplicaSet")
-    report.look("Who made or changed the workload", shows=["alice", "/deployments"], hides="replicaset-controller")
-
-
 def gone_soon(cluster: Cluster, namespace: str) -> str:
     """The pod's uid unless it goes within some seconds."""
     deadline = time.monotonic() + 15
