@@ -134,3 +134,12 @@ def test_an_interpreter_is_frozen(spot: Spot, tell: Tell) -> None:
     report.contain("Freeze the process", state=lambda: spot.place.state(pid), becomes="T")
     report.verify("Does it stand still?", held=f"{pid} T")
     report.undo(state=lambda: spot.place.state(pid), becomes="S")
+
+
+def test_the_first_process_takes_nobody_along(booted_host: Host, tell: Tell) -> None:
+    """What it started is the whole host, the reader's own shell included."""
+    other = booted_host.start("tail", "-f", "/etc/passwd")
+    fields = Spot(booted_host).fields(1, fd__type="ipv4", fd__name=f"{PEER}:40000->10.99.0.2:80")
+    report = tell(fields, rule=INTERPRETER, host=booted_host)
+    report.again("Freeze the process", shows="")
+    assert booted_host.state(other) == "S", "a bystander was stopped"
