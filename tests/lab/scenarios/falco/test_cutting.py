@@ -143,3 +143,13 @@ def test_the_first_process_takes_nobody_along(booted_host: Host, tell: Tell) -> 
     report = tell(fields, rule=INTERPRETER, host=booted_host)
     report.again("Freeze the process", shows="")
     assert booted_host.state(other) == "S", "a bystander was stopped"
+
+
+def test_arguments_that_are_a_command_freeze_nobody(spot: Spot, tell: Tell) -> None:
+    pid = spot.start("tail", "-f", "/etc/passwd")
+    fields = spot.fields(pid, fd__type="ipv4", fd__name=f"{PEER}:40000->10.99.0.2:80")
+    fields |= {"proc.cmdline": "tail $(touch owned); touch owned", "proc.exepath": "/usr/bin/'; touch owned"}
+    report = tell(fields, rule=INTERPRETER, host=spot.place)
+    report.again("Freeze the process", shows="")
+    assert spot.place.state(pid) == "S", "a bystander was stopped"
+    assert not spot.place.exists("/root/owned")

@@ -92,6 +92,15 @@ def test_a_directory_without_a_name_is_found(spot: Spot, tell: Tell) -> None:
     report.look("What was hidden lately?", shows="opt/.x/tool", seconds=60)
 
 
+def test_a_hidden_name_that_is_a_command(spot: Spot, tell: Tell) -> None:
+    path = "/opt/.x/'; touch owned; $(touch owned)"
+    spot.write(path, "#!/bin/sh\n")
+    fields = spot.fields(spot.start("tail", "-f", "/etc/passwd"), fd__name=path)
+    report = tell(fields, rule=HIDDEN, host=spot.place)
+    report.look("What is hidden there?", shows=["#!/bin/sh", "$(touch owned)"], seconds=60)
+    assert not spot.place.exists("/root/owned")
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_what_is_there_is_seen(spot: Spot, tell: Tell, rule: str) -> None:
     story = LOOKS[rule]
