@@ -23,6 +23,7 @@ from exporter.errors import ConfigError
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources import falco_http_inbox
 from exporter.sources.falco_http import FalcoHttpSource
+from tests.http_requests import Delivered
 from tests.integration.certificates import Authority
 from tests.waiting import wait_until
 
@@ -34,30 +35,10 @@ ALERT = {
 }  # fmt: skip
 
 
-class Kept:
-    """A hand-over that keeps what it is given while it has room."""
-
-    def __init__(self) -> None:
-        self.alerts: list[Alert] = []
-        self.room = 1_000
-
-    def wait_for_room(self, timeout_seconds: float) -> int:
-        return self.room
-
-    def deliver(self, alerts: Sequence[Alert]) -> None:
-        self.alerts += alerts
-
-    def keep(self, alerts: Sequence[Alert]) -> None:
-        self.alerts += alerts
-
-    def finish(self) -> None:
-        pass
-
-
 class Receiver:
     """A running source."""
 
-    def __init__(self, source: FalcoHttpSource, kept: Kept, registry: CollectorRegistry) -> None:
+    def __init__(self, source: FalcoHttpSource, kept: Delivered, registry: CollectorRegistry) -> None:
         self.source, self.kept, self.registry = source, kept, registry
 
     @property
@@ -97,7 +78,7 @@ class Receiver:
 
 @contextmanager
 def receiving(settings: FalcoHttp) -> Iterator[Receiver]:
-    registry, kept, stop = CollectorRegistry(), Kept(), threading.Event()
+    registry, kept, stop = CollectorRegistry(), Delivered(), threading.Event()
     source = FalcoHttpSource(settings, SelfMetrics(registry))
     thread = threading.Thread(target=source.run, args=(kept, stop))
     thread.start()
@@ -666,7 +647,7 @@ def test_bodies_that_arrive_in_part_are_bounded_together(monkeypatch: pytest.Mon
 def test_a_sinks_mistake_ends_the_source() -> None:
     """A programming error is not answered and not passed over: it leaves ``run``."""
 
-    class Broken(Kept):
+    class Broken(Delivered):
         def keep(self, alerts: Sequence[Alert]) -> None:
             raise ZeroDivisionError
 

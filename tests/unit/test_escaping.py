@@ -9,7 +9,6 @@ import subprocess
 import tomllib
 import unicodedata
 from collections.abc import Callable
-from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
@@ -24,6 +23,7 @@ from exporter import escaping
 from exporter.escaping import Unembeddable
 from exporter.falco.condition import And, Comparison, Field, Value, parse
 from tests.hostile import hostile_values, huge_values
+from tests.html_structure import Collected
 
 VALUES = list(hostile_values().values())
 ANY_TEXT = st.text(st.characters(codec=None, categories=None), max_size=40)
@@ -68,34 +68,6 @@ def test_shortened_says_what_is_missing() -> None:
     """A cut value says how many characters were left out, and a short one is untouched."""
     assert escaping.shortened("abc", 3) == "abc"
     assert escaping.shortened("a" * 2005, 5) == "aaaaa… (2,000 more characters)"
-
-
-class Collected(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.seen: list[object] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, attrs))
-
-    def handle_endtag(self, tag: str) -> None:
-        self.seen.append(f"/{tag}")
-
-    def handle_comment(self, data: str) -> None:
-        self.seen.append(("comment", data))
-
-    def handle_decl(self, decl: str) -> None:
-        self.seen.append(("declaration", decl))
-
-    def handle_pi(self, data: str) -> None:
-        self.seen.append(("instruction", data))
-
-    def unknown_decl(self, data: str) -> None:
-        self.seen.append(("unknown", data))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 @given(HOSTILE)

@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -27,6 +26,7 @@ from exporter.render.pager import LINE_LIMIT_CHARACTERS, to_pager
 from exporter.render.text import COLORS, to_text
 from exporter.report import Change, Command, Prose, Reference, Report, Span, Technique, make_report
 from tests.hostile import hostile_alert, hostile_alerts, hostile_values, huge_values
+from tests.html_structure import Collected
 from tests.reference import CONTEXT, fixture_entry, judged
 
 ENTRY = fixture_entry()
@@ -74,32 +74,8 @@ def tame(report: Report) -> Report:
     )
 
 
-class Structure(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.seen: list[object] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, attrs))
-
-    def handle_endtag(self, tag: str) -> None:
-        self.seen.append(f"/{tag}")
-
-    def handle_comment(self, data: str) -> None:
-        self.seen.append(("comment", data))
-
-    def handle_decl(self, decl: str) -> None:
-        self.seen.append(("declaration", decl))
-
-    def handle_pi(self, data: str) -> None:
-        self.seen.append(("instruction", data))
-
-    def unknown_decl(self, data: str) -> None:
-        self.seen.append(("unknown", data))
-
-
 def html_structure(report: Report, write: Callable[[Report], str]) -> list[object]:
-    parser = Structure()
+    parser = Collected()
     parser.feed(write(report).replace(report.alert.uid, "UID"))
     parser.close()
     return parser.seen
