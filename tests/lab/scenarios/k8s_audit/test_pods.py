@@ -109,7 +109,7 @@ def test_an_empty_file_stops_no_pod(cluster: Cluster, tell: Tell) -> None:
     uid = uid_of(cluster, "shop")
     report = tell(event=event, rule=PRIVILEGED, node=cluster.node, cluster=cluster.node)
     cluster.node.write(f"/root/evidence/{report.uid}/pod.json", "")
-    report.again("top th", shows="not kept")
+    report.again("delete the pod", shows="not kept")
     assert uid_of(cluster, "shop") == uid
 
 
