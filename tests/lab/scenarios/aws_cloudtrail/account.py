@@ -17,7 +17,7 @@ MALLORY = {
     "accessKeyId": "AKIALAB",
 }
 FIELDS = {"ct.user": "mallory", "ct.srcip": "203.0.113.45", "ct.region": REGION}
-SECONDS = 300.0
+SECONDS = 600.0
 FIRST = "Read exactly this event"
 
 

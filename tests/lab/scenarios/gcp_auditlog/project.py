@@ -21,7 +21,7 @@ FIELDS = {
 }
 EVE = {"action": "ADD", "role": "roles/owner", "member": "user:eve@evil.example"}
 DELTA = {"serviceData": {"policyDelta": {"bindingDeltas": [EVE]}}}
-SECONDS = 240.0
+SECONDS = 900.0
 MISSING = Reply({"error": {"code": 404, "message": "it is not found", "status": "NOT_FOUND"}}, 404)
 
 
