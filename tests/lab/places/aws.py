@@ -155,12 +155,21 @@ class Aws:
 
 _MOTOS = {"Effect": "Allow", "Action": ["s3:HeadBucket", "sts:GetCallerIdentity"], "Resource": "*"}
 """What moto wants a right for and AWS does not: HeadBucket is s3:ListBucket's, and everybody may ask who they are."""
+_NAMED = {
+    "s3:GetBucketPublicAccessBlock": ("s3:GetPublicAccessBlock",),
+    "s3:PutBucketPublicAccessBlock": ("s3:PutPublicAccessBlock", "s3:DeletePublicAccessBlock"),
+    "s3:GetEncryptionConfiguration": ("s3:GetBucketEncryption",),
+    "s3:PutEncryptionConfiguration": ("s3:PutBucketEncryption", "s3:DeleteBucketEncryption"),
+}
+"""Rights of AWS that moto names after the calls."""
 
 
 def _responders(name: str) -> dict[str, Any]:
     """Return the statement of ``deploy/responder/aws-NAME.json``."""
     file = LAB.parents[1] / f"deploy/responder/aws-{name}.json"
-    return dict(json.loads(file.read_text("utf-8"))["Statement"][0])
+    statement: dict[str, Any] = json.loads(file.read_text("utf-8"))["Statement"][0]
+    also = [named for action in statement["Action"] for named in _NAMED.get(action, ())]
+    return statement | {"Action": [*statement["Action"], *also]}
 
 
 def _moment(value: Any, otherwise: datetime) -> datetime:

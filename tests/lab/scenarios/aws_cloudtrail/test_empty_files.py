@@ -18,9 +18,8 @@ STEPS: dict[str, tuple[str, dict[str, str], str, str]] = {
 }
 """A rule, its call and fields, the step that reads the event, and what it says of an empty one."""
 TRAIL = "CloudTrail Trail Created"
-LIMITED = "Create Lambda Function"
 CLOSED = "Delete Bucket Public Access Block"
-RULES = (*STEPS, TRAIL, LIMITED, CLOSED)
+RULES = (*STEPS, TRAIL, CLOSED)
 
 
 def keep_empty(aws: Aws, uid: str, name: str) -> None:
@@ -55,14 +54,8 @@ def test_what_could_not_be_read_is_not_changed(aws: Aws, tell: Tell) -> None:
     """Who may change a setting and not read it does not change it; an undo would make it something else."""
     aws.call("s3", "create_bucket", Bucket="invoices", CreateBucketConfiguration={"LocationConstraint": REGION})
     closed = alert(aws, tell, CLOSED, ("DeleteBucketPublicAccessBlock", "s3"), {"s3.bucket": "invoices"})
-    fields = {"ct.request.functionname": "thumbnails"}
-    limited = alert(aws, tell, LIMITED, ("CreateFunction20150331", "lambda"), fields)
-    actions = ["s3:PutBucketPublicAccessBlock", "lambda:GetFunction", "lambda:PutFunctionConcurrency"]
-    statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+    statement = {"Effect": "Allow", "Action": "s3:PutBucketPublicAccessBlock", "Resource": "*"}
     aws.only({"Version": "2012-10-17", "Statement": [statement]})
     closed.again("Block all public", shows="AccessDenied", seconds=SECONDS)
-    limited.again("Keep code and settings", shows="AccessDenied", seconds=SECONDS)
-    kept = aws.laptop.files()
-    assert f"evidence/{closed.uid}/block.json" not in kept
-    assert f"evidence/{limited.uid}/limit.json" not in kept
+    assert f"evidence/{closed.uid}/block.json" not in aws.laptop.files()
     assert not [event for event in aws.events if event["eventName"].startswith("Put")]

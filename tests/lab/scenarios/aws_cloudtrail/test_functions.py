@@ -27,7 +27,8 @@ TRUST = {
 
 
 def make_function(aws: Aws, name: str = "thumbnails") -> None:
-    """Make the function, without a limit of its own."""
+    """Make the function, without a limit of its own. The caller may do all: moto does not know Lambda's signatures."""
+    aws.laptop.begin = lambda _: None
     trust = json.dumps(TRUST)
     own = {"RoleName": f"strong{name}", "AssumeRolePolicyDocument": trust}
     role = aws.call("iam", "create_role", **own)["Role"]["Arn"]
