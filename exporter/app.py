@@ -11,6 +11,7 @@ import dataclasses
 import gc
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,18 +19,16 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
-from exporter.alert import Alert, Priority
+from exporter.alert import Alert
 from exporter.allowance import Allowance
 from exporter.catalog.catalog import load_catalog
 from exporter.catalog.describe import describe
-from exporter.catalog.index import RuleFacts, facts_of
 from exporter.catalog.shipped import ShippedCatalog
 from exporter.config.model import Config
 from exporter.config.routes import DEFAULT, queue_of
 from exporter.digest import Digest, knowledge_of, make_digest
 from exporter.digest.digest import PAGE_INCIDENT_ALERTS
 from exporter.errors import ExporterError
-from exporter.falco.rules_file import read_rules_files
 from exporter.history import Fallback, HistorySink, ReportStore
 from exporter.history.ended import make_ended_incidents
 from exporter.identity import labels_of, make_hosts
@@ -47,8 +46,9 @@ from exporter.sinks.otel.send.environment import (
     to_named_endpoint,
     why_disabled,
 )
+from exporter.sinks.prometheus.known import known_rules
 from exporter.sinks.prometheus.settling import Settling
-from exporter.sinks.prometheus.sink import KnownRule, PrometheusSink
+from exporter.sinks.prometheus.sink import PrometheusSink
 from exporter.sinks.recent import RecentSink
 from exporter.sinks.serve_grpc import ServeGrpcSink
 from exporter.sources.decode import from_received
@@ -103,7 +103,7 @@ class App:
         self.web = self._web_server()
         self._started = time.time()
         self._stop = threading.Event()
-        self._ended = threading.Event()
+        self._ended, self._woken = threading.Event(), threading.Event()
         self._stop_asked = False
         self._at_once = threading.Event()
         self._failure: BaseException | None = None
@@ -227,7 +227,7 @@ class App:
             PrometheusSink(
                 self.config.metrics,
                 registry=self.registry,
-                rules=self._known_rules(),
+                rules=known_rules(self.config.metrics, catalog),
                 describe=lambda rule, source: describe(catalog, rule, source),
                 judge=self._judge,
             ),
@@ -246,19 +246,6 @@ class App:
         if self.config.serve_grpc.address:
             sinks.append(ServeGrpcSink(self.config.serve_grpc, self.metrics))
         return sinks
-
-    def _known_rules(self) -> Iterator[KnownRule]:
-        """Those of the rules files begin at 0; without files the stable ones do, which Falco loads by default."""
-        catalog = self.reporter.catalog
-        read = read_rules_files(self.config.metrics.rules_files)
-        own = facts_of(read)
-        for problem in read.problems:
-            logger.warning("metrics.rules_files: %s; Falco would not load it, it is left out", problem)
-        for facts in own:
-            yield _known(facts, begins_at_zero=True, covered=catalog.covers(facts.rule, facts.source))
-        for facts in catalog.rules.values():
-            default = facts.source == "internal" or (not own and facts.maturity == "stable")
-            yield _known(facts, begins_at_zero=default)
 
     def _sources(self) -> Iterator[AnySource]:
         config = self.config
@@ -320,24 +307,43 @@ class App:
             logger.exception("%s: ended by a programming error", source.name)
             self._end_by(exc)
         if all(thread is threading.current_thread() or not thread.is_alive() for thread in self._threads):
-            self._ended.set()
+            self._end()
 
     def _end_by(self, error: BaseException) -> None:
         self._failure = error
+        self._end()
+
+    def _end(self) -> None:
         self._ended.set()
+        self._woken.set()
 
     def request_stop(self, *, at_once: bool = False) -> None:
         """Ask for the end; returns at once, fit for a signal handler. A second time there is no lame duck."""
         if at_once or self._stop_asked:
             self._at_once.set()
         self._stop_asked = True
-        self._ended.set()
+        self._end()
 
-    def wait(self) -> None:
-        """Wait until someone asks for the end, or every source has ended. Raises what ended a source."""
-        self._ended.wait()
+    def wake(self) -> None:
+        """Let ``wait`` return; fit for a signal handler."""
+        self._woken.set()
+
+    def wait(self) -> bool:
+        """Wait for the end; False where it was woken for something else. Raises what ended a source."""
+        self._woken.wait()
+        self._woken.clear()
         if self._failure is not None:
             raise self._failure
+        return self._ended.is_set()
+
+    def listeners(self) -> Mapping[str, Sequence[socket.socket]]:
+        """Return the receivers' open ports, by address, for another application; the caller closes them."""
+        return {receiver.address: receiver.duplicates() for receiver in self._receivers()}
+
+    def adopt(self, listeners: Mapping[str, Sequence[socket.socket]]) -> None:
+        """Listen at ports that are open already, where the settings name them."""
+        for receiver in self._receivers():
+            receiver.adopt([listening.dup() for listening in listeners.get(receiver.address, ())])
 
     def close(self) -> None:
         """Let senders go elsewhere, stop sources, drain sinks within the deadline, stop the pages. Twice is safe."""
@@ -391,7 +397,3 @@ class App:
         if self.history is not None and not self.history.trouble:
             rows.append(StateRow("History", self.history.state(), healthy=True))
         return [*rows, *record_rows(self.log_records, self.config)]
-
-
-def _known(facts: RuleFacts, *, begins_at_zero: bool, covered: bool | None = None) -> KnownRule:
-    return KnownRule(facts.rule, Priority.from_label(facts.priority), facts.source, begins_at_zero, covered)

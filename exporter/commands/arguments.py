@@ -112,7 +112,11 @@ def config_from(given: argparse.Namespace, *, demo: bool = False) -> Config:
 
 def add_run(commands: Commands) -> None:
     """Add ``run``."""
-    parser = commands.add_parser("run", help="run the exporter", description="Run until SIGTERM or Ctrl-C.")
+    parser = commands.add_parser(
+        "run",
+        help="run the exporter",
+        description="Run until SIGTERM or Ctrl-C. SIGHUP reads the settings again.",
+    )
     _add_settings(parser, examples.RUN)
     parser.set_defaults(start=_run)
 
@@ -120,7 +124,7 @@ def add_run(commands: Commands) -> None:
 def _run(given: argparse.Namespace) -> int:
     from exporter.commands.run import run
 
-    return run(config_from(given))
+    return run(lambda: config_from(given))
 
 
 def add_demo(commands: Commands) -> None:

@@ -12,9 +12,9 @@ import logging
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from exporter.listener.address import Address, bind
 from exporter.listener.connection import Reject
@@ -25,6 +25,8 @@ from exporter.log_limit import LogLimit
 logger = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS = 10.0
+LAST_HANDSHAKES_SECONDS = 0.5
+"""How long connections may take at the end that were accepted and are not served yet."""
 ACCEPT_PAUSE_SECONDS = 0.1
 
 
@@ -55,7 +57,6 @@ class Acceptor:
         self._reject = reject
         self._log_limit = LogLimit()
         self._sockets: list[socket.socket] = []
-        self._accepting: set[asyncio.Task[None]] = set()
         self._handshakes: dict[asyncio.Task[None], str] = {}
         """Under way, the oldest first, by the peer."""
 
@@ -65,38 +66,53 @@ class Acceptor:
         if not self.address.path:
             self.address = Address(self.address.host, self._sockets[0].getsockname()[1])
 
+    def duplicates(self) -> list[socket.socket]:
+        """Return second handles of what it listens on: the port stays open when the first ones are closed."""
+        return [listening.dup() for listening in self._sockets]
+
     def start(self) -> None:
         """Accept from now on."""
         for listening in self._sockets:
-            _spawn(self._accept(listening), self._accepting)
+            self._watch(listening)
+
+    def _watch(self, listening: socket.socket) -> None:
+        if listening.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
     async def close(self) -> None:
-        """Accept no more, end the handshakes under way. Twice is safe."""
-        tasks = self._accepting | self._handshakes.keys()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Accept no more; let the connections that are being taken over have a moment, then end them. Twice is safe."""
+        loop = asyncio.get_running_loop()
         for listening in self._sockets:
+            loop.remove_reader(listening)
             listening.close()
         if self.address.path and self._sockets:
             Path(self.address.path).unlink(missing_ok=True)
         self._sockets = []
+        if tasks := set(self._handshakes):
+            _, late = await asyncio.wait(tasks, timeout=LAST_HANDSHAKES_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                accepted, name = await loop.sock_accept(listening)
-            except OSError as error:  # out of file descriptors, or the peer was gone before we looked
-                self._reject("accept")
-                logger.debug("%s: a connection could not be accepted: %s", self.address, error)
-                await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
-                continue
-            try:
-                self._admit(accepted, to_peer(name))
-            except Exception:  # noqa: BLE001 - whatever it is, the next connection has to be accepted
-                self._fail()
-                accepted.close()
+    def _accept(self, listening: socket.socket) -> None:
+        """Accept one connection: in one go, so that none is lost between the system and us when accepting ends."""
+        try:
+            accepted, name = listening.accept()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:  # out of file descriptors, or the peer was gone before we looked
+            self._reject("accept")
+            logger.debug("%s: a connection could not be accepted: %s", self.address, error)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listening)
+            loop.call_later(ACCEPT_PAUSE_SECONDS, self._watch, listening)
+            return
+        accepted.setblocking(False)
+        try:
+            self._admit(accepted, to_peer(name))
+        except Exception:  # noqa: BLE001 - whatever it is, the next connection has to be accepted
+            self._fail()
+            accepted.close()
 
     def _fail(self) -> None:
         """Count and log a mistake of ours; called while its exception is handled."""
@@ -153,9 +169,3 @@ class Acceptor:
         except Exception:  # noqa: BLE001 - the listener goes on
             self._fail()
             accepted.close()
-
-
-def _spawn(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
-    task = asyncio.get_running_loop().create_task(work)
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)

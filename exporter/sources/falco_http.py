@@ -103,9 +103,23 @@ class FalcoHttpSource:
         """Return why posts were refused lately that point to a wrong setting, and which one to change."""
         return self._refusals.warnings()
 
+    @property
+    def address(self) -> str:
+        """Where it listens, as set."""
+        return self._settings.address
+
+    def duplicates(self) -> list[socket.socket]:
+        """Return second handles of the open port, which keep it open when this source ends; none of a path."""
+        return [] if self._address.path or self._acceptor is None else self._acceptor.duplicates()
+
+    def adopt(self, sockets: list[socket.socket]) -> None:
+        """Take a port that is open already."""
+        self._sockets = sockets or None
+
     def open(self) -> None:
         """Open the port, so that an address in use is said before anything runs. Raises ConfigError."""
-        self._sockets = bind(self._address)
+        if self._sockets is None:
+            self._sockets = bind(self._address)
 
     def close(self) -> None:
         """Give up a port that was opened and is not served."""

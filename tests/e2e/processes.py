@@ -44,8 +44,15 @@ def fetch(url: str, timeout_seconds: float = 5.0) -> str:
 class Process:
     """A running program whose output goes to a file."""
 
-    def __init__(self, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        stdin: int | None = subprocess.DEVNULL,
+    ) -> None:
         self.log = log
+        self._stdin = stdin
         self._command = list(map(str, command))
         self._environment = {**os.environ, **(environment or {})}
         self._start()
@@ -53,7 +60,7 @@ class Process:
     def _start(self) -> None:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                self._command, stdout=output, stderr=subprocess.STDOUT, env=self._environment
+                self._command, stdin=self._stdin, stdout=output, stderr=subprocess.STDOUT, env=self._environment
             )
 
     @property
@@ -90,12 +97,19 @@ class Process:
 class Exporter(Process):
     """The installed command with ``run``, on a loopback port of its own."""
 
-    def __init__(self, directory: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str | Path,
+        environment: Mapping[str, str] | None = None,
+        stdin: int | None = subprocess.DEVNULL,
+    ) -> None:
         self.port = free_port()
         super().__init__(
             [COMMAND, "run", "--web.listen-address", f"127.0.0.1:{self.port}", *NO_LAME_DUCK, *arguments],
             directory / "exporter.log",
             environment,
+            stdin,
         )
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import signal
 import socket
@@ -18,7 +20,7 @@ from exporter.cli import main
 from exporter.config.model import Config, JsonLines, Web
 from exporter.simulator.scenarios import reference_alert
 from exporter.simulator.server import FalcoSimulator
-from tests.e2e.processes import COMMAND, exporter
+from tests.e2e.processes import COMMAND, exporter, fetch, free_port
 from tests.integration.otlp import grpc_receiver
 from tests.waiting import wait_until
 
@@ -191,13 +193,70 @@ def test_sigterm_drains_and_ends_with_0(falco: FalcoSimulator, tmp_path: Path) -
     assert falco.stop()
 
 
-def test_sighup_ends_it_in_order(tmp_path: Path) -> None:
-    """The terminal is gone, or somebody wants a reload: what waits is not dropped by a sudden end."""
-    with exporter(tmp_path, "--http.address", "127.0.0.1:0") as running:
+def test_sighup_reads_the_settings_again_and_the_port_stays_open(tmp_path: Path) -> None:
+    """Every post that comes while one set of settings follows another is answered; the new ones hold afterwards."""
+    settings = tmp_path / "settings.yaml"
+    port = free_port()
+    settings.write_text(f"http: {{address: '127.0.0.1:{port}'}}\nidentity: {{labels: ['cluster=first']}}\n")
+    kept = ["--history.directory", f"{tmp_path}/history", "--queue.directory", f"{tmp_path}/queue"]
+    kept += ["--otlp.endpoint", "http://127.0.0.1:9", "--shutdown-seconds", "1"]
+    with exporter(tmp_path, "--config", str(settings), *kept) as running:
+        running.await_ready()
+        taken = [post_alert(port)]
+        settings.write_text(f"http: {{address: '127.0.0.1:{port}'}}\nidentity: {{labels: ['cluster=second']}}\n")
+        os.kill(running.pid, signal.SIGHUP)
+        while "the settings were read again" not in running.output and len(taken) < 10_000:
+            taken.append(post_alert(port))
+        taken += [post_alert(port) for _ in range(20)]
+        assert set(taken) == {200}
+        found = f"{running.url}/api/v1/reports?limit=500"
+        wait_until(lambda: len(json.loads(fetch(found) or "{}").get("reports", [])) == min(len(taken), 500), "all kept")
+        assert 'cluster="second"' in fetch(f"{running.url}/metrics")
+        assert 'cluster="first"' not in fetch(f"{running.url}/metrics")
+        assert running.stop() == 0
+    assert "Traceback" not in running.output
+
+
+def test_settings_that_cannot_be_leave_those_of_before(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.yaml"
+    port = free_port()
+    good = f"http: {{address: '127.0.0.1:{port}'}}\n"
+    settings.write_text(good)
+    with exporter(tmp_path, "--config", str(settings)) as running, socket.create_server(("127.0.0.1", 0)) as other:
+        running.await_ready()
+        settings.write_text(good + "htpp: {}\n")
+        os.kill(running.pid, signal.SIGHUP)
+        wait_until(lambda: "the exporter goes on with the settings of before" in running.output, "refused")
+        assert post_alert(port) == 200
+        settings.write_text(good + f"web: {{probe_address: '127.0.0.1:{other.getsockname()[1]}'}}\n")
+        os.kill(running.pid, signal.SIGHUP)
+        wait_until(lambda: "went back to the settings of before" in running.output, "went back")
+        assert post_alert(port) == 200
+        assert running.stop() == 0
+    assert "Traceback" not in running.output
+
+
+def test_sighup_at_a_terminal_ends_it_in_order(tmp_path: Path) -> None:
+    """The terminal is gone: what waits is not dropped by a sudden end."""
+    controller, terminal = os.openpty()
+    with exporter(tmp_path, "--http.address", "127.0.0.1:0", stdin=terminal) as running:
         running.await_ready()
         os.kill(running.pid, signal.SIGHUP)
         assert running.wait() == 0
+    os.close(controller)
+    os.close(terminal)
     assert "Traceback" not in running.output
+
+
+def post_alert(port: int) -> int:
+    """Post one alert on a connection of its own, as somebody would who has none yet; return the status."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    body = '{"time":"2026-11-28T12:00:00Z","rule":"Terminal shell in container","priority":"Notice","output":"x"}'
+    try:
+        connection.request("POST", "/", body)
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 @pytest.mark.parametrize(
