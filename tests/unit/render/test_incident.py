@@ -25,7 +25,7 @@ from exporter.render.text import COLORS
 from exporter.reporter import Reporter
 from exporter.verdict.judgement import Judgement
 from tests.hostile import hostile_values
-from tests.unit.render.test_inert import Structure
+from tests.html_structure import Collected
 from tools.incidents import stories
 
 REPORTER = Reporter(load_catalog())
@@ -67,7 +67,7 @@ def hostile_story(value: str) -> Story:
 
 
 def tags(story: Story) -> list[object]:
-    parser = Structure()
+    parser = Collected()
     parser.feed(to_incident_html(story).replace(story.incident.id, "ID"))
     parser.close()
     return parser.seen
