@@ -47,6 +47,9 @@ Where the machine has control groups of version 1, the places of version 2 lead 
 freezer: what a report says of version 2 works there as well.
 """
 
+_BEHIND = "</dev/null >/dev/null 2>&1 & echo $!"
+"""Ends the line that starts a program behind it."""
+
 
 class Host:
     """A running host. Use ``host()`` to get one that ends by itself."""
@@ -118,7 +121,17 @@ class Host:
         """Start a program that goes on running, its output thrown away; return its process id on this host."""
         become = [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
         command = shlex.join([*become, *words])
-        return int(self.run(f"{command} </dev/null >/dev/null 2>&1 & echo $!"))
+        pid = int(self.run(f"{command} {_BEHIND}"))
+        self.wait_until(lambda: self.has_become_itself(pid), f"{words} has taken its starter's place")
+        return pid
+
+    def has_become_itself(self, pid: int) -> bool:
+        """Whether the process is no longer what only starts one (the shell, ``env``, ``setpriv``), or has ended."""
+        try:
+            words = self.read(f"/proc/{pid}/cmdline").split("\0")
+        except OSError:
+            return True
+        return words[0] not in {"env", "setpriv"} and not any(word.endswith(_BEHIND) for word in words)
 
     def path(self, path: str | Path) -> Path:
         """Return where a file of the host is for the lab."""

@@ -44,6 +44,7 @@ class Spot:
             return bool(found)
 
         node.wait_until(look, f"{words} runs in the container")
+        node.wait_until(lambda: node.has_become_itself(found[0]), f"{words} has taken its starter's place")
         return found[0]
 
     def path(self, path: str) -> Path:
