@@ -9,19 +9,11 @@ import http.client
 import struct
 from collections.abc import Iterable, Mapping
 
+from exporter.sinks.otel.encode.wire import varint
+
 STALE = struct.pack("<Q", 0x7FF0000000000002)
 """The value that says that a series has ended."""
 REQUEST_BYTES = 8_000_000
-
-
-def varint(number: int) -> bytes:
-    """Encode a number as protobuf does."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 def field(number: int, content: bytes) -> bytes:

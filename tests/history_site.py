@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from exporter.alert import Alert, Priority
 from exporter.config.model import HistorySettings
-from exporter.history import History, HistorySink
+from exporter.history import History, HistoryError, HistorySink, Query
+from exporter.incidents.state import head_of
 from exporter.selfmetrics import HistoryMetrics
 from exporter.sources.decode import from_received
 from exporter.verdict.judgement import UNDECIDED, Judgement
@@ -71,3 +73,21 @@ def filled(sink: HistorySink, alerts: list[Alert]) -> History:
 
 def dropped(sink: HistorySink, reason: str) -> float | None:
     return sample(sink, "dropped_total", reason=reason)
+
+
+def ask_everything(history: History) -> None:
+    """Ask for everything that a page, a digest and a start ask for; HistoryError is an answer."""
+    for ask in (
+        lambda: history.read(history.page(Query(text="shadow"), limit=5)),
+        lambda: (history.boot, history.sequence, history.oldest()),
+        lambda: len(history),
+        lambda: history.find(alert_of(3).uid),
+        lambda: list(history.latest(0, 0, 5, also_benign_of=("syscall",))[0]),
+        lambda: history.not_indexed(5),
+        lambda: list(history.alerts()),
+        lambda: [head_of([state]) for state in history.incident_states()],
+        lambda: history.tally(("verdict", "rule"), bucket_ns=3_600_000_000_000),
+        lambda: (history.losses(0, 2**62), history.counts(), history.choices()),
+    ):
+        with contextlib.suppress(HistoryError):
+            ask()

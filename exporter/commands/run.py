@@ -71,6 +71,8 @@ class _Signals:
         self.app, self.is_changing = app, False
         for number in self._stops:
             app.request_stop(at_once=number == signal.SIGINT)
+        if self.reload_asked.is_set():
+            app.wake()
 
 
 def run_app(

@@ -29,11 +29,10 @@ from exporter.config.model import Otlp
 from exporter.errors import ConfigError, DecodeError, ExporterError
 from exporter.falco.condition import compile_condition
 from exporter.falco.rules_file import read_rules
-from exporter.history import History, Query
+from exporter.history import History
 from exporter.history.database import FILE as DATABASE
-from exporter.history.database import HistoryError
 from exporter.history.stored import OWN_FORM, from_stored, to_stored
-from exporter.incidents.state import State, head_of
+from exporter.incidents.state import State
 from exporter.listener.address import Address
 from exporter.listener.credentials import read_basic
 from exporter.patterns import Pattern
@@ -51,7 +50,7 @@ from exporter.sources.read_position import PositionFile
 from exporter.web.query import number_from, place_from, query_from
 from exporter.web.web_config import read_web_config
 from tests.chaos.corpus import damaged
-from tests.history_site import alert_of, filled, make_sink
+from tests.history_site import alert_of, ask_everything, filled, make_sink
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", "100000"))
 SLOW_INPUTS = INPUTS // 20
@@ -199,21 +198,7 @@ def read_history(data: bytes, directory: Path) -> None:
         file.unlink()
     (directory / DATABASE).write_bytes(data)
     with contextlib.closing(History(directory, from_received)) as history:
-        for ask in (
-            lambda: history.read(history.page(Query(text="shadow"), limit=5)),
-            lambda: (history.boot, history.sequence, len(history), history.oldest()),
-            lambda: history.find("0" * 32),
-            lambda: list(history.latest(0, 0, 5, also_benign_of=("syscall",))[0]),
-            lambda: history.not_indexed(5),
-            lambda: list(history.alerts()),
-            lambda: [head_of([state]) for state in history.incident_states()],
-            lambda: history.tally(("verdict", "rule"), bucket_ns=3_600_000_000_000),
-            lambda: (history.losses(0, 2**62), history.counts(), history.choices()),
-        ):
-            try:
-                ask()
-            except HistoryError:
-                continue
+        ask_everything(history)
 
 
 def history_file() -> bytes:

@@ -8,8 +8,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +40,7 @@ from exporter.sources.decode import from_json
 from exporter.sources.falco_http import FalcoHttpSource
 from tests.integration.otlp import Receiver, Reply, grpc_receiver
 from tests.otel_records import attributes_of
+from tests.running_app import running_app
 from tests.waiting import wait_until
 
 LOOPBACK = Web(listen_address="127.0.0.1:0")
@@ -52,17 +51,6 @@ def _no_endpoint_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever runs the tests may have OTEL_* set."""
     for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
-
-
-@contextmanager
-def running(config: Config) -> Iterator[App]:
-    app = App(config)
-    app.start()
-    try:
-        yield app
-    finally:
-        app.close()
-        app.close()
 
 
 def fetch(app: App, path: str) -> tuple[int, str]:
@@ -91,7 +79,7 @@ def test_several_falcos_at_once(tmp_path: Path) -> None:
     config = Config(
         targets=(FalcoTarget(first, "a"), FalcoTarget(second, "b")), json_lines=JsonLines(file=file), web=LOOPBACK
     )
-    with FalcoSimulator(first) as one, FalcoSimulator(second, json_output=True) as two, running(config) as app:
+    with FalcoSimulator(first) as one, FalcoSimulator(second, json_output=True) as two, running_app(config) as app:
         one.emit(*flood(100, 1 * 10**18))
         two.emit(*flood(50, 2 * 10**18))
         wait_until(lambda: counted(app) == 160)
@@ -105,7 +93,7 @@ def test_several_falcos_at_once(tmp_path: Path) -> None:
 def test_readiness_says_what_is_missing(tmp_path: Path) -> None:
     """Without Falco /readyz fails and says what to do, /healthz does not; with it both are well."""
     address = f"unix://{tmp_path}/falco.sock"
-    with running(Config(targets=(FalcoTarget(address),), web=LOOPBACK)) as app:
+    with running_app(Config(targets=(FalcoTarget(address),), web=LOOPBACK)) as app:
         wait_until(lambda: "down" in str(app.not_ready()))
         status, text = fetch(app, "/readyz")
         assert status == 503
@@ -119,7 +107,7 @@ def test_readiness_says_what_is_missing(tmp_path: Path) -> None:
 def test_pages_show_the_reports(tmp_path: Path) -> None:
     """On loopback the list and each report are served, and Markdown and JSON of it."""
     address = f"unix://{tmp_path}/falco.sock"
-    with FalcoSimulator(address) as falco, running(Config(targets=(FalcoTarget(address),), web=LOOPBACK)) as app:
+    with FalcoSimulator(address) as falco, running_app(Config(targets=(FalcoTarget(address),), web=LOOPBACK)) as app:
         falco.emit(*demo_scenario(time.time_ns()))
         wait_until(lambda: len(app.recent) == 35)
         reference = next(alert for alert in app.recent.alerts() if alert.rule == "Clear Log Activities")
@@ -196,7 +184,7 @@ def test_a_thread_that_a_mistake_ends_is_not_ready_and_ends_the_exporter(
         web=LOOPBACK,
     )
     (tmp_path / "alerts").write_text("")
-    with running(config) as app:
+    with running_app(config) as app:
         with pytest.raises(ZeroDivisionError, match=f"a mistake in {method}"):
             app.wait()
         status, text = fetch(app, "/readyz")
@@ -207,7 +195,7 @@ def test_a_thread_that_a_mistake_ends_is_not_ready_and_ends_the_exporter(
 
 def test_a_port_in_use_is_said_and_nothing_is_left_running(tmp_path: Path) -> None:
     """ConfigError names the address; no thread of ours remains."""
-    with running(Config(json_lines=JsonLines(file=tmp_path / "a"), web=LOOPBACK)) as app:
+    with running_app(Config(json_lines=JsonLines(file=tmp_path / "a"), web=LOOPBACK)) as app:
         port = app.web.port
         before = set(threading.enumerate())
         other = App(Config(json_lines=JsonLines(file=tmp_path / "b"), web=Web(listen_address=f"127.0.0.1:{port}")))
@@ -317,9 +305,9 @@ def test_the_log_says_whether_report_pages_are_on(tmp_path: Path, caplog: pytest
     """Who looks for the pages finds in the log where they are, or why they are off."""
     caplog.set_level("INFO")
     config = Config(json_lines=JsonLines(file=tmp_path / "a"), web=LOOPBACK)
-    with running(config):
+    with running_app(config):
         assert "report pages on, at /reports" in caplog.text
-    with running(replace(config, web=Web(listen_address=":0"))):
+    with running_app(replace(config, web=Web(listen_address=":0"))):
         assert "report pages off: the listener can be reached from other machines" in caplog.text
 
 
@@ -391,7 +379,7 @@ def test_a_port_that_is_taken_is_one_clear_error() -> None:
 
 def test_a_wrong_path_is_a_warning_and_not_a_reason_to_be_unready() -> None:
     """Whoever can reach the port could take the exporter out of its Service otherwise."""
-    with running(Config(http=FalcoHttp(address="127.0.0.1:0", path="/secret"), web=LOOPBACK)) as app:
+    with running_app(Config(http=FalcoHttp(address="127.0.0.1:0", path="/secret"), web=LOOPBACK)) as app:
         assert post(receiver_of(app).port, one_alert(), "/falco") == 404
         status, text = fetch(app, "/readyz")
         assert status == 200
@@ -409,7 +397,7 @@ def test_metrics_count_every_post_though_the_queue_is_full(tmp_path: Path) -> No
         queue=Queue(directory=tmp_path / "queue", limit_bytes=100_000, when_full="wait"),
         shutdown_seconds=0.1,
     )
-    with running(config) as app:
+    with running_app(config) as app:
         port = receiver_of(app).port
         for number in range(300):
             assert post(port, one_alert(number)) == 200
@@ -430,7 +418,7 @@ def test_a_flood_of_unlike_alerts_is_counted_without_being_judged(caplog: pytest
     alerts = [from_json(alert.to_json().encode()) for alert in demo_scenario(1_760_000_000_000_000_000)]
     with grpc_receiver() as receiver:
         otlp = Otlp(endpoint=receiver.endpoint)
-        with running(Config(web=LOOPBACK, otlp=otlp, json_lines=JsonLines(file=Path("/dev/null")))) as app:
+        with running_app(Config(web=LOOPBACK, otlp=otlp, json_lines=JsonLines(file=Path("/dev/null")))) as app:
             app._allowance.end(app._allowance.begin() - 600)
             app.pipeline.deliver(alerts)
             status, text = fetch(app, "/metrics")

@@ -205,14 +205,17 @@ def test_sighup_reads_the_settings_again_and_the_port_stays_open(tmp_path: Path)
         taken = [post_alert(port)]
         settings.write_text(f"http: {{address: '127.0.0.1:{port}'}}\nidentity: {{labels: ['cluster=second']}}\n")
         os.kill(running.pid, signal.SIGHUP)
-        while "the settings were read again" not in running.output and len(taken) < 10_000:
+        wait_until(lambda: "takes its new settings" in running.output, "the first change has begun")
+        settings.write_text(f"http: {{address: '127.0.0.1:{port}'}}\nidentity: {{labels: ['cluster=third']}}\n")
+        os.kill(running.pid, signal.SIGHUP)  # while the second settings take the first one's place
+        while running.output.count("the settings were read again") < 2 and len(taken) < 10_000:
             taken.append(post_alert(port))
         taken += [post_alert(port) for _ in range(20)]
         assert set(taken) == {200}
         found = f"{running.url}/api/v1/reports?limit=500"
         wait_until(lambda: len(json.loads(fetch(found) or "{}").get("reports", [])) == min(len(taken), 500), "all kept")
-        assert 'cluster="second"' in fetch(f"{running.url}/metrics")
-        assert 'cluster="first"' not in fetch(f"{running.url}/metrics")
+        assert 'cluster="third"' in fetch(f"{running.url}/metrics")
+        assert 'cluster="second"' not in fetch(f"{running.url}/metrics")
         assert running.stop() == 0
     assert "Traceback" not in running.output
 

@@ -14,6 +14,7 @@ import pytest
 
 from exporter.app import App
 from exporter.config.model import Config, FalcoHttp, HistorySettings, Identity, Incidents, Redaction, Shutdown, Web
+from tests.running_app import running_app
 from tests.waiting import wait_until
 
 
@@ -26,12 +27,8 @@ def running(directory: Path, **settings: object) -> Iterator[App]:
         shutdown=Shutdown(lame_duck_seconds=0),
         **settings,  # type: ignore[arg-type]
     )
-    app = App(config)
-    app.start()
-    try:
+    with running_app(config) as app:
         yield app
-    finally:
-        app.close()
 
 
 def post(app: App, **members: object) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from exporter.simulator.scenarios import flood
 from exporter.simulator.server import FalcoSimulator
 from exporter.sources.falco_http import FalcoHttpSource
 from tests.integration.otlp import grpc_receiver
+from tests.running_app import running_app
 from tests.waiting import wait_until
 
 LOOPBACK = Web(listen_address="127.0.0.1:0")
@@ -27,16 +26,6 @@ ALERT = {"time": "2026-01-02T03:04:05Z", "rule": "r", "priority": "Notice", "out
 def _started(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
-
-
-@contextmanager
-def running(config: Config) -> Iterator[App]:
-    app = App(config)
-    app.start()
-    try:
-        yield app
-    finally:
-        app.close()
 
 
 def row(app: App, beginning: str) -> tuple[str, bool | None]:
@@ -52,7 +41,7 @@ def post(source: FalcoHttpSource) -> None:
 @pytest.mark.usefixtures("_started")
 def test_a_receiver_waits_until_somebody_posts() -> None:
     """Neither green nor red, since when, and what to do; then it is well, with its count."""
-    with running(Config(http=FalcoHttp(address="127.0.0.1:0"), web=LOOPBACK)) as app:
+    with running_app(Config(http=FalcoHttp(address="127.0.0.1:0"), web=LOOPBACK)) as app:
         source = app.sources[0]
         assert isinstance(source, FalcoHttpSource)
         assert source.listening.wait(30)
@@ -73,7 +62,7 @@ def test_a_file_without_lines_waits(tmp_path: Path) -> None:
     """A file that can be read has not shown that Falco writes it."""
     file = tmp_path / "alerts.jsonl"
     file.touch()
-    with running(Config(json_lines=JsonLines(file=file), web=LOOPBACK)) as app:
+    with running_app(Config(json_lines=JsonLines(file=file), web=LOOPBACK)) as app:
         wait_until(lambda: row(app, str(file))[0].startswith("waiting for the first alert"))
         assert row(app, str(file))[1] is None
         with file.open("a", encoding="utf-8") as lines:
@@ -87,7 +76,7 @@ def test_a_connection_is_well_and_waits(tmp_path: Path) -> None:
     address = f"unix://{tmp_path}/falco.sock"
     with FalcoSimulator(address) as falco, grpc_receiver() as receiver:
         config = Config(targets=(FalcoTarget(address),), web=LOOPBACK, otlp=Otlp(endpoint=receiver.endpoint))
-        with running(config) as app:
+        with running_app(config) as app:
             wait_until(lambda: row(app, "unix:")[0].startswith("up, Falco 0.43.1, waiting for the first alert"))
             assert row(app, "unix:")[1] is True
             assert row(app, "Log records") == (f"nothing was sent yet to {receiver.endpoint}", None)

@@ -14,10 +14,10 @@ import pytest
 
 from exporter.history import History, HistorySink, Query
 from exporter.history import sink as sink_module
-from exporter.history.database import FILE, HistoryError
-from exporter.incidents.state import State, head_of
+from exporter.history.database import FILE
+from exporter.incidents.state import State
 from exporter.sources.decode import from_received
-from tests.history_site import alert_of, dropped, filled, sample
+from tests.history_site import alert_of, ask_everything, dropped, filled, sample
 from tests.waiting import wait_until
 
 Start = Callable[..., HistorySink]
@@ -89,24 +89,6 @@ def test_after_a_kill_the_file_is_whole_and_everything_written_can_be_found(
 _WRONG = (None, b"\xff\xfe", "text", 2**63 - 1, -1, 1e300, 0, "")
 
 
-def _every_answer(history: History) -> None:
-    """Ask for everything that a page, a digest and a start ask for; HistoryError is an answer."""
-    for ask in (
-        lambda: history.read(history.page(Query(text="shadow"), limit=5)),
-        lambda: (history.boot, history.sequence, history.oldest()),
-        lambda: len(history),
-        lambda: history.find(alert_of(3).uid),
-        lambda: list(history.latest(0, 0, 5, also_benign_of=("syscall",))[0]),
-        lambda: history.not_indexed(5),
-        lambda: list(history.alerts()),
-        lambda: [head_of([state]) for state in history.incident_states()],
-        lambda: history.tally(("verdict", "rule"), bucket_ns=3_600_000_000_000),
-        lambda: (history.losses(0, 2**62), history.counts(), history.choices()),
-    ):
-        with contextlib.suppress(HistoryError):
-            ask()
-
-
 def test_a_value_of_another_kind_in_any_column_is_an_answer_and_no_mistake_of_ours(
     start: Start, tmp_path: Path
 ) -> None:
@@ -129,7 +111,7 @@ def test_a_value_of_another_kind_in_any_column_is_an_answer_and_no_mistake_of_ou
                 connection.execute(f"UPDATE OR IGNORE {table} SET {column} = ?", (wrong,))
                 connection.commit()
             with contextlib.closing(History(tmp_path / "history", from_received)) as history:
-                _every_answer(history)
+                ask_everything(history)
 
 
 def test_an_incident_of_a_later_version_is_left_out(start: Start, tmp_path: Path) -> None:
