@@ -14,7 +14,7 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from exporter.listener.address import Address, bind
 from exporter.listener.connection import Reject
@@ -134,13 +134,17 @@ class Acceptor:
             return
 
         def done(task: asyncio.Task[None]) -> None:
-            self._handshakes.pop(task, None)
+            self._forget(task)
             if task.cancelled():
                 accepted.close()
 
         task = asyncio.get_running_loop().create_task(self._serve(accepted, context, peer))
         self._handshakes[task] = peer
         task.add_done_callback(done)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        """Count a handshake no more."""
+        self._handshakes.pop(task, None)
 
     def _drop_handshake(self) -> bool:
         """Make room by ending a handshake: the oldest of the peer who has most of them under way."""
@@ -154,9 +158,18 @@ class Acceptor:
         return True
 
     async def _serve(self, accepted: socket.socket, context: ssl.SSLContext | None, peer: str) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+
+        def make_protocol() -> asyncio.Protocol:
+            if context is None:
+                # Just before the host hears of it, which counts it from then on: nobody is counted twice.
+                loop.call_soon(self._forget, task)
+            return self._host.make_protocol()
+
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self._host.make_protocol,
+            await loop.connect_accepted_socket(
+                make_protocol,
                 accepted,
                 ssl=context,
                 ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,

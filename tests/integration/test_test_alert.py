@@ -21,7 +21,7 @@ from exporter.config.model import Config, FalcoHttp, TlsServer, Web
 from exporter.errors import ConfigError
 from exporter.sources.falco_http import FalcoHttpSource
 from tests.integration.certificates import Authority
-from tests.integration.test_app import running
+from tests.running_app import running_app
 
 WEB = Web(listen_address="127.0.0.1:0")
 
@@ -29,7 +29,7 @@ WEB = Web(listen_address="127.0.0.1:0")
 @contextmanager
 def receiving(settings: FalcoHttp, web: Web = WEB) -> Iterator[Config]:
     """A running exporter; yields the settings with the ports that it got."""
-    with running(Config(http=settings, web=web)) as app:
+    with running_app(Config(http=settings, web=web)) as app:
         yield at_ports(app, settings, web)
 
 
@@ -178,7 +178,7 @@ def test_pages_that_ask_for_a_password_are_no_failure(tmp_path: Path, capsys: py
 def test_a_unix_socket_is_a_receiver_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The address may be a socket's path."""
     settings = FalcoHttp(address=f"unix://{tmp_path}/falco.sock")
-    with running(Config(http=settings, web=WEB)) as app:
+    with running_app(Config(http=settings, web=WEB)) as app:
         config = Config(http=settings, web=replace(WEB, listen_address=urlsplit(app.web.url).netloc))
         assert send_test_alert(config, Credentials()) == 0
     assert "(verdict: test)" in capsys.readouterr().out

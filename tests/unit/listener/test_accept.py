@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from typing import cast
 
 import pytest
+import uvloop
 
 from exporter.listener.accept import Acceptor
 from exporter.listener.address import Address
@@ -15,9 +18,9 @@ class Greeter(asyncio.Protocol):
     """Says one word and closes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(b"hello")
-        transport.close()
+        writable = cast(asyncio.Transport, transport)  # uvloop's is none of its subclasses
+        writable.write(b"hello")
+        writable.close()
 
 
 class Host:
@@ -71,3 +74,32 @@ def test_no_exception_ends_the_loop(where: str, caplog: pytest.LogCaptureFixture
         assert asyncio.run(run()) == [b"", b"", b"", b"hello", b"hello"]
     assert rejected == ["internal"] * 3
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_connection_is_never_counted_twice(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Once its host hears of it, it is no handshake any more: at the limit, another one would be cut for it."""
+    counted: list[int] = []
+
+    class Counting(Greeter):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            counted.append(len(acceptor._handshakes))
+            super().connection_made(transport)
+
+    class CountingHost(Host):
+        def make_protocol(self) -> asyncio.Protocol:
+            return Counting()
+
+    acceptor = Acceptor(Address("127.0.0.1", 0), CountingHost(), tls=lambda: None, reject=lambda _: None)
+
+    async def run() -> None:
+        acceptor.bind()
+        acceptor.start()
+        try:
+            assert await greetings(acceptor, 5) == [b"hello"] * 5
+        finally:
+            await acceptor.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(run())
+    assert counted == [0] * 5
