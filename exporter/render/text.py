@@ -24,7 +24,8 @@ _BOLD, _CYAN, _PLAIN = "\x1b[1m", "\x1b[36m", "\x1b[0m"
 _VERDICT_COLORS = {"attack": "\x1b[1;31m", "undecided": "\x1b[1;33m", "benign": "\x1b[1;32m", "test": "\x1b[1;34m"}
 COLORS = frozenset({_BOLD, _CYAN, _PLAIN, *_VERDICT_COLORS.values()})
 """Every control sequence that is used."""
-_OWN_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\Z")
+_OWN_VALUE = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC|\d+(?:\.\d)? (?:ms|s|min|h|days))\Z", re.ASCII)
+"""A time or a duration that we wrote."""
 _INDENT = " " * 4
 _LEAST_WIDTH = 40
 
@@ -179,5 +180,5 @@ def _prose(prose: Prose) -> str:
 def _span(span: Span) -> str:
     shown = terminal(span.text)
     # A value of several words would read as the author's own.
-    quoted = span.kind == "value" and (not shown or re.search(r"[ \"“”]", shown)) and not _OWN_TIME.match(shown)
+    quoted = span.kind == "value" and (not shown or re.search(r"[ \"“”]", shown)) and not _OWN_VALUE.match(shown)
     return f"“{shown}”" if quoted else shown

@@ -37,6 +37,14 @@ def _no_endpoint_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _sighup_reaches_what_is_started() -> Iterator[None]:
+    """Under ``nohup`` SIGHUP is ignored here, and so it would be in every program that is started."""
+    before = signal.signal(signal.SIGHUP, lambda *_: None)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("program", [[str(COMMAND)], [sys.executable, "-m", "exporter"]])
 def test_demo_once_does_the_main_job(program: list[str]) -> None:
     """Installed command and module alike: the reference report, the metrics, exit 0, nothing on standard error."""
