@@ -1,0 +1,49 @@
+"""The queue of version 0.1 in a SQLite file is moved into today's."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import zlib
+from pathlib import Path
+
+import pytest
+
+from tests.unit.sinks.otel.queue.bench import Bench
+
+
+def old_queue(directory: Path, rows: list[tuple[bytes, int, bool]]) -> Path:
+    """A queue of version 0.1; the third of a row says whether its checksum is right."""
+    path = directory / "queue.sqlite3"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(
+            "CREATE TABLE chunk (id INTEGER PRIMARY KEY AUTOINCREMENT, queued_at REAL NOT NULL, records INTEGER NOT "
+            "NULL, bytes INTEGER NOT NULL, crc INTEGER NOT NULL, payload BLOB NOT NULL)"
+        )
+        for payload, records, whole in rows:
+            crc = zlib.crc32(payload, records) + (0 if whole else 1)
+            row = (1_000.0, records, 5_000, crc, payload)
+            connection.execute("INSERT INTO chunk (queued_at, records, bytes, crc, payload) VALUES (?,?,?,?,?)", row)
+    return path
+
+
+def test_the_queue_of_an_earlier_version_is_moved(tmp_path: Path) -> None:
+    """What waited in a SQLite file goes out first, with its age; a damaged chunk is passed over, the file goes."""
+    path = old_queue(tmp_path, [(b"first", 2, True), (b"bad", 1, False), (b"second", 3, True)])
+    bench = Bench(tmp_path)
+    bench.spool.append(b"new", 1)
+    assert (bench.spool.records, bench.spool.oldest_queued_at) == (6, 1_000.0)
+    assert bench.drain() == [b"first", b"second", b"new"]
+    assert not list(tmp_path.glob("queue.sqlite3*"))
+    assert not path.exists()
+
+
+def test_an_old_queue_that_cannot_be_read_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says what to do, and the new queue works."""
+    (tmp_path / "queue.sqlite3").write_bytes(b"no database" * 500)
+    bench = Bench(tmp_path)
+    bench.spool.append(b"x", 1)
+    assert bench.drain() == [b"x"]
+    assert (tmp_path / "queue.sqlite3").exists()
+    assert "remove it by hand" in caplog.text
