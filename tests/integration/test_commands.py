@@ -21,7 +21,7 @@ from exporter.config.model import Config, JsonLines, Web
 from exporter.simulator.scenarios import reference_alert
 from exporter.simulator.server import FalcoSimulator
 from tests.e2e.processes import COMMAND, exporter, fetch, free_port
-from tests.integration.otlp import grpc_receiver
+from tests.integration.otlp.receiver import grpc_receiver
 from tests.waiting import wait_until
 
 

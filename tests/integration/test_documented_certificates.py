@@ -16,8 +16,8 @@ from exporter.simulator.server import FalcoSimulator, ServerTls
 from exporter.sources.falco_grpc_errors import diagnose
 from tests.integration.certificates import Authority, DocumentedCertificates, make_as_falco_documents
 from tests.integration.falco import KeepingSink, running
+from tests.integration.falco_http.receiver import FALCO_HEADERS, Receiver, receiving
 from tests.integration.test_falco_grpc_errors import make_source
-from tests.integration.test_falco_http import FALCO_HEADERS, Receiver, receiving
 from tests.waiting import wait_until
 
 

@@ -12,7 +12,7 @@ from exporter.config.model import Config, Incidents, Otlp, Web
 from exporter.incidents.incident import Incident
 from exporter.incidents.ledger import Change
 from exporter.sinks.otel.encode.incident import incident_record
-from tests.integration.otlp import grpc_receiver
+from tests.integration.otlp.receiver import grpc_receiver
 from tests.otel_records import attributes_of
 from tests.unit.incidents.made import alert, register
 from tests.waiting import wait_until

@@ -14,7 +14,7 @@ from exporter.config.model import Config, FalcoHttp, FalcoTarget, JsonLines, Otl
 from exporter.simulator.scenarios import flood
 from exporter.simulator.server import FalcoSimulator
 from exporter.sources.falco_http import FalcoHttpSource
-from tests.integration.otlp import grpc_receiver
+from tests.integration.otlp.receiver import grpc_receiver
 from tests.running_app import running_app
 from tests.waiting import wait_until
 

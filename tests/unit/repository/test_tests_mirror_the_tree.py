@@ -29,6 +29,7 @@ QUESTIONS = {
     "sinks/otel/queue/test_disk_away.py": "a disk that is full, missing or held by another process",
     "sinks/otel/queue/test_files.py": "which files there are, and whose",
     "sinks/otel/queue/test_kill.py": "kill -9",
+    "sinks/prometheus/test_verdicts.py": "events by verdict, of rules and of hosts",
     "tuning/test_tuning.py": "a replay gives what was promised",
     "verdict/test_imitations.py": "what an attacker can imitate",
     "verdict/test_labelled.py": "the labelled alerts",

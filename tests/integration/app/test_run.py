@@ -1,0 +1,127 @@
+"""The parts put together: several sources at once, readiness, a full queue, a flood."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from exporter.config.model import Config, FalcoHttp, FalcoTarget, JsonLines, Otlp, Queue
+from exporter.simulator.scenarios import demo_scenario, flood
+from exporter.simulator.server import FalcoSimulator
+from exporter.sources.decode import from_json
+from tests.integration.app.running import LOOPBACK, counted, fetch, one_alert, post, receiver_of
+from tests.integration.otlp.receiver import grpc_receiver
+from tests.otel_records import attributes_of
+from tests.running_app import running_app
+from tests.waiting import wait_until
+
+
+def test_several_falcos_at_once(tmp_path: Path) -> None:
+    """Two targets and a file are read side by side; every alert is counted and each source is shown by name."""
+    first, second = (f"unix://{tmp_path}/{name}.sock" for name in ("a", "b"))
+    file = tmp_path / "alerts.jsonl"
+    file.write_text("".join(alert.to_json() + "\n" for alert in flood(10, 3 * 10**18)), encoding="utf-8")
+    config = Config(
+        targets=(FalcoTarget(first, "a"), FalcoTarget(second, "b")), json_lines=JsonLines(file=file), web=LOOPBACK
+    )
+    with FalcoSimulator(first) as one, FalcoSimulator(second, json_output=True) as two, running_app(config) as app:
+        one.emit(*flood(100, 1 * 10**18))
+        two.emit(*flood(50, 2 * 10**18))
+        wait_until(lambda: counted(app) == 160)
+        received = {
+            target: app.registry.get_sample_value("falco_exporter_alerts_received_total", {"target": target})
+            for target in ("a", "b", str(file))
+        }
+    assert received == {"a": 100, "b": 50, str(file): 10}
+
+
+def test_readiness_says_what_is_missing(tmp_path: Path) -> None:
+    """Without Falco /readyz fails and says what to do, /healthz does not; with it both are well."""
+    address = f"unix://{tmp_path}/falco.sock"
+    with running_app(Config(targets=(FalcoTarget(address),), web=LOOPBACK)) as app:
+        wait_until(lambda: "down" in str(app.not_ready()))
+        status, text = fetch(app, "/readyz")
+        assert status == 503
+        assert "falco.sock" in text
+        assert fetch(app, "/healthz")[0] == 200
+        with FalcoSimulator(address):
+            wait_until(lambda: fetch(app, "/readyz")[0] == 200)
+            assert "0.43.1" in fetch(app, "/")[1]
+
+
+def test_pages_show_the_reports(tmp_path: Path) -> None:
+    """On loopback the list and each report are served, and Markdown and JSON of it."""
+    address = f"unix://{tmp_path}/falco.sock"
+    with FalcoSimulator(address) as falco, running_app(Config(targets=(FalcoTarget(address),), web=LOOPBACK)) as app:
+        falco.emit(*demo_scenario(time.time_ns()))
+        wait_until(lambda: len(app.recent) == 35)
+        reference = next(alert for alert in app.recent.alerts() if alert.rule == "Clear Log Activities")
+        for suffix in ("", ".md", ".json"):
+            status, text = fetch(app, f"/reports/{reference.uid}{suffix}")
+            assert status == 200
+            assert "modest_brahmagupta" in text
+        assert "Clear Log Activities" in fetch(app, "/reports?rule=Clear+Log+Activities")[1]
+
+
+def test_a_wrong_path_is_a_warning_and_not_a_reason_to_be_unready() -> None:
+    """Whoever can reach the port could take the exporter out of its Service otherwise."""
+    with running_app(Config(http=FalcoHttp(address="127.0.0.1:0", path="/secret"), web=LOOPBACK)) as app:
+        assert post(receiver_of(app).port, one_alert(), "/falco") == 404
+        status, text = fetch(app, "/readyz")
+        assert status == 200
+        assert "warning: http 127.0.0.1:0 (wrong_path)" in text
+        assert "http_output.url" in text
+        assert "http_output.url" in fetch(app, "/")[1]
+
+
+def test_metrics_count_every_post_though_the_queue_is_full(tmp_path: Path) -> None:
+    """Falco sends nothing twice: what a full queue cannot take it drops and counts, and metrics and pages have all."""
+    config = Config(
+        http=FalcoHttp(address="127.0.0.1:0"),
+        web=LOOPBACK,
+        otlp=Otlp(endpoint="http://127.0.0.1:9", protocol="grpc"),
+        queue=Queue(directory=tmp_path / "queue", limit_bytes=100_000, when_full="wait"),
+        shutdown_seconds=0.1,
+    )
+    with running_app(config) as app:
+        port = receiver_of(app).port
+        for number in range(300):
+            assert post(port, one_alert(number)) == 200
+        assert counted(app) == 300
+        assert len(app.recent) == 300
+        dropped = app.registry.get_sample_value(
+            "falco_exporter_log_records_dropped_total", {"endpoint": "default", "reason": "full"}
+        )
+        kept = app.registry.get_sample_value("falco_exporter_queue_records", {"endpoint": "default"})
+        assert dropped is not None
+        assert kept is not None
+        assert dropped > 0
+        assert dropped + kept == 300
+
+
+def test_a_flood_of_unlike_alerts_is_counted_without_being_judged(caplog: pytest.LogCaptureFixture) -> None:
+    """Every alert counts and is sent; where the allowance is spent, verdict and advice are left out and counted."""
+    alerts = [from_json(alert.to_json().encode()) for alert in demo_scenario(1_760_000_000_000_000_000)]
+    with grpc_receiver() as receiver:
+        otlp = Otlp(endpoint=receiver.endpoint)
+        with running_app(Config(web=LOOPBACK, otlp=otlp, json_lines=JsonLines(file=Path("/dev/null")))) as app:
+            app._allowance.end(app._allowance.begin() - 600)
+            app.pipeline.deliver(alerts)
+            status, text = fetch(app, "/metrics")
+            assert status == 200
+            assert sum_of(text, "falco_exporter_alerts_not_judged_total") == len(alerts)
+            assert sum_of(text, "falco_exporter_log_records_without_advice_total") == len(alerts)
+            assert sum_of(text, "falco_rule_events_total") == len(alerts)
+            assert sum_of(text, "falco_verdict_events_total{", 'verdict="undecided"') == len(alerts)
+            assert sum_of(text, "falco_verdict_events_total{") == len(alerts)
+            wait_until(lambda: len(receiver.accepted) == len(alerts))
+    assert all("falco.report.left_out" in attributes_of(record) for record in receiver.accepted)
+    assert sum("are counted as undecided" in message for message in caplog.messages) == 1
+
+
+def sum_of(text: str, *parts: str) -> float:
+    """Add up the samples whose line begins with the first part and holds the others."""
+    lines = [line for line in text.splitlines() if line.startswith(parts[0]) and all(map(line.__contains__, parts[1:]))]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
