@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -50,4 +51,4 @@ def test_a_path_that_is_none_is_said() -> None:
     """A NUL is no system error."""
     found = check_directory(Path("/tmp/a\0b"), Queue())
     assert not found.works
-    assert "cannot be written: embedded null byte; alerts would wait in memory only" in found.message
+    assert re.search("cannot be written: .*embedded null .*; alerts would wait in memory only", found.message)
