@@ -90,12 +90,16 @@ def test_what_is_written_behind_damage_comes_and_has_its_size(tmp_path: Path) ->
         second.close()
 
 
-def test_sizes_are_right_behind_damage(journal: Journal, tmp_path: Path) -> None:
-    """What waits behind a lost chunk is counted by its own bytes."""
+@pytest.mark.parametrize("damaged", [0, 1, 2])
+def test_sizes_are_right_behind_damage(journal: Journal, tmp_path: Path, damaged: int) -> None:
+    """What waits behind a lost chunk is counted by its own bytes, wherever in the file that stood."""
     fill(journal, 4)
-    overwrite(chunk_files(tmp_path)[0], 0, b"?" * 10)
+    for _ in range(damaged):
+        journal.skip(2, 100)
+    overwrite(chunk_files(tmp_path)[0], damaged * (HEADER_BYTES + 100), b"?" * 10)
     assert journal.peek() == Damage(2)
-    assert (journal.next_record, journal.records, journal.size_bytes) == (2, 6, 300)
+    left = 3 - damaged
+    assert (journal.next_record, journal.records, journal.size_bytes) == (8 - 2 * left, 2 * left, 100 * left)
 
 
 def test_a_chunk_of_the_past_is_not_taken_for_the_next(journal: Journal, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def test_a_limit_that_the_disk_cannot_hold_is_said(tmp_path: Path) -> None:
     limit_bytes = shutil.disk_usage(tmp_path).free * 2
     found = check_directory(tmp_path, Queue(limit_bytes=limit_bytes))
     assert found.works
+    assert found.message.startswith("can be written, ")
     assert f"; queue.limit_bytes allows {limit_bytes // 1_000_000} MB: a full disk would come first" in found.message
 
 

@@ -150,6 +150,19 @@ def test_a_message_that_is_shorter_than_its_record_is_kept_however_often_it_is_r
     assert seen == [(b"m" * 11, OBSERVED_NS), (b"", 7)]
 
 
+def test_every_message_that_is_not_encoded_yet_comes_in_order() -> None:
+    """Those of a whole delivery stand in one chunk, with the time at which they were seen."""
+    messages = [b"first", b"", b"second" * 100, b"third"]
+    seen: list[tuple[bytes, int]] = []
+
+    def encode(message: bytes, observed_ns: int) -> Encoded:
+        seen.append((message, observed_ns))
+        return Encoded(b"record", b"advice")
+
+    assert Records.read(Records.stored(messages, OBSERVED_NS), encode).count == 4
+    assert seen == [(message, OBSERVED_NS) for message in messages]
+
+
 @pytest.mark.parametrize("stored", [b"\x12\x05abc", b"\x99\x03abc", b"\x1a\x07\0\0\0\0\0\0\0", b"\x12"])
 def test_a_chunk_that_ends_too_early_or_has_another_tag_is_none(stored: bytes) -> None:
     """It is not taken for a shorter record, nor for a message."""

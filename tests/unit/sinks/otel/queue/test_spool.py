@@ -172,6 +172,41 @@ def test_waiting_ends_once_so_many_records_are_there(directory: Path | None) -> 
     assert found == [True]
 
 
+def test_waiting_is_for_one_record_where_nothing_is_said(directory: Path | None) -> None:
+    """A single record does not wait for a second one."""
+    bench = Bench(directory)
+    bench.spool.append(b"x", 1)
+    assert bench.spool.wait(0)
+
+
+def test_who_waits_is_woken_by_the_last_of_the_kept(tmp_path: Path) -> None:
+    """Not by what is put on disk ahead of its payload, but once that is complete."""
+    bench = Bench(tmp_path)
+    found: list[bool] = []
+    waiting = threading.Thread(target=lambda: found.append(bench.spool.wait(60, records=2)))
+    waiting.start()
+    kept = [chunk for payload in payloads(2) if (chunk := bench.spool.keep(payload, 1, 100))]
+    bench.spool.complete(kept, b"both")
+    waiting.join(30)
+    assert found == [True]
+    assert bench.drain() == [b"both"]
+
+
+def test_what_cannot_be_kept_ahead_changes_nothing(tmp_path: Path) -> None:
+    """Without a disk, and on one that is full: None, nothing is dropped, and nothing counts as kept."""
+    memory = Bench(None, limit_bytes=500)
+    for payload in payloads(5):
+        memory.spool.append(payload, 1)
+    assert memory.spool.keep(b"x" * 100, 1, 100) is None
+    assert (memory.drops, memory.drain()) == ({}, payloads(5))
+    full = Bench(tmp_path)
+    with resource_limit_of_file_size(0):
+        assert full.spool.keep(b"x" * 100, 1, 100) is None
+    assert (full.spool.durable, full.spool.records) == (False, 0)
+    memory.spool.close()
+    assert memory.spool.keep(b"x", 1, 1) is None
+
+
 def test_waking_ends_every_wait(directory: Path | None) -> None:
     """Also the one that begins afterwards."""
     bench = Bench(directory)

@@ -1,0 +1,90 @@
+"""Chunks on disk and in memory besides: which are kept, and which become one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.sinks.otel.queue import disk as module
+from exporter.sinks.otel.queue import journal
+from exporter.sinks.otel.queue.chunks import Chunk
+from exporter.sinks.otel.queue.disk import DiskQueue
+from exporter.sinks.otel.queue.segment import HEADER_BYTES
+
+STORED = b"s" * 40
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[DiskQueue[bytes]]:
+    made: DiskQueue[bytes] = DiskQueue(tmp_path, lambda *drop: pytest.fail(str(drop)))
+    made.open()
+    yield made
+    made.close()
+
+
+def put(disk: DiskQueue[bytes], *, records: int = 2, payload_bytes: int = 100) -> Chunk[bytes]:
+    chunk: Chunk[bytes] = Chunk(records, payload_bytes, 5.0, STORED)
+    disk.append(chunk, STORED)
+    return chunk
+
+
+def is_kept(disk: DiskQueue[bytes], chunk: Chunk[bytes]) -> bool:
+    return disk.waiting([chunk]) == [chunk]
+
+
+def taken(disk: DiskQueue[bytes]) -> list[tuple[int, bytes | None]]:
+    """Records and payload of everything that waits, taken."""
+    found = []
+    while (chunk := disk.peek()) is not None:
+        assert disk.take(chunk)
+        found.append((chunk.records, bytes(chunk.payload)))
+    return found
+
+
+def test_what_became_one_has_its_own_size_in_memory(disk: DiskQueue[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the parts' sizes nor more than they had counts against the maximum, and what was kept before does."""
+    monkeypatch.setattr(module, "KEPT_BYTES", 300)
+    before, *parts = (put(disk) for _ in range(3))
+    assert not is_kept(disk, put(disk))
+    disk.complete(parts, b"p" * 50)
+    assert is_kept(disk, before)
+    assert is_kept(disk, put(disk))
+    assert not is_kept(disk, put(disk))
+
+
+def test_what_became_one_is_one_wherever_it_begins(disk: DiskQueue[bytes]) -> None:
+    """It has its parts' records, though others stand before it, and reading goes on behind it."""
+    put(disk, records=1)
+    parts = [put(disk, records=2), put(disk, records=3)]
+    put(disk, records=4)
+    disk.complete(parts, b"both")
+    assert taken(disk) == [(1, STORED), (5, b"both"), (4, STORED)]
+    assert (disk.records, disk.size_bytes) == (0, 0)
+
+
+def test_chunks_with_another_between_them_stay_apart(disk: DiskQueue[bytes]) -> None:
+    """Else the one between would be passed over, neither sent nor counted."""
+    first, between, last = (put(disk) for _ in range(3))
+    disk.complete([first, last], b"both")
+    assert [first.chunks, between.chunks, last.chunks] == [1, 1, 1]
+    assert taken(disk) == [(2, STORED)] * 3
+
+
+def test_chunks_of_two_files_stay_apart(disk: DiskQueue[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place is in one file: nothing reaches from one into the next."""
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 2 * (HEADER_BYTES + len(STORED)))
+    chunks = [put(disk) for _ in range(3)]
+    disk.complete(chunks[1:], b"both")
+    assert taken(disk) == [(2, STORED)] * 3
+    assert (disk.records, disk.size_bytes) == (0, 0)
+
+
+def test_chunks_of_which_one_was_taken_stay_as_they_are(disk: DiskQueue[bytes]) -> None:
+    """What is on its way goes out as it was, and the rest by itself."""
+    chunks = [put(disk) for _ in range(2)]
+    assert disk.take(chunks[0])
+    disk.complete(chunks, b"both")
+    assert (chunks[0].records, chunks[0].payload) == (2, STORED)
+    assert taken(disk) == [(2, STORED)]
