@@ -67,6 +67,32 @@ def test_damage_costs_the_chunks_that_it_hit(
     ]
 
 
+def test_a_damaged_payload_is_said_and_its_file_kept_for_a_look(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is said of the payload before it, which is whole."""
+    monkeypatch.setattr(module, "SHRINK_BYTES", 0)
+    fill(journal, 2)
+    path = chunk_files(tmp_path)[0]
+    overwrite(path, 2 * HEADER_BYTES + 150, b"?" * 10)
+    header = journal.peek()
+    assert isinstance(header, Header)
+    assert journal.payload(header) == b"x" * 100
+    assert caplog.records == []
+    journal.skip(2, 100)
+    header = journal.peek()
+    assert isinstance(header, Header)
+    assert journal.payload(header) is None
+    assert [record.message for record in caplog.records] == [
+        f"the queue's file {path} is damaged: it is kept for a look once it is read",
+        f"2 queued records are lost: {path} does not hold what was written",
+    ]
+    journal.skip(2, 100)
+    journal.shrink()
+    [aside] = tmp_path.glob("*.damaged-*")
+    assert aside.read_bytes().count(b"?") == 10
+
+
 def test_what_is_written_behind_damage_comes_and_has_its_size(tmp_path: Path) -> None:
     """The last chunk of the file that is written to is lost; the next one in it is not, at a restart either."""
     first = Journal(tmp_path)

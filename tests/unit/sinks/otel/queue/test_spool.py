@@ -79,6 +79,26 @@ def test_a_queue_in_memory_never_makes_anyone_wait(when_full: str) -> None:
     assert bench.drain() == payloads(8)[3:]
 
 
+class WithAdvice(bytes):
+    """A payload that is shorter on disk than in memory, as records with their advice are."""
+
+    def __len__(self) -> int:
+        return 3 * super().__len__()
+
+    def __bytes__(self) -> bytes:
+        return self[:]
+
+
+@pytest.mark.parametrize(("on_disk", "fit"), [(True, 5), (False, 1)])
+def test_the_limit_is_of_bytes_where_they_wait(tmp_path: Path, *, on_disk: bool, fit: int) -> None:
+    """On disk a record counts by what it takes there, in memory by what it has there."""
+    bench = Bench(tmp_path if on_disk else None, limit_bytes=500, when_full="drop-oldest")
+    for payload in payloads(5):
+        bench.spool.append(WithAdvice(payload), 1)
+    assert bench.spool.records == fit
+    assert bench.drops["full"] == 5 - fit
+
+
 def test_what_is_too_old_goes(directory: Path | None) -> None:
     """Above the age limit a record is dropped and counted."""
     clock = Clock()
