@@ -51,7 +51,7 @@ class DiskQueue(Generic[P]):
     def open(self, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
         """Take up what an earlier process left, the queue of an earlier version included."""
         self._journal.open(wait_seconds=wait_seconds)
-        move_old_queue(self._journal)
+        move_old_queue(self._journal, self._on_drop)
 
     def append(self, chunk: Chunk[P], stored: bytes) -> None:
         """Put a chunk on disk, where it is once this returns; ``stored`` is its payload in the form for the disk."""

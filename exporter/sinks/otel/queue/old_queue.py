@@ -10,6 +10,7 @@ import contextlib
 import logging
 import sqlite3
 import zlib
+from collections.abc import Callable
 
 from exporter.sinks.otel.queue.journal import Journal
 
@@ -19,8 +20,11 @@ FILE_NAME = "queue.sqlite3"
 _ROWS = "SELECT queued_at, records, bytes, crc, payload FROM chunk ORDER BY id"
 
 
-def move_old_queue(journal: Journal) -> None:
-    """Append every chunk of an old file to the journal, then remove the file. Raises SpoolError for the journal."""
+def move_old_queue(journal: Journal, on_drop: Callable[[str, int], None]) -> None:
+    """Append every chunk of an old file to the journal, then remove the file; what is damaged is counted.
+
+    Raises SpoolError for the journal. ``on_drop`` is called with a reason and a number of records.
+    """
     path = journal.path / FILE_NAME
     if not path.is_file() or path.is_symlink():
         return
@@ -41,4 +45,6 @@ def move_old_queue(journal: Journal) -> None:
             "hand, or its records are sent again at the next start", moved, path, exc,
         )  # fmt: skip
         return
+    if damaged:
+        on_drop("damaged", damaged)
     _log.info("%d records were moved from the old queue %s, %d were damaged", moved, path, damaged)

@@ -59,14 +59,18 @@ def test_a_file_that_is_no_queue_is_set_aside(tmp_path: Path, content: bytes) ->
 
 
 def test_damaged_files_do_not_pile_up(tmp_path: Path) -> None:
-    """The last three are kept."""
-    for number in range(5):
+    """The last three are kept, whatever their numbers."""
+    for number in (9, 8, 1, 7, 0):
         (tmp_path / f"{number:020d}.chunks").write_bytes(b"no queue at all" * 100)
         Bench(tmp_path).spool.close()
-    assert len(list(tmp_path.glob("*.damaged-*"))) == 3
+    kept = sorted(path.name.partition(".")[0] for path in tmp_path.glob("*.damaged-*"))
+    assert kept == [f"{number:020d}" for number in (0, 1, 7)]
 
 
-def test_a_damaged_position_sends_again_and_never_skips(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["all", "magic", "checksum", "end", "short", "nothing"])
+def test_a_damaged_position_sends_again_and_never_skips(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
     """Where reading stood cannot be read: everything that is still there comes, and the log says so."""
     first = Bench(tmp_path)
     for payload in payloads(4):
@@ -74,8 +78,19 @@ def test_a_damaged_position_sends_again_and_never_skips(tmp_path: Path) -> None:
     first.spool.take(1, 10_000)
     first.spool.release()
     first.spool.close()
-    (tmp_path / "position").write_bytes(b"x" * 44)
+    whole = (tmp_path / "position").read_bytes()
+    damaged = {
+        "all": b"x" * len(whole),
+        "magic": b"?" + whole[1:],
+        "checksum": whole[:-1] + bytes([whole[-1] ^ 1]),
+        "end": whole[:-1],
+        "short": whole[:4],
+        "nothing": b"",
+    }
+    (tmp_path / "position").write_bytes(damaged[damage])
     assert Bench(tmp_path).drain() == payloads(4)
+    said = f"the reading position of the queue in {tmp_path} is damaged: all that is in it is sent"
+    assert [record.message for record in caplog.records] == ([said] if damage != "nothing" else [])
 
 
 def test_a_truncated_file_under_a_running_queue_is_counted(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ def disk(tmp_path: Path) -> Iterator[DiskQueue[bytes]]:
     made.close()
 
 
-def put(disk: DiskQueue[bytes], *, records: int = 2, payload_bytes: int = 100) -> Chunk[bytes]:
-    chunk: Chunk[bytes] = Chunk(records, payload_bytes, 5.0, STORED)
+def put(disk: DiskQueue[bytes], *, records: int = 2, payload_bytes: int = 100, queued_at: float = 5.0) -> Chunk[bytes]:
+    chunk: Chunk[bytes] = Chunk(records, payload_bytes, queued_at, STORED)
     disk.append(chunk, STORED)
     return chunk
 
@@ -88,3 +88,30 @@ def test_chunks_of_which_one_was_taken_stay_as_they_are(disk: DiskQueue[bytes]) 
     disk.complete(chunks, b"both")
     assert (chunks[0].records, chunks[0].payload) == (2, STORED)
     assert taken(disk) == [(2, STORED)]
+
+
+def test_reading_goes_on_behind_what_became_one_after_a_restart(disk: DiskQueue[bytes]) -> None:
+    """The place is behind all of its parts."""
+    parts = [put(disk) for _ in range(3)]
+    put(disk, records=4)
+    disk.complete(parts, b"all")
+    whole = disk.peek()
+    assert whole is not None
+    assert disk.take(whole)
+    disk.settle()
+    disk.close()
+    disk.open()
+    assert taken(disk) == [(4, STORED)]
+
+
+@pytest.mark.parametrize("how", ["taken", "too old"])
+def test_what_has_gone_makes_room_in_memory(disk: DiskQueue[bytes], monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """For as much as it had there, and no more."""
+    monkeypatch.setattr(module, "KEPT_BYTES", 500)
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 2 * (HEADER_BYTES + len(STORED)))
+    kept = [put(disk, queued_at=queued_at) for queued_at in (5.0, 5.0, 50.0, 50.0, 50.0)]
+    if how == "taken":
+        assert all(disk.take(chunk) for chunk in kept[:2])
+    else:
+        assert disk.drop_older(10.0) == 4
+    assert [is_kept(disk, put(disk)) for _ in range(3)] == [True, True, False]

@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,17 +25,26 @@ def test_a_directory_that_cannot_be_had_means_memory(place: str) -> None:
     assert bench.drain() == [b"x"]
 
 
-def test_a_queue_that_another_process_holds_means_memory_until_it_lets_go(tmp_path: Path) -> None:
+def test_a_queue_that_another_process_holds_means_memory_until_it_lets_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While an old exporter still drains the same directory, ours waits in memory, then moves to disk."""
     holder = (tmp_path / "lock").open("wb")
     fcntl.flock(holder, fcntl.LOCK_EX)
     bench = Bench(tmp_path)
     bench.spool.append(b"waiting", 1)
     assert not bench.spool.durable
+    assert bench.spool.unusable == f"another process holds the queue in {tmp_path}"
+    bench.clock.now += 11
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "sleep", lambda _seconds: pytest.fail("what appends would wait"))
+        bench.spool.tidy()
+    assert not bench.spool.durable
     holder.close()
     bench.clock.now += 11
     bench.spool.tidy()
     assert bench.spool.durable
+    assert bench.spool.unusable == ""
     assert (bench.spool.records, bench.spool.size_bytes) == (1, 7)
     bench.spool.close()
     assert Bench(tmp_path).drain() == [b"waiting"]

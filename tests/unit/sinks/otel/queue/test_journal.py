@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +93,7 @@ def test_a_damaged_payload_is_said_and_its_file_kept_for_a_look(
     journal.shrink()
     [aside] = tmp_path.glob("*.damaged-*")
     assert aside.read_bytes().count(b"?") == 10
+    assert caplog.records[-1].message == f"the damaged file of the queue was set aside as {aside}"
 
 
 def test_what_is_written_behind_damage_comes_and_has_its_size(tmp_path: Path) -> None:
@@ -235,10 +238,114 @@ def test_who_is_closed_says_so(tmp_path: Path) -> None:
     """Before and after, nothing is open and nothing can be written."""
     made = Journal(tmp_path)
     assert not made.is_open
-    with pytest.raises(SpoolError, match="cannot write to the queue"):
+    with pytest.raises(SpoolError, match=r"cannot write to the queue in .*: the queue is closed$"):
         fill(made, 1)
     made.open()
     assert made.is_open
     fill(made, 1)
     made.close()
     assert (made.is_open, made.records, made.size_bytes) == (False, 0, 0)
+
+
+def test_a_start_waits_for_another_process_to_let_go(tmp_path: Path) -> None:
+    """The one before may still be delivering its rest."""
+    with (tmp_path / "lock").open("wb") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        letting_go = threading.Timer(0.2, fcntl.flock, (holder, fcntl.LOCK_UN))
+        letting_go.start()
+        made = Journal(tmp_path)
+        made.open(wait_seconds=30.0)
+        assert made.is_open
+        made.close()
+        letting_go.join()
+
+
+def test_what_a_files_damaged_end_held_is_known_from_the_next_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exactly that is lost, and every later file is read."""
+    small_files(monkeypatch, chunks=2)
+    first = Journal(tmp_path)
+    first.open()
+    fill(first, 6)
+    first.close()
+    os.truncate(chunk_files(tmp_path)[0], HEADER_BYTES + 100)
+    second = Journal(tmp_path)
+    second.open()
+    try:
+        found = read_on(second)
+    finally:
+        second.close()
+    assert [each if isinstance(each, Damage) else each.first_record for each in found] == [0, Damage(2), 4, 6, 8, 10]
+
+
+def test_a_file_that_was_done_with_goes_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process ended after it had noted the place and before it removed the file: nothing of it counts."""
+    small_files(monkeypatch, chunks=2)
+    first = Journal(tmp_path)
+    first.open()
+    fill(first, 4)
+    done = chunk_files(tmp_path)[0]
+    content = done.read_bytes()
+    for _ in range(2):
+        first.skip(2, 100)
+    first.settle()
+    first.close()
+    assert not done.exists()
+    done.write_bytes(content)
+    second = Journal(tmp_path)
+    second.open()
+    try:
+        assert (second.records, second.size_bytes) == (4, 200)
+        assert not done.exists()
+        assert [each.first_record for each in read_on(second) if isinstance(each, Header)] == [4, 6]
+    finally:
+        second.close()
+
+
+def test_without_a_position_reading_begins_with_the_oldest_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its number: what was done with long ago is not counted as lost."""
+    small_files(monkeypatch, chunks=2)
+    first = Journal(tmp_path)
+    first.open()
+    fill(first, 5)
+    for _ in range(2):
+        first.skip(2, 100)
+    first.settle()
+    first.close()
+    (tmp_path / "position").unlink()
+    second = Journal(tmp_path)
+    second.open()
+    try:
+        assert (second.next_record, second.records, second.size_bytes) == (4, 6, 300)
+        assert [each if isinstance(each, Damage) else each.first_record for each in read_on(second)] == [4, 6, 8]
+    finally:
+        second.close()
+
+
+def test_a_directory_is_taken_again_after_it_was_let_go(journal: Journal) -> None:
+    """What was not done with is read from the same file."""
+    fill(journal, 2)
+    assert isinstance(journal.peek(), Header)
+    journal.skip(2, 100)
+    journal.settle()
+    journal.close()
+    journal.open()
+    header = journal.peek()
+    assert isinstance(header, Header)
+    assert journal.payload(header) == b"x" * 100
+
+
+def test_a_file_that_was_removed_is_not_kept_open(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the disk would have its space back only at the end of the process."""
+    monkeypatch.setattr(module, "SHRINK_BYTES", 0)
+    fill(journal, 1)
+    assert len(read_on(journal)) == 1
+    journal.shrink()
+    assert chunk_files(tmp_path) == []
+    opened = [os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()]
+    assert not [name for name in opened if name.startswith(str(tmp_path)) and "chunks" in name]

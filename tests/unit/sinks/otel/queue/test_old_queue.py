@@ -28,15 +28,19 @@ def old_queue(directory: Path, rows: list[tuple[bytes, int, bool]]) -> Path:
     return path
 
 
-def test_the_queue_of_an_earlier_version_is_moved(tmp_path: Path) -> None:
-    """What waited in a SQLite file goes out first, with its age; a damaged chunk is passed over, the file goes."""
-    path = old_queue(tmp_path, [(b"first", 2, True), (b"bad", 1, False), (b"second", 3, True)])
+def test_the_queue_of_an_earlier_version_is_moved(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What waited in a SQLite file goes out first, with its age; damaged chunks are counted, the file goes."""
+    caplog.set_level("INFO")
+    rows = [(b"first", 2, True), (b"bad", 1, False), (b"second", 3, True), (b"worse", 4, False)]
+    path = old_queue(tmp_path, rows)
     bench = Bench(tmp_path)
     bench.spool.append(b"new", 1)
     assert (bench.spool.records, bench.spool.oldest_queued_at) == (6, 1_000.0)
     assert bench.drain() == [b"first", b"second", b"new"]
     assert not list(tmp_path.glob("queue.sqlite3*"))
-    assert not path.exists()
+    assert bench.drops == {"damaged": 5}
+    said = f"5 records were moved from the old queue {path}, 5 were damaged"
+    assert [record.message for record in caplog.records] == [said]
 
 
 def test_an_old_queue_that_cannot_be_read_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -46,4 +50,9 @@ def test_an_old_queue_that_cannot_be_read_stays(tmp_path: Path, caplog: pytest.L
     bench.spool.append(b"x", 1)
     assert bench.drain() == [b"x"]
     assert (tmp_path / "queue.sqlite3").exists()
-    assert "remove it by hand" in caplog.text
+    [record] = caplog.records
+    assert record.message == (
+        f"0 records were moved from the old queue {tmp_path / 'queue.sqlite3'}, the rest cannot be read (file is not a "
+        "database): the file stays; remove it by hand, or its records are sent again at the next start"
+    )
+    assert not bench.drops

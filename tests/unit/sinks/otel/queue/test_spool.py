@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.sinks.otel.queue import disk
-from tests.unit.sinks.otel.queue.bench import Bench, Clock, payloads
+from tests.unit.sinks.otel.queue.bench import Bench, Clock, payloads, resource_limit_of_file_size
 
 
 def test_chunks_come_out_in_order_and_leave_on_release(directory: Path | None) -> None:
@@ -42,6 +42,16 @@ def test_one_chunk_comes_whatever_the_limits(directory: Path | None) -> None:
     bench = Bench(directory)
     bench.spool.append(b"x" * 20_000, 50)
     assert bench.drain() == [b"x" * 20_000]
+    assert bench.spool.take(10, 10_000) is None
+
+
+@pytest.mark.parametrize(("limit_bytes", "taken"), [(199, 1), (200, 2), (250, 2), (300, 3), (10_000, 5)])
+def test_a_batch_has_no_more_bytes_than_asked_for(directory: Path | None, limit_bytes: int, taken: int) -> None:
+    """As many chunks as fit exactly, all of them together."""
+    bench = Bench(directory)
+    for payload in payloads(5):
+        bench.spool.append(payload, 1)
+    assert bench.spool.take(100, limit_bytes) == payloads(5)[:taken]
 
 
 def test_full_drops_the_oldest_but_never_what_is_in_flight(directory: Path | None) -> None:
@@ -142,6 +152,7 @@ def test_what_comes_after_the_end_is_counted(directory: Path | None) -> None:
     bench.spool.close()
     bench.spool.append(b"x", 4)
     assert bench.drops == {"shutdown": 4}
+    assert not bench.spool.durable
     assert bench.spool.records == 0
 
 
