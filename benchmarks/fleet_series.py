@@ -13,7 +13,6 @@ import contextlib
 import http.client
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -215,4 +214,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

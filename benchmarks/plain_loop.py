@@ -46,10 +46,10 @@ def main() -> None:
             if rule is None:
                 rule = rules[key] = RULES.labels(*key)
             rule.inc()
-            key += (alert.hostname, fields.get("k8s.ns.name", ""))
-            event = events.get(key)
+            place = (*key, alert.hostname, fields.get("k8s.ns.name", ""))
+            event = events.get(place)
             if event is None:
-                event = events[key] = COUNTER.labels(*key)
+                event = events[place] = COUNTER.labels(*place)
             event.inc()
     print(json.dumps({"cpu": cpu_seconds() - begun, "begun_at": begun_at, "ended_at": time.time()}), flush=True)
 

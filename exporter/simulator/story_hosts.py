@@ -22,13 +22,6 @@ HOST = {
     "container.start_ts": "0",
 }
 CONNECTION = {"fd.type": "ipv4", "fd.l4proto": "tcp", "evt.type": "connect"}
-_AUDIT = {
-    "ka.user.name": "jane.doe@example.com",
-    "ka.target.namespace": "shop",
-    "ka.response.code": "200",
-    "ka.auth.decision": "allow",
-    "ka.auth.reason": 'RBAC: allowed by ClusterRoleBinding "admins" of ClusterRole "cluster-admin" to Group "admins"',
-}
 
 HOST_STORY: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     (

@@ -20,13 +20,6 @@ _GITHUB = {
     "github.org": "example-org",
     "github.user": "jane-doe",
 }
-_GITHUB = {
-    "github.repo.name": "shop-frontend",
-    "github.repo.url": "https://github.com/example-org/shop-frontend",
-    "github.owner": "example-org",
-    "github.org": "example-org",
-    "github.user": "jane-doe",
-}
 
 PLUGIN_STORY: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     (

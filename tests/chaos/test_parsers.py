@@ -134,9 +134,11 @@ def read_environment(data: bytes, _: Path) -> None:
 
 
 def read_answer(data: bytes, _: Path) -> None:
-    head, _, body = data.partition(b"\n\n")
+    head, _blank, body = data.partition(b"\n\n")
     lines = head.decode("latin-1").split("\n")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+    headers = {
+        name.strip().lower(): value.strip() for name, _colon, value in (line.partition(":") for line in lines[1:])
+    }
     for status in (200, 302, 400, 429, 503):
         from_http(status, headers, body)
 

@@ -142,10 +142,11 @@ def apply(stage: str, line: Line) -> Line | None:
         kept = {name.strip() for name in rest.split(",")}
         return replace(line, stream={}, metadata={name: line.get(name) for name in kept if line.get(name)})
     if word == "line_format":
-        return replace(line, text=render(unquoted(rest.strip()), line.metadata | line.stream, line.text, line.time_ns))
+        names = {**line.metadata, **line.stream}
+        return replace(line, text=render(unquoted(rest.strip()), names, line.text, line.time_ns))
     if word == "label_format":
         made = {
-            name: render(unquoted(text), line.metadata | line.stream, line.text, line.time_ns)
+            name: render(unquoted(text), {**line.metadata, **line.stream}, line.text, line.time_ns)
             for name, text in _FORMAT.findall(rest)
         }
         return replace(line, metadata={**line.metadata, **made})

@@ -64,7 +64,7 @@ def main(kind: str) -> None:
         processes.append(exporter)
         wait_for("pages", lambda: fetch("/reports") is not None, exporter)
         emit()
-        wait_for("report", lambda: ALERT["rule"] in (fetch("/reports") or ""), exporter)
+        wait_for("report", lambda: str(ALERT["rule"]) in (fetch("/reports") or ""), exporter)
         (uid, *_) = re.findall(r"reports/([0-9a-f]{32})", fetch("/reports") or "")
         print(fetch(f"/reports/{uid}"))
     finally:

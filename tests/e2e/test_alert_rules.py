@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -18,7 +19,7 @@ RULES = ALERTS / "falco.rules.yaml"
 TESTS = ALERTS / "falco.rules.test.yaml"
 
 
-def alerts() -> list[dict[str, str]]:
+def alerts() -> list[dict[str, Any]]:
     return [
         rule
         for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"]
@@ -46,7 +47,8 @@ def test_promtool_plays_the_tests() -> None:
 
 def test_every_alert_is_tested_firing_and_silent() -> None:
     """No alert is without a test that sees it fire and one that sees it silent."""
-    firing, silent = set(), set()
+    firing: set[str] = set()
+    silent: set[str] = set()
     for test in yaml.safe_load(TESTS.read_text("utf-8"))["tests"]:
         for case in test.get("alert_rule_test", []):
             (firing if case.get("exp_alerts") else silent).add(case["alertname"])

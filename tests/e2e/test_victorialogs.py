@@ -54,7 +54,12 @@ class Store:
     def rows(self, expr: str) -> list[dict[str, str]]:
         """Rows of a query that has some; new data can be out of sight for a moment while the store rearranges it."""
         found: list[dict[str, str]] = []
-        wait_until(lambda: found.extend(self.ask(expr)) or found, f"rows of {expr}", seconds=10)
+
+        def ask() -> bool:
+            found[:] = self.ask(expr)
+            return bool(found)
+
+        wait_until(ask, f"rows of {expr}", seconds=10)
         return found
 
 

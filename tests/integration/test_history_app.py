@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import pytest
 
 from exporter.app import App
 from exporter.config.model import Config, FalcoHttp, HistorySettings, Identity, Incidents, Redaction, Shutdown, Web
-from tests.running_app import running_app
+from tests.running_app import fetch, running_app
 from tests.waiting import wait_until
 
 
@@ -47,15 +46,6 @@ def post(app: App, **members: object) -> None:
     request = urllib.request.Request(f"http://127.0.0.1:{receiver.port}/", json.dumps(document).encode())
     with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 200
-
-
-def fetch(app: App, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"{app.web.url}{path}", timeout=60) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as exc:
-        with exc:
-            return exc.code, exc.read().decode()
 
 
 @pytest.mark.parametrize("masking", [False, True])

@@ -26,7 +26,7 @@ def test_details_are_in_order_of_reading_and_leave_out_what_is_absent() -> None:
 def test_details_are_the_same_whatever_the_transport() -> None:
     """The order of fields, and evt.time, which one transport adds, change nothing."""
     alert = reference_alert()
-    fields = dict(reversed(alert.fields.items())) | {"evt.time": "18:29:39.273467556"}
+    fields = dict(reversed(list(alert.fields.items()))) | {"evt.time": "18:29:39.273467556"}
     other = make_report(replace(alert, fields=fields), fixture_entry(), CONTEXT)
     assert other.details == reference_report().details
 

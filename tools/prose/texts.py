@@ -84,8 +84,8 @@ def all_texts() -> Iterator[tuple[str, str]]:
             for line, text in literals(ast.parse(file.read_text("utf-8"))):
                 yield f"{file.relative_to(ROOT)}:{line}", text
     for file in sorted((ROOT / "exporter").rglob("templates/*.html")):
-        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
-            yield f"{file.relative_to(ROOT)}:{number}", MARKUP.sub(" x ", line)
+        for number, markup in enumerate(file.read_text("utf-8").splitlines(), 1):
+            yield f"{file.relative_to(ROOT)}:{number}", MARKUP.sub(" x ", markup)
     for file in sorted((ROOT / "exporter" / "catalog" / "data").rglob("*.yaml")):
         for text in catalog_texts(yaml.load(file.read_text("utf-8"), yaml.CSafeLoader)):
             yield str(file.relative_to(ROOT)), text

@@ -150,7 +150,7 @@ def installs(folder: Path, environment: Path) -> None:
     """Install wheel and sdist in turn into a fresh environment and run the demo of each."""
     output([sys.executable, "-m", "venv", environment])
     python = environment / "bin" / "python"
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    pip: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     output([*pip, "--require-hashes", "--no-deps", "--requirement", ROOT / "requirements.lock"])
     for package in (only(folder, "*.whl"), only(folder, "falco_report_exporter-*.tar.gz")):
         output([*pip, "--force-reinstall", "--no-deps", package])

@@ -17,14 +17,14 @@ def environment(source: Source, folder: Path) -> Path:
     output([sys.executable, "-m", "venv", "--without-pip", folder])
     python = folder / "bin" / "python"
     lock = source.tree / "requirements.lock"
-    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--quiet"]
-    output([*pip, "--require-hashes", "--no-deps", "--requirement", lock])
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+    output([*pip, "install", "--quiet", "--require-hashes", "--no-deps", "--requirement", lock])
     return python
 
 
 def sbom(source: Source, python: Path, into: Path) -> None:
     """Write the CycloneDX document: what needs what and the licences, by the environment; the hashes, by the lock."""
-    common = [
+    common: list[str | Path] = [
         "--pyproject",
         "pyproject.toml",
         "--output-reproducible",
@@ -76,7 +76,16 @@ def identity(component: dict[str, Any]) -> tuple[str, str]:
 def licences(source: Source, python: Path, into: Path) -> None:
     """Write the licence of everything that is installed: a table, then each text and notice in full."""
     asked = ["--with-urls", "--with-license-file", "--with-notice-file", "--no-license-path"]
-    command = [tool("pip-licenses"), "--python", python, "--from", "mixed", "--with-system", "--order", "name"]
+    command: list[str | Path] = [
+        tool("pip-licenses"),
+        "--python",
+        python,
+        "--from",
+        "mixed",
+        "--with-system",
+        "--order",
+        "name",
+    ]
     found = json.loads(output([*command, "--format", "json", *asked]))
     lines = [
         f"{source.name} {source.version}: Apache-2.0; its text is at the end of this file.",

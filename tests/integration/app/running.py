@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import urllib.error
-import urllib.request
 
 from exporter.app import App
 from exporter.config.model import Web
@@ -12,15 +10,6 @@ from exporter.simulator.scenarios import flood
 from exporter.sources.falco_http import FalcoHttpSource
 
 LOOPBACK = Web(listen_address="127.0.0.1:0")
-
-
-def fetch(app: App, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"{app.web.url}{path}", timeout=60) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as exc:
-        with exc:
-            return exc.code, exc.read().decode()
 
 
 def counted(app: App) -> float:

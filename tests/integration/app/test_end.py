@@ -16,9 +16,9 @@ from exporter.pipeline import Handover
 from exporter.simulator.scenarios import flood
 from exporter.sinks.otel.queue.grouping import Grouper
 from exporter.sinks.otel.queue.spool import Spool
-from tests.integration.app.running import LOOPBACK, counted, fetch, one_alert, post, receiver_of
+from tests.integration.app.running import LOOPBACK, counted, one_alert, post, receiver_of
 from tests.integration.otlp.receiver import Receiver, Reply, grpc_receiver
-from tests.running_app import running_app
+from tests.running_app import fetch, running_app
 from tests.waiting import wait_until
 
 

@@ -11,10 +11,10 @@ from exporter.config.model import Config, FalcoHttp, FalcoTarget, JsonLines, Otl
 from exporter.simulator.scenarios import demo_scenario, flood
 from exporter.simulator.server import FalcoSimulator
 from exporter.sources.decode import from_json
-from tests.integration.app.running import LOOPBACK, counted, fetch, one_alert, post, receiver_of
+from tests.integration.app.running import LOOPBACK, counted, one_alert, post, receiver_of
 from tests.integration.otlp.receiver import grpc_receiver
 from tests.otel_records import attributes_of
-from tests.running_app import running_app
+from tests.running_app import fetch, running_app
 from tests.waiting import wait_until
 
 

@@ -93,7 +93,7 @@ class _Service(LogsServiceServicer):  # type: ignore[misc]
         self._receiver = receiver
 
     def Export(self, request: ExportLogsServiceRequest, context: grpc.ServicerContext) -> ExportLogsServiceResponse:
-        headers = {item.key: str(item.value) for item in context.invocation_metadata()}
+        headers = {key: str(value) for key, value in context.invocation_metadata()}
         reply = self._receiver.receive(request, headers)
         if reply is None or reply.status is None:
             return ExportLogsServiceResponse.FromString(reply.body if reply else b"")
@@ -140,8 +140,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        decompress = {"gzip": gzip.decompress, "deflate": zlib.decompress}.get(self.headers.get("content-encoding", ""))
-        body = decompress(body) if decompress else body
+        encoding = self.headers.get("content-encoding")
+        if encoding == "gzip":
+            body = gzip.decompress(body)
+        elif encoding == "deflate":
+            body = zlib.decompress(body)
         headers = {key.lower(): value for key, value in self.headers.items()} | {":path": self.path}
         reply = self.server.receiver.receive(ExportLogsServiceRequest.FromString(body), headers) or Reply(200)
         self.send_response(reply.status or 200)

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from tests.lab.images import docker_archive, with_libraries
+from tests.lab.image_archives import docker_archive, with_libraries
 from tests.lab.places.cluster import Cluster
 from tests.lab.places.node import load_image
 from tests.lab.programs import LAB, missing, program

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.lab.images import busybox_image
+from tests.lab.image_archives import busybox_image
 from tests.lab.places.host import Host, host
 from tests.lab.programs import built
 
@@ -182,6 +182,6 @@ def node(*parts: str) -> Iterator[Node]:
 
 
 def load_image(place: Node, archive: Path) -> None:
-    """Load an image made by ``tests.lab.images`` into a node's containerd."""
+    """Load an image made by ``tests.lab.image_archives`` into a node's containerd."""
     place.write("/root/image.tar", archive.read_bytes())
     place.run("ctr -n k8s.io images import /root/image.tar >/dev/null; rm /root/image.tar", timeout_seconds=60)

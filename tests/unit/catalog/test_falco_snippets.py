@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.catalog.catalog import load_catalog
-from exporter.catalog.model import ChangeStep
+from exporter.catalog.steps import ChangeStep
 from exporter.catalog.template import Absent
 from exporter.escaping import Unembeddable
 from exporter.falco.condition import (

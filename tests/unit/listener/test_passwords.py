@@ -58,7 +58,12 @@ def test_answers_are_remembered_and_few(monkeypatch: pytest.MonkeyPatch) -> None
     """A scraper's password is checked once; guesses fill no memory and do not make the right answer forgotten."""
     asked: list[bytes] = []
     real = passwords._check
-    monkeypatch.setattr(passwords, "_check", lambda given, hashed: asked.append(given) or real(given, hashed))
+
+    def check(given: bytes, hashed: bytes) -> bool:
+        asked.append(given)
+        return real(given, hashed)
+
+    monkeypatch.setattr(passwords, "_check", check)
 
     async def ask() -> int:
         check = PasswordCheck()
@@ -89,7 +94,12 @@ def test_a_changed_hash_is_asked_again() -> None:
 def test_an_unknown_user_costs_a_check_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time of an answer does not tell which users there are: the cost is that of the users' own hashes."""
     asked: list[bytes] = []
-    monkeypatch.setattr(passwords, "_check", lambda given, hashed: bool(asked.append(hashed)))
+
+    def refuse(_given: bytes, hashed: bytes) -> bool:
+        asked.append(hashed)
+        return False
+
+    monkeypatch.setattr(passwords, "_check", refuse)
     admits(header("mallory", "secret"))
     assert [hashed[:7] for hashed in asked] == [b"$2b$04$"]
     assert not bcrypt.checkpw(b"secret", asked[0])

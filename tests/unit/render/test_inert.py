@@ -226,7 +226,7 @@ def test_only_web_addresses_become_links(url: str) -> None:
     links = [each for each in markdown_structure(report)[1] if each]
     anchors = [
         attrs
-        for tag, attrs in filter(lambda each: isinstance(each, tuple), html_structure(report, to_html))
+        for tag, attrs in [each for each in html_structure(report, to_html) if isinstance(each, tuple)]
         if tag == "a" and ("rel", "noopener noreferrer") in attrs
     ]
     assert len(links) == len(anchors) == url.startswith("https://a.example")

@@ -150,7 +150,12 @@ def test_hostile_alerts_are_kept_and_found() -> None:
 def test_reading_while_writing_is_safe() -> None:
     """Requests read while a source's thread writes."""
     recent = RecentSink(50)
-    writer = threading.Thread(target=lambda: [recent.write([make_alert(number)]) for number in range(2_000)])
+
+    def write() -> None:
+        for number in range(2_000):
+            recent.write([make_alert(number)])
+
+    writer = threading.Thread(target=write)
     writer.start()
     while writer.is_alive():
         found = numbers(recent, Query(text="output"))

@@ -27,8 +27,8 @@ def config(name: str = "settings", namespace: str = "shop") -> dict[str, Any]:
     return object_of("ConfigMap", name, namespace, data=VALUES, binaryData={"store.jks": BINARY})
 
 
-def secrets(cluster: Cluster) -> dict[str, Any]:
-    """The Secrets of the namespaces: name to content."""
+def secrets(cluster: Cluster) -> dict[tuple[str, str], Any]:
+    """The Secrets of the namespaces: namespace and name to content."""
     found = {}
     for namespace in ("shop", "stage"):
         for item in cluster.laptop().get("secrets", "-n", namespace).get("items", []):
