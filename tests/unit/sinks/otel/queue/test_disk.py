@@ -36,7 +36,7 @@ def is_kept(disk: DiskQueue[bytes], chunk: Chunk[bytes]) -> bool:
 
 def taken(disk: DiskQueue[bytes]) -> list[tuple[int, bytes | None]]:
     """Records and payload of everything that waits, taken."""
-    found = []
+    found: list[tuple[int, bytes | None]] = []
     while (chunk := disk.peek()) is not None:
         assert disk.take(chunk)
         found.append((chunk.records, bytes(chunk.payload)))
