@@ -41,11 +41,9 @@ INTERNAL = {
 # Both are off by default. Files that have them go before.
 _OF_PROCESS = "evt.type proc.cmdline proc.exepath proc.name proc.pname proc.tty user.loginuid user.name user.uid"
 PUBLISHED = {
-    "Container Accessing GPU Device": ("filesystem", f"fd.name {_OF_PROCESS}", "container.id evt.type fd.name"),
-    "GPU Management Tool Run in Container": (
-        "process", f"evt.arg.flags {_OF_PROCESS}", "container.id evt.type proc.name",
-    ),
-}  # fmt: skip
+    "Container Accessing GPU Device": ("filesystem", f"fd.name {_OF_PROCESS}"),
+    "GPU Management Tool Run in Container": ("process", f"evt.arg.flags {_OF_PROCESS}"),
+}
 
 
 def main(paths: list[str]) -> None:
@@ -68,10 +66,9 @@ def main(paths: list[str]) -> None:
             "sandbox",
             ("maturity_sandbox", "container", about, "mitre_impact", "T1496"),
             tuple(sorted(fields.split())),
-            tuple(used.split()),
             hooks=("user_known_gpu_workloads",),
         )
-        for rule, (about, fields, used) in PUBLISHED.items()
+        for rule, (about, fields) in PUBLISHED.items()
         if rule not in known
     ]
     former = yaml.safe_load(Path(__file__).with_name("former_rule_names.yaml").read_text(encoding="utf-8"))

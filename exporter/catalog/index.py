@@ -15,7 +15,7 @@ from importlib import resources
 from typing import Any
 
 from exporter.alert import Priority
-from exporter.falco.condition import Comparison, ConditionError, Macro, fields_of, parse, walk
+from exporter.falco.condition import ConditionError, Macro, parse, walk
 from exporter.falco.rules import Rule, Rules, paste_lists
 
 _FIELD = re.compile(r"%([a-z][a-zA-Z0-9_.]*(?:\[[^\]]*\])?)")
@@ -47,8 +47,6 @@ class RuleFacts:
     tags: tuple[str, ...]
     fields: tuple[str, ...]
     """Output fields that the rule's output names, sorted."""
-    condition_fields: tuple[str, ...] = ()
-    """Fields that the rule's condition compares, those of its macros included, sorted."""
     macros: tuple[str, ...] = ()
     """Macros that the condition uses, directly or by other macros, sorted: overriding one changes the rule."""
     lists: tuple[str, ...] = ()
@@ -98,7 +96,6 @@ class _Reader:
             maturity=next((tag.removeprefix("maturity_") for tag in rule.tags if tag.startswith("maturity_")), ""),
             tags=rule.tags,
             fields=tuple(sorted(set(_FIELD.findall(rule.output)))),
-            condition_fields=tuple(sorted(reach.fields)),
             macros=tuple(sorted(reach.macros)),
             lists=tuple(sorted(reach.lists)),
             hooks=tuple(sorted(name for name in (reach.macros | reach.lists) - _EMPTY if self._is_empty(name))),
@@ -112,9 +109,7 @@ class _Reader:
         for name in used:
             reach.lists |= self._rules.lists.keys() & set(self._rules.lists[name].items)
         for node in nodes:
-            if isinstance(node, Comparison):
-                reach.fields |= {field.key for side in (node.left, node.right) for field in fields_of(side)}
-            elif isinstance(node, Macro):
+            if isinstance(node, Macro):
                 reach.macros.add(node.name)
                 reach.add(self._macro(node.name, path))
         return reach
@@ -135,12 +130,10 @@ class _Reader:
 class _Reach:
     """What a condition leads to, through macros and lists."""
 
-    fields: set[str] = field(default_factory=set)
     macros: set[str] = field(default_factory=set)
     lists: set[str] = field(default_factory=set)
 
     def add(self, other: _Reach) -> None:
-        self.fields |= other.fields
         self.macros |= other.macros
         self.lists |= other.lists
 

@@ -173,13 +173,6 @@ def _by_file(rules: Sequence[RuleFacts]) -> dict[str, list[RuleFacts]]:
     return files
 
 
-def _print_unproven(catalog: Catalog) -> None:
-    """Say how many of the steps could not be run by anybody, and are shown with the reason."""
-    steps = {step.place: step for entry in catalog.entries for step in entry.commands}
-    unproven = sum(1 for step in steps.values() if step.unproven)
-    print(f"{unproven} of {len(steps)} steps are not proven by running them: {100.0 * unproven / len(steps):.1f} %")
-
-
 def _print_coverage(name: str, rules: Sequence[RuleFacts], missing: Sequence[RuleFacts]) -> None:
     print(visible(f"{name}: {len(rules) - len(missing)} of {len(rules)}"))
     for facts in sorted(missing, key=lambda facts: facts.rule):

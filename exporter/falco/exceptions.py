@@ -140,12 +140,6 @@ def condition_value(value: str) -> str:
     return falco_literal(value)
 
 
-def write_list_items(name: str, values: Sequence[str]) -> str:
-    """Return YAML for a rules file that appends the values to a list. Raises Unembeddable."""
-    items = "\n".join(f"    - {list_item(value)}" for value in values)
-    return f"- list: {_plain(name)}\n  items:\n{items}\n  override:\n    items: append\n"
-
-
 def _plain(text: str) -> str:
     """Return the text as YAML: bare where YAML reads it as the same text."""
     return text if _PLAIN.match(text) and text.lower() not in _WORDS else yaml_scalar(text)

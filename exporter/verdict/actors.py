@@ -200,12 +200,6 @@ def _gcp_automation(lookup: Lookup) -> str | None:
     return None if user is None else ("yes" if is_automation(user.partition("@")[0]) else "no")
 
 
-_CLIENTS = (
-    ("terraform", "terraform"), ("pulumi", "terraform"), ("gsutil", "gsutil"), ("gcloud", "gcloud"),
-    ("mozilla/", "browser"),
-)  # fmt: skip
-
-
 def _gcp_client(lookup: Lookup) -> str | None:
     """By the user agent, which anyone can choose: ``terraform``, ``gsutil``, ``gcloud``, ``browser``, ``other``."""
     agent = lookup("gcp.userAgent")

@@ -45,7 +45,6 @@ def test_reads_what_a_rule_leads_to() -> None:
             maturity="stable",
             tags=("maturity_stable", "host", "T1059"),
             fields=("fd.name", "proc.aname[2]", "proc.name"),
-            condition_fields=("evt.num", "proc.cmdline", "proc.name", "proc.pname"),
             macros=("allowed", "never_true", "shell"),
             lists=("mine", "shells"),
             hooks=("allowed", "mine"),

@@ -18,7 +18,6 @@ from exporter.falco.exceptions import (
     exception_name,
     list_item,
     write_exception,
-    write_list_items,
 )
 from exporter.falco.rules_file import read_rules
 from tests.hostile import hostile_values
@@ -194,19 +193,6 @@ def test_any_rule_can_be_named(rule: str) -> None:
     base = read_rules(BASE)
     base.rules[rule] = base.rules["A rule"]
     assert read_rules(text, base=base).problems == []
-
-
-@given(st.lists(VALUES, min_size=1, max_size=3))
-def test_list_items_are_values_and_nothing_else(values: list[str]) -> None:
-    """A list with these items holds them and only them."""
-    try:
-        text = write_list_items("allowed_programs", values)
-    except Unembeddable:
-        return
-    for value in values:
-        assert silenced(text, {"proc.name": value})
-    for other in ("sh", "x", "".join(values) + "x"):
-        assert silenced(text, {"proc.name": other}) is (other in values)
 
 
 @given(VALUES)
