@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import NamedTuple
 
+import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.sinks.otel.send.answer import Verdict, failure_reasons, from_http, retry_reasons
+from exporter.sinks.otel.send.answer import Answer, Verdict, failure_reasons, from_http, from_rpc_error, retry_reasons
 from exporter.sinks.otel.send.sender import Pauses
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -120,3 +124,112 @@ def test_pauses_grow_to_a_ceiling_and_obey_the_receiver(failures: int, asked: fl
     pause = Pauses().after(failures, asked)
     assert 0.4 <= pause <= max(12.0, min(asked or 0.0, 600.0))
     assert pause >= min(asked or 0.0, 600.0)
+
+
+class Failure(grpc.RpcError):
+    """A gRPC failure with what a channel gives: code, details and trailing metadata."""
+
+    def __init__(
+        self, code: grpc.StatusCode, details: str | None = "", metadata: Mapping[str, bytes] | None = None
+    ) -> None:
+        self._code, self._details = code, details
+        self._metadata = None if metadata is None else [Metadatum(*item) for item in metadata.items()]
+
+    def code(self) -> grpc.StatusCode:
+        return self._code
+
+    def details(self) -> str | None:
+        return self._details
+
+    def trailing_metadata(self) -> list[Metadatum] | None:
+        return self._metadata
+
+
+class Metadatum(NamedTuple):
+    key: str
+    value: bytes
+
+
+RETRYABLE = ("cancelled", "deadline_exceeded", "aborted", "out_of_range", "unavailable", "data_loss")
+MAYBE_ONE_RECORDS = ("invalid_argument", "failed_precondition", "internal", "unknown")
+
+
+@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
+def test_grpc_codes_mean_what_the_specification_says(code: grpc.StatusCode) -> None:
+    """Some are tried again; of the others some may be about one record; each is named, with the receiver's words."""
+    answer = from_rpc_error(Failure(code, " the words\n"))
+    reason = code.name.lower()
+    if reason in (*RETRYABLE, "resource_exhausted"):
+        assert answer == Answer(Verdict.RETRY, reason, "the words")
+    elif reason in MAYBE_ONE_RECORDS:
+        assert answer == Answer(Verdict.INVALID, reason, "the words")
+    else:
+        assert answer == Answer(Verdict.REFUSED, reason, "the words")
+
+
+def test_a_failure_without_words_has_none() -> None:
+    """Nothing stands in their place."""
+    assert from_rpc_error(Failure(grpc.StatusCode.UNAVAILABLE, None)) == Answer(Verdict.RETRY, "unavailable", "")
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.OUT_OF_RANGE])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Received message larger than max (5000 vs. 4000)",
+        "grpc: received message larger than max (5000 vs. 4000)",
+        "Error, decoded message length too large: found 5000 bytes",
+        "Received message exceeds the maximum configured message size.",
+        "gRPC message exceeds maximum size 4194304: 5000000",
+        "the message exceeded the configured max",
+    ],
+)
+def test_a_size_above_the_limit_is_known_by_its_words(code: grpc.StatusCode, words: str) -> None:
+    """Smaller pieces help; with RetryInfo it is a rate, and with another code something else."""
+    reason = code.name.lower()
+    assert from_rpc_error(Failure(code, words)) == Answer(Verdict.TOO_LARGE, reason, words)
+    later = from_rpc_error(Failure(code, words, in_status(7)))
+    assert later == Answer(Verdict.RETRY, reason, words, retry_after_seconds=7.0)
+    assert from_rpc_error(Failure(grpc.StatusCode.UNAVAILABLE, words)).verdict is Verdict.RETRY
+    assert from_rpc_error(Failure(grpc.StatusCode.INTERNAL, words)).verdict is Verdict.INVALID
+
+
+def in_status(seconds: int, nanos: int = 0) -> dict[str, bytes]:
+    """RetryInfo as collectors send it, behind another detail."""
+    status = Status(code=8)
+    status.details.add().Pack(Duration(seconds=99))
+    status.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=seconds, nanos=nanos)))
+    return {"x-other": b"?", "grpc-status-details-bin": status.SerializeToString()}
+
+
+def bare(seconds: int, nanos: int = 0) -> dict[str, bytes]:
+    """RetryInfo as OpenTelemetry's SDK reads it."""
+    info = RetryInfo(retry_delay=Duration(seconds=seconds, nanos=nanos))
+    return {"x-other": b"?", "google.rpc.retryinfo-bin": info.SerializeToString()}
+
+
+@pytest.mark.parametrize("form", [in_status, bare])
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "expected"),
+    [(7, 0, 7.0), (1, 500_000_000, 1.5), (0, 250_000_000, 0.25), (0, 0, 0.0), (-3, 0, 0.0)],
+)
+def test_retry_info_is_read_in_both_forms(
+    form: Callable[..., dict[str, bytes]], seconds: int, nanos: int, expected: float
+) -> None:
+    """Seconds and their parts; never below zero."""
+    answer = from_rpc_error(Failure(grpc.StatusCode.UNAVAILABLE, "", form(seconds, nanos)))
+    assert answer == Answer(Verdict.RETRY, "unavailable", "", retry_after_seconds=expected)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"grpc-status-details-bin": b""},
+        {"grpc-status-details-bin": b"\xff\xff"},
+        {"google.rpc.retryinfo-bin": b"\xff\xff"},
+    ],
+)
+def test_retry_info_that_is_none_says_nothing(metadata: dict[str, bytes]) -> None:
+    """The pause is then our own."""
+    assert from_rpc_error(Failure(grpc.StatusCode.UNAVAILABLE, "", metadata)).retry_after_seconds is None
