@@ -395,3 +395,89 @@ def test_a_named_endpoint_has_the_environments_transport_and_none_of_its_secrets
     found = to_named_endpoint(own, Otlp(protocol="http/protobuf"), environ)
     assert (found.protocol, found.headers, found.ca_file) == ("grpc", {}, Path(file))
     assert to_named_endpoint(named, Otlp(protocol="grpc"), {}).protocol == "grpc"
+
+
+def own_batching(environ: dict[str, str]) -> object:
+    return to_batching({f"OTEL_BLRP_{key}": value for key, value in environ.items()})
+
+
+def of_settings(environ: dict[str, str]) -> object:
+    """The endpoint of a file's settings, which these stand for."""
+    return to_endpoint(Otlp(**environ), {})
+
+
+@pytest.mark.parametrize(
+    ("read", "environ", "complaint"),
+    [
+        (of_settings, {"protocol": "http"}, "otlp.protocol: expected grpc or http/protobuf, found 'http'"),
+        (
+            of_settings,
+            {"endpoint": "c:4317"},
+            "otlp.endpoint: expected http://HOST:PORT, or https://HOST:PORT for TLS, found 'c:4317'",
+        ),
+        (
+            of_settings,
+            {"endpoint": "http://u:p@c:4317"},
+            "otlp.endpoint: a user name or password in the address (http://c:4317) is not sent over gRPC; set "
+            "OTEL_EXPORTER_OTLP_HEADERS instead, e.g. authorization=Basic%20BASE64",
+        ),
+        (
+            own_batching,
+            {"SCHEDULE_DELAY": "1s"},
+            "OTEL_BLRP_SCHEDULE_DELAY: expected a whole number of milliseconds, found '1s'",
+        ),
+        (
+            own_batching,
+            {"MAX_QUEUE_SIZE": "0"},
+            "OTEL_BLRP_MAX_QUEUE_SIZE: expected a number of records above 0, found '0'",
+        ),
+        (
+            own_batching,
+            {"MAX_EXPORT_BATCH_SIZE": "0"},
+            "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE: expected a number of records above 0, found '0'",
+        ),
+        (
+            own_batching,
+            {"MAX_QUEUE_SIZE": "10", "MAX_EXPORT_BATCH_SIZE": "11"},
+            "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE: expected at most OTEL_BLRP_MAX_QUEUE_SIZE (10 records), found 11",
+        ),
+        (
+            check_resource_variables,
+            {"OTEL_RESOURCE_ATTRIBUTES": "a=b=c, ,d"},
+            "OTEL_RESOURCE_ATTRIBUTES: expected KEY=VALUE separated by commas, values percent-encoded; "
+            "found item 2: 'd'",
+        ),
+    ],
+)
+def test_a_complaint_names_the_variable_what_is_expected_and_what_was_found(
+    read: Callable[[dict[str, str]], object], environ: dict[str, str], complaint: str
+) -> None:
+    """Word for word: an operator acts on it."""
+    with pytest.raises(ConfigError) as caught:
+        read(environ)
+    assert str(caught.value) == complaint
+
+
+def test_the_smallest_sizes_are_one() -> None:
+    """One record at a time, one in the queue; and no attributes are no mistake."""
+    assert own_batching({"MAX_QUEUE_SIZE": "1", "MAX_EXPORT_BATCH_SIZE": "1"}) == Batching(1, 0.2, 1)
+    check_resource_variables({})
+    check_resource_variables({"OTEL_RESOURCE_ATTRIBUTES": "a=b=c,d="})
+
+
+def test_the_word_otlp_is_the_default() -> None:
+    """Said or not, records are sent."""
+    assert why_disabled(Otlp(), {BASE: "http://c:4317", "OTEL_LOGS_EXPORTER": "otlp"}) == ""
+
+
+def test_a_named_endpoint_has_its_own_certificates_and_says_where_a_header_is_wrong(tmp_path: Path) -> None:
+    """All three files; a complaint names the endpoint; bytes that are no UTF-8 are a complaint, and no traceback."""
+    ca_file, cert_file, key_file = (Path(_written(tmp_path, name)) for name in ("ca.pem", "c.pem", "k.pem"))
+    headers = tmp_path / "headers"
+    named = OtlpEndpoint("soc", "https://soc:4317", tls=TlsClient(ca_file, cert_file, key_file), headers_file=headers)
+    headers.write_bytes("x-scope=t\nname\u00e9=1".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"^endpoints: soc: headers_file: expected KEY=VALUE .*item 2 is not of that"):
+        to_named_endpoint(named, Otlp(), {})
+    headers.write_text("x-scope=t")
+    found = to_named_endpoint(named, Otlp(), {})
+    assert (found.ca_file, found.cert_file, found.key_file) == (ca_file, cert_file, key_file)
