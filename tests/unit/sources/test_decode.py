@@ -198,3 +198,18 @@ def test_reading_an_absent_field_does_not_change_the_alert() -> None:
     before = alert.fields
     assert alert.get("proc.name") is None
     assert alert.fields == before
+
+
+def test_a_message_with_bytes_that_are_not_utf8_has_all_its_parts() -> None:
+    """Time to the nanosecond, a priority that nobody knows, its source, and the output out of its JSON document."""
+    document = b'{"hostname":"h","output":"the \xff output","output_fields":{"output":"another"},"rule":"A rule"}'
+    message = falco_lenient_pb2.response(
+        rule=b"A rule", priority=99, source=b"own \xff", source_deprecated=1, output=document
+    )
+    message.time.seconds, message.time.nanos = 1_700_000_000, 5
+    alert = from_grpc(message.SerializeToString())
+    assert alert.time_ns == 1_700_000_000_000_000_005
+    assert (alert.priority, alert.source) == (Priority.UNKNOWN, "own \ufffd")
+    assert alert.raw_output == "the \ufffd output"
+    message.output = b"18:29:39.0: Notice \xff {"
+    assert from_grpc(message.SerializeToString()).raw_output == "18:29:39.0: Notice \ufffd {"

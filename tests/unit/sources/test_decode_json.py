@@ -264,3 +264,26 @@ def test_any_text_gives_an_alert_or_a_decode_error(text: str | bytes) -> None:
     """Arbitrary input raises nothing but DecodeError."""
     outcome = attempt(text)
     assert isinstance(outcome, Alert) or outcome.reason in REASONS
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"time": 5}, "found '5'"),
+        ({"output_fields": [1]}, "member `output_fields`: expected an object, found ['1']"),
+        ({"tags": "T1"}, "member `tags`: expected a list of strings, found 'T1'"),
+        ({"hostname": 7}, "member `hostname`: expected a string, found '7'"),
+    ],
+)
+def test_what_was_found_is_shown(members: dict[str, object], words: str) -> None:
+    """So that who sends it knows where to look."""
+    with pytest.raises(DecodeError) as caught:
+        decode(**members)
+    assert str(caught.value).endswith(words)
+
+
+def test_the_second_reader_reads_every_member() -> None:
+    """Bytes that are not UTF-8 cost no other member, the one that stands in for the output neither."""
+    text = json.dumps(MINIMAL | {"message": "said", "source": "s", "hostname": "h?", "tags": ["t"]}).encode()
+    alert = from_json(text.replace(b"h?", b"h\xff"))
+    assert (alert.raw_output, alert.source, alert.hostname, tuple(alert.tags)) == ("said", "s", "h\ufffd", ("t",))

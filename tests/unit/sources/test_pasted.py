@@ -136,3 +136,36 @@ def test_no_bytes_end_the_reading(data: bytes) -> None:
     """Whatever is pasted, reading goes on to the alert in the last line."""
     found = list(alerts_in(io.BytesIO(data.replace(b"\x1f\x8b", b"") + b"\n" + LINE)))
     assert found[-1].alert is not None
+
+
+def test_a_line_above_the_limit_is_said_and_the_next_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it is; and its number counts as one."""
+    monkeypatch.setattr("exporter.sources.pasted.LINE_LIMIT_BYTES", 1_000)
+    alert = json.dumps(document()).encode() + b"\n"
+    first, second = found_in(b"x" * 3_500 + b"\n" + alert)
+    assert first.error is not None
+    assert (first.line, first.error.reason) == (1, "malformed")
+    assert str(first.error) == "expected at most 1,000 bytes in a line, found more"
+    assert (second.line, second.error) == (2, None)
+
+
+def test_each_finding_has_the_line_on_which_it_begins() -> None:
+    """Of a line in pieces the first; a string that is not closed ends with its line."""
+    cri = b"2024-01-02T12:00:00.1Z stdout "
+    text = json.dumps(document()).encode()
+    found = found_in(b"\n" + cri + b"P " + text[:20] + b"\n" + cri + b"F " + text[20:] + b"\n" + text)
+    assert [(each.line, each.error) for each in found] == [(2, None), (4, None)]
+    assert [each.line for each in found_in(b'{"rule": "cut\n "time": 5}\n')] == [1, 2]
+
+
+def test_broken_utf16_is_replaced() -> None:
+    """An odd byte at the end costs no alert before it."""
+    text = json.dumps(document()) + "\n"
+    found = found_in(codecs.BOM_UTF16_LE + text.encode("utf-16-le") + b"x")
+    assert [each.error is None for each in found] == [True, False]
+
+
+def test_falcos_text_is_said_to_be_that() -> None:
+    """With what it lacks."""
+    [found] = found_in(b"18:29:39.273467556: Notice A shell\n")
+    assert str(found.error) == "expected JSON, found Falco's text form, which has neither the rule nor the fields"
