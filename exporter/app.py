@@ -364,7 +364,7 @@ class App:
         if not self._stop_asked or self._failure is not None or seconds <= 0 or self._stop.is_set():
             return
         if any(receiver.state == "up" for receiver in self._receivers()):
-            logger.info("stopping: not ready, alerts are taken for %s s more", seconds)
+            logger.info("stopping: not ready any more; alerts are still accepted for %s s", seconds)
             self._at_once.wait(seconds)
 
     def responds(self) -> bool:

@@ -25,7 +25,7 @@ Turns every Falco alert into a Prometheus metric, an OpenTelemetry log record
 and a report with mitigation advice.
 
   falco-report-exporter demo              see it work, without Falco
-  falco-report-exporter check             is my configuration right, is Falco there?
+  falco-report-exporter check             check the configuration and every connection
   falco-report-exporter run               run beside Falco
   falco-report-exporter test-alert        do alerts arrive?
 """

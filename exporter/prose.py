@@ -98,7 +98,7 @@ def split_places(text: str) -> list[str | Place]:
     parts.append(text[end:])
     for part in parts:
         if isinstance(part, str) and (broken := _BROKEN_PLACE.search(part)):
-            raise CatalogError(f"{broken[0]!r} is no placeholder; expected %{{field}} or %{{field|other.field}}")
+            raise CatalogError(f"{broken[0]!r} is not a placeholder; expected %{{field}} or %{{field|other.field}}")
     return [part for part in parts if part != ""]
 
 

@@ -35,5 +35,5 @@ class ThreadDeaths:
         name = "a thread" if args.thread is None else args.thread.name
         error = args.exc_value if args.exc_value is not None else args.exc_type()
         logger.error("%s: ended by a programming error", name, exc_info=error)
-        self.reasons[name] = "its thread has ended by a programming error; see the log"
+        self.reasons[name] = "its thread was ended by a programming error; see the log"
         self._on_death(error)

@@ -39,7 +39,7 @@ in the file. Several values: repeat the flag, separate with commas in the enviro
 list in the file. An unknown key or variable is an error that names it; everything is
 checked before a socket opens. `falco-report-exporter check` tries it all.
 
-Falco targets: `--target ADDRESS` (again for several), `{TARGETS_VARIABLE}`
+Falco targets: `--target ADDRESS` (repeat for several), `{TARGETS_VARIABLE}`
 with commas, or in the file, where each may have a name and TLS files of its own:
 
 ```yaml

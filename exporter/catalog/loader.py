@@ -87,7 +87,7 @@ def _add_procedure(node: Node, documents: Documents, *, overlay: bool) -> None:
     keys = node.mapping(_PROCEDURE_KEYS, frozenset({"name", "purpose"}))
     name = keys["name"].text()
     if name in procedures and not overlay:
-        raise keys["name"].error(f"procedure {name!r} is there already; give this one another name")
+        raise keys["name"].error(f"procedure {name!r} already exists; give this one another name")
     around = Surroundings(procedures, language=documents.language)
 
     def compile_with(arguments: Arguments) -> Used:
@@ -115,7 +115,7 @@ def _add_entry(node: Node, documents: Documents, *, ruleset: str, source: str, o
         raise keys["mode"].error(f"found {mode!r}, expected replace or extend")
     present = documents.entries.get((rule, entry_source))
     if present and not overlay:
-        raise keys["rule"].error(f"rule {rule!r} has an entry already, at {present.place}")
+        raise keys["rule"].error(f"rule {rule!r} already has an entry, at {present.place}")
     if mode == "extend":
         present = present or next((entry for (name, _), entry in documents.entries.items() if name == rule), None)
         if present is None:

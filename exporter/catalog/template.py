@@ -94,7 +94,7 @@ def _command_parts(text: str) -> list[str | Place | LanguageWord]:
     end = 0
     for match in _LANGUAGE.finditer(text):
         if match[1] not in escaping.LANGUAGES and match[1] != "text":
-            raise CatalogError(f"%[{match[1]}:…] is no language; expected text or {', '.join(escaping.LANGUAGES)}")
+            raise CatalogError(f"%[{match[1]}:…] is not a language; expected text or {', '.join(escaping.LANGUAGES)}")
         parts += split_places(text[end : match.start()])
         parts.append(_language_word(match[1], match[2]))
         end = match.end()

@@ -57,7 +57,7 @@ def _add_settings(parser: Parser, shown: str) -> None:
     _path(common, "--config", type=Path, metavar="FILE", help="read settings from this YAML file")
     common.add_argument(
         "--target", action="append", dest="targets", metavar="ADDRESS",
-        help="a Falco gRPC server, unix:///PATH or HOST:PORT; again for several "
+        help="a Falco gRPC server, unix:///PATH or HOST:PORT; repeat for several "
         "(default: unix:///run/falco/falco.sock)",
     )  # fmt: skip
     groups: dict[str, argparse._ArgumentGroup] = {}
@@ -138,7 +138,9 @@ def add_demo(commands: Commands) -> None:
         "--once", action="store_true",
         help="play the scenario, print the reference alert's report and the metrics, and exit",
     )  # fmt: skip
-    parser.add_argument("--rate", type=float, default=1.0, metavar="N", help="alerts a second afterwards (default: 1)")
+    parser.add_argument(
+        "--rate", type=float, default=1.0, metavar="N", help="alerts per second after the scenario (default: 1)"
+    )
     _add_settings(parser, examples.DEMO)
     parser.set_defaults(start=_demo)
 
@@ -173,7 +175,7 @@ def add_health(commands: Commands) -> None:
         "health",
         help="ask a running exporter whether it is healthy (for HEALTHCHECK)",
         description="Ask /healthz of the exporter that runs with these settings on this host. "
-        "Exits 1 when it is not well.",
+        "Exits 1 when it is not healthy.",
     )
     _add_settings(parser, examples.SAME)
     parser.set_defaults(start=_health)
@@ -211,21 +213,24 @@ def _test_alert(given: argparse.Namespace) -> int:
 
 
 def _add_span(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--since", default="7d", metavar="TIME", help=f"from here on: {EXPECTED} (default: 7d)")
-    parser.add_argument("--until", default="", metavar="TIME", help="until before here (default: now)")
+    parser.add_argument("--since", default="7d", metavar="TIME", help=f"start: {EXPECTED} (default: 7d)")
+    parser.add_argument("--until", default="", metavar="TIME", help="end, not included (default: now)")
 
 
 def add_digest(commands: Commands) -> None:
     """Add ``digest``."""
     parser = commands.add_parser(
         "digest",
-        help="print what a time brought, from the history on disk",
+        help="summarize a period from the history on disk",
         description="Print one page from the history: what fired, what is new and what grew, verdicts and incidents, "
-        "noise and its cause, losses. The same history and time give the same bytes.",
+        "noise and its cause, losses. The same history and period always give the same page.",
     )
     _add_span(parser)
     parser.add_argument(
-        "--format", choices=("markdown", "html", "json"), default="markdown", help="(default: markdown)"
+        "--format",
+        choices=("markdown", "html", "json"),
+        default="markdown",
+        help="form of the page (default: markdown)",
     )
     _add_settings(parser, examples.DIGEST)
     parser.set_defaults(start=_digest)
@@ -242,8 +247,8 @@ def add_tune(commands: Commands) -> None:
     parser = commands.add_parser(
         "tune",
         help="propose exceptions for Falco from the history on disk",
-        description="Print the narrowest exceptions that would have removed most of what was no attack, as one rules "
-        "file. Each says what it would have hidden; none would have hidden a likely attack.",
+        description="Print the narrowest exceptions that would have removed most alerts that were not attacks, as one "
+        "rules file. Each says what it would have hidden; none would have hidden a likely attack.",
     )
     _add_span(parser)
     parser.add_argument(
@@ -251,7 +256,11 @@ def add_tune(commands: Commands) -> None:
         help="rules: for /etc/falco/rules.d; helm: values with customRules; json: for programs (default: rules)",
     )  # fmt: skip
     parser.add_argument(
-        "--minimum", type=_count, default=10, metavar="N", help="alerts that an exception has to remove (default: 10)"
+        "--minimum",
+        type=_count,
+        default=10,
+        metavar="N",
+        help="minimum number of alerts that an exception removes (default: 10)",
     )
     parser.add_argument(
         "--limit", type=_count, default=20, metavar="N", help="maximum number of exceptions (default: 20)"
@@ -275,7 +284,7 @@ def _tune(given: argparse.Namespace) -> int:
 def _add_catalog_directories(parser: argparse.ArgumentParser) -> None:
     _path(
         parser, "--catalog.directories", dest="directories", action="append", type=Path, default=[],
-        metavar="DIRECTORY", help="your own catalog files; again for several",
+        metavar="DIRECTORY", help="your own catalog files; repeat for several",
     )  # fmt: skip
 
 
@@ -303,19 +312,19 @@ def add_report(commands: Commands) -> None:
     _add_form(parser, tuple(LENGTHS))
     choice = parser.add_argument_group("which alerts")
     rule = choice.add_argument(
-        "--rule", default="", metavar="NAME", help="only rules with this in their name, any case"
+        "--rule", default="", metavar="NAME", help="only rules whose name contains this, in any case"
     )
     completion.complete_with(rule, completion.rule_names)
     priority = choice.add_argument("--priority", type=_priority, metavar="WORD", help="only this priority and above")
     completion.complete_with(priority, completion.priorities)
     choice.add_argument(
-        "--verdict", action="append", choices=VERDICTS, default=[], help="only this verdict; again for several"
+        "--verdict", action="append", choices=VERDICTS, default=[], help="only this verdict; repeat for several"
     )
-    choice.add_argument("--last", type=_count, default=0, metavar="N", help="only the last N of the input")
+    choice.add_argument("--last", type=_count, default=0, metavar="N", help="only the last N alerts of the input")
     parser.add_argument(
         "--incidents",
         action="store_true",
-        help="print the incidents that the alerts make, instead of each alert's report",
+        help="print the incidents that the alerts form instead of a report per alert",
     )
     parser.add_argument(
         "--window", type=_seconds, default=Incidents().window_seconds, metavar="SECONDS",
@@ -362,22 +371,26 @@ def _report(given: argparse.Namespace) -> int:
 
 def add_catalog(commands: Commands) -> None:
     """Add ``catalog``."""
-    parser = commands.add_parser("catalog", help="look into the catalog of advice")
+    parser = commands.add_parser("catalog", help="list, show and check the catalog of advice")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="list every entry")
     source = listing.add_argument("--source", default="", help="only rules of this event source")
     completion.complete_with(source, completion.sources)
     show = actions.add_parser("show", help="print one rule's advice, with made-up values")
     rule = show.add_argument(
-        "rule", metavar="RULE", help="the rule's name, or a part of it that no other rule has; any case"
+        "rule", metavar="RULE", help="the rule's name, or a part of it that only this rule has, in any case"
     )
     completion.complete_with(rule, completion.rule_names)
     _add_form(show, ("brief", "full"))
     validate = actions.add_parser("validate", help="check every entry, yours included")
-    coverage = actions.add_parser("coverage", help="which rules of these files have an entry of their own?")
+    coverage = actions.add_parser("coverage", help="list the rules of these files that have no entry of their own")
     _path(coverage, "rules_files", nargs="+", type=Path, metavar="RULES_FILE", help="Falco rules files")
     coverage.add_argument(
-        "--min", type=float, default=100.0, metavar="PERCENT", help="exit 1 below this (default: 100)"
+        "--min",
+        type=float,
+        default=100.0,
+        metavar="PERCENT",
+        help="exit 1 if fewer of the rules have one (default: 100)",
     )
     _path(coverage, "--proven", type=Path, metavar="DIR", help="also count the commands that the lab has run")
     for action in (listing, show, validate, coverage):

@@ -78,7 +78,7 @@ def _whole_name(catalog: Catalog, text: str) -> str:
         return found[0]
     if found:
         shown = ", ".join(map(repr, found[:_NAMED])) + (f" and {len(found) - _NAMED} more" if found[_NAMED:] else "")
-        raise CatalogError(f"{len(found)} rules have {text!r} in their name: {shown}; write more of it")
+        raise CatalogError(f"{len(found)} rules have {text!r} in their name: {shown}; give more of the name")
     by_folded = {name.casefold(): name for name in names}
     near = [by_folded[name] for name in difflib.get_close_matches(folded, by_folded, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "`catalog list` shows every rule"

@@ -128,7 +128,7 @@ def _queue(config: Config) -> Finding:
         return Finding(
             "note",
             "queue",
-            "in memory only: records that wait are lost with the process; set queue.directory to keep them",
+            "in memory only: queued records are lost when the process ends; set queue.directory to keep them",
         )
     found = check_directory(directory, config.queue)
     return Finding("ok" if found.works else "error", f"queue {directory}", found.message)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 _HOW_TO_INSTALL = """\
-`make install` has installed it for every user. Otherwise do it once, and start a new shell:
+`make install` has installed it for every user. Otherwise run this once and start a new shell:
   bash  falco-report-exporter completion bash >> ~/.bashrc
   zsh   (echo 'autoload -Uz compinit && compinit'; falco-report-exporter completion zsh) >> ~/.zshrc
   fish  falco-report-exporter completion fish > ~/.config/fish/completions/falco-report-exporter.fish

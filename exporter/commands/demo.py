@@ -103,7 +103,7 @@ def _print_outcome(app: App) -> None:
     with urllib.request.urlopen(f"{app.web.url}/metrics", timeout=10) as answer:  # noqa: S310 - our own http
         size = len(answer.read())
     print(f"\nThe whole exposition on /metrics has {len(metrics.splitlines())} lines ({size} bytes).")
-    print("Without --once the demo goes on, with the report pages on http://127.0.0.1:9376/.")
+    print("Without --once the demo keeps running, with the report pages on http://127.0.0.1:9376/.")
 
 
 def _play_on(app: App, falco: FalcoSimulator, rate: float) -> int:
@@ -117,7 +117,7 @@ def _play_on(app: App, falco: FalcoSimulator, rate: float) -> int:
 
 def _say_where(app: App, rate: float) -> None:
     style = Style(sys.stdout)
-    print(style.bold(f"\n  A simulated Falco sends {rate:g} alerts a second. Open:"))
+    print(style.bold(f"\n  A simulated Falco sends {rate:g} alerts per second. Open:"))
     print(f"    {app.web.url}/          state and links")
     print(f"    {app.web.url}/reports   the reports, live")
     print(f"    {app.web.url}/metrics   for Prometheus")

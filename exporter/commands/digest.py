@@ -1,4 +1,4 @@
-"""``digest``: what a time brought, from the history."""
+"""``digest``: what happened in a period, from the history."""
 
 from __future__ import annotations
 

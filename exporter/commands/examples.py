@@ -4,10 +4,10 @@ RUN = """\
 examples:
   Falco 0.44 and newer posts its alerts (falco.yaml: http_output.url: http://127.0.0.1:2801/):
     falco-report-exporter run --http.address 127.0.0.1:2801
-  Falco writes a file, and nothing is lost (falco.yaml: file_output.filename: /var/log/falco/alerts.jsonl):
+  Falco writes a file, so that nothing is lost (falco.yaml: file_output.filename: /var/log/falco/alerts.jsonl):
     falco-report-exporter run --json-lines.file /var/log/falco/alerts.jsonl \\
       --json-lines.state-file /var/lib/falco-report-exporter/position
-  Falco 0.43 and older is asked over its gRPC socket; log records go to a collector:
+  Falco 0.43 and older serves alerts on its gRPC socket; log records go to a collector:
     falco-report-exporter run --otlp.endpoint http://collector:4317 --queue.directory /var/lib/falco-report-exporter
 """
 DEMO = """\

@@ -109,9 +109,9 @@ def _reload(signals: _Signals, read_config: Callable[[], Config]) -> None:
         config = read_config()
         following = App(config)
     except ExporterError as exc:
-        logger.error("SIGHUP: %s; the exporter goes on with the settings of before", exc)  # noqa: TRY400 - says itself what to do
+        logger.error("SIGHUP: %s; the exporter keeps its previous settings", exc)  # noqa: TRY400 - says itself what to do
         return
-    logger.info("SIGHUP: the exporter takes its new settings; what it holds is delivered or kept first")
+    logger.info("SIGHUP: the exporter applies its new settings; what it holds is delivered or stored first")
     signals.is_changing = True
     listeners = before.listeners()
     before.close()
@@ -123,7 +123,7 @@ def _reload(signals: _Signals, read_config: Callable[[], Config]) -> None:
     except ExporterError as exc:
         _log_as(before.config)
         logger.error("SIGHUP: %s", exc)  # noqa: TRY400 - says itself what to do
-        said = "SIGHUP: the exporter went back to the settings of before"
+        said = "SIGHUP: the exporter went back to its previous settings"
         following = App(before.config)
         following.adopt(listeners)
         following.start()

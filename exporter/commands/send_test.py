@@ -46,7 +46,7 @@ def send_test_alert(config: Config, credentials: Credentials) -> int:
         raise ConfigError(
             "http.address is not set: a test alert is posted as Falco posts alerts, and these settings have no "
             "receiver. Give the settings of the running exporter (--http.address, --config). Where Falco writes a file "
-            "or is asked over gRPC, cause a real alert: sudo cat /etc/shadow > /dev/null"
+            "or serves alerts over gRPC, cause a real alert: sudo cat /etc/shadow > /dev/null"
         )
     style = Style(sys.stdout)
     good = True

@@ -47,7 +47,7 @@ class ServiceManager:
             if self._works():
                 self._tell("WATCHDOG=1")
             else:
-                logger.error("the exporter does not respond; without an answer soon, systemd restarts it")
+                logger.error("the exporter does not respond; systemd restarts it unless it answers soon")
 
     def _tell(self, state: str) -> None:
         if not self._address:
@@ -57,4 +57,4 @@ class ServiceManager:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as opened:
                 opened.sendto(state.encode(), address)
         except OSError as exc:
-            logger.warning("systemd cannot be told %s: %s", state, exc.strerror)
+            logger.warning("cannot tell systemd %s: %s", state, exc.strerror)

@@ -18,5 +18,5 @@ def tune(config: Config, *, span: tuple[str, str], form: str, minimum: int, limi
         found = propose(history, catalog, since_ns, until_ns, minimum=minimum, limit=limit)
     sys.stdout.write(TUNING_FORMS[form](found))
     exceptions = f"{len(found.proposals)} exception{'' if len(found.proposals) == 1 else 's'}"
-    print(f"{exceptions}: {found.removed:,} of {found.alerts:,} alerts would not have come", file=sys.stderr)
+    print(f"{exceptions}: {found.removed:,} of {found.alerts:,} alerts would not have been raised", file=sys.stderr)
     return 0

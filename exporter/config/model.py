@@ -94,7 +94,7 @@ class JsonLines:
         False, "read alerts as JSON lines from standard input (Falco's program_output)", flag="--stdin"
     )
     file: Path | None = setting(None, "follow a file of JSON lines (Falco's file_output)")
-    state_file: Path | None = setting(None, "where to remember how far the file was read (default: beside the queue)")
+    state_file: Path | None = setting(None, "where to remember how far the file was read (default: next to the queue)")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,9 @@ class Metrics:
         "maximum number of series of falco_events_total, and of falco_host_verdict_events_total; "
         "further events go to one overflow series",
     )
-    series_idle_seconds: float = setting(86_400.0, "forget a series of these two idle for longer (0: never)")
+    series_idle_seconds: float = setting(
+        86_400.0, "forget a series of these two metrics when idle for longer (0: never)"
+    )
     rules_files: tuple[Path, ...] = setting(
         (),
         "Falco's rules files, or directories of them, in Falco's order: their rules start at 0 and are looked up in "
@@ -193,8 +195,8 @@ class Queue:
 
     directory: Path | None = setting(None, "keep the queue on disk here (default: memory only)")
     limit_bytes: int = setting(536_870_912, "maximum queue size in bytes")
-    limit_age_seconds: float = setting(86_400.0, "maximum time that a record waits")
-    when_full: str = setting("wait", "what happens when it is full", choices=("wait", "drop-oldest"))
+    limit_age_seconds: float = setting(86_400.0, "maximum time that a record waits in the queue")
+    when_full: str = setting("wait", "what happens when the queue is full", choices=("wait", "drop-oldest"))
     unready_after_seconds: float = setting(
         0.0, "/readyz also fails once delivery has been failing for this long (0: never, alerts can still be kept)"
     )
@@ -218,7 +220,9 @@ class HistorySettings:
         None, "keep every alert in a file here, searchable on the report pages (default: the recent ones, in memory)"
     )
     limit_bytes: int = setting(1_073_741_824, "maximum size of the history in bytes; the oldest alerts go first")
-    limit_age_seconds: float = setting(2_592_000.0, "how long an alert is kept at least, where the size allows it")
+    limit_age_seconds: float = setting(
+        2_592_000.0, "minimum time that an alert is kept, as far as the size limit allows"
+    )
 
 
 @dataclass(frozen=True)
@@ -243,7 +247,7 @@ class Web:
         None, "Prometheus web configuration file: TLS and basic auth", flag="--web.config.file"
     )
     probe_address: str = setting("", "also serve /liveness and /readiness here, as falco-exporter did on :19376")
-    external_url: str = setting("", "the address under which people reach the report pages")
+    external_url: str = setting("", "the address at which people reach the report pages")
     grafana_url: str = setting("", "the address of Grafana, for links to the dashboards")
     recent_reports: int = setting(1_000, "number of recent reports kept in memory")
     connection_limit: int = setting(256, "maximum number of connections")
@@ -257,7 +261,7 @@ class Redaction:
     fields: tuple[str, ...] = setting((), "output fields whose values are masked")
     patterns: tuple[str, ...] = setting(
         (),
-        "regular expressions (in the environment a line each); what they match is masked in every value",
+        "regular expressions (one per line in the environment); what they match is masked in every value",
         separator="\n",
     )
 
@@ -270,7 +274,9 @@ class ServeGrpc:
         "", "offer Falco's gRPC API here: unix:///PATH or HOST:PORT (default: off)", flag="--serve-grpc"
     )
     tls: TlsServer = field(default_factory=TlsServer)
-    subscriber_limit_alerts: int = setting(10_000, "alerts that wait for one slow subscriber before it is cut off")
+    subscriber_limit_alerts: int = setting(
+        10_000, "maximum alerts that wait for one slow subscriber before it is cut off"
+    )
     subscriber_limit_bytes: int = setting(
         16_777_216, "maximum bytes that wait for one slow subscriber before it is cut off"
     )
@@ -297,7 +303,7 @@ class Shutdown:
 
     lame_duck_seconds: float = setting(
         5.0,
-        "on SIGTERM be not ready but go on taking posts for this long, until every sender has gone elsewhere "
+        "on SIGTERM, report not ready but keep accepting posts for this long, so that senders can move elsewhere "
         "(with http.address; a second signal ends it)",
     )
 
@@ -328,4 +334,4 @@ class Config:
     catalog: Catalog = field(default_factory=Catalog)
     log: Logging = field(default_factory=Logging)
     shutdown: Shutdown = field(default_factory=Shutdown)
-    shutdown_seconds: float = setting(10.0, "maximum time to deliver what waits on SIGTERM")
+    shutdown_seconds: float = setting(10.0, "maximum time to deliver queued records on SIGTERM")

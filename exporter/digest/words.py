@@ -71,11 +71,11 @@ def compared(now: int, before: int | None) -> str:
 def headline(digest: Digest) -> str:
     """Return the one sentence that says how it was."""
     if not digest.alerts:
-        return "No alert came in this time."
+        return "There were no alerts in this period."
     attacks = digest.verdicts["attack"]
     alerts = number(digest.alerts, "alert")
     if digest.before is not None:
-        alerts += f" ({digest.before:,} in the time before)"
+        alerts += f" ({digest.before:,} in the period before)"
     serious = number(attacks, "likely attack") if attacks else "no likely attack"
     by_verdict = digest.incidents_by_verdict
     incidents = ""

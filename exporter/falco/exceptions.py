@@ -130,7 +130,7 @@ def condition_value(value: str) -> str:
     try:
         size = len(value.encode())
     except UnicodeEncodeError as exc:
-        raise Unembeddable("the value holds bytes that are no UTF-8") from exc
+        raise Unembeddable("the value holds bytes that are not valid UTF-8") from exc
     if size > VALUE_LIMIT_BYTES:
         raise Unembeddable(f"the value has {size} bytes; Falco compares with at most {VALUE_LIMIT_BYTES}")
     if "\ufffd" in value:

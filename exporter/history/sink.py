@@ -155,10 +155,10 @@ class HistorySink:
         if self._thread is not None:
             self._thread.join(deadline_seconds)
             if self._thread.is_alive():
-                logger.warning("history: %d alerts were not written before the end", self._queued)
+                logger.warning("history: %d alerts were not written before the exporter ended", self._queued)
                 return
         if self._queued:
-            logger.warning("history: %d alerts could not be written before the end", self._queued)
+            logger.warning("history: %d alerts could not be written before the exporter ended", self._queued)
             self._drop(self._queued)
             self._take(len(self._queue))
         self._let_go()
@@ -300,7 +300,7 @@ class HistorySink:
             return False
         self._damaged.clear()
         self.metrics.set_aside.inc()
-        logger.error("history: the file was damaged (%s); it is now %s, and a new one begins", error, where)
+        logger.error("history: the file was damaged (%s); it was moved to %s, and a new one was started", error, where)
         # Whoever began to read since has the old file open.
         self.history.renew()
         opened = self._open()
@@ -323,10 +323,10 @@ class HistorySink:
         self.trouble, self._failing = text, reason
         self.metrics.failing.set(1)
         if self._log_limit.permits(reason):
-            logger.error("history: %s; alerts wait in memory, then they are dropped from the history", text)
+            logger.error("history: %s; alerts wait in memory and are left out of the history once that is full", text)
 
     def _recover(self) -> None:
         if self.trouble:
-            logger.info("history: alerts are kept again")
+            logger.info("history: alerts are written again")
             self.trouble, self._failing = "", ""
             self.metrics.failing.set(0)

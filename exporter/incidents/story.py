@@ -144,9 +144,7 @@ def _value(text: str) -> Span:
 def _known(incident: Incident, by_gravity: Sequence[tuple[Member, Advice]]) -> Iterator[Prose]:
     if incident.raised_by:
         tactics = ", ".join(incident.raised_by)
-        yield (
-            Span("text", f"No alert by itself decides, but {len(incident.raised_by)} tactics chain here: {tactics}."),
-        )
+        yield (Span("text", f"No single alert decides, but {len(incident.raised_by)} tactics chain here: {tactics}."),)
     counts = [(verdict, sum(member.count for member in incident.members if member.judgement.verdict == verdict))
               for verdict in VERDICTS]  # fmt: skip
     told = ", ".join(f"{count:,} {_COUNTED[verdict]}" for verdict, count in counts if count)

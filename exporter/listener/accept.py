@@ -129,7 +129,7 @@ class Acceptor:
             context = self._tls()
         except OSError as error:
             self._reject("tls_handshake")
-            logger.debug("%s: a connection was refused, TLS is not usable: %s", self.address, error)
+            logger.debug("%s: a connection was refused because TLS cannot be used: %s", self.address, error)
             accepted.close()
             return
 

@@ -27,7 +27,7 @@ def raise_descriptor_limit() -> int:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError) as exc:
-        logger.warning("the limit of open files stays at %d: %s", soft, exc)
+        logger.warning("the limit on open files stays at %d: %s", soft, exc)
         return soft
     return wanted
 
@@ -39,7 +39,7 @@ def fitting_connections(wanted: int, setting: str) -> int:
     if wanted <= fitting:
         return wanted
     logger.warning(
-        "%s is %d, but this process may open %d files only; %d connections are taken at once. "
+        "%s is %d, but this process may open only %d files, enough for %d connections. "
         "Raise the hard limit (ulimit -Hn, LimitNOFILE= of systemd)",
         setting, wanted, descriptors, fitting,
     )  # fmt: skip

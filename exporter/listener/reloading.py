@@ -66,7 +66,7 @@ class Reloaded(Generic[T]):
             self._value = self._read()
         except ConfigError as exc:
             self.is_current = False
-            logger.error("the changed %s is not used, what was read before stays in force: %s", names, exc)  # noqa: TRY400
+            logger.error("%s has changed but cannot be used; its previous content stays in force: %s", names, exc)  # noqa: TRY400
             return
         self.is_current = True
         logger.info("read again: %s", names)

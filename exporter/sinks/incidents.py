@@ -114,11 +114,11 @@ class IncidentSink(Collector):
             found, _ = history.latest(since_ns, 0, RESTORED_LIMIT, also_benign_of=SOURCES)
             alerts = [*found, *history.not_indexed(RESTORED_LIMIT)]
         except HistoryError as exc:
-            logger.info("incidents begin afresh: %s", exc)
+            logger.info("incidents start from nothing: %s", exc)
             return
         self._told(self.incidents.restore(alerts, states, judge=past.judge))
         logger.info(
-            "incidents: %d from %d alerts of the history, in %.1f s",
+            "incidents: %d rebuilt from %d alerts of the history in %.1f s",
             len(self.incidents.all()), len(alerts), time.monotonic() - begun,
         )  # fmt: skip
 

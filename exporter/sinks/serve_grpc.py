@@ -138,7 +138,7 @@ class ServeGrpcSink:
             return server.add_secure_port(address, credentials)
         except RuntimeError as exc:
             raise ConfigError(
-                f"serve_grpc.address: cannot listen on {address}: {exc}; is another program there already?"
+                f"serve_grpc.address: cannot listen on {address}: {exc}; does another program already listen there?"
             ) from exc
 
     def _make_handlers(self) -> grpc.GenericRpcHandler:
@@ -163,7 +163,7 @@ class ServeGrpcSink:
         with self._lock:
             if self._gets_open >= GET_LIMIT:
                 # Each holds what it took until it is read.
-                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"there are {GET_LIMIT} calls of get already")
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"there are already {GET_LIMIT} calls of get")
             self._gets_open += 1
             self._asked_at = time.monotonic()
             gotten, self._gotten = self._gotten, self._backlog()

@@ -66,7 +66,7 @@ def _from_lenient(raw: bytes) -> Alert:
     except ProtobufDecodeError as exc:
         raise DecodeError(
             "malformed",
-            f"expected a falco.outputs.response, found {len(raw)} bytes that are no such protobuf message",
+            f"expected a falco.outputs.response, found {len(raw)} bytes that are not such a protobuf message",
         ) from exc
     output = _text(message.output)
     return _checked(

@@ -180,7 +180,7 @@ class FalcoGrpcSource:
         self._state = "up"
         self._intake.up.set(1)
         logger.info(
-            "%s: connected to Falco %s (engine %s), asking by %s",
+            "%s: connected to Falco %s (engine %s), fetching alerts with %s",
             self.name,
             version.version,
             version.engine_version,
@@ -193,7 +193,7 @@ class FalcoGrpcSource:
         state = f"down: {message}"
         if state != self._state:
             self._state = state
-            logger.warning("%s: %s (trying again until it works)", self.name, message)
+            logger.warning("%s: %s (retrying until it works)", self.name, message)
 
     def _await_socket(self, stop: threading.Event) -> None:
         """Wait until the unix socket takes connections; a look costs microseconds, so it needs no back-off."""

@@ -110,9 +110,9 @@ def _explain_socket(path: Path, error: OSError) -> str:
         )
     if error.errno == errno.ECONNREFUSED:
         if not _is_socket(path):
-            return f"{path} is no socket: expected Falco's gRPC socket; correct the target's address"
+            return f"{path} is not a socket: expected Falco's gRPC socket; correct the target's address"
         return (
-            f"nobody listens on the socket {path}: Falco was killed and left it behind; start Falco again, "
+            f"nothing listens on the socket {path}: Falco was killed and left it behind; start Falco again, "
             f"it takes the socket over. {NO_GRPC_SINCE}"
         )
     return f"cannot connect to the socket {path}: {error.strerror or error}"
@@ -162,6 +162,6 @@ def _explain_status(target: FalcoTarget, code: grpc.StatusCode, details: str) ->
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return (
             f"{target.address} takes connections but did not answer in time: Falco hangs or is stopping; "
-            "look into its log, and restart it if this stays"
+            "look into its log, and restart it if this persists"
         )
     return f"the call to {target.address} failed with {code.name}: {details}"

@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
         shared = self._shared
         if self._is_in_head:
             if self._fed_bytes > HEAD_LIMIT_BYTES:
-                self._end("bad_request", 431, f"The head of a request may have {HEAD_LIMIT_BYTES} bytes.\n")
+                self._end("bad_request", 431, f"The head of a request may have at most {HEAD_LIMIT_BYTES} bytes.\n")
             return
         if self._fed_bytes > shared.limits.request_bytes:
             # It was told that this is too much, and goes on sending.
@@ -168,7 +168,7 @@ class Connection(asyncio.Protocol):
         self._parts_bytes += more
         shared.parts_bytes += more
         if shared.parts_bytes > PARTS_LIMIT_BYTES and self._parts_bytes > SMALL_BYTES:
-            self._end("memory", 503, "Too many large requests have arrived in part; send again later.\n")
+            self._end("memory", 503, "Too many large requests are incomplete; try again later.\n")
 
     def _release_parts(self) -> None:
         self._shared.parts_bytes -= self._parts_bytes
@@ -215,7 +215,7 @@ class Connection(asyncio.Protocol):
     def _count_head(self, more: int) -> None:
         self._head_bytes += more
         if self._head_bytes > HEAD_LIMIT_BYTES:
-            self._end("bad_request", 431, f"The head of a request may have {HEAD_LIMIT_BYTES} bytes.\n")
+            self._end("bad_request", 431, f"The head of a request may have at most {HEAD_LIMIT_BYTES} bytes.\n")
 
     def on_headers_complete(self) -> None:
         """Judge the request before its body is read."""
@@ -253,7 +253,9 @@ class Connection(asyncio.Protocol):
 
     def _refuse_large(self) -> bytes:
         self._shared.too_large()
-        return make_answer(413, f"A body may have {self._shared.body_limit_bytes} bytes (http.body_limit_bytes).\n")
+        return make_answer(
+            413, f"A body may have at most {self._shared.body_limit_bytes} bytes (http.body_limit_bytes).\n"
+        )
 
     def on_message_complete(self) -> None:
         """Take the body; the answer comes once every sink has its alerts."""

@@ -144,7 +144,7 @@ class FollowedFile:
             self._wait_for(files, position.offset)
         elif position.offset:
             logger.warning(
-                "%s: the file read before was rotated away and is not beside it any more (compressed or moved); "
+                "%s: the previous file was rotated away and is no longer next to it (compressed or moved); "
                 "lines in it that were not read yet are lost. Keep the last rotated file uncompressed "
                 "(logrotate: delaycompress) in the same directory",
                 self.name,
@@ -183,7 +183,7 @@ class FollowedFile:
 
     def _cannot_read(self, reason: str) -> bool:
         if self.state != reason:
-            logger.warning("%s: %s (looking again until it can be read)", self.name, reason)
+            logger.warning("%s: %s (retrying until it can be read)", self.name, reason)
             self.state = reason
         return False
 

@@ -1,4 +1,4 @@
-"""Tuning that pays: the exceptions that would have removed most of what was no attack.
+"""Tuning that pays: the exceptions that would have removed most alerts that were not attacks.
 
 Owns which exceptions are proposed and what is said of each. Every exception is
 written by the one writer (``exporter.falco.exceptions``). Refuses one that

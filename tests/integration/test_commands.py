@@ -213,7 +213,7 @@ def test_sighup_reads_the_settings_again_and_the_port_stays_open(tmp_path: Path)
         taken = [post_alert(port)]
         settings.write_text(f"http: {{address: '127.0.0.1:{port}'}}\nidentity: {{labels: ['cluster=second']}}\n")
         os.kill(running.pid, signal.SIGHUP)
-        wait_until(lambda: "takes its new settings" in running.output, "the first change has begun")
+        wait_until(lambda: "applies its new settings" in running.output, "the first change has begun")
         settings.write_text(f"http: {{address: '127.0.0.1:{port}'}}\nidentity: {{labels: ['cluster=third']}}\n")
         os.kill(running.pid, signal.SIGHUP)  # while the second settings take the first one's place
         while running.output.count("the settings were read again") < 2 and len(taken) < 10_000:
@@ -237,11 +237,11 @@ def test_settings_that_cannot_be_leave_those_of_before(tmp_path: Path) -> None:
         running.await_ready()
         settings.write_text(good + "htpp: {}\n")
         os.kill(running.pid, signal.SIGHUP)
-        wait_until(lambda: "the exporter goes on with the settings of before" in running.output, "refused")
+        wait_until(lambda: "the exporter keeps its previous settings" in running.output, "refused")
         assert post_alert(port) == 200
         settings.write_text(good + f"web: {{probe_address: '127.0.0.1:{other.getsockname()[1]}'}}\n")
         os.kill(running.pid, signal.SIGHUP)
-        wait_until(lambda: "went back to the settings of before" in running.output, "went back")
+        wait_until(lambda: "went back to its previous settings" in running.output, "went back")
         assert post_alert(port) == 200
         assert running.stop() == 0
     assert "Traceback" not in running.output

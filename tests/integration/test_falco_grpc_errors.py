@@ -110,7 +110,7 @@ def test_a_stale_socket(directory: Path) -> None:
 def test_a_path_that_is_no_socket(directory: Path) -> None:
     """A plain file is named as such."""
     (directory / "falco.sock").touch()
-    assert "is no socket" in find_message(FalcoTarget(f"unix://{directory}/falco.sock"))
+    assert "is not a socket" in find_message(FalcoTarget(f"unix://{directory}/falco.sock"))
 
 
 def test_a_path_that_is_too_long_for_a_socket(directory: Path) -> None:

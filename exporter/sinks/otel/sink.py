@@ -205,7 +205,9 @@ class OtelLogsSink:
     def _drain(self, sender: Sender, deadline_seconds: float) -> None:
         """Deliver until the deadline, and say what becomes of the rest."""
         if waiting := self._spool.records:
-            logger.info("delivering the %d log records that wait, for at most %.0f s", waiting, deadline_seconds)
+            logger.info(
+                "delivering the %d log records that are still queued, for at most %.0f s", waiting, deadline_seconds
+            )
         sender.close(deadline_seconds)
         left = self._spool.records
         if left and self._spool.durable:
@@ -236,7 +238,7 @@ class OtelLogsSink:
     def unready_reason(self) -> str:
         """Say why no alert can be kept, or, where a setting asks for it, since when none was delivered; else empty."""
         if self._sender is not None and self._sender.error is not None:
-            return f"no log record is sent any more: {self._sender.last_error}"
+            return f"log records are no longer sent: {self._sender.last_error}"
         if self._spool.unusable:
             return f"{self._spool.unusable}; log records wait in memory only"
         status = self.status()

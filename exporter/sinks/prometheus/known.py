@@ -23,7 +23,7 @@ def known_rules(settings: Metrics, catalog: Catalog) -> Iterator[KnownRule]:
     read = read_rules_files(settings.rules_files)
     own = facts_of(read)
     for problem in read.problems:
-        logger.warning("metrics.rules_files: %s; Falco would not load it, it is left out", problem)
+        logger.warning("metrics.rules_files: %s; Falco would not load it, so it is left out", problem)
     for facts in own:
         yield _known(facts, begins_at_zero=True, covered=catalog.covers(facts.rule, facts.source))
     for facts in catalog.rules.values():

@@ -120,7 +120,7 @@ def test_closing_delivers_what_still_waits(tmp_path: Path, caplog: pytest.LogCap
         app.close()
         assert len(receiver.accepted) == 20
     assert "the first alert has arrived: " in caplog.text
-    assert "delivering the 20 log records that wait, for at most " in caplog.text
+    assert "delivering the 20 log records that are still queued, for at most " in caplog.text
     assert "every log record was delivered" in caplog.text
 
 

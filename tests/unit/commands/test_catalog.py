@@ -111,5 +111,5 @@ def test_show_names_the_rules_that_have_the_part(capsys: pytest.CaptureFixture[s
     assert "rules have 'ssh' in their name: " in said
     assert "'Read ssh information'" in said
     assert main(["catalog", "show", "gcp"]) == 2
-    assert " more; write more of it" in capsys.readouterr().err
+    assert " more; give more of the name" in capsys.readouterr().err
     assert main(["catalog", "show", ""]) == 2

@@ -84,7 +84,7 @@ def test_the_same_history_gives_the_same_bytes(history: History) -> None:
 
 def test_a_quiet_time_says_so(history: History) -> None:
     digest = make_digest(history, 1, 2, knowledge_of(ShippedCatalog(), 0))
-    assert headline(digest) == "No alert came in this time."
+    assert headline(digest) == "There were no alerts in this period."
     for _, _, write in DIGEST_FORMATS.values():
         assert write(digest)
 

@@ -239,7 +239,7 @@ def test_an_empty_element_is_refused() -> None:
         ("ka.nothing", "x", "ka.nothing is not a field of Falco's event source syscall"),
         ("proc.pid", "x" * 70, f"proc.pid = {'x' * 60!r}: expected a number"),
         ("proc.name", "a\ufffd", "the value holds U+FFFD, which stands for bytes that are not known"),
-        ("proc.name", "a\ud800", "the value holds bytes that are no UTF-8"),
+        ("proc.name", "a\ud800", "the value holds bytes that are not valid UTF-8"),
         ("proc.name", "x" * 5_000, "the value has 5000 bytes; Falco compares with at most"),
     ],
 )

@@ -342,7 +342,8 @@ class Journal:
     def _note_damage(self, segment: Segment, records: int) -> None:
         if not segment.damaged:
             _log.error(
-                "the queue's file %s is damaged: it is kept for a look once it is read", self.path / segment.name
+                "the queue's file %s is damaged; it is set aside for inspection once it has been read",
+                self.path / segment.name,
             )
         segment.damaged = True
         _log.error("%d queued records are lost: %s does not hold what was written", records, self.path / segment.name)

@@ -52,7 +52,9 @@ def read_position(file: int, segments: Sequence[Segment], directory: Path) -> Pl
     if not raw:
         return Place(oldest)
     if len(raw) < _LAYOUT.size or raw[:4] != _MAGIC or from_bytes(raw[4:8]) != zlib.crc32(raw[_CHECKED_FROM:]):
-        _log.error("the reading position of the queue in %s is damaged: all that is in it is sent", directory)
+        _log.error(
+            "the reading position of the queue in %s is damaged; everything in the queue is sent (again)", directory
+        )
         return Place(oldest)
     _, _, first_record, record, offset, stored_bytes = _LAYOUT.unpack(raw)
     wanted = next((segment for segment in segments if segment.end_record > record), None)

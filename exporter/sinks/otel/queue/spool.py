@@ -349,7 +349,7 @@ class Spool(Generic[P]):
         self._disk_retry_at = self._clock() + DISK_RETRY_SECONDS
         if not self._disk_lost:
             self._disk_lost = True
-            _log.error("the queue goes on in memory, records are lost if the exporter ends now: %s", error)
+            _log.error("the queue continues in memory; its records are lost if the exporter ends now: %s", error)
 
     def _retry_disk(self) -> None:
         if self._disk is None or self._disk_works or self._clock() < self._disk_retry_at:

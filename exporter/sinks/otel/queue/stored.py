@@ -40,9 +40,7 @@ class StoredRecords:
         try:
             found = Records.read(stored, self._encode)
         except ValueError as exc:
-            _log.error(
-                "%d queued records are lost, their chunk is not in a form that this version reads: %s", records, exc
-            )
+            _log.error("%d queued records are lost: this version cannot read their form: %s", records, exc)
             found = Records()
         if found.count < records:
             self._on_drop("damaged", records - found.count)
@@ -53,7 +51,7 @@ class StoredRecords:
             alert = self._read_message(message)
             return self._encoder.encode(alert, observed_ns=observed_ns)
         except ExporterError as exc:
-            _log.error("a queued alert is lost, its message cannot be read any more: %s", exc)
+            _log.error("a queued alert is lost: its message cannot be read any more: %s", exc)
         except Exception:  # noqa: BLE001 (one message must not keep all the others from being sent)
-            _log.exception("a queued alert is lost, it cannot be encoded again (a programming error)")
+            _log.exception("a queued alert is lost: it cannot be encoded again (a programming error)")
         return None

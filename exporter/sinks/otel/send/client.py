@@ -176,7 +176,7 @@ class HttpClient:
                 break
             body += piece
             if self._timeout_seconds is not None and time.monotonic() - started > self._timeout_seconds:
-                raise requests.Timeout("the answer did not arrive whole in time")
+                raise requests.Timeout("the complete answer did not arrive in time")
         return bytes(body)
 
 

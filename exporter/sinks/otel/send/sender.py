@@ -229,7 +229,7 @@ class Sender:
     def _pause(self, answer: Answer) -> bool:
         """Wait for the next try; False where there shall be none."""
         self._metrics.retries(answer.reason).inc()
-        self._fail(f"{self._spool.records} log records wait for delivery, trying again", answer)
+        self._fail(f"{self._spool.records} log records wait for delivery; retrying", answer)
         if self._closing.is_set() and self._spool.durable:
             # The disk keeps them for the next start: no need to use up the time to stop.
             return False

@@ -89,7 +89,7 @@ def test_a_damaged_position_sends_again_and_never_skips(
     }
     (tmp_path / "position").write_bytes(damaged[damage])
     assert Bench(tmp_path).drain() == payloads(4)
-    said = f"the reading position of the queue in {tmp_path} is damaged: all that is in it is sent"
+    said = f"the reading position of the queue in {tmp_path} is damaged; everything in the queue is sent (again)"
     assert [record.message for record in caplog.records] == ([said] if damage != "nothing" else [])
 
 

@@ -112,8 +112,8 @@ def test_the_log_says_once_that_the_disk_fails_and_once_that_it_works_again(
         bench.spool.append(b"again", 1)
     lost, found = (
         [record for record in caplog.records if word in record.message]
-        for word in (f"goes on in memory, records are lost if the exporter ends now: cannot write to the queue in "
-                     f"{tmp_path}: File too large", "the queue is on disk again")
+        for word in (f"continues in memory; its records are lost if the exporter ends now: cannot write to the queue "
+                     f"in {tmp_path}: File too large", "the queue is on disk again")
     )  # fmt: skip
     assert (len(lost), len(found), len(caplog.records)) == (2, 2, 4)
     assert bench.drain() == [*payloads(3), b"again"] * 2
@@ -166,5 +166,5 @@ def test_a_full_disk_means_memory_and_back(tmp_path: Path) -> None:
     assert outcome["durable"][300] is True
     assert sorted(outcome["found"]) == list(range(301))
     assert (outcome["drops"], outcome["left"]) == ({}, 0)
-    assert done.stderr.count("goes on in memory") == 1
+    assert done.stderr.count("continues in memory") == 1
     assert Bench(tmp_path).drain() == []

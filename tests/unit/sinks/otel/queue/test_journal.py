@@ -64,7 +64,7 @@ def test_damage_costs_the_chunks_that_it_hit(
     assert (journal.records, journal.size_bytes) == (0, 0)
     path = chunk_files(tmp_path)[0]
     assert [record.message for record in caplog.records] == [
-        f"the queue's file {path} is damaged: it is kept for a look once it is read",
+        f"the queue's file {path} is damaged; it is set aside for inspection once it has been read",
         f"2 queued records are lost: {path} does not hold what was written",
     ]
 
@@ -86,7 +86,7 @@ def test_a_damaged_payload_is_said_and_its_file_kept_for_a_look(
     assert isinstance(header, Header)
     assert journal.payload(header) is None
     assert [record.message for record in caplog.records] == [
-        f"the queue's file {path} is damaged: it is kept for a look once it is read",
+        f"the queue's file {path} is damaged; it is set aside for inspection once it has been read",
         f"2 queued records are lost: {path} does not hold what was written",
     ]
     journal.skip(2, 100)

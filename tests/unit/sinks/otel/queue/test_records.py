@@ -209,7 +209,7 @@ def test_a_mistake_of_ours_in_one_message_costs_that_alone(caplog: pytest.LogCap
     stored = StoredRecords(encoder(), read_message, on_drop=lambda *drop: dropped.append(drop))
     assert stored.read(Records.stored([b"m"], OBSERVED_NS), 1).count == 0
     assert dropped == [("damaged", 1)]
-    assert "a queued alert is lost, it cannot be encoded again" in caplog.text
+    assert "a queued alert is lost: it cannot be encoded again" in caplog.text
     assert "ZeroDivisionError" in caplog.text
 
 

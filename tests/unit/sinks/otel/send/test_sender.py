@@ -178,7 +178,7 @@ def test_a_retryable_answer_is_tried_again_and_said_once(caplog: pytest.LogCaptu
         assert bench.sender.failing_since is None
         assert bench.value("log_export_retries", reason="unavailable") == len(receiver.seen) - 1
     assert {tuple(numbers) for numbers in receiver.seen} == {(0, 1)}
-    said = "2 log records wait for delivery, trying again: the OTLP receiver answered unavailable 'come again'"
+    said = "2 log records wait for delivery; retrying: the OTLP receiver answered unavailable 'come again'"
     assert warnings(caplog) == [said]
     assert [record.message for record in caplog.records][-1] == "log records are delivered again"
 
