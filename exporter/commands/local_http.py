@@ -175,7 +175,7 @@ def _tls_trouble(error: ssl.SSLError, *, is_mutual: bool) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return (
             "another certificate answers than http.tls.cert_file; the exporter there was started with other settings, "
-            "or something stands between"
+            "or a proxy is in between"
         )
     if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER" in str(error):
         return "it speaks plain text, not TLS; the exporter there was started without http.tls.cert_file"

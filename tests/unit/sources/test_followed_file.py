@@ -193,7 +193,7 @@ def test_what_was_rotated_away_is_a_gap_that_is_said_once(bench: Bench, caplog: 
     assert bench.read() == text(2)
     assert bench.gaps == 1
     assert [record.message for record in caplog.records] == [
-        f"{bench.path}: the file read before was rotated away and is not beside it any more (compressed or moved); "
+        f"{bench.path}: the previous file was rotated away and is no longer next to it (compressed or moved); "
         "lines in it that were not read yet are lost. Keep the last rotated file uncompressed "
         "(logrotate: delaycompress) in the same directory"
     ]
@@ -272,7 +272,7 @@ def test_what_keeps_it_from_being_read_is_said_once_until_it_can(
         "it is a directory; name the file that Falco's file_output writes",
         "it cannot be read: Too many levels of symbolic links",
     ]
-    said = [f"{bench.path}: {reason} (looking again until it can be read)" for reason in reasons]
+    said = [f"{bench.path}: {reason} (retrying until it can be read)" for reason in reasons]
     assert [record.message for record in caplog.records] == [*said, f"{bench.path}: reading"]
 
 
