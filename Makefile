@@ -64,10 +64,10 @@ mutants: $(READY)  ## break the core on purpose and list what no test notices (h
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mutmut run $(OF)
 	$(BIN)/mutmut results
 
-bench: $(READY)  ## measure it (about four minutes) and compare with the last results; to keep them: make bench STORE=--store
+bench: $(READY)  ## measure it (an hour) and compare with the last results; to keep them: make bench STORE=--store
 	$(BIN)/python -m benchmarks $(STORE)
 
-bench-smoke: $(READY)  ## see that every measurement runs (half a minute); says nothing about speed
+bench-smoke: $(READY)  ## see that every measurement runs (some minutes); says nothing about speed
 	$(BIN)/python -m benchmarks --smoke
 
 format: $(READY)  ## format and mend what can be mended by itself

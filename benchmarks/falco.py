@@ -6,6 +6,7 @@ Reads one command a line from standard input and answers each with one JSON line
 - ``unlike N``: the same, each with process ids of its own;
 - ``strange N``: the same, each with process ids, a command line and a file of its own, no two alike in advice;
 - ``hosts N``: queue one alert for each of N hosts;
+- ``rules:R N``: queue N alerts of R rules in turn, the official ones first; ``own:R N``: of made-up ones only;
 - ``rate N SECONDS``: emit N alerts a second for so long, each stamped when it is emitted;
 - ``drained``: wait until the queue is empty, and say when that was.
 """
@@ -15,10 +16,11 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import cycle, islice
 
 from benchmarks.fast_falco import FastFalco
+from benchmarks.many_rules import of_rule, rules
 from exporter.simulator.alerts import stamp
 from exporter.simulator.scenarios import flood_messages
 from exporter.simulator.server import FalcoSimulator
@@ -75,6 +77,14 @@ def run_hosts(falco: FastFalco | FalcoSimulator, count: int) -> None:
     falco.emit_raw([stamp(of_host(message, f"worker-{number:05d}"), now_ns) for number in range(count)])
 
 
+def run_rules(falco: FastFalco | FalcoSimulator, count: int, named: Sequence[tuple[str, str]]) -> None:
+    """Queue ``count`` alerts of these rules, by name and source, in turn; those of one rule are alike."""
+    kinds = list(islice(flood_messages(), 23))
+    messages = [of_rule(kinds[number % len(kinds)], *rule) for number, rule in enumerate(named)]
+    now_ns = time.time_ns()
+    falco.emit_raw([stamp(message, now_ns + number) for number, message in enumerate(islice(cycle(messages), count))])
+
+
 def run_rate(falco: FastFalco | FalcoSimulator, messages: Iterator[bytes], *, rate: float, seconds: float) -> int:
     """Emit at the rate; a late slice is made up for by the next one. Returns how many were emitted."""
     begun = time.monotonic()
@@ -97,8 +107,11 @@ def answer(falco: FastFalco | FalcoSimulator, words: list[str]) -> dict[str, flo
             time.sleep(LOOK_SECONDS)
     else:
         emitted = int(words[1])
-        if words[0] == "hosts":
+        command, _, number = words[0].partition(":")
+        if command == "hosts":
             run_hosts(falco, emitted)
+        elif command in {"rules", "own"}:
+            run_rules(falco, emitted, rules(int(number), own=command == "own"))
         else:
             run_backlog(falco, emitted, CHANGES[words[0]])
     return {"at": time.time(), "emitted": emitted, "queued": falco.queued}

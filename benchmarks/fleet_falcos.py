@@ -19,7 +19,8 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 
-from benchmarks.http_sender import cpu_seconds, to_request
+from benchmarks.http_requests import to_request
+from benchmarks.http_sender import cpu_seconds
 from exporter.simulator.alerts import SimulatedAlert
 from exporter.simulator.scenarios import flood
 

@@ -6,8 +6,11 @@ input and answers each with one JSON line:
 
 - ``post N``: post N alerts, spread evenly over the connections, at most eight on their way at a time;
 - ``unlike N``: the same, each with process ids, a command line and a file of its own;
-- ``burst N``: post N alerts, many in one piece;
-- ``pace RATE SECONDS``: post at a rate.
+- ``burst N [END_NS]``: post N alerts, many in one piece, each with a process id and a time of its own, by which a
+  thousand of them come in a second and the last at END_NS or now;
+- ``pace RATE SECONDS``: post at a rate, on one connection;
+- ``fair N``: post N alerts, all but one of those on their way on the same few connections, the other on all others in
+  turn; the percentiles are of the latter.
 
 Raw sockets and requests made beforehand, so that the sender takes little of the
 machine that it shares with what is measured.
@@ -25,38 +28,12 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 
-from exporter.simulator.scenarios import flood
+from benchmarks.http_requests import requests_of, timed_requests
 
 ON_THEIR_WAY = 8
 BURST_REQUESTS = 32
 KEPT_REQUESTS = 2_300
 """Requests that are made beforehand and sent again and again; a multiple of the flood's rules."""
-_HEAD = (
-    "POST / HTTP/1.1\r\nHost: 127.0.0.1:2801\r\nUser-Agent: falcosecurity/falco\r\nAccept: */*\r\n"
-    "Content-Type: application/json\r\nContent-Length: "
-)
-
-
-def to_request(body: str) -> bytes:
-    """Return one POST as libcurl sends it for Falco."""
-    raw = body.encode()
-    return f"{_HEAD}{len(raw)}\r\n\r\n".encode() + raw
-
-
-def requests_of(count: int, *, unlike: bool = False) -> Iterator[bytes]:
-    """Yield so many requests; with ``unlike`` no two have the same processes, command lines and files."""
-    for number, alert in enumerate(flood(count, time.time_ns())):
-        body = alert.to_json()
-        if unlike:
-            document = json.loads(body)
-            document["output_fields"] |= {
-                "proc.pid": 10_000 + number,
-                "proc.ppid": 9_000 + number,
-                "proc.cmdline": f"curl -sSf http://192.0.2.7/{number}",
-                "fd.name": f"/tmp/.cache/{number}",
-            }
-            body = json.dumps(document, separators=(",", ":"))
-        yield to_request(body)
 
 
 def connect(port: int, tls: Sequence[str]) -> socket.socket:
@@ -85,18 +62,24 @@ def post_on_one(connection: socket.socket, requests: Iterator[bytes], count: int
     return seconds
 
 
-def post_on_many(connections: Sequence[socket.socket], requests: Iterator[bytes], count: int) -> list[float]:
-    """Post in turn on each connection, several on their way; return the seconds of each."""
+def post_on_many(
+    connections: Sequence[socket.socket], requests: Iterator[bytes], count: int, *, rare: Sequence[socket.socket] = ()
+) -> list[float]:
+    """Post in turn on each connection, several on their way; return the seconds of each.
+
+    With ``rare``, one of those on their way is on these in turn, and the seconds are only theirs.
+    """
     seconds: list[float] = []
     begun: dict[int, float] = {}
-    by_descriptor = {connection.fileno(): connection for connection in connections}
+    by_descriptor = {connection.fileno(): connection for connection in (*connections, *rare)}
+    of_the_rare = {connection.fileno() for connection in rare}
     poll = select.epoll()
     for descriptor in by_descriptor:
         poll.register(descriptor, select.EPOLLIN)
-    turn = cycle(connections)
-    started = 0
+    often, seldom = cycle(connections), cycle(rare or connections)
+    started = ended = 0
 
-    def start() -> None:
+    def start(turn: Iterator[socket.socket]) -> None:
         nonlocal started
         connection = next(turn)
         while connection.fileno() in begun:
@@ -105,16 +88,19 @@ def post_on_many(connections: Sequence[socket.socket], requests: Iterator[bytes]
         begun[connection.fileno()] = time.perf_counter()
         connection.sendall(next(requests))
 
-    for _ in range(min(ON_THEIR_WAY, len(connections), count)):
-        start()
-    while len(seconds) < count:
+    for number in range(min(ON_THEIR_WAY, len(by_descriptor), count)):
+        start(often if number else seldom)
+    while ended < count:
         for descriptor, _ in poll.poll():
             answer = by_descriptor[descriptor].recv(4_096)
-            seconds.append(time.perf_counter() - begun.pop(descriptor))
+            passed = time.perf_counter() - begun.pop(descriptor)
+            ended += 1
             if not answer.startswith(b"HTTP/1.1 200"):
                 raise RuntimeError(f"refused: {answer[:80]!r}")
+            if not rare or descriptor in of_the_rare:
+                seconds.append(passed)
             if started < count:
-                start()
+                start(seldom if descriptor in of_the_rare else often)
     poll.close()
     return seconds
 
@@ -155,7 +141,10 @@ def carry_out(words: Sequence[str], connections: Sequence[socket.socket], kept: 
     if words[0] == "pace":
         taken = post_at_pace(connections[0], requests, float(words[1]), float(words[2]))
     elif words[0] == "burst":
-        taken = post_in_bursts(connections[0], requests, count)
+        end_ns = int(words[2]) if len(words) > 2 else time.time_ns()
+        taken = post_in_bursts(connections[0], timed_requests(count, end_ns), count)
+    elif words[0] == "fair":
+        taken = post_on_many(connections[: ON_THEIR_WAY - 1], requests, count, rare=connections[ON_THEIR_WAY - 1 :])
     elif len(connections) == 1:
         taken = post_on_one(connections[0], requests, count)
     else:
@@ -163,7 +152,8 @@ def carry_out(words: Sequence[str], connections: Sequence[socket.socket], kept: 
     passed = time.perf_counter() - begun
     taken.sort()
     found = {f"p{part}": taken[len(taken) * part // 100] for part in (50, 99)}
-    return {"posted": len(taken), "seconds": passed, "cpu": cpu_seconds() - before, "slowest": taken[-1], **found}
+    posted = count if words[0] in {"burst", "fair"} else len(taken)
+    return {"posted": posted, "seconds": passed, "cpu": cpu_seconds() - before, "slowest": taken[-1], **found}
 
 
 def cpu_seconds() -> float:

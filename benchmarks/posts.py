@@ -25,8 +25,6 @@ ABOVE_BUDGETS = {"metrics": 25, "otlp": 60, "disk": 75}
 UNLIKE_BUDGET = 200
 """Microseconds from post to post in a flood of unlike alerts: 5,000 a second."""
 NOT_JUDGED, RECEIVED = "falco_exporter_alerts_not_judged_total", "falco_exporter_alerts_received_total"
-PACE_ALERTS = 1_000
-"""Alerts per second where the time of an answer is measured at a pace."""
 
 
 @dataclass(frozen=True)
@@ -105,10 +103,10 @@ def measure_posts(sizes: Sizes, _address: str) -> Iterator[Result]:
                 yield from _rows(key, what, found)
                 above = found.cpu - yardstick[connections]
                 yield Result(f"{key}.above", f"{what}: above the bare loop", above, PER_ALERT, ABOVE_BUDGETS[way.key])
+                yield Result(f"{key}.share", f"{what}: share that is above the bare loop", above / found.cpu * 100, "%")
         yield from _unlike(sizes, "posts.unlike_metrics", "metrics and pages")
         yield from _unlike(sizes, "posts.unlike", "metrics, pages and OTLP", *otlp)
     yield from _encrypted(sizes)
-    yield from _at_pace(sizes)
 
 
 def _unlike(sizes: Sizes, key: str, way: str, *options: str) -> Iterator[Result]:
@@ -147,24 +145,3 @@ def _encrypted(sizes: Sizes) -> Iterator[Result]:
         with receiving(*mutual) as (exporter, port), start_sender(port, 1, *tls) as sender:
             found = post(sender, exporter.pid, sizes)
         yield from _rows("posts.mutual_tls", "metrics and pages, mutual TLS, 1 connection", found)
-
-
-def _at_pace(sizes: Sizes) -> Iterator[Result]:
-    """The time until a scrape shows an alert, which it does once its post is answered."""
-    with receiving() as (_exporter, port), start_sender(port, 1) as sender:
-        sender.ask(f"pace {PACE_ALERTS} 1")
-        found = sender.ask(f"pace {PACE_ALERTS} {sizes.live_seconds}")
-    what = f"posts: post to metric at {PACE_ALERTS:,} alerts/s"
-    yield Result("posts.pace.p50", f"{what}, median", found["p50"] * 1e3, "ms")
-    yield Result("posts.pace.p99", f"{what}, 99th percentile", found["p99"] * 1e3, "ms", 60)
-
-
-def measure_hour(sizes: Sizes, _address: str) -> Iterator[Result]:
-    """Memory before and after as many posts as an hour has at 1,000 a second, each unlike the others in its fields."""
-    with receiving() as (exporter, port), start_sender(port, 1) as sender:
-        sender.ask(f"burst {max(sizes.hour_alerts // 100, 2_000)}")
-        before = exporter.resident_mib
-        sender.ask(f"burst {sizes.hour_alerts}")
-        after = exporter.resident_mib
-    yield Result("hour.before", "resident after the first hundredth of an hour at 1,000 posts/s", before, "MiB")
-    yield Result("hour.growth", "more than that after the hour", after - before, "MiB", 10)

@@ -91,18 +91,14 @@ def start_counting_receiver() -> Program:
     return Program([sys.executable, "-m", "benchmarks.receiver", "--count"])
 
 
-WIDE_WINDOW = ("--grpc.window-bytes", "16384")
-"""For throughput; the default, 4096, is for the least loss at a kill -9 (docs/performance.md)."""
-
-
 class Exporter:
     """The installed command with ``run``.
 
     ``address``: of Falco's gRPC server; empty where alerts come another way. ``pages``: on the loopback, where
-    reports are kept and shown. ``window``: options for the HTTP/2 window.
+    reports are kept and shown.
     """
 
-    def __init__(self, address: str, *arguments: str, pages: bool = False, window: Sequence[str] = WIDE_WINDOW) -> None:
+    def __init__(self, address: str, *arguments: str, pages: bool = False) -> None:
         self.port = free_port()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self.spawned_at = time.monotonic()
@@ -115,7 +111,6 @@ class Exporter:
                 *(["--target", address] if address else []),
                 "--web.listen-address",
                 listen,
-                *window,
                 *arguments,
             ],
             stdout=self._log,

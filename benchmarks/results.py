@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,18 +62,30 @@ def machine() -> dict[str, Any]:
 
 
 def load() -> dict[str, Any] | None:
-    """Return the stored results; None where there are none."""
-    return json.loads(STORED.read_text("utf-8")) if STORED.exists() else None
+    """Return the stored results of all groups in one list; None where there are none."""
+    if not STORED.exists():
+        return None
+    groups = json.loads(STORED.read_text("utf-8"))["groups"]
+    return {"results": [row for group in groups.values() for row in group["results"]]}
 
 
-def store(results: Iterable[Result], about: dict[str, Any]) -> None:
-    """Keep the results for the next run, and write their table into README.md."""
-    rows = list(results)
-    document = {"machine": about, "results": [asdict(result) for result in rows]}
+def store(group: str, results: Iterable[Result], about: dict[str, Any], *, order: Sequence[str]) -> None:
+    """Keep a group's results for the next run, and write all groups' tables into README.md in this order."""
+    document: dict[str, Any] = json.loads(STORED.read_text("utf-8")) if STORED.exists() else {"groups": {}}
+    kept = document["groups"] | {group: {"machine": about, "results": [asdict(result) for result in results]}}
+    document["groups"] = {name: kept[name] for name in order if name in kept}
     STORED.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
     head, _, rest = README.read_text("utf-8").partition(BEGIN)
-    text = f"{head}{BEGIN}\n\n{to_caption(about)}\n\n{to_table(rows, None)}\n{END}{rest.partition(END)[2]}"
-    README.write_text(text, "utf-8")
+    README.write_text(f"{head}{BEGIN}\n\n{to_tables(document)}\n{END}{rest.partition(END)[2]}", "utf-8")
+
+
+def to_tables(document: dict[str, Any]) -> str:
+    """Return a heading, a sentence about the run and a table for each group."""
+    parts = []
+    for name, group in document["groups"].items():
+        rows = [Result(**row) for row in group["results"]]
+        parts.append(f"### {name}\n\n{to_caption(group['machine'])}\n\n{to_table(rows, None)}")
+    return "\n".join(parts)
 
 
 def to_caption(about: dict[str, Any]) -> str:
@@ -81,8 +93,13 @@ def to_caption(about: dict[str, Any]) -> str:
     return (
         f"Measured {about['measured_at']} on {about['cores']} cores of {about['cpu']}, Linux {about['kernel']}, "
         f"Python {about['python']}, grpcio {about['grpcio']}, protobuf {about['protobuf']}; load average at the "
-        f"beginning {about['load_before']}. Medians of {about['runs']} runs."
+        f"beginning {about['load_before']:.1f}{to_end(about)}. {about['runs']} runs of what is repeated."
     )
+
+
+def to_end(about: dict[str, Any]) -> str:
+    """Say the load average at the end, where it is known."""
+    return f", at the end {about['load_after']:.1f}" if "load_after" in about else ""
 
 
 def to_table(results: list[Result], last: dict[str, Any] | None) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from benchmarks.falco import of_command, of_process
-from benchmarks.processes import WIDE_WINDOW, Program, start_falco, start_receiver
+from benchmarks.processes import Program, start_falco, start_receiver
 from benchmarks.results import PER_ALERT, Result
 from benchmarks.sizes import FULL, SMOKE, Sizes
 from exporter.alert import Alert, Priority
@@ -27,7 +27,7 @@ from exporter.app import COLLECTION_THRESHOLD
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.catalog.describe import describe
 from exporter.cli import tune_memory
-from exporter.config.model import FalcoTarget, Metrics, Otlp, Queue
+from exporter.config.model import FalcoGrpc, FalcoTarget, Metrics, Otlp, Queue
 from exporter.pipeline import Pipeline
 from exporter.reporter import Reporter
 from exporter.simulator.alerts import stamp
@@ -131,7 +131,7 @@ class Stages:
 
     def _receive(self, take: Callable[[bytes], object]) -> float:
         with start_falco(self.address) as falco:
-            channel = open_channel(FalcoTarget(self.address), window_bytes=int(WIDE_WINDOW[1]))
+            channel = open_channel(FalcoTarget(self.address), window_bytes=FalcoGrpc().window_bytes)
             poller = GetPoller(channel)
             seconds = []
             for _ in range(RUNS):
@@ -181,7 +181,10 @@ class Stages:
     def _log_records(self) -> Iterator[tuple[str, str, float]]:
         settings = Otlp()
         budget = Budget(settings.record_limit_bytes, settings.attribute_limit, lambda: None)
-        bare, full = RecordEncoder(budget, Reports(None)), RecordEncoder(budget, Reports(self.reporter.advice_for))
+        bare, full = (
+            RecordEncoder(budget, Reports(None)),
+            RecordEncoder(budget, Reports(self.reporter.advice_for, detail=settings.advice)),
+        )
         yield "encode_bare", "take fields out, encode, without advice", self._encode(bare, self.messages)
         yield "encode", "take fields out, report and encode, with advice", self._encode(full, self.messages)
         unlike = [of_process(message, n) for n, message in enumerate(self.messages)]

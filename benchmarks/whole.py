@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.processes import TICKS, Exporter, Program, cpu_seconds, start_falco, start_receiver
 from benchmarks.results import PER_ALERT, Result
@@ -21,7 +20,7 @@ EXPORTED = "falco_exporter_log_records_exported_total"
 
 @dataclass(frozen=True)
 class Case:
-    """One way to deliver log records."""
+    """One way through the program."""
 
     key: str
     what: str
@@ -59,9 +58,10 @@ def measure_yardstick(sizes: Sizes, address: str) -> Iterator[Result]:
 
 def measure_way(sizes: Sizes, address: str) -> Iterator[Result]:
     """CPU and alerts a second of the installed command."""
-    yield from _metrics_only(sizes, address, "metrics", "metrics only", budget=20)
-    yield from _metrics_only(sizes, address, "metrics_default", "metrics only, default window", window=())
-    yield from _metrics_only(sizes, address, "pages", "metrics and report pages", pages=True)
+    yield from _metrics_only(sizes, address, Case("metrics", "metrics only", (), budget=15))
+    small = ("--grpc.window-bytes", "4096")
+    yield from _metrics_only(sizes, address, Case("metrics_small", "metrics only, window of 4096 bytes", small))
+    yield from _metrics_only(sizes, address, Case("pages", "metrics and report pages", ()), pages=True)
     with start_receiver() as receiver, tempfile.TemporaryDirectory() as directory:
         endpoint = f"http://127.0.0.1:{receiver.first['port']}"
         options = ("--otlp.endpoint", endpoint)
@@ -76,19 +76,15 @@ def measure_way(sizes: Sizes, address: str) -> Iterator[Result]:
             yield from _with_otlp(sizes, address, case)
 
 
-def _metrics_only(
-    sizes: Sizes, address: str, key: str, what: str, *, budget: float | None = None, **options: Any
-) -> Iterator[Result]:
-    """``options`` are the exporter's (``processes.py``)."""
-
+def _metrics_only(sizes: Sizes, address: str, case: Case, *, pages: bool = False) -> Iterator[Result]:
     def once() -> tuple[float, ...]:
-        with start_falco(address) as falco, Exporter(address, **options) as exporter:
+        with start_falco(address) as falco, Exporter(address, *case.options, pages=pages) as exporter:
             exporter.await_status("/readyz")
             return drain(falco, exporter, sizes.alerts, metric=RECEIVED)
 
     cpu, rate = median_of(sizes.runs, once)
-    yield Result(f"way.{key}.cpu", f"exporter, {what}", cpu, PER_ALERT, budget)
-    yield Result(f"way.{key}.rate", f"exporter, {what}, from a backlog", rate, "alerts/s")
+    yield Result(f"way.{case.key}.cpu", f"exporter, {case.what}", cpu, PER_ALERT, case.budget)
+    yield Result(f"way.{case.key}.rate", f"exporter, {case.what}, from a backlog", rate, "alerts/s")
 
 
 def _with_otlp(sizes: Sizes, address: str, case: Case) -> Iterator[Result]:

@@ -103,6 +103,18 @@ def name_of(group: Group) -> str:
     return group.name
 
 
+def release(group: Group) -> None:
+    """Keep only the name of a group that nothing comes to and nobody tells of.
+
+    Facts and their group refer to each other, and the garbage collector looks for such circles after millions of
+    allocations only (``app.COLLECTION_THRESHOLD``): until then each would hold its alerts.
+    """
+    if group.facts:
+        name_of(group)
+        group.facts = set()
+        group.view = None
+
+
 def verdict_of(facts: Iterable[Fact], tactics_of: TacticsOf) -> tuple[Verdict, tuple[str, ...]]:
     """Return the verdict of the facts together, and the tactics that raised it above its most severe alert's.
 

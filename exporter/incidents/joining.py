@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from exporter.alert import Alert
 from exporter.incidents.addresses import Addresses
 from exporter.incidents.fact import GRAVE, Fact, Group, Mark, Traits
+from exporter.incidents.incident import release
 from exporter.incidents.tie import WHOLE, Key, Tie, may_join
 
 FACTS_LIMIT = 20_000
@@ -171,6 +172,13 @@ class Joiner:
                     del self._by_key[tie.key]
         if self._by_mark.get(fact.mark) is fact:
             del self._by_mark[fact.mark]
+        self.let_go(fact.group)
+
+    @staticmethod
+    def let_go(group: Group) -> None:
+        """Release a group that nothing can be joined to and that is no incident: its name is what is left of it."""
+        if group.shown is None and not any(fact.is_live for fact in group.facts):
+            release(group)
 
     @property
     def facts(self) -> Iterable[Fact]:

@@ -19,6 +19,7 @@ from exporter.incidents.incident import (
     incident_of,
     is_incident,
     name_of,
+    release,
     verdict_of,
 )
 from exporter.incidents.state import State, head_of
@@ -51,6 +52,8 @@ class Ledger:
         """How many incidents came to each verdict since the start."""
         self._changed: dict[int, Group] = {}
         """Groups of which something was told since ``states`` was asked, by their address."""
+        self._forgotten: list[Group] = []
+        """Groups that are kept until then only."""
 
     def __len__(self) -> int:
         """Return how many names were given out."""
@@ -138,12 +141,13 @@ class Ledger:
         fact = self._founders.get(name)
         if fact is None:
             fact = next((each for each in self._founders.values() if name in each.group.names), None)
-        return None if fact is None else fact.group
+        return None if fact is None or not fact.group.facts else fact.group
 
     def forget(self, group: Group) -> None:
         """Keep no name of the group."""
         for name in [name for name, fact in self._founders.items() if fact.group is group]:
             del self._founders[name]
+        self._forgotten.append(group)
 
     def states(self) -> list[State]:
         """Return what was told since the last call, for ``recall`` after a restart."""
@@ -155,6 +159,9 @@ class Ledger:
             if group.shown is not None:
                 name, first_ns = name_of(group), group.first.first_ns
                 found += [State(each, name, group.shown, group.is_open, first_ns) for each in sorted(group.names)]
+        forgotten, self._forgotten = self._forgotten, []
+        for group in forgotten:
+            release(group)
         return found
 
     def rename(self, alert: Alert, fact: Fact, known: Mapping[str, State]) -> None:

@@ -134,6 +134,8 @@ class Incidents:
             self._ledger.merge(merged, changes)
         if self._ledger.note(fact, changes):
             self._bound_names()
+        if not fact.is_live:
+            self._joiner.let_go(group)
         return fact
 
     def _bound_names(self) -> None:

@@ -128,7 +128,9 @@ class IncidentSink(Collector):
     def _told(self, changes: Sequence[Change]) -> None:
         if changes and self._tell is not None:
             self._tell(changes, self._address)
-        if self._past is not None and (states := self.incidents.states()):
+        # Asked for even where nobody keeps them: until then the register holds every incident of which it would tell.
+        states = self.incidents.states()
+        if states and self._past is not None:
             self._past.sink.note_incidents(states)
 
     def collect(self) -> Iterable[Metric]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
+from benchmarks import results
 from benchmarks.falco import of_host, of_process
 from benchmarks.results import PER_ALERT, Result, is_met, to_number, to_table
 from exporter.simulator.alerts import stamp
@@ -50,3 +52,22 @@ def test_altered_messages_are_alerts() -> None:
     altered = from_grpc(stamp(of_process(of_host(message, "worker-00007"), 5), 1_700_000_000_000_000_000))
     assert (altered.hostname, altered.get("proc.pid"), altered.get("proc.ppid")) == ("worker-00007", "10005", "9005")
     assert altered.rule == from_grpc(stamp(message, 1_700_000_000_000_000_000)).rule
+
+
+def test_stored_results_are_kept_by_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group measured again takes its own place, beside its own machine and load; the others stay."""
+    monkeypatch.setattr(results, "STORED", tmp_path / "results.json")
+    monkeypatch.setattr(results, "README", tmp_path / "README.md")
+    (tmp_path / "README.md").write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
+    for group, load, value in (("way", 1.0, 10.0), ("posts", 2.0, 20.0), ("way", 3.0, 30.0)):
+        about = results.machine() | {"load_before": load, "load_after": load, "runs": 3}
+        results.store(group, [result(f"{group}.cpu", value)], about, order=("posts", "way"))
+    stored = results.load()
+    assert stored is not None
+    assert [(row["key"], row["value"]) for row in stored["results"]] == [("posts.cpu", 20.0), ("way.cpu", 30.0)]
+    page = (tmp_path / "README.md").read_text()
+    assert page.startswith("before\n")
+    assert page.endswith("after\n")
+    assert page.index("### posts") < page.index("load average at the beginning 2.0") < page.index("### way")
+    assert "at the end 3.0" in page
+    assert "old" not in page

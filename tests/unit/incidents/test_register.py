@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+
+from exporter.alert import Alert
 from exporter.allowance import Allowance
 from exporter.config.model import Incidents as Settings
 from exporter.incidents.register import Bounds, Incidents
@@ -137,3 +140,29 @@ def test_a_likely_attack_that_there_was_no_time_to_join_is_counted() -> None:
     found = Incidents(Settings(3_600, 10), judge=verdict_in_rule, tactics_of=tactics, allowance=spent)
     found.take([alert(0, "attack a", container__id="a" * 12), alert(0, "b", container__id="b" * 12)])
     assert (found.skipped, found.attacks_outside) == (2, 1)
+
+
+def test_what_is_given_up_is_freed_without_the_garbage_collector() -> None:
+    """Incidents beyond the limit, facts beyond theirs and alerts that nothing ties: no circle of references is left."""
+    found = register(limit=3, facts_limit=5)
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(300):
+            host, container = f"freed-{number}", f"{number:012d}"
+            found.take(
+                [
+                    alert(number, "attack one", host=host, container__id=container),
+                    alert(number, "two", host=host, container__id=container),
+                    alert(number, "alone", host=host, proc__name="x", container__id=f"{number + 1_000:012d}"),
+                    alert(number, "untied", host=host),
+                ]
+            )
+            found.states()
+        found._places = ({}, {})  # the last 10,000 alerts and where they belong
+        found._traits_of = type(found._traits_of)(None)
+        kept = [each for each in gc.get_objects() if isinstance(each, Alert) and each.hostname.startswith("freed-")]
+    finally:
+        gc.enable()
+    assert len(found.all()) == 3
+    assert len(kept) < 40

@@ -93,7 +93,11 @@ class Journal:
 
     def begins_file(self, record: int) -> bool:
         """Whether a file begins with this record."""
-        return any(segment.first_record == record for segment in reversed(self._segments))
+        for segment in reversed(self._segments):
+            # Asked of the newest records: not of every file of a long queue.
+            if segment.first_record <= record:
+                return segment.first_record == record
+        return False
 
     def open(self, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
         """Take the directory, waiting so long for another process to let go of it.

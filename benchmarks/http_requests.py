@@ -1,0 +1,65 @@
+"""The posts that a sender sends, made beforehand: alerts as Falco's http_output writes them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+from exporter.simulator.scenarios import flood
+
+FLOOD_RULES = 23
+_MILLISECOND_NS = 1_000_000
+_SECOND_NS = 1_000_000_000
+_HEAD = (
+    "POST / HTTP/1.1\r\nHost: 127.0.0.1:2801\r\nUser-Agent: falcosecurity/falco\r\nAccept: */*\r\n"
+    "Content-Type: application/json\r\nContent-Length: "
+)
+
+
+def to_request(body: str) -> bytes:
+    """Return one POST as libcurl sends it for Falco."""
+    raw = body.encode()
+    return f"{_HEAD}{len(raw)}\r\n\r\n".encode() + raw
+
+
+def requests_of(count: int, *, unlike: bool = False) -> Iterator[bytes]:
+    """Yield so many requests; with ``unlike`` no two have the same processes, command lines and files."""
+    for number, alert in enumerate(flood(count, time.time_ns())):
+        body = alert.to_json()
+        if unlike:
+            document = json.loads(body)
+            document["output_fields"] |= {
+                "proc.pid": 10_000 + number,
+                "proc.ppid": 9_000 + number,
+                "proc.cmdline": f"curl -sSf http://192.0.2.7/{number}",
+                "fd.name": f"/tmp/.cache/{number}",
+            }
+            body = json.dumps(document, separators=(",", ":"))
+        yield to_request(body)
+
+
+def timed_requests(count: int, end_ns: int) -> Iterator[bytes]:
+    """Yield so many requests, a millisecond apart by their times up to ``end_ns``, each with a process id of its own.
+
+    Cheap to make, so that as many as an hour has can be sent as fast as they are taken.
+    """
+    templates = [_template(alert.to_json()) for alert in flood(FLOOD_RULES, end_ns)]
+    moment = end_ns - count * _MILLISECOND_NS
+    second, text = -1, b""
+    for number in range(count):
+        moment += _MILLISECOND_NS
+        if moment // _SECOND_NS != second:
+            second = moment // _SECOND_NS
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
+        yield templates[number % FLOOD_RULES] % (1_000_000 + number, text, moment % _SECOND_NS)
+
+
+def _template(body: str) -> bytes:
+    """Return a request with places for a process id of seven digits, a second and its nanoseconds."""
+    document = json.loads(body)
+    document["output_fields"]["proc.pid"] = 1_000_000
+    moment = document["time"]
+    raw = to_request(json.dumps(document, separators=(",", ":"))).replace(b"%", b"%%")
+    raw = raw.replace(b'"proc.pid":1000000', b'"proc.pid":%07d')
+    return raw.replace(f'"time":"{moment}"'.encode(), b'"time":"%s.%09dZ"')
