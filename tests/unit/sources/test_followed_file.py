@@ -301,5 +301,5 @@ def test_the_place_is_remembered_beside_the_queue_or_where_systemd_says() -> Non
     """The first of its directories; nowhere where neither is known."""
     name = "json-lines-position.json"
     assert default_state_file(Path("/q"), "/s") == Path("/q") / name
-    assert default_state_file(None, "/s:/t") == Path("/s") / name
+    assert default_state_file(None, "/s:/t:/u") == Path("/s") / name
     assert default_state_file(None) is None
