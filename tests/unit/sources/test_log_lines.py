@@ -105,3 +105,10 @@ def test_what_is_held_is_bounded() -> None:
     pieces.take(Piece(b"d", ends=False), 1)
     assert pieces.finish() == [b"d"]
     assert (pieces.held, pieces.finish()) == (0, [])
+
+
+def test_of_a_piece_only_its_line_end_is_taken_away() -> None:
+    """A blank at the end may stand inside of an alert's text."""
+    assert unwrapped(b"2024-01-02T12:00:00.1Z stdout P the X \r\n") == Piece(b"the X ", False, "stdout")
+    assert unwrapped(b'{"log":"the X \\r\\n","stream":"stderr"}') == Piece(b"the X ", True, "stderr")
+    assert unwrapped(b'["log", "message"]') is None

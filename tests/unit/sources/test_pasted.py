@@ -156,6 +156,13 @@ def test_each_finding_has_the_line_on_which_it_begins() -> None:
     found = found_in(b"\n" + cri + b"P " + text[:20] + b"\n" + cri + b"F " + text[20:] + b"\n" + text)
     assert [(each.line, each.error) for each in found] == [(2, None), (4, None)]
     assert [each.line for each in found_in(b'{"rule": "cut\n "time": 5}\n')] == [1, 2]
+    spread = json.dumps(document(), indent=1).encode()
+    assert [(each.line, each.error) for each in found_in(b"\n\n" + spread + b"\n" + text)] == [
+        (3, None),
+        (3 + len(spread.splitlines()), None),
+    ]
+    [cut] = found_in(b"\n" + cri + b"P " + text[:20] + b"\n")
+    assert (cut.line, cut.alert) == (2, None)
 
 
 def test_broken_utf16_is_replaced() -> None:
@@ -167,5 +174,6 @@ def test_broken_utf16_is_replaced() -> None:
 
 def test_falcos_text_is_said_to_be_that() -> None:
     """With what it lacks."""
-    [found] = found_in(b"18:29:39.273467556: Notice A shell\n")
+    [found] = found_in(b"\n18:29:39.273467556: Notice A shell\n")
+    assert found.line == 2
     assert str(found.error) == "expected JSON, found Falco's text form, which has neither the rule nor the fields"
