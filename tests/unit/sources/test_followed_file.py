@@ -132,6 +132,25 @@ def test_a_file_that_was_rotated_is_read_to_its_end_and_then_the_new_one(
     ]
 
 
+def test_what_is_written_at_the_moment_of_the_rotation_comes_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the reading that found nothing, and before the new file was seen."""
+    bench.write(text(1))
+    assert bench.read() == text(1)
+    rotated = bench.rotate(".1")
+    bench.write(text(3))
+    found = Path.stat
+    late = [text(2)]
+
+    def stat(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path == bench.path and late:
+            with rotated.open("ab") as file:
+                file.write(late.pop())
+        return found(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert bench.read() == text(2) + text(3)
+
+
 @pytest.mark.parametrize("length", [400, 100])
 def test_files_that_were_rotated_meanwhile_come_in_order(
     bench: Bench, caplog: pytest.LogCaptureFixture, length: int
@@ -154,10 +173,10 @@ def test_files_that_were_rotated_meanwhile_come_in_order(
 def test_a_file_that_was_emptied_is_read_from_its_start(
     bench: Bench, caplog: pytest.LogCaptureFixture, copied: bool
 ) -> None:
-    """After what its copy beside it has, where there is one."""
+    """After what its copy beside it has, where there is one: that from where reading stood, though some is held."""
     caplog.set_level("INFO")
     bench.write(text(1))
-    assert bench.read() == text(1)
+    assert bench.read(held=30) == text(1)
     bench.write(text(2))
     if copied:
         shutil.copy(bench.path, bench.path.with_name("alerts.jsonl.1"))
@@ -230,6 +249,21 @@ def test_a_rotated_file_that_goes_before_it_is_read_is_a_gap(bench: Bench, caplo
     assert bench.gaps == 1
     said = f"{gone}: cannot be read (Too many levels of symbolic links); its lines are lost"
     assert [record.message for record in caplog.records] == [said]
+
+
+def test_the_only_rotated_file_may_go_before_it_is_read(bench: Bench) -> None:
+    """A gap, and the source goes on with the new one."""
+    bench.write(text(1))
+    assert bench.read() == text(1)
+    bench.followed.close()
+    bench.write(text(2))
+    rotated = bench.rotate(".1")
+    bench.follow()
+    bench.write(text(3))
+    assert bench.followed.read(0) == b""
+    rotated.unlink()
+    assert bench.read() == text(3)
+    assert bench.gaps == 1
 
 
 def test_a_file_that_is_away_is_still_read_and_then_the_new_one(bench: Bench) -> None:
