@@ -174,12 +174,20 @@ def test_a_full_sink_stops_the_reading_of_a_long_backlog(setting: Setting) -> No
 
 
 def test_falco_stops_cleanly_and_its_return_is_noticed_at_once(
-    setting: Setting, caplog: pytest.LogCaptureFixture
+    setting: Setting, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Falco that stops is not held up; after its return alerts come again, and each change is one log line."""
     caplog.set_level("INFO", "exporter.sources")
     sink = KeepingSink()
     source = setting.make_source()
+    failed: list[str] = []
+    set_down = source._set_down
+
+    def note(message: str) -> None:
+        set_down(message)
+        failed.append(message)
+
+    monkeypatch.setattr(source, "_set_down", note)
     falco = setting.make_falco().start()
     with running(source, sink):
         falco.emit(reference_alert())
@@ -188,7 +196,7 @@ def test_falco_stops_cleanly_and_its_return_is_noticed_at_once(
         assert falco.stop(grace_seconds=5.0)
         wait_until(lambda: source.state.startswith("down: "))
         assert setting.value("falco_exporter_source_up") == 0
-        time.sleep(0.6)  # several tries, which must not add lines
+        wait_until(lambda: len(failed) >= 5, "more tries, which must not add lines")
         down = [record.message for record in caplog.records if record.levelname == "WARNING"]
         assert 1 <= len(down) <= 2
         with setting.make_falco() as returned:

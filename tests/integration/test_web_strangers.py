@@ -221,7 +221,7 @@ def test_a_path_with_a_nul_does_not_end_the_listener(tmp_path: Path, caplog: pyt
         write_config(tmp_path, 'tls_server_config: {cert_file: "a\\0b", key_file: k}')
         for _ in range(2):
             assert get(site, "/healthz").status == 200
-    assert "is not used" in caplog.text
+    assert "cannot be used" in caplog.text
     assert "ended" not in caplog.text
 
 
@@ -232,7 +232,6 @@ def test_an_aborted_post_is_counted_and_not_logged(caplog: pytest.LogCaptureFixt
         for _ in range(3):
             with socket.create_connection(("127.0.0.1", site.server.port), timeout=10) as rude:
                 rude.sendall(b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\nabc")
-                time.sleep(0.05)
         assert get(site, "/healthz").status == 200
         wait_until(lambda: site.rejected("aborted") == 3, "they are counted")
         assert site.rejected("internal") == 0

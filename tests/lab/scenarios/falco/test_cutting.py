@@ -122,7 +122,9 @@ def test_a_process_is_ended(spot: Spot, tell: Tell) -> None:
 
 def ended(spot: Spot, pid: int) -> bool:
     """Whether a process ends within a second."""
-    time.sleep(0.3)
+    deadline = time.monotonic() + 1
+    while spot.place.alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
     return not spot.place.alive(pid)
 
 
