@@ -96,6 +96,8 @@ def shortened(value: str, limit_characters: int) -> str:
 
 def visible_block(text: str) -> str:
     """Like ``visible`` for an author's text of several lines: line feeds and tabs stay."""
+    if text.isascii() and not text.encode().translate(None, _PRINTABLE_ASCII + b"\n\t"):
+        return text
     return "\n".join("\t".join(map(visible, line.split("\t"))) for line in text.split("\n"))
 
 

@@ -97,9 +97,14 @@ _KEPT = re.compile(
 """A file of the evidence directory, written where a redirection, an option or a copy's end stands before it."""
 
 
+_NONE: frozenset[str] = frozenset()
+
+
 @lru_cache(maxsize=_KEPT_STEPS)
 def kept_files(run: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return the names in the evidence directory that a block mentions, and those of them that it writes."""
+    if "$d" not in run and "/evidence/" not in run:
+        return _NONE, _NONE
     found = [(match["name"], bool(match["writes"])) for match in _KEPT.finditer(run)]
     return frozenset([name for name, _ in found]), frozenset([name for name, written in found if written])
 

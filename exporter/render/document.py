@@ -126,17 +126,25 @@ def title(advice: Advice) -> Prose:
 
 def sections(report: Report, length: Length) -> Iterator[Section]:
     """Yield the report's sections in order; those of the brief report first."""
-    yield from brief_sections(report.advice)
+    notes = summary_notes(report.advice)
+    brief, further = split_steps(report.advice, notes=notes)
+    yield from _brief_sections(report.advice, notes, brief, further)
     if length is Length.FULL:
-        yield from _rest(report)
+        yield from _rest(report, notes, further, first=len(brief) + 1)
 
 
 def brief_sections(advice: Advice, word_limit: int = WORD_LIMIT) -> Iterator[Section]:
     """Yield the sections of the brief report, which the advice gives, with as many steps as the limit allows."""
     notes = summary_notes(advice)
+    brief, further = split_steps(advice, word_limit, notes)
+    yield from _brief_sections(advice, notes, brief, further)
+
+
+def _brief_sections(
+    advice: Advice, notes: Summary, brief: tuple[Command, ...], further: tuple[Command, ...]
+) -> Iterator[Section]:
     yield Section("summary", parts.SUMMARY, tuple(_summary(advice, notes)), is_brief=True)
     yield Section("mitigation", parts.MITIGATION, (), is_brief=True)
-    brief, further = split_steps(advice, word_limit, notes)
     steps = [Note("", text(parts.dialect(brief))), *_steps(brief, first=1)]
     if further:
         steps.append(Note("", text(parts.further_steps(further))))
@@ -144,22 +152,21 @@ def brief_sections(advice: Advice, word_limit: int = WORD_LIMIT) -> Iterator[Sec
     yield Section("impact", parts.IMPACT, tuple(_impact(advice)), is_brief=True)
 
 
-def _rest(report: Report) -> Iterator[Section]:
+def _rest(report: Report, notes: Summary, further: tuple[Command, ...], *, first: int) -> Iterator[Section]:
     advice = report.advice
-    brief, further = split_steps(advice)
     if further:
-        steps = tuple(_steps(further, first=len(brief) + 1))
+        steps = tuple(_steps(further, first=first))
         yield Section("further-steps", parts.FURTHER_STEPS, steps)
     if advice.changes:
         yield Section("configuration", parts.CHANGES, tuple(_changes(advice.changes, "change")))
     if advice.recommendations:
-        notes = tuple([Note("", limited(each)) for each in advice.recommendations])
-        yield Section("recommendations", parts.RECOMMENDATIONS, (Bullets(notes, numbered=True),))
+        bullets = tuple([Note("", limited(each)) for each in advice.recommendations])
+        yield Section("recommendations", parts.RECOMMENDATIONS, (Bullets(bullets, numbered=True),))
     if advice.tuning:
         blocks = (Note("", text(parts.TUNING_NOTE)), *_changes(advice.tuning, "exception"))
         offered = advice.judgement.verdict in OFFERED_UNFOLDED
         yield Section("tuning", parts.TUNING, blocks, is_offered=offered)
-    yield Section("details", parts.DETAILS, tuple(_details(report)))
+    yield Section("details", parts.DETAILS, tuple(_details(report, notes)))
     if advice.references:
         yield Section("references", parts.REFERENCES, (Links(advice.references),))
 
@@ -228,13 +235,13 @@ def _change(change: Change, name: str) -> Iterator[Note | Code]:
         yield Note("Note:", limited(change.note))
 
 
-def _details(report: Report) -> Iterator[Block]:
+def _details(report: Report, notes: Summary) -> Iterator[Block]:
     if report.advice.benign:
         yield Note("Probably benign if:", ())
         yield Bullets(tuple([Note("", limited(each)) for each in report.advice.benign]))
-    if left_out := summary_notes(report.advice).left_out:
+    if notes.left_out:
         yield Note("Further signs:", ())
-        yield Bullets(tuple([Note(label, limited(prose)) for label, prose in left_out]))
+        yield Bullets(tuple([Note(label, limited(prose)) for label, prose in notes.left_out]))
     rows = [
         (shortened(label, parts.VALUE_LIMIT_CHARACTERS), shortened(value, parts.DETAIL_LIMIT_CHARACTERS))
         for label, value in report.details

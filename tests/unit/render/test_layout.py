@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,3 +31,28 @@ def test_wrap_keeps_every_word_and_the_width(words: list[str], width: int) -> No
 def test_wrap_keeps_spaces_inside_a_line() -> None:
     """What stands in a row of spaces is not closed up."""
     assert wrap("a   b", width=20) == ["a   b"]
+
+
+def greedy(text: str, width: int, first: str, rest: str) -> list[str]:
+    """Word by word, as the slow way does for wide characters."""
+    lines, line, empty = [], first, True
+    for word in text.split(" "):
+        if not empty and len(line) + 1 + len(word) > width:
+            lines.append(line.rstrip())
+            line, empty = rest, True
+        line += word if empty else f" {word}"
+        empty = False
+    return [*lines, line.rstrip()]
+
+
+@given(st.text("ab“…  ", max_size=60), st.integers(1, 20), st.sampled_from(["", " - ", "  label    "]))
+def test_text_of_single_cells_is_wrapped_as_word_by_word(text: str, width: int, first: str) -> None:
+    """The quick way for text in which each character takes one cell gives the same lines."""
+    assert wrap(text, width=width, first=first, rest="   ") == greedy(text, width, first, "   ")
+
+
+def test_the_quick_way_knows_every_character_that_is_not_one_cell() -> None:
+    """Nothing outside its ranges combines or is wide."""
+    for code in (*range(0x300), *range(0x2000, 0x2030)):
+        assert not unicodedata.combining(chr(code)), hex(code)
+        assert unicodedata.east_asian_width(chr(code)) not in "WF", hex(code)
