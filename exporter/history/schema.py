@@ -5,7 +5,8 @@ and the history too large or too old: nothing is ever deleted row by row, which
 a full-text index pays for dearly.
 
 ``log`` has the messages, ``facts`` what lists show, ``words`` the full-text
-index (without the text itself), ``hours`` which alerts an hour of events has,
+index (without the text itself; SQLite merges its parts when there are sixteen alike, not a little with each
+transaction, which costs a third more), ``hours`` which alerts an hour of events has,
 ``names`` what there is to choose from. Of a volume's alerts, those up to
 ``indexed_id`` are in ``facts`` and the rest.
 
@@ -45,15 +46,20 @@ CREATE INDEX facts_{n}_time ON facts_{n} (time_ns);
 CREATE VIRTUAL TABLE words_{n} USING fts5 (
   text, facts, content='', columnsize=0, tokenize="unicode61 remove_diacritics 0"
 );
+INSERT INTO words_{n} (words_{n}, rank) VALUES ('automerge', 0);
+INSERT INTO words_{n} (words_{n}, rank) VALUES ('hashsize', {hash_bytes});
 CREATE TABLE hours_{n} (hour INTEGER PRIMARY KEY, first_id INTEGER, last_id INTEGER);
 CREATE TABLE names_{n} (kind TEXT, name TEXT, alerts INTEGER, PRIMARY KEY (kind, name)) WITHOUT ROWID;
 """
+_HASH_BYTES = 8 * 1024 * 1024
+"""Words that wait in memory for the end of a transaction, room for those of ``writer.INDEX_ALERTS`` usual alerts."""
 _TABLES = ("log", "facts", "words", "hours", "names")
 
 
 def create_volume(number: int) -> list[str]:
     """Return the statements that make a volume's tables."""
-    return [statement for statement in _VOLUME.format(n=int(number)).split(";") if statement.strip()]
+    statements = _VOLUME.format(n=int(number), hash_bytes=_HASH_BYTES).split(";")
+    return [statement for statement in statements if statement.strip()]
 
 
 def drop_volume(number: int) -> list[str]:

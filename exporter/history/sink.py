@@ -30,7 +30,7 @@ from exporter.history.database import (
 )
 from exporter.history.history import History
 from exporter.history.stored import ReadMessage
-from exporter.history.writer import Bounds, Writer
+from exporter.history.writer import INDEX_ALERTS, Bounds, Writer
 from exporter.incidents.state import State
 from exporter.log_limit import LogLimit
 from exporter.private_files import make_private_directory
@@ -218,12 +218,12 @@ class HistorySink:
             self._settle(writer, len(alerts))
         self._note_incidents(writer)
         while True:
-            looked_at, unreadable = writer.index(BATCH_ALERTS)
+            looked_at, unreadable = writer.index(INDEX_ALERTS)
             self._settle(writer, looked_at)
             if unreadable:
                 self.metrics.dropped.labels("unreadable").inc(unreadable)
             # New messages first: what is not indexed is safe already.
-            if looked_at < BATCH_ALERTS or self._queued >= EARLY_ALERTS:
+            if not looked_at or self._queued >= EARLY_ALERTS:
                 break
         if time.monotonic() >= self._next_trim:
             self._next_trim = time.monotonic() + TRIM_SECONDS

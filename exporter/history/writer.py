@@ -7,11 +7,13 @@ next start goes on where the last one ended. Refuses threads and queues.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from exporter.alert import Alert
 from exporter.errors import DecodeError
@@ -30,6 +32,12 @@ VOLUMES = 16
 HOUR_NS = 3_600_000_000_000
 FRESH_LIMIT = 10_000
 """Alerts that are remembered from their writing to their indexing, so that they need not be read again."""
+FRESH_BYTES = 16 * 1024 * 1024
+"""How much their messages have at most."""
+INDEX_ALERTS = 4_000
+"""Alerts that are made searchable at once: one word for many of them costs less than each time anew."""
+INDEX_BYTES = 8 * 1024 * 1024
+"""How much the messages have, at most, that are in memory for it; one is looked at however large it is."""
 SEARCHED_CHARACTERS = 16_384
 """How much of an alert's text can be searched for: senders choose its length."""
 STATES_LIMIT = 5_000
@@ -75,6 +83,7 @@ class Writer:
         self._judge = judge
         self._read_message = read_message
         self._fresh: dict[int, Alert] = {}
+        self._fresh_bytes = 0
         self._latest: _Volume | None = None
         self._read_latest()
 
@@ -93,8 +102,10 @@ class Writer:
         except BaseException:
             self._read_latest()
             raise
-        if len(self._fresh) + len(alerts) <= FRESH_LIMIT:
+        size = sum([_size(alert) for alert in alerts])
+        if len(self._fresh) + len(alerts) <= FRESH_LIMIT and self._fresh_bytes + size <= FRESH_BYTES:
             self._fresh.update(zip(range(first, last + 1), alerts, strict=True))
+            self._fresh_bytes += size
 
     def _append(self, alerts: Sequence[Alert], now: float) -> tuple[int, int]:
         volume = self._volume(now)
@@ -136,16 +147,17 @@ class Writer:
             self._latest.bytes += grown
 
     def index(self, limit: int) -> tuple[int, int]:
-        """Make at most so many alerts searchable; return how many were looked at, and how many could not be read."""
+        """Make at most so many alerts searchable; return how many were looked at, and how many could not be read.
+
+        None was looked at when nothing waits.
+        """
         volume = self._connection.execute(
             "SELECT number, indexed_id FROM volumes WHERE indexed_id < last_id ORDER BY number LIMIT 1"
         ).fetchone()
         if volume is None:
             return 0, 0
         number, indexed_id = volume
-        stored = self._connection.execute(
-            f"SELECT id, host, message FROM log_{number} WHERE id > ? ORDER BY id LIMIT ?", (indexed_id, limit)
-        ).fetchall()
+        stored = self._stored(number, indexed_id, limit)
         found = [(key, alert) for key, host, message in stored if (alert := self._alert(key, host, message))]
         rows = [row_of(key, alert, self._judge(alert)) for key, alert in found]
         texts = [searchable(alert)[:SEARCHED_CHARACTERS] for _, alert in found]
@@ -156,8 +168,23 @@ class Writer:
             self._connection.execute("UPDATE volumes SET indexed_id = ? WHERE number = ?", (last, number))
             self._grow(number, before)
         for key, _, _ in stored:
-            self._fresh.pop(key, None)
+            if (alert := self._fresh.pop(key, None)) is not None:
+                self._fresh_bytes -= _size(alert)
         return len(stored), len(stored) - len(found)
+
+    def _stored(self, number: int, behind: int, limit: int) -> list[tuple[int, Any, Any]]:
+        """Return the next alerts behind this one, at most so many, and of large ones fewer."""
+        rows = self._connection.execute(
+            f"SELECT id, host, message FROM log_{number} WHERE id > ? ORDER BY id LIMIT ?", (behind, limit)
+        )
+        found, size = [], 0
+        with contextlib.closing(rows):
+            for row in rows:
+                found.append(row)
+                size += len(row[2]) if isinstance(row[2], bytes) else 0
+                if size > INDEX_BYTES:
+                    break
+        return found
 
     def note_losses(self, losses: Mapping[str, int]) -> None:
         """Add what the exporter lost since the last time, by what it is."""
@@ -192,7 +219,10 @@ class Writer:
         found: int = self._connection.execute("SELECT last_id FROM volumes WHERE number = ?", (number,)).fetchone()[0]
         return found
 
-    def _alert(self, key: int, host: str, message: bytes) -> Alert | None:
+    def _alert(self, key: int, host: Any, message: Any) -> Alert | None:
+        if not (isinstance(host, str) and isinstance(message, bytes)):
+            # SQLite takes any value in any column: a file that is damaged may be whole to it.
+            return None
         try:
             return self._fresh.get(key) or from_stored(message, host, self._read_message)
         except DecodeError:
@@ -252,6 +282,10 @@ class Writer:
         """Alerts that are kept and cannot be found yet."""
         found = self._connection.execute("SELECT coalesce(sum(last_id - indexed_id), 0) FROM volumes").fetchone()
         return int(found[0])
+
+
+def _size(alert: Alert) -> int:
+    return len(alert.received) or alert.size_bytes
 
 
 def _searched(text: str) -> str:

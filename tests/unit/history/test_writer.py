@@ -1,0 +1,73 @@
+"""Writing: what is in memory at once is bounded in bytes, and a damaged row ends nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from exporter.alert import Alert, time_text
+from exporter.history import writer as writer_module
+from exporter.history.database import open_writer
+from exporter.history.writer import Bounds, Writer
+from exporter.sources.decode import from_received
+from tests.history_site import alert_of, verdict_of
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    with contextlib.closing(open_writer(tmp_path / "history")) as connection:
+        yield Writer(connection, Bounds(10**9, 1e9), judge=verdict_of, read_message=from_received)
+
+
+def received(number: int, size: int) -> Alert:
+    """Return an alert that came in a message of about this size."""
+    alert = alert_of(number)
+    members = {
+        "time": time_text(alert.time_ns), "rule": alert.rule, "priority": "Warning", "hostname": alert.hostname,
+        "output": alert.raw_output, "output_fields": {"user.name": "a" * size},
+    }  # fmt: skip
+    return replace(alert, received=json.dumps(members).encode())
+
+
+def looks(writer: Writer) -> list[tuple[int, int]]:
+    """Make everything searchable; return what each call said."""
+    return list(iter(lambda: writer.index(1_000), (0, 0)))
+
+
+def test_large_messages_are_made_searchable_in_smaller_pieces(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece ends with the message that passes the limit, so that one larger than it is not left for ever."""
+    monkeypatch.setattr(writer_module, "INDEX_BYTES", 30_000)
+    writer.append([received(number, 10 if number < 5 else 20_000 if number < 9 else 90_000) for number in range(11)])
+    assert looks(writer) == [(7, 0), (2, 0), (1, 0), (1, 0)]
+    assert writer.waiting == 0
+
+
+def test_alerts_in_memory_between_writing_and_looking_are_bounded_in_bytes(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those beyond it are read again from the file; once looked at they make room."""
+    monkeypatch.setattr(writer_module, "FRESH_BYTES", 50_000)
+    read = []
+    monkeypatch.setattr(writer, "_read_message", lambda message: read.append(message) or from_received(message))
+    for _ in range(2):
+        writer.append([received(1, 30_000)])
+        writer.append([received(2, 30_000)])
+        assert looks(writer) == [(2, 0)]
+    assert len(read) == 2
+
+
+@pytest.mark.parametrize("damage", ["host = NULL", "message = 5", "message = NULL", "message = 'text'"])
+def test_a_row_of_another_kind_is_counted_and_the_rest_is_found(tmp_path: Path, damage: str) -> None:
+    """SQLite takes any value in any column; the thread that writes goes on."""
+    with contextlib.closing(open_writer(tmp_path / "history")) as connection:
+        first = Writer(connection, Bounds(10**9, 1e9), judge=verdict_of, read_message=from_received)
+        first.append([received(number, 10) for number in range(3)])
+        connection.execute(f"UPDATE log_1 SET {damage} WHERE id = 2")
+        again = Writer(connection, Bounds(10**9, 1e9), judge=verdict_of, read_message=from_received)
+        assert looks(again) == [(3, 1)]
+        assert [key for (key,) in connection.execute("SELECT id FROM facts_1 ORDER BY id")] == [1, 3]
