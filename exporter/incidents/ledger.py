@@ -50,6 +50,8 @@ class Ledger:
         """Each name that was given out, with a fact of the group that has it."""
         self.opened: Counter[Verdict] = Counter()
         """How many incidents came to each verdict since the start."""
+        self._known: Mapping[str, State] = {}
+        """What was told before a restart, by name, while the alerts of then are joined again."""
         self._changed: dict[int, Group] = {}
         """Groups of which something was told since ``states`` was asked, by their address."""
         self._forgotten: list[Group] = []
@@ -104,10 +106,23 @@ class Ledger:
     def _open(self, group: Group, verdict: Verdict, changes: list[Change]) -> None:
         is_first = group.shown is None
         group.is_open, group.shown = True, verdict
-        self._founders[name_of(group)] = group.namer
+        name_of(group)
+        if self._known and group.name not in self._known:
+            self._call_as_before(group)
+        self._founders[group.name] = group.namer
         if is_first:
             self.opened[verdict] += 1
             self._tell("opened", group, changes)
+
+    def _call_as_before(self, group: Group) -> None:
+        """Give the group a name that one of its alerts gave before the restart, where one did.
+
+        It decides which part goes on as what the group was, where it falls apart.
+        """
+        states = [self._known[name] for name in group.names if name in self._known]
+        if states:
+            group.names.discard(group.name)
+            group.name = head_of(states).id
 
     def end(self, group: Group, changes: list[Change]) -> None:
         """Nothing can be added to the group any more."""
@@ -164,18 +179,23 @@ class Ledger:
             release(group)
         return found
 
-    def rename(self, alert: Alert, fact: Fact, known: Mapping[str, State]) -> None:
+    def expect(self, known: Mapping[str, State]) -> None:
+        """Alerts from before a restart come next, until ``recall``; ``known`` is what was told then, by name."""
+        self._known = known
+
+    def rename(self, alert: Alert, fact: Fact) -> None:
         """Give the fact's group the name that this alert gave to one before the restart, where it gave one."""
         name = alert.uid[:NAME_CHARACTERS]
-        if name in known:
+        if name in self._known:
             fact.group.names.add(name)
             self._founders[name] = fact
 
-    def recall(self, known: Mapping[str, State], is_over: Callable[[Group], bool]) -> list[Change]:
+    def recall(self, is_over: Callable[[Group], bool]) -> list[Change]:
         """Take up what was told before a restart; return what became of incidents since.
 
-        ``known`` has it by name; ``is_over`` says whether nothing can be added to a group any more.
+        ``is_over`` says whether nothing can be added to a group any more.
         """
+        known, self._known = self._known, {}
         self.opened.clear()
         self._changed.clear()
         for state in known.values():

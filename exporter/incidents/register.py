@@ -181,17 +181,18 @@ class Incidents:
         with self._lock:
             limited = self._judge, self._allowance, self._traits_of
             self._judge, self._allowance, self._traits_of = judge, None, TraitsOf()
+            self._ledger.expect(known)
             try:
                 for alert in alerts:
                     fact = self._look_at(alert, min(self._clock(), alert.time_ns / _NS), [])
                     if fact is not None:
-                        self._ledger.rename(alert, fact, known)
+                        self._ledger.rename(alert, fact)
                     if self._grown > self._size_limit_bytes // 8:
                         self._bound()
             finally:
                 self._judge, self._allowance, self._traits_of = limited
             now = self._clock()
-            changes = self._ledger.recall(known, lambda group: self._is_over(group, now))
+            changes = self._ledger.recall(lambda group: self._is_over(group, now))
             changes += self._sweep(now)
             return changes if known else []
 

@@ -53,7 +53,12 @@ def test_alerts_in_memory_between_writing_and_looking_are_bounded_in_bytes(
     """Those beyond it are read again from the file; once looked at they make room."""
     monkeypatch.setattr(writer_module, "FRESH_BYTES", 50_000)
     read = []
-    monkeypatch.setattr(writer, "_read_message", lambda message: read.append(message) or from_received(message))
+
+    def counted(message: bytes) -> Alert:
+        read.append(message)
+        return from_received(message)
+
+    monkeypatch.setattr(writer, "_read_message", counted)
     for _ in range(2):
         writer.append([received(1, 30_000)])
         writer.append([received(2, 30_000)])

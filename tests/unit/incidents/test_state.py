@@ -157,3 +157,31 @@ def test_the_head_leads_to_no_other() -> None:
     assert head_of([part, old]) == old
     assert head_of([part, old, grave]) == grave
     assert head_of([older, grave]) == older
+
+
+def test_what_fell_apart_before_a_restart_is_the_same_after_it() -> None:
+    """The part whose alert had the identifier goes on with it; the other, an alert by itself, is not told of."""
+    by_rule = {
+        step.alert.rule: step.alert
+        for story in stories()
+        for step in story.steps
+        if SHARED_ADDRESS in step.alert.fields.values()
+    }
+    named, other, *learnt = (
+        by_rule[rule]
+        for rule in (
+            "Create AWS user", "Put Bucket ACL", "User has been locked out in OKTA", "CloudTrail Logging Disabled",
+            "Update Lambda Function Code",
+        )
+    )  # fmt: skip
+    before = real()
+    before.take([named])
+    name = before.id_of(named)
+    before.take([other])
+    assert uids(before) == {name: {named.uid, other.uid}}
+    before.take(learnt)
+    assert other.uid not in uids(before)[name]
+    after = real()
+    told = before.states()
+    assert after.restore([named, other, *learnt], told, judge=CATALOG.judge.judge) == []
+    assert uids(after) == uids(before)
