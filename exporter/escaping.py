@@ -32,6 +32,7 @@ _UNSEEN = re.compile(
 _STRAY_MARKS = re.compile(rf"\A[{_MARKS}]+|[{_MARKS}]{{4,}}")
 """Marks that would land on what stands before the value, or pile up over the lines around it."""
 _PRINTABLE_ASCII = bytes(range(0x20, 0x7F))
+_PRINTABLE_LINES = _PRINTABLE_ASCII + b"\n\t"
 _BEYOND_ASCII = re.compile("[^ -~]")
 """What may be hidden; most texts have little of it."""
 _SHELL_LIMIT_CHARACTERS = 4096
@@ -96,7 +97,7 @@ def shortened(value: str, limit_characters: int) -> str:
 
 def visible_block(text: str) -> str:
     """Like ``visible`` for an author's text of several lines: line feeds and tabs stay."""
-    if text.isascii() and not text.encode().translate(None, _PRINTABLE_ASCII + b"\n\t"):
+    if text.isascii() and not text.encode().translate(None, _PRINTABLE_LINES):
         return text
     return "\n".join("\t".join(map(visible, line.split("\t"))) for line in text.split("\n"))
 
@@ -124,11 +125,12 @@ def web_address(url: str) -> str | None:
     return html(url) if _WEB_ADDRESS.match(url) else None
 
 
+@lru_cache(maxsize=1024)
 def markdown_prose(text: str, *, starts_line: bool = True) -> str:
     """Return an author's words as Markdown that shows them literally and still reads well unrendered.
 
     Escapes only what means something inside a line or at its start. An
-    author's words are trusted not to hold mentions or bare domains.
+    author's words are trusted not to hold mentions or bare domains, and kept, for they come again.
     """
     escaped = _MARKDOWN_MEANING.sub(r"\\\1", visible(text))
     escaped = re.sub(r"(?i)\b(www)\.", r"\1&#46;", escaped)
@@ -149,7 +151,7 @@ def markdown_name(value: str) -> str:
 def markdown_code(value: str) -> str:
     """Return the value as a Markdown code span (CommonMark, section 6.1); not for a table's cell."""
     shown = visible(value)
-    longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
+    longest = max((len(run) for run in re.findall(r"`+", shown)), default=0) if "`" in shown else 0
     fence = "`" * (longest + 1)
     padding = " " if longest or shown[:1] in {" ", ""} or shown[-1:] == " " else ""
     return f"{fence}{padding}{shown}{padding}{fence}"
@@ -224,6 +226,8 @@ def json_string(value: str) -> str:
 
 
 def _double_quoted(value: str, byte_escape: str) -> str:
+    if value.isascii() and value.isprintable():
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return (
         '"'
         + "".join(

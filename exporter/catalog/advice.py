@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from exporter.kept import PerObject
 from exporter.prose import Prose, Span
 from exporter.verdict.judgement import Judgement
 
@@ -49,6 +50,7 @@ WHERE = ("host", "node", "cluster", "cloud")
 
 
 _IF_ESCALATED = Span("text", "If escalated: ")
+_KEPT_STEPS = 512
 
 
 def only_if_escalated(commands: tuple[Command, ...]) -> tuple[Command, ...]:
@@ -56,10 +58,14 @@ def only_if_escalated(commands: tuple[Command, ...]) -> tuple[Command, ...]:
     return tuple([_if_escalated(command) if command.phase == "contain" else command for command in commands])
 
 
-def _if_escalated(command: Command) -> Command:
+def _make_if_escalated(command: Command) -> Command:
     if any("escalated" in span.text for span in command.title if span.kind == "text"):
         return command
     return command._replace(title=(_IF_ESCALATED, *command.title))
+
+
+_if_escalated = PerObject(_make_if_escalated, _KEPT_STEPS)
+"""The same step again for the same step: what is made of it is found by the object."""
 
 
 class Change(NamedTuple):

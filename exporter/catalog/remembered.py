@@ -51,32 +51,45 @@ class _Remembered(Generic[T]):
 class _RememberedAll(Generic[T]):
     """The steps for one place of a report."""
 
-    __slots__ = ("_fields", "_last", "_steps")
+    __slots__ = ("_fields", "_last", "_of_field", "_steps")
 
     def __init__(self, steps: Iterable[Step[T]]) -> None:
         self._steps = [_Remembered(step) for step in steps]
         self._fields = tuple(sorted({field for step in self._steps for field in step.fields}))
-        self._last: tuple[_Key | None, tuple[T, ...]] = (None, ())
+        self._of_field = [[n for n, step in enumerate(self._steps) if field in step.fields] for field in self._fields]
+        """For each field the steps that depend on it."""
+        self._last: tuple[_Key | None, tuple[T, ...], list[T | None]] = (None, (), [])
+        """The values of all fields, what fitted them, and what each step gave."""
 
     def render(self, lookup: Lookup) -> tuple[T, ...]:
         """Return what fits the alert; the very same tuple where it is the same as the last time."""
         all_values = tuple(map(lookup, self._fields))
-        last_values, last = self._last
+        last_values, last, given = self._last
         if all_values == last_values:
             return last
-        rendered: list[T] = []
-        for step in self._steps:
-            values = tuple(map(lookup, step.fields))
-            found = step.kept.get(values, step)
-            if found is step:
-                found = step.render(values, lookup)
-            if found is not None:
-                rendered.append(found)  # type: ignore[arg-type]
+        given = self._render_anew(self._touched(last_values, all_values), given, lookup)
+        rendered = [found for found in given if found is not None]
         if len(rendered) != len(last) or not all(map(is_, rendered, last)):
             last = tuple(rendered)
         if sum([len(value) for value in all_values if value]) <= KEY_LIMIT_CHARACTERS:
-            self._last = (all_values, last)
+            self._last = (all_values, last, given)
         return last
+
+    def _touched(self, last: _Key | None, values: _Key) -> Iterable[int]:
+        """Return the numbers of the steps that these values may change."""
+        if last is None:
+            return range(len(self._steps))
+        changed = [steps for steps, old, new in zip(self._of_field, last, values, strict=True) if old != new]
+        return changed[0] if len(changed) == 1 else {number for steps in changed for number in steps}
+
+    def _render_anew(self, numbers: Iterable[int], given: list[T | None], lookup: Lookup) -> list[T | None]:
+        given = list(given) or [None] * len(self._steps)
+        for number in numbers:
+            step = self._steps[number]
+            values = tuple(map(lookup, step.fields))
+            found = step.kept.get(values, step)
+            given[number] = step.render(values, lookup) if found is step else found  # type: ignore[assignment]
+        return given
 
 
 class _Prose:

@@ -24,6 +24,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from exporter.escaping import Unembeddable, falco_literal, yaml_scalar
 from exporter.falco.fields import fits_kind, kind_of_field
@@ -140,6 +141,7 @@ def condition_value(value: str) -> str:
     return falco_literal(value)
 
 
+@lru_cache(maxsize=256)
 def _plain(text: str) -> str:
     """Return the text as YAML: bare where YAML reads it as the same text."""
     return text if _PLAIN.match(text) and text.lower() not in _WORDS else yaml_scalar(text)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
+from exporter.kept import PerObject
 from exporter.render import parts
 from exporter.render.summary import Summary, summary_notes
 from exporter.report import Advice, Command
@@ -18,7 +20,7 @@ WORD_LIMIT = 440
 """Of a brief report, code included; a page holds 450, and values differ a little between forms."""
 RECORD_WORD_LIMIT = 240
 """Of the brief report inside a log record, which has to stay small."""
-_KEPT_STEPS = 512
+_KEPT_STEPS, _KEPT_KINDS = 512, 256
 _FRAME_WORDS = 62
 """Title, header, headings and the line on the shell."""
 
@@ -33,19 +35,43 @@ def split_steps(
     reads. ``notes`` are the summary's, where they are known already.
     """
     commands = advice.commands
+    measured = list(map(_measured, commands))
     chosen: set[int] = set()
     words = _FRAME_WORDS + _words_around(advice, summary_notes(advice) if notes is None else notes)
-    for steps, is_needed in _by_importance(commands, needs_containment=word_limit >= WORD_LIMIT):
-        group = _with_sources(commands, steps)
-        cost = sum([_words(commands[index]) for index in group if index not in chosen])
+    groups = _groups(tuple([step.kind for step in measured]), needs_containment=word_limit >= WORD_LIMIT)
+    for group, is_needed in groups:
+        cost = sum([measured[index].words for index in group if index not in chosen])
         if is_needed or words + cost <= word_limit:
-            words += cost if not chosen.issuperset(group) else 0
+            words += cost
             chosen.update(group)
     brief = tuple([command for index, command in enumerate(commands) if index in chosen])
     return brief, tuple([command for index, command in enumerate(commands) if index not in chosen])
 
 
-def _by_importance(commands: Sequence[Command], *, needs_containment: bool) -> Iterator[tuple[tuple[int, ...], bool]]:
+class _Kind(NamedTuple):
+    """What decides which steps belong together."""
+
+    phase: str
+    reads: frozenset[str]
+    """Kept files that others have written."""
+    writes: frozenset[str]
+
+
+class _Measured(NamedTuple):
+    """What a step's choice depends on."""
+
+    words: int
+    kind: _Kind
+
+
+@lru_cache(maxsize=_KEPT_KINDS)
+def _groups(kinds: tuple[_Kind, ...], *, needs_containment: bool) -> tuple[tuple[tuple[int, ...], bool], ...]:
+    """Return steps that belong together, the most important first, and whether they have to be shown."""
+    found = _by_importance(kinds, needs_containment=needs_containment)
+    return tuple([(_with_sources(kinds, steps), is_needed) for steps, is_needed in found])
+
+
+def _by_importance(commands: Sequence[_Kind], *, needs_containment: bool) -> Iterator[tuple[tuple[int, ...], bool]]:
     """Yield steps that belong together, by their indices, and whether they have to be shown."""
     looks = [index for index, command in enumerate(commands) if command.phase == "look"]
     contains = [index for index, command in enumerate(commands) if command.phase == "contain"]
@@ -63,7 +89,7 @@ def _by_importance(commands: Sequence[Command], *, needs_containment: bool) -> I
         yield _with_keeps(commands, index), False
 
 
-def _with_keeps(commands: Sequence[Command], index: int) -> tuple[int, ...]:
+def _with_keeps(commands: Sequence[_Kind], index: int) -> tuple[int, ...]:
     """Return a step's index, a containment's after those of the keep steps since the last containment."""
     if commands[index].phase != "contain":
         return (index,)
@@ -76,14 +102,13 @@ def _with_keeps(commands: Sequence[Command], index: int) -> tuple[int, ...]:
     return (*keeps, index)
 
 
-def _with_sources(commands: Sequence[Command], group: tuple[int, ...]) -> tuple[int, ...]:
+def _with_sources(commands: Sequence[_Kind], group: tuple[int, ...]) -> tuple[int, ...]:
     """Return the steps with the earlier ones that write the kept files which these read."""
     wanted, missing = set(group), list(group)
     while missing:
         index = missing.pop()
-        reads, writes = kept_files(commands[index].run)
-        for name in reads - writes:
-            source = next((i for i in range(index) if name in kept_files(commands[i].run)[1]), None)
+        for name in commands[index].reads:
+            source = next((i for i in range(index) if name in commands[i].writes), None)
             if source is not None and source not in wanted:
                 wanted.add(source)
                 missing.append(source)
@@ -103,13 +128,26 @@ _NONE: frozenset[str] = frozenset()
 @lru_cache(maxsize=_KEPT_STEPS)
 def kept_files(run: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return the names in the evidence directory that a block mentions, and those of them that it writes."""
-    if "$d" not in run and "/evidence/" not in run:
+    if "$d" not in run and "/evidence/" not in run:  # as most
         return _NONE, _NONE
-    found = [(match["name"], bool(match["writes"])) for match in _KEPT.finditer(run)]
+    lines = run.split("\n")
+    names_one = ["$d" in line or "/evidence/" in line for line in lines]
+    # A name's line and the one before it, where the word that writes may stand: the pattern is slow on all the others.
+    near = [
+        line for line, own, next_one in zip(lines, names_one, [*names_one[1:], False], strict=True) if own or next_one
+    ]
+    found = [(match["name"], bool(match["writes"])) for match in _KEPT.finditer("\n".join(near))]
     return frozenset([name for name, _ in found]), frozenset([name for name, written in found if written])
 
 
-@lru_cache(maxsize=_KEPT_STEPS)
+def _measure(command: Command) -> _Measured:
+    names, writes = kept_files(command.run)
+    return _Measured(_words(command), _Kind(command.phase, names - writes, writes))
+
+
+_measured = PerObject(_measure, _KEPT_STEPS)
+
+
 def _words(command: Command) -> int:
     prose = (command.title, command.shows, command.empty, command.breaks, parts.remark(command))
     code = len(command.run.split()) + len(command.undo.split())

@@ -8,13 +8,12 @@ that all say the same.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import NamedTuple
 
 from exporter.escaping import shortened
 from exporter.event_sources import FALCOS_HOST
+from exporter.kept import PerObject
 from exporter.render import parts
 from exporter.render.brief_steps import WORD_LIMIT, split_steps
 from exporter.render.header import Row
@@ -91,8 +90,7 @@ class Links(NamedTuple):
 Block = Note | Code | Bullets | Step | Facts | Links
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """A heading and what stands under it."""
 
     name: str
@@ -184,12 +182,19 @@ def _summary(advice: Advice, notes: Summary) -> Iterator[Block]:
 def _steps(commands: tuple[Command, ...], *, first: int) -> Iterator[Block]:
     mixed = len({command.shell for command in commands}) > 1
     for number, command in enumerate(commands, first):
-        yield _step(command, number, names_shell=mixed)
+        kept = _kept_steps(command)
+        yield kept.get((number, mixed)) or kept.setdefault((number, mixed), _step(command, number, names_shell=mixed))
 
 
-@lru_cache(maxsize=_KEPT_STEPS)
+def _no_steps(_: Command) -> dict[tuple[int, bool], Step]:
+    return {}
+
+
+_kept_steps = PerObject(_no_steps, _KEPT_STEPS)
+"""A command as a step, by its number and whether it names its shell: most steps of a report are those of another."""
+
+
 def _step(command: Command, number: int, *, names_shell: bool) -> Step:
-    """Kept, because most steps of a report are those of another one."""
     remark = parts.remark(command, names_shell=names_shell)
     return Step(number, limited(command.title), remark, _command(command, number), command.phase)
 

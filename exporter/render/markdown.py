@@ -8,7 +8,7 @@ are never inside a list: an indented here-document would not end.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import partial
 from typing import assert_never
 
 from exporter.escaping import (
@@ -20,6 +20,7 @@ from exporter.escaping import (
     visible,
     web_address,
 )
+from exporter.kept import PerObject
 from exporter.render import document
 from exporter.render.brief_steps import WORD_LIMIT
 from exporter.render.document import Block, Bullets, Code, Document, Facts, Length, Links, Note, Section, Step
@@ -118,13 +119,15 @@ def _block(block: Block) -> Iterator[str]:
             assert_never(block)
 
 
-@lru_cache(maxsize=_KEPT_STEPS)
-def _step(step: Step) -> tuple[str, ...]:
+def _make_step(step: Step) -> tuple[str, ...]:
     remark = f" ({_prose(step.remark)})" if step.remark else ""
     pieces = [f"**{step.number}. {_prose(step.title)}**{remark}"]
     for part in step.blocks:
         pieces += [_note(part, "*")] if isinstance(part, Note) else _code(part)
     return tuple(pieces)
+
+
+_step = PerObject(_make_step, _KEPT_STEPS)
 
 
 def _bullets(bullets: Bullets) -> Iterator[str]:
@@ -135,7 +138,7 @@ def _bullets(bullets: Bullets) -> Iterator[str]:
 def _note(note: Note, mark: str) -> str:
     if not note.label:
         return _prose(note.text)
-    return f"{mark}{_escaped(note.label)}{mark} {_prose(note.text, starts_line=False)}".rstrip()
+    return f"{mark}{_escaped(note.label)}{mark} {_prose_in_line(note.text)}".rstrip()
 
 
 def _escaped(label: str) -> str:
@@ -150,12 +153,15 @@ def _code(code: Code) -> list[str]:
     return [*label, markdown_block(text, code.language)]
 
 
-@lru_cache(maxsize=_KEPT_PROSE)
-def _prose(prose: Prose, *, starts_line: bool = True) -> str:
+def _write_prose(prose: Prose, *, starts_line: bool = True) -> str:
     pieces: list[str] = []
     for literal, text in joined_spans(prose):
         pieces.append(markdown_code(text) if literal else markdown_prose(text, starts_line=starts_line and not pieces))
     return "".join(pieces).strip()
+
+
+_prose = PerObject(_write_prose, _KEPT_PROSE)
+_prose_in_line = PerObject(partial(_write_prose, starts_line=False), _KEPT_PROSE)
 
 
 def _reference(reference: Reference) -> str:

@@ -7,6 +7,7 @@ that is each renderer's own.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import groupby
 
 from exporter.escaping import shortened
@@ -47,8 +48,10 @@ DETAIL_LIMIT_CHARACTERS = 1000
 """Of a value on a line of its own."""
 MESSAGE_LIMIT_CHARACTERS = 4000
 """Of Falco's own message."""
+_KEPT_WORDS = 256
 
 
+@lru_cache(maxsize=_KEPT_WORDS)
 def text(words: str) -> Prose:
     """Return our own words as prose."""
     return (Span("text", words),) if words else ()
@@ -56,7 +59,10 @@ def text(words: str) -> Prose:
 
 def limited(prose: Prose, limit_characters: int = VALUE_LIMIT_CHARACTERS) -> Prose:
     """Return the prose with each of its values cut to the limit."""
-    if all(span.kind != "value" or len(span.text) <= limit_characters for span in prose):
+    for span in prose:
+        if len(span.text) > limit_characters and span.kind == "value":
+            break
+    else:
         return prose
     return tuple(
         [Span(span.kind, shortened(span.text, limit_characters)) if span.kind == "value" else span for span in prose]

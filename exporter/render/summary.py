@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from exporter.kept import PerObject
 from exporter.render import parts
 from exporter.render.parts import count_words, joined, limited, sentence, text
-from exporter.report import Advice, Matched, Prose, to_plain
+from exporter.report import Advice, Command, Matched, Prose, to_plain
 
 SUMMARY_WORDS = 105
 """Of the summary, its heading left out."""
@@ -20,6 +21,7 @@ FIRST_COMMAND_WORDS = 150
 _WORDS_AROUND = 37
 """Of the header, the headings and the shell's name before the first command, values included."""
 _UNKNOWN_LIMIT = 2
+_KEPT_PROSE = 512
 _SAID_SHARE = 0.7
 """A sign of whose words so many stand in a stronger sign of its side tells a reader nothing more."""
 
@@ -38,15 +40,10 @@ def summary_notes(advice: Advice) -> Summary:
     """Return what the summary says, cut to its words by leaving out the weakest signs."""
     activity = limited(advice.summary, parts.SUMMARY_VALUE_LIMIT_CHARACTERS)
     unknown = [limited(each) for each in advice.unknown[:_UNKNOWN_LIMIT]]
-    decision = tuple(
-        [
-            (label, sentence(limited(prose)))
-            for label, prose in (("Close if", advice.close_if), ("Escalate if", advice.escalate_if))
-            if prose
-        ]
-    )
-    spent = count_words(activity) + sum(map(count_words, unknown)) + bool(unknown)
-    spent += sum([count_words(text(label)) + count_words(prose) for label, prose in decision])
+    asked = (("Close if", advice.close_if), ("Escalate if", advice.escalate_if))
+    decision = tuple([(label, _whole(prose)) for label, prose in asked if prose])
+    spent = count_words(activity) + sum(map(_words, unknown)) + bool(unknown)
+    spent += sum([2 + _words(prose) for _, prose in decision])
     if advice.composed:
         spent += count_words(text(parts.COMPOSED_NOTE))
     kept, left_out = _chosen(advice.judgement.signs, min(SUMMARY_WORDS, _words_before_command(advice)) - spent)
@@ -62,10 +59,22 @@ def summary_notes(advice: Advice) -> Summary:
     )
 
 
+def _make_whole(prose: Prose) -> Prose:
+    return sentence(limited(prose))
+
+
+def _count_of_step(step: Command) -> int:
+    return count_words(step.title) + count_words(parts.remark(step)) + 1
+
+
+_whole = PerObject(_make_whole, _KEPT_PROSE)
+_words = PerObject(count_words, _KEPT_PROSE)
+_words_of_step = PerObject(_count_of_step, _KEPT_PROSE)
+
+
 def _words_before_command(advice: Advice) -> int:
     """Return how many words the summary may have for the first command to stand where it should."""
-    step = advice.commands[0] if advice.commands else None
-    first = count_words(step.title) + count_words(parts.remark(step)) + 1 if step else 0
+    first = _words_of_step(advice.commands[0]) if advice.commands else 0
     return FIRST_COMMAND_WORDS - _WORDS_AROUND - count_words(advice.title) - first
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.kept import Kept
+from exporter.kept import Kept, PerObject
 
 
 def test_what_was_kept_is_there() -> None:
@@ -33,3 +33,58 @@ def test_the_bounds_hold(entries: list[tuple[int, int]]) -> None:
         assert len(kept) <= 5
         assert sum(kept.values()) <= kept.size_bytes <= 100
         assert (key in kept) or size > 100
+
+
+def test_the_same_object_is_worked_out_once_and_an_equal_one_by_itself() -> None:
+    """What counts is the object, since its value may cost more to compare than to work out."""
+    asked: list[list[int]] = []
+
+    def total(numbers: list[int]) -> int:
+        asked.append(numbers)
+        return sum(numbers)
+
+    totals = PerObject(total, 10)
+    numbers = [1, 2]
+    assert [totals(numbers), totals(numbers), totals([1, 2])] == [3, 3, 3]
+    assert len(asked) == 2
+
+
+def test_an_object_that_comes_again_outlasts_those_that_come_once() -> None:
+    """In a flood of new objects the one that is asked for between them is never worked out again."""
+    asked: list[object] = []
+
+    def note(of: object) -> int:
+        asked.append(of)
+        return len(asked)
+
+    noted, again = PerObject(note, 4), object()
+    first = noted(again)
+    for _ in range(100):
+        noted(object())
+        assert noted(again) == first
+    assert asked.count(again) == 1
+
+
+def test_what_is_kept_for_objects_is_bounded_in_entries_and_in_bytes() -> None:
+    """At most twice the limits stay, whatever comes; what is larger than the limit is given, but not kept."""
+    alive: list[int] = []
+
+    class Value:
+        def __init__(self, size: int) -> None:
+            self.size = size
+            alive.append(size)
+
+        def __del__(self) -> None:
+            alive.remove(self.size)
+
+    by_entries: PerObject[tuple[int], Value] = PerObject(lambda of: Value(1), 8)
+    for number in range(100):
+        by_entries((number,))
+    assert len(alive) <= 16
+    by_bytes: PerObject[tuple[int], Value] = PerObject(
+        lambda of: Value(of[0]), 1_000, 100, size=lambda value: value.size
+    )
+    for _ in range(50):
+        by_bytes((30,))
+        assert by_bytes((101,)).size == 101
+    assert sum(alive) - len([size for size in alive if size == 1]) <= 200
