@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from exporter.alert import Priority
 from exporter.commands import completion, examples
 from exporter.commands.parser import HelpAll, Parser
+from exporter.commands.words import to_count, to_priority, to_seconds
 from exporter.config.loader import FILE_VARIABLE, TARGETS_VARIABLE, load_config
 from exporter.config.model import Config, Incidents
 from exporter.config.options import Option, options
@@ -257,13 +257,13 @@ def add_tune(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--minimum",
-        type=_count,
+        type=to_count,
         default=10,
         metavar="N",
         help="minimum number of alerts that an exception removes (default: 10)",
     )
     parser.add_argument(
-        "--limit", type=_count, default=20, metavar="N", help="maximum number of exceptions (default: 20)"
+        "--limit", type=to_count, default=20, metavar="N", help="maximum number of exceptions (default: 20)"
     )
     _add_settings(parser, examples.TUNE)
     parser.set_defaults(start=_tune)
@@ -315,45 +315,24 @@ def add_report(commands: Commands) -> None:
         "--rule", default="", metavar="NAME", help="only rules whose name contains this, in any case"
     )
     completion.complete_with(rule, completion.rule_names)
-    priority = choice.add_argument("--priority", type=_priority, metavar="WORD", help="only this priority and above")
+    priority = choice.add_argument("--priority", type=to_priority, metavar="WORD", help="only this priority and above")
     completion.complete_with(priority, completion.priorities)
     choice.add_argument(
         "--verdict", action="append", choices=VERDICTS, default=[], help="only this verdict; repeat for several"
     )
-    choice.add_argument("--last", type=_count, default=0, metavar="N", help="only the last N alerts of the input")
+    choice.add_argument("--last", type=to_count, default=0, metavar="N", help="only the last N alerts of the input")
     parser.add_argument(
         "--incidents",
         action="store_true",
         help="print the incidents that the alerts form instead of a report per alert",
     )
     parser.add_argument(
-        "--window", type=_seconds, default=Incidents().window_seconds, metavar="SECONDS",
+        "--window", type=to_seconds, default=Incidents().window_seconds, metavar="SECONDS",
         help="with --incidents: join alerts within this window (default: %(default)s)",
     )  # fmt: skip
     choice.add_argument("--summary", action="store_true", help="print a table of rules, places and verdicts instead")
     _add_catalog_directories(parser)
     parser.set_defaults(start=_report)
-
-
-def _priority(word: str) -> Priority:
-    found = Priority.from_label(word)
-    if found is Priority.UNKNOWN:
-        raise argparse.ArgumentTypeError(
-            f"{word!r} is not a priority; expected one of {', '.join([each.label for each in Priority][:-1])}"
-        )
-    return found
-
-
-def _seconds(text: str) -> float:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time; expected whole seconds, 1 or more")
-    return float(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of alerts; expected 1 or more")
-    return int(text)
 
 
 def _report(given: argparse.Namespace) -> int:
