@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 FILE_NAME = "queue.sqlite3"
 _ROWS = "SELECT queued_at, records, bytes, crc, payload FROM chunk ORDER BY id"
+_MAXIMUM = 2**32 - 1
+"""Of records in a chunk."""
 
 
 def move_old_queue(journal: Journal, on_drop: Callable[[str, int], None]) -> None:
@@ -32,8 +34,10 @@ def move_old_queue(journal: Journal, on_drop: Callable[[str, int], None]) -> Non
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=0.0)) as connection:
             for queued_at, records, payload_bytes, crc, payload in connection.execute(_ROWS):
-                if not isinstance(payload, bytes) or zlib.crc32(payload, records & 0xFFFFFFFF) != crc:
-                    damaged += records if isinstance(records, int) else 1
+                counted = isinstance(records, int) and 0 < records <= _MAXIMUM
+                sized = isinstance(payload_bytes, int) and payload_bytes >= 0 and isinstance(queued_at, float)
+                if not (counted and sized and isinstance(payload, bytes) and zlib.crc32(payload, records) == crc):
+                    damaged += records if counted else 1
                     continue
                 journal.append(payload, records, queued_at, payload_bytes=payload_bytes)
                 moved += records

@@ -56,3 +56,22 @@ def test_an_old_queue_that_cannot_be_read_stays(tmp_path: Path, caplog: pytest.L
         "database): the file stays; remove it by hand, or its records are sent again at the next start"
     )
     assert not bench.drops
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "lost"),
+    [
+        ("queued_at", "x", 2), ("bytes", -5, 2), ("bytes", 1.5, 2), ("bytes", "x", 2), ("payload", "x", 2),
+        ("records", -2, 1), ("records", 2**32 + 2, 1), ("records", 1.5, 1), ("records", "x", 1),
+    ],
+)  # fmt: skip
+def test_a_damaged_value_costs_its_chunk_only(tmp_path: Path, column: str, value: object, lost: int) -> None:
+    """SQLite keeps any value in any column: what no chunk can have is counted, and the start goes on."""
+    path = old_queue(tmp_path, [(b"first", 2, True), (b"second", 3, True)])
+    checksum = zlib.crc32(b"first", value & 0xFFFFFFFF) if isinstance(value, int) and column == "records" else None
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"UPDATE chunk SET {column} = ?, crc = ifnull(?, crc) WHERE id = 1", (value, checksum))
+    bench = Bench(tmp_path)
+    assert bench.drain() == [b"second"]
+    assert bench.drops == {"damaged": lost}
+    assert not list(tmp_path.glob("queue.sqlite3*"))
