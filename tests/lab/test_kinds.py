@@ -35,31 +35,23 @@ Attach to cluster-admin Role
 Contact EC2 Instance Metadata Service From Container
 Contact cloud metadata service from container
 Create Disallowed Namespace
-Create Repository
 Creating a new OKTA API token
 EphemeralContainers Created
 Exfiltrating Artifacts via Kubernetes Control Plane
 Falco internal: hot restart failure
-Github action with miners
 K8s Namespace Created
 K8s Namespace Deleted
 Kubernetes Client Tool Launched in Container
 Network Connection outside Local Subnet
-Private Repository Becoming Public
-Remove Collaborator from Repository
 Reverse Shell from Web Server
 Run Instances
 Run Instances in Non-approved Region
-Schedule Cron Jobs
-Secret pushed into a public repository
-Set Setuid or Setgid bit
 Unexpected K8s NodePort Connection
 Unexpected UDP Traffic
 Unexpected inbound connection source
 User initiating impersonation session in OKTA
 Web Server Spawned Shell
 Web Server Spawned Suspicious Child Process
-Webhook Disconnected
 """
 EXCEPTIONS: dict[str, dict[str, str]] = {
     "again": {

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.lab.hostile import file_names
+from tests.lab.places.host import Host
 from tests.lab.places.spot import Spot
 from tests.lab.story import Tell
 
@@ -98,7 +99,23 @@ def test_a_bit_is_taken(spot: Spot, tell: Tell, path: str) -> None:
     report.looks(shows="-rwsr-sr-x")
     report.contain("Take the bit away", state=lambda: mode(spot, path) & 0o6000, becomes=0)
     report.undo(state=lambda: mode(spot, path), becomes=0o6755)
+    spot.write(path, b"another file of this name\n", 0o755)
+    report.again("Take the bit away", undo=True, shows="differ")
+    assert mode(spot, path) == 0o755, "another file got the bit"
+    spot.path(path).unlink()
+    report.again("Take the bit away", shows="No such file", undo=True)
     assert not spot.place.exists("/root/owned")
+
+
+def test_the_file_with_the_bit_is_gone(spot: Spot, tell: Tell) -> None:
+    path = "/opt/helper"
+    spot.write("/opt/helper2", b"#!/bin/sh\n", 0o6755)
+    fields = actor(spot, evt__arg__filename=path, fd__name=path, evt__arg__mode="S_ISUID|S_ISGID")
+    report = tell(fields, rule=BITS, host=spot.place)
+    report.again("Take the bit away", shows="No such file")
+    spot.write(path, b"made since\n", 0o755)
+    report.again("Take the bit away", undo=True, shows="nothing saved")
+    assert (mode(spot, path), mode(spot, "/opt/helper2")) == (0o755, 0o6755)
 
 
 def test_a_table_of_jobs(spot: Spot, tell: Tell) -> None:
@@ -112,6 +129,19 @@ def test_a_table_of_jobs(spot: Spot, tell: Tell) -> None:
     report.contain("take it away", state=lambda: is_there(spot, table), becomes=False)
     # `crontab` writes a line with the time above it.
     report.undo(state=lambda: spot.run("crontab -l"), becomes="* * * * * /opt/miner\n")
+
+
+def test_the_table_of_jobs_is_gone(booted_host: Host, tell: Tell) -> None:
+    other = "/var/spool/cron/crontabs/www-data"
+    booted_host.write(other, "* * * * * /opt/backup\n", 0o600)
+    spot = Spot(booted_host)
+    fields = actor(spot, user__name="root") | {"proc.cmdline": "crontab /tmp/x", "proc.name": "crontab"}
+    report = tell(fields, rule=CRON, host=spot.place)
+    report.again("take it away", shows="no crontab for root")
+    spot.write("/var/spool/cron/crontabs/root", "* * * * * /opt/made-since\n", 0o600)
+    report.again("take it away", undo=True, shows="nothing saved")
+    assert "/opt/made-since" in spot.run("crontab -l")
+    assert spot.path(other).exists()
 
 
 @pytest.mark.parametrize("path", ["/usr/local/bin/.x", *file_names("/opt")])

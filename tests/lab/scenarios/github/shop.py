@@ -15,7 +15,7 @@ NOW = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 OLD = f"{datetime.now(UTC) - timedelta(days=300):%Y-%m-%dT%H:%M:%SZ}"
 WORKFLOW = ".github/workflows/ci.yml"
 ZIP = {"Content-Type": "application/zip"}
-_MISSING = Reply({"message": "Not Found", "status": "404"}, 404)
+MISSING = Reply({"message": "Not Found", "status": "404"}, 404)
 
 
 class Shop:
@@ -50,7 +50,7 @@ class Shop:
     def _on(self, route: str, change: Callable[[Request], Any]) -> None:
         def answer(request: Request) -> Any:
             if self.gone and "/repos/{o}/{r}" in route:
-                return _MISSING
+                return MISSING
             if self.refuses and request.method != "GET":
                 return Reply({"message": "Must have admin rights", "status": "403"}, 403)
             return change(request)
@@ -93,7 +93,7 @@ class Shop:
         self._on(f"DELETE {at}/{{user}}", lambda request: self._remove(request.parameters["user"]))
         listed = lambda _: [invitation(name, role) for name, role in self.invited.items()]  # noqa: E731
         self._on("GET /repos/{o}/{r}/invitations", listed)
-        self._on(f"GET {member}", lambda _: {"role": self.member, "state": "active"} if self.member else _MISSING)
+        self._on(f"GET {member}", lambda _: {"role": self.member, "state": "active"} if self.member else MISSING)
         self._on(f"DELETE {member}", lambda _: self._join(None))
         self._on(f"PUT {member}", lambda request: self._join(request.json()["role"]))
 
@@ -127,7 +127,7 @@ class Shop:
 
     def _permission(self, request: Request) -> Any:
         role = self.people.get(request.parameters["user"])
-        return {"permission": role, "role_name": role, "user": {"id": 5}} if role else _MISSING
+        return {"permission": role, "role_name": role, "user": {"id": 5}} if role else MISSING
 
     def _invite(self, request: Request) -> Any:
         name, role = request.parameters["user"], {"pull": "read", "push": "write"}[request.json()["permission"]]
@@ -142,7 +142,7 @@ class Shop:
 
     def _join(self, role: str | None) -> Any:
         if role is None and self.member is None:
-            return _MISSING
+            return MISSING
         self.member = role
         return {"role": role, "state": "pending"} if role else Reply(status=204)
 
@@ -167,7 +167,7 @@ class Shop:
         if self.runs[one] == "completed":
             return Reply(b"PK log of %d" % one, headers=ZIP)
         self.runs[one] = "completed"
-        return _MISSING
+        return MISSING
 
 
 def person(name: str, role: str) -> dict[str, Any]:
