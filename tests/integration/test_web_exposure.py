@@ -177,7 +177,7 @@ def test_the_configuration_is_read_again_when_it_changes(tmp_path: Path, caplog:
         write_config(tmp_path, "basic_auth_users: {alice: plaintext-by-mistake}")
         assert get(site, "/metrics", header("other")).status == 200
         assert site.metrics.registry.get_sample_value("falco_exporter_web_config_current") == 0
-        assert "not used" in caplog.text
+        assert "cannot be used" in caplog.text
         assert "plaintext-by-mistake" not in caplog.text
 
 

@@ -211,7 +211,7 @@ def test_what_was_rotated_away_is_a_gap_that_is_said_once(bench: Bench, caplog: 
     bench.follow()
     assert bench.read() == text(2)
     assert bench.gaps == 1
-    assert [record.message for record in caplog.records] == [
+    assert [record.message for record in caplog.records if record.levelname != "INFO"] == [
         f"{bench.path}: the previous file was rotated away and is no longer next to it (compressed or moved); "
         "lines in it that were not read yet are lost. Keep the last rotated file uncompressed "
         "(logrotate: delaycompress) in the same directory"
@@ -248,7 +248,7 @@ def test_a_rotated_file_that_goes_before_it_is_read_is_a_gap(bench: Bench, caplo
     assert bench.read() == text(9) + text(3) + text(4)
     assert bench.gaps == 1
     said = f"{gone}: cannot be read (Too many levels of symbolic links); its lines are lost"
-    assert [record.message for record in caplog.records] == [said]
+    assert [record.message for record in caplog.records if record.levelname != "INFO"] == [said]
 
 
 def test_the_only_rotated_file_may_go_before_it_is_read(bench: Bench) -> None:

@@ -16,7 +16,7 @@ OLD = "2026-01-01T00:00:00.000Z"
 ADDRESS = "203.0.113.45"
 ACTOR = {"id": "00umal", "type": "User", "displayName": "Mallory", "alternateId": "mallory@example.com"}
 EVE = {"id": "00ueve", "type": "User", "displayName": "Eve", "alternateId": "eve@evil.example"}
-_MISSING = {"errorCode": "E0000007", "errorSummary": "Not found: Resource not found"}
+MISSING = {"errorCode": "E0000007", "errorSummary": "Not found: Resource not found"}
 _FORBIDDEN = {"errorCode": "E0000006", "errorSummary": "You do not have permission to perform the requested action"}
 
 
@@ -83,7 +83,7 @@ class Org:
         self._on(f"DELETE {in_group}", lambda request: _gone(self.groups, request.parameters["group"]))
         self._on(f"PUT {in_group}", lambda request: _put(self.groups, request.parameters["group"], "Administrators"))
         in_app = "/api/v1/apps/{app}/users/{id}"
-        self._on(f"GET {in_app}", lambda _: self.app or Reply(_MISSING, 404))
+        self._on(f"GET {in_app}", lambda _: self.app or Reply(MISSING, 404))
         self._on(f"DELETE {in_app}", lambda _: self._assign(None))
         self._on("POST /api/v1/apps/{app}/users", lambda request: self._assign(request.json()))
 
@@ -102,7 +102,7 @@ class Org:
     def _network(self) -> None:
         zone = "/api/v1/zones/{zone}"
         self._on("POST /api/v1/zones", self._block)
-        self._on(f"GET {zone}", lambda request: self.zones.get(request.parameters["zone"]) or Reply(_MISSING, 404))
+        self._on(f"GET {zone}", lambda request: self.zones.get(request.parameters["zone"]) or Reply(MISSING, 404))
         self._on(f"POST {zone}/lifecycle/deactivate", self._open)
         self._on(f"DELETE {zone}", self._remove_zone)
 
@@ -115,7 +115,7 @@ class Org:
         if one == "me":
             return {"id": self.me, "status": "ACTIVE", "profile": {"login": "me@example.com"}}
         if one not in self.status:
-            return Reply(_MISSING, 404)
+            return Reply(MISSING, 404)
         return {"id": one, "status": self.status[one], "profile": {"login": f"{one}@example.com"}}
 
     def _end(self, request: Request) -> Reply:
@@ -134,7 +134,7 @@ class Org:
 
     def _assign(self, document: dict[str, Any] | None) -> Any:
         if document is None and self.app is None:
-            return Reply(_MISSING, 404)
+            return Reply(MISSING, 404)
         self.app = document and {"status": "ACTIVE", **document}
         return self.app or Reply(status=204)
 
@@ -161,7 +161,7 @@ class Org:
     def _open(self, request: Request) -> Any:
         if found := self.zones.get(request.parameters["zone"]):
             found["status"] = "INACTIVE"
-        return found or Reply(_MISSING, 404)
+        return found or Reply(MISSING, 404)
 
     def _remove_zone(self, request: Request) -> Reply:
         """Remove a zone; Okta refuses an active one."""
@@ -199,7 +199,7 @@ def _case(number: str, status: str) -> dict[str, Any]:
 
 
 def _gone(things: dict[str, Any], one: str) -> Reply:
-    return Reply(status=204) if things.pop(one, None) is not None else Reply(_MISSING, 404)
+    return Reply(status=204) if things.pop(one, None) is not None else Reply(MISSING, 404)
 
 
 def _put(things: dict[str, Any], one: str, value: Any) -> Reply:
