@@ -47,5 +47,6 @@ def page(browser: Browser) -> Iterator[Browser]:
     browser.command("Emulation.setScriptExecutionDisabled", value=False)
     browser.complaints()
     yield browser
-    assert browser.complaints() == []
+    # A site ends before its page does, which goes on asking for what is new.
+    assert [said for said in browser.complaints() if "/live?" not in said or "ERR_CONNECTION_REFUSED" not in said] == []
     browser.driver.get("about:blank")
