@@ -47,8 +47,8 @@ class Wire:
 
     abort = close
 
-    def get_extra_info(self, _name: str) -> Any:
-        return ("192.0.2.1", 5)
+    def get_extra_info(self, name: str) -> Any:
+        return ("192.0.2.1", 5) if name == "peername" else None
 
     @property
     def answers(self) -> list[int]:

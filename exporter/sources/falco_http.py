@@ -235,34 +235,26 @@ class _Host:
 
 
 class _Former:
-    """Connections that were let in by other authorities than those of the moment: each ends once it rests."""
+    """Connections that were let in by other authorities than those of the moment: each ends with its request.
+
+    A handshake takes its time: one that began before a change is found here too.
+    """
 
     def __init__(self, tls: Callable[[], ssl.SSLContext | None], shared: Shared) -> None:
         self._tls = tls
         self._shared = shared
-        self._clients = b""
-        self._clients = self._look()
-        self._open: list[Connection] = []
 
-    def _look(self) -> bytes:
-        """Tell one set of authorities from another (``ServerContext.clients``)."""
+    def end(self) -> None:
+        """End them; those that rest, at once."""
         try:
             context = self._tls()
         except OSError:  # counted and said where a connection is refused for it
-            return self._clients
-        return context.clients if isinstance(context, ServerContext) else b""
-
-    def end(self) -> None:
-        """Look whether the authorities have changed; close what rests and was let in by the former ones."""
-        clients = self._look()
-        if clients != self._clients:
-            self._clients = clients
-            self._open = list(self._shared.connections)
-        for connection in self._open:
-            if connection.is_resting:
-                connection.close()
-        if self._open:
-            self._open = [connection for connection in self._open if self._shared.connections.find(connection)]
+            return
+        if not isinstance(context, ServerContext):
+            return
+        for connection in self._shared.connections:
+            if connection.clients != context.clients:
+                connection.retire()
 
 
 async def _close(shared: Shared, inbox: Inbox) -> None:

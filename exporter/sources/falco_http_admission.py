@@ -101,11 +101,16 @@ class Admission:
         if secret is not None and not authorizes(secret, headers.get(b"authorization", b"").decode("latin-1")):
             return self._refuse("unauthorized", self._credentials_to_set())
         expected = self._path()
-        if expected is not None and not hmac.compare_digest(path, expected) and path != TEST_PATH:
+        if expected is not None and not hmac.compare_digest(path, expected) and not self.asks_for_test(url):
             return self._refuse(
                 "wrong_path", "set the path of http_output.url in falco.yaml to the one of http.path or http.path_file"
             )
         return None
+
+    def asks_for_test(self, url: bytes) -> bool:
+        """Whether a request without a body asks for a test alert: below the path that is expected, where one is."""
+        expected = (self._path() or b"").rstrip(b"/")
+        return hmac.compare_digest(to_path(url), expected + TEST_PATH)
 
     def _refuse(self, reason: ReceiverReason, what_to_do: str = "") -> bytes:
         self._refusals.refuse(reason, what_to_do)

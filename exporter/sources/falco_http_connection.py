@@ -17,7 +17,8 @@ import httptools
 
 from exporter.listener.connection import IDLE_SECONDS, Connections, Limits
 from exporter.listener.peer import peer_of
-from exporter.sources.falco_http_admission import TEST_PATH, Admission, ReceiverReason, Refusals, to_path
+from exporter.listener.tls import accepted_from
+from exporter.sources.falco_http_admission import Admission, ReceiverReason, Refusals
 from exporter.sources.falco_http_answers import CONTINUE, as_last, make_answer
 from exporter.sources.falco_http_inbox import Inbox
 
@@ -75,8 +76,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answers_due", "_body", "_body_bytes", "_fed_bytes", "_head_bytes", "_headers", "_is_between", "_is_in_head",
-        "_is_last", "_is_plain", "_is_refused", "_parser", "_parts_bytes", "_requests", "_shared", "_transport", "_url",
-        "deadline", "is_resting", "peer",
+        "_is_last", "_is_plain", "_is_refused", "_is_retired", "_parser", "_parts_bytes", "_requests", "_shared",
+        "_transport", "_url", "clients", "deadline", "is_resting", "peer",
     )  # fmt: skip
 
     def __init__(self, shared: Shared) -> None:
@@ -84,11 +85,13 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._answers_due = 0
-        self._is_last = False
+        self._is_last = self._is_retired = False
         self._is_between = True
         self._fed_bytes = self._parts_bytes = self._requests = 0
         self.peer = ""
         """Whom it comes from (``to_peer``)."""
+        self.clients: bytes | None = None
+        """By what it was let in (``accepted_from``)."""
         self.is_resting = False
         """Whether it is between two requests."""
         self.deadline = shared.now() + shared.limits.request_seconds
@@ -108,6 +111,7 @@ class Connection(asyncio.Protocol):
         """Wait for the first request, which has its deadline already."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self.peer = peer_of(transport)
+        self.clients = accepted_from(transport)
         self._shared.connections.add(self, self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -139,7 +143,7 @@ class Connection(asyncio.Protocol):
             self._watch_size()
         elif self._is_plain and is_first and self._requests == requests + 1:
             head, mark, body = data.partition(b"\r\n\r\n")
-            if len(body) == self._body_bytes:
+            if body and len(body) == self._body_bytes:  # without a body it may be a test
                 shared.remember(head + mark, len(body))
 
     def _parse(self, data: bytes) -> None:
@@ -263,12 +267,12 @@ class Connection(asyncio.Protocol):
             return
         self._is_between = True
         self._requests += 1
-        self._is_last = not self._parser.should_keep_alive() or b"connection" in self._headers
+        self._is_last = self._is_retired or not self._parser.should_keep_alive() or b"connection" in self._headers
         if self._parts_bytes:
             self._release_parts()
         if self._is_refused:
             self._settle()
-        elif not self._body_bytes and to_path(self._url) == TEST_PATH:
+        elif not self._body_bytes and self._shared.admission.asks_for_test(self._url):
             self._answers_due += 1
             self._shared.take_test(self)
         else:
@@ -338,6 +342,12 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self._answers_due:
             self._transport.close()
         self._is_last = True
+
+    def retire(self) -> None:
+        """Close after the request under way, or now."""
+        if self._is_between:
+            self.close()
+        self._is_retired = True
 
 
 def cut_overdue(shared: Shared) -> None:

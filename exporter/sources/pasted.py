@@ -13,7 +13,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from exporter.alert import Alert
 from exporter.errors import DecodeError
@@ -22,6 +22,7 @@ from exporter.sources.log_lines import is_falcos_log, is_falcos_text, unwrapped
 
 LINE_LIMIT_BYTES = 16 * 1024 * 1024
 """Of a line, and of an alert that is spread over several."""
+_PIECE_BYTES = 64 * 1024
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ENCODINGS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -52,8 +53,30 @@ def opened(file: BinaryIO) -> BinaryIO:
         if start.startswith(mark):
             buffered.read(len(mark))
             if encoding != "utf-8":
-                return io.BytesIO(buffered.read().decode(encoding, "replace").encode())
+                return io.BufferedReader(_Recoded(buffered, encoding))
     return buffered
+
+
+class _Recoded(io.RawIOBase):
+    """A file of another encoding as UTF-8, piece by piece: what is compressed may be of any size."""
+
+    def __init__(self, file: BinaryIO, encoding: str) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        is_over = False
+        while not (self._ready or is_over):
+            piece = self._file.read(_PIECE_BYTES)
+            is_over = not piece
+            self._ready = self._decoder.decode(piece, is_over).encode()
+        given, self._ready = self._ready[: len(buffer)], self._ready[len(buffer) :]
+        buffer[: len(given)] = given
+        return len(given)
 
 
 def alerts_in(file: BinaryIO) -> Iterator[Found]:

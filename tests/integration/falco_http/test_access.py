@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from tests.integration.falco_http.receiver import (
     FALCO_HEADERS,
     Receiver,
     open_socket,
+    read_to_the_end,
     receiving,
     request,
     statuses,
@@ -101,6 +104,48 @@ def test_a_connection_let_in_by_a_former_authority_ends(tmp_path: Path) -> None:
         with pytest.raises((ssl.SSLError, ConnectionError)):
             answer_of(refused)
         refused.close()
+
+
+def test_a_former_connection_that_never_rests_ends_with_its_request(tmp_path: Path) -> None:
+    """Whoever always has the next request begun is out all the same; the one under way is answered."""
+    (tmp_path / "other").mkdir()
+    authority, other = Authority(tmp_path), Authority(tmp_path / "other")
+    server, client = authority.make_server(), authority.make_client()
+    clients = tmp_path / "clients.pem"
+    clients.write_bytes(authority.cert_file.read_bytes())
+    tls = TlsServer(server.cert_file, server.key_file, clients)
+    stream = request(json.dumps(ALERT).encode())
+    with receiving(FalcoHttp(address="127.0.0.1:0", tls=tls)) as receiver:
+        context = ssl.create_default_context(cafile=str(authority.cert_file))
+        context.load_cert_chain(client.cert_file, client.key_file)
+        with context.wrap_socket(
+            socket.create_connection(("127.0.0.1", receiver.port), timeout=30), server_hostname="localhost"
+        ) as connection:
+            connection.sendall(stream[:-1])
+            clients.write_bytes(other.cert_file.read_bytes())
+            answers = [b""]
+            while b"Connection: close" not in answers[-1] and len(answers) < 1_000:
+                connection.sendall(stream[-1:] + stream[:-1])
+                answers.append(connection.recv(1000))
+                time.sleep(0.01)
+            assert read_to_the_end(connection) == b""
+        assert len(receiver.kept.alerts) == len(answers) - 1 < 999
+
+
+@pytest.mark.parametrize("how", ["path", "path_file"])
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_test_alert_needs_the_path_too(tmp_path: Path, how: str, allowed: bool) -> None:
+    """``/test`` is no way around the path that is asked for, neither for alerts nor for tests; below it, it is one."""
+    file = tmp_path / "path"
+    file.write_text("/geheim\n", encoding="utf-8")
+    settings = {"path": "/geheim"} if how == "path" else {"path_file": file}
+    with receiving(FalcoHttp(address="127.0.0.1:0", test_alerts=allowed, **settings)) as receiver:  # type: ignore[arg-type]
+        assert receiver.post(json.dumps(ALERT), "/test")[0] == 404
+        assert receiver.post(b"", "/test")[0] == 404
+        assert receiver.kept.alerts == []
+        assert receiver.rejected("wrong_path") == 2
+        assert receiver.post(b"", "/geheim/test")[0] == (200 if allowed else 403)
+        assert len(receiver.kept.alerts) == allowed
 
 
 @pytest.mark.parametrize(

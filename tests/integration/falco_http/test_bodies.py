@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from exporter.config.model import FalcoHttp
-from tests.integration.falco_http.receiver import ALERT, FALCO_HEADERS, Receiver, receiving
+from tests.integration.falco_http.receiver import (
+    ALERT,
+    FALCO_HEADERS,
+    Receiver,
+    open_socket,
+    receiving,
+    request,
+    statuses,
+)
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 
@@ -122,3 +130,12 @@ def test_a_test_alert_is_made_where_it_is_allowed(allowed: bool) -> None:
         assert [alert.rule for alert in receiver.kept.alerts] == (
             ["Test alert of falco-report-exporter"] if allowed else []
         ) + ["R"]
+
+
+def test_each_test_on_one_connection_is_a_test(receiver: Receiver) -> None:
+    """The second one has the same head as the first, and is answered as it was."""
+    with open_socket(receiver) as connection:
+        for _ in range(3):
+            connection.sendall(request(b"", path="/test"))
+            assert statuses(connection, 1) == [403]
+    assert receiver.errors("empty") == 0

@@ -6,6 +6,7 @@ import codecs
 import gzip
 import io
 import json
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -177,3 +178,31 @@ def test_falcos_text_is_said_to_be_that() -> None:
     [found] = found_in(b"\n18:29:39.273467556: Notice A shell\n")
     assert found.line == 2
     assert str(found.error) == "expected JSON, found Falco's text form, which has neither the rule nor the fields"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_a_file_that_grows_when_it_is_unpacked_is_read_in_pieces(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """40 MB of blanks in 40 kB: one line that is too long, and the memory of a line."""
+    monkeypatch.setattr(pasted, "LINE_LIMIT_BYTES", 200_000)
+    mark = {"utf-8": codecs.BOM_UTF8, "utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}[encoding]
+    packed = gzip.compress(mark, 1) + gzip.compress((" " * 1_000_000).encode(encoding), 1) * 20
+    packed += gzip.compress(("\n" + LINE.decode() + "\n").encode(encoding))
+    tracemalloc.start()
+    try:
+        found = found_in(packed)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [each.error is None for each in found] == [False, True]
+    assert peak < 5_000_000
+
+
+def test_another_encoding_cut_anywhere_is_the_same_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A character of two halves that stand in two pieces is one character; half of one at the end is none."""
+    monkeypatch.setattr(pasted, "_PIECE_BYTES", 3)
+    text = "\U0001f600ä\u2028\n" * 5
+    for odd in (b"", b"\x3d"):
+        file = opened(io.BytesIO(codecs.BOM_UTF16_LE + text.encode("utf-16-le") + odd))
+        assert b"".join(iter(file.readline, b"")).decode() == text + "\ufffd" * len(odd)
