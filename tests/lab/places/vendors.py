@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tests.integration.certificates import Authority
@@ -13,6 +13,19 @@ from tests.lab.programs import built, program
 from tests.lab.standin import Description, Reply, Request, StandIn, serving
 
 OKTA_DOMAIN = "example.okta.com"
+GOOGLES_SERVICES: Mapping[str, str] = {
+    "bigquery": "v2",
+    "cloudfunctions": "v1 v2",
+    "cloudkms": "v1",
+    "cloudresourcemanager": "v1",
+    "compute": "v1",
+    "iam": "v1",
+    "logging": "v2",
+    "pubsub": "v1",
+    "sqladmin": "v1beta4",
+    "storage": "v1",
+}
+"""Each service's versions that gcloud speaks; each has a discovery document."""
 
 
 class Vendor:
@@ -92,10 +105,10 @@ class Responder:
 class _ByHost:
     """Several of Google's services at once, each under its own host name."""
 
-    def __init__(self, services: Mapping[str, str]) -> None:
+    def __init__(self, services: Iterable[str]) -> None:
         self._services = {
-            f"{name}.googleapis.com": [openapi.google(name, version) for version in versions.split()]
-            for name, versions in services.items()
+            f"{name}.googleapis.com": [openapi.google(name, version) for version in GOOGLES_SERVICES[name].split()]
+            for name in services
         }
 
     def name_of(self, request: Request) -> str:
@@ -113,8 +126,8 @@ class _ByHost:
 
 
 @contextlib.contextmanager
-def google(directory: Path, services: Mapping[str, str]) -> Iterator[Vendor]:
-    """Google Cloud, for the real gcloud; ``services`` are names and versions (``v1 v2``) of discovery documents."""
+def google(directory: Path, services: tuple[str, ...]) -> Iterator[Vendor]:
+    """Google Cloud, for the real gcloud; ``services`` are names from ``GOOGLES_SERVICES``."""
     program("gcloud")
     token = directory / "token"
     token.write_text("ya29.lab", encoding="utf-8")

@@ -15,7 +15,7 @@ EXPORT = "GCP Cloud SQL database instance data exported"
 DELETED = "GCP Cloud SQL database instance deleted"
 CHANGED = "GCP Cloud SQL database instance modified or created"
 RULES = (USER, BACKUP, EXPORT, DELETED, CHANGED)
-GOOGLE = {"logging": "v2", "iam": "v1", "sqladmin": "v1beta4"}
+GOOGLE = ("logging", "iam", "sqladmin")
 SQL = "/sql/v1beta4/projects/{p}"
 MISSING = Reply({"error": {"code": 404, "message": "not found", "errors": [{"reason": "userDoesNotExist"}]}}, 404)
 

@@ -20,7 +20,7 @@ DELETED = {
 PUSHED = "GCP Pub/Sub subscription modified"
 EXCLUDED = "GCP logging sink modified"
 RULES = (*DELETED, PUSHED, EXCLUDED)
-GOOGLE = {"logging": "v2", "iam": "v1", "pubsub": "v1"}
+GOOGLE = ("logging", "iam", "pubsub")
 SUBSCRIPTION = "/v1/projects/{p}/subscriptions/{s}"
 SINK = "/v2/projects/{p}/sinks/{s}"
 

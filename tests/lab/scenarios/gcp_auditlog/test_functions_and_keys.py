@@ -29,7 +29,7 @@ KEY = {
 }
 DESTROYED = "GCP KMS deleted"
 RULES = (*FUNCTION, DELETED, *KEY, DESTROYED)
-GOOGLE = {"logging": "v2", "iam": "v1", "cloudfunctions": "v1 v2", "storage": "v1", "cloudkms": "v1"}
+GOOGLE = ("logging", "iam", "cloudfunctions", "storage", "cloudkms")
 NAME = "projects/shop-prod/locations/europe-west1/functions/resize"
 SOURCES = "gcf-sources-123-europe-west1"
 AT = "/{v}/projects/{p}/locations/{l}"

@@ -11,7 +11,7 @@ from tests.lab.standin import Request
 from tests.lab.story import Tell
 
 RULE = "GCP IAM service account key created"
-GOOGLE = {"logging": "v2", "iam": "v1"}
+GOOGLE = ("logging", "iam")
 
 ACCOUNT = "deployer@shop-prod.iam.gserviceaccount.com"
 CALLER = "mallory@shop-prod.iam.gserviceaccount.com"

@@ -11,21 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.lab.places.vendors import Vendor
+from tests.lab.places.vendors import GOOGLES_SERVICES, Vendor
 from tests.lab.scenarios.gcp_auditlog.project import CALLER, DELTA, FIELDS, SECONDS, Project
 from tests.lab.standin import Reply, Request
 from tests.lab.story import Tell
 
-GOOGLE = {
-    "bigquery": "v2",
-    "cloudfunctions": "v1 v2",
-    "compute": "v1",
-    "iam": "v1",
-    "logging": "v2",
-    "pubsub": "v1",
-    "sqladmin": "v1beta4",
-    "storage": "v1",
-}
+GOOGLE = tuple(GOOGLES_SERVICES)
 NEW = "new@shop-prod.iam.gserviceaccount.com"
 FUNCTION = "projects/shop-prod/locations/europe-west1/functions/resize"
 SQL = {"gcp.cloudsql.databaseId": "shop-prod:db1"}

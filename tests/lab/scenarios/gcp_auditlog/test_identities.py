@@ -24,7 +24,7 @@ ROLE = {
 }
 POLICY = "GCP IAM policy modified"
 RULES = (CREATED, DELETED, *SEEN, *ROLE, POLICY)
-GOOGLE = {"logging": "v2", "iam": "v1", "cloudresourcemanager": "v1"}
+GOOGLE = ("logging", "iam", "cloudresourcemanager")
 NEW = "new@shop-prod.iam.gserviceaccount.com"
 ACCOUNT = "/v1/projects/{p}/serviceAccounts/{a}"
 

@@ -21,7 +21,7 @@ EDGE = {
     "GCP backend service deleted": "v1.compute.backendServices.delete",
 }
 RULES = (CHANGED, STOPPED, OPENED, *EDGE)
-GOOGLE = {"logging": "v2", "iam": "v1", "compute": "v1"}
+GOOGLE = ("logging", "iam", "compute")
 HOST = "https://www.googleapis.com"
 COMPUTE = "/compute/v1/projects/{p}"
 ZONE = "projects/shop-prod/zones/europe-west1-b"

@@ -11,24 +11,13 @@ import re
 import pytest
 
 from tests.lab.permissions import NEEDS, responder
-from tests.lab.places.vendors import Vendor
+from tests.lab.places.vendors import GOOGLES_SERVICES, Vendor
 from tests.lab.scenarios.gcp_auditlog.project import FIELDS, SECONDS, Project
 from tests.lab.steps import Step, reporter
 from tests.lab.story import Tell
 
 RULES = tuple(sorted(name for name, facts in reporter().catalog.rules.items() if facts.source == "gcp_auditlog"))
-GOOGLE = {
-    "bigquery": "v2",
-    "cloudfunctions": "v1 v2",
-    "cloudkms": "v1",
-    "cloudresourcemanager": "v1",
-    "compute": "v1",
-    "iam": "v1",
-    "logging": "v2",
-    "pubsub": "v1",
-    "sqladmin": "v1beta4",
-    "storage": "v1",
-}
+GOOGLE = tuple(GOOGLES_SERVICES)
 OBJECTS = {
     "gcp.storage.bucket": "invoices",
     "gcp.cloudfunctions.function": "exfil",
