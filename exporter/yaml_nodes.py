@@ -6,6 +6,7 @@ know what the keys mean.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Node:
     def text(self) -> str:
         """Return the scalar's text. Raises the error type for anything else."""
         if not isinstance(self._node, yaml.ScalarNode) or self._node.tag == "tag:yaml.org,2002:null":
-            raise self.error(f"found {_kind(self._node)}, expected a text")
+            raise self.error(f"found {_kind(self._node)}, expected a single value")
         return str(self._node.value)
 
     def items(self) -> Iterator[Node]:
@@ -106,6 +107,23 @@ def _kind(node: yaml.Node) -> str:
     return f"the text {str(node.value)[:40]!r}" if node.value else "nothing"
 
 
+def _line(error: yaml.MarkedYAMLError) -> int:
+    return error.problem_mark.line + 1 if error.problem_mark else 1
+
+
+def _hint(error: yaml.MarkedYAMLError, text: str) -> str:
+    """Return what the parser's words mean as a rule, where they are known to puzzle people."""
+    lines = text.splitlines()
+    found = lines[_line(error) - 1] if _line(error) <= len(lines) else ""
+    if re.match(r" *\t", found):
+        return "; a tab indents this line, use spaces"
+    if "mapping values are not allowed" in str(error.problem):
+        return "; is the line indented too far, or is there a `: ` in a value that needs quotes?"
+    if "could not find expected ':'" in str(error.problem):
+        return "; is the `:` after a key missing, here or in the line above?"
+    return ""
+
+
 def read_document(path: Path, error_type: type[ExporterError]) -> Node:
     """Return the root node of the file's one document; its complaints are of ``error_type``.
 
@@ -113,13 +131,14 @@ def read_document(path: Path, error_type: type[ExporterError]) -> Node:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise error_type(f"{path}: cannot be read: {reason_of(exc)}") from exc
+    except UnicodeDecodeError as exc:
+        raise error_type(f"{path}: cannot be read: found bytes that are not UTF-8, expected a YAML file") from exc
+    except OSError as exc:
+        raise error_type(f"{path}: cannot be read: {reason_of(exc)}; expected a YAML file") from exc
     try:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as exc:
-        line = exc.problem_mark.line + 1 if exc.problem_mark else 1
-        raise error_type(f"{path}:{line}: not valid YAML: {exc.problem}") from exc
+        raise error_type(f"{path}:{_line(exc)}: not valid YAML: {exc.problem}{_hint(exc, text)}") from exc
     except yaml.YAMLError as exc:
         raise error_type(f"{path}: not valid YAML: {' '.join(str(exc).split())}") from exc
     if root is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
@@ -14,14 +15,17 @@ from exporter.commands.live_alerts import ask_running, missing_fields
 from exporter.commands.terminal import Style
 from exporter.config.model import Config
 from exporter.config.routes import DEFAULT
+from exporter.directories import check_directory
 from exporter.errors import ConfigError, ExporterError
 from exporter.listener.address import Address, bind
+from exporter.listener.validity import date_problem
 from exporter.missing_fields import to_sentence
-from exporter.sinks.otel.queue.probe import check_directory
 from exporter.sinks.otel.send.environment import is_turned_off, to_endpoint, to_named_endpoint, why_disabled
 from exporter.sinks.otel.send.probe import check_endpoint
 from exporter.sources.falco_grpc_errors import diagnose
+from exporter.sources.followed_file import COMPRESSED, GZIP_START
 from exporter.web import may_show_reports
+from exporter.web.web_config import read_web_config
 
 
 def check(config: Config) -> int:
@@ -71,6 +75,7 @@ def _receiver(config: Config) -> Iterator[Finding]:
         f"in falco.yaml: json_output: true and http_output: {{enabled: true, url: {url}}}. Falco does not send an "
         "alert again that it posts while this program is not running; a followed file (json_lines.file) loses none",
     )
+    yield from _certificate(f"{what}: http.tls.cert_file", config.http.tls.cert_file, config.http.tls.key_file)
     if not address.is_loopback and not config.http.tls.client_ca_file:
         yield Finding(
             "note",
@@ -91,8 +96,11 @@ def _file(config: Config) -> Iterator[Finding]:
             yield Finding("error", what, "it is a directory; name the file that Falco's file_output writes")
             return
         if not stat.S_ISFIFO(kind):
-            with path.open("rb"):
-                pass
+            with path.open("rb") as opened:
+                start = opened.read(len(GZIP_START))
+            if start == GZIP_START:
+                yield Finding("error", what, COMPRESSED)
+                return
     except FileNotFoundError:
         yield Finding(
             "error",
@@ -130,8 +138,19 @@ def _queue(config: Config) -> Finding:
             "queue",
             "in memory only: queued records are lost when the process ends; set queue.directory to keep them",
         )
-    found = check_directory(directory, config.queue)
+    otherwise = "alerts would wait in memory only"
+    found = check_directory(directory, section="queue", limit_bytes=config.queue.limit_bytes, otherwise=otherwise)
     return Finding("ok" if found.works else "error", f"queue {directory}", found.message)
+
+
+def _history(config: Config) -> Iterator[Finding]:
+    settings, otherwise = config.history, "alerts would be kept in memory only, the recent ones"
+    if settings.directory is None:
+        return
+    found = check_directory(
+        settings.directory, section="history", limit_bytes=settings.limit_bytes, otherwise=otherwise
+    )
+    yield Finding("ok" if found.works else "error", f"history {settings.directory}", found.message)
 
 
 def _metrics_and_pages(config: Config) -> Iterator[Finding]:
@@ -140,6 +159,7 @@ def _metrics_and_pages(config: Config) -> Iterator[Finding]:
     if config.web.reports_address:
         reports = Address.from_text(config.web.reports_address, "web.reports_address")
         yield from _listening(f"report pages {config.web.reports_address}", reports)
+    yield from _web_certificate(config)
     if may_show_reports(config.web):
         yield Finding("ok", "report pages", "on, at /reports")
     else:
@@ -166,6 +186,22 @@ def _listening(what: str, address: Address) -> Iterator[Finding]:
         yield Finding("ok", what, "free to listen on")
 
 
+def _web_certificate(config: Config) -> Iterator[Finding]:
+    # A file that cannot be read is said once, by what makes the application.
+    with contextlib.suppress(ConfigError):
+        tls = read_web_config(config.web.config_file).tls if config.web.config_file else None
+        if tls is not None:
+            yield from _certificate("metrics and report pages: tls_server_config", tls.cert_file, tls.key_file)
+
+
+def _certificate(what: str, cert_file: Path | None, key_file: Path | None) -> Iterator[Finding]:
+    if cert_file is None or key_file is None:
+        return
+    with contextlib.suppress(OSError):
+        if problem := date_problem(cert_file, key_file):
+            yield Finding("error", what, f"{cert_file} {problem}; every client refuses it: renew it")
+
+
 def _alerts(config: Config) -> Iterator[Finding]:
     """What Falco leaves out of the alerts that it sends already."""
     for where, missing in missing_fields(config):
@@ -173,5 +209,5 @@ def _alerts(config: Config) -> Iterator[Finding]:
 
 
 _PARTS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
-    *(_targets, _receiver, _file, _records, _metrics_and_pages, _alerts),
+    *(_targets, _receiver, _file, _records, _history, _metrics_and_pages, _alerts),
 )

@@ -91,15 +91,24 @@ def _values(config: Config) -> Iterator[str]:
 
 
 def _addresses(config: Config) -> Iterator[str]:
-    for key, address in (
+    listening: list[Address] = []
+    for key, text in (
         ("web.listen_address", config.web.listen_address),
         ("web.reports_address", config.web.reports_address),
         ("web.probe_address", config.web.probe_address),
         ("http.address", config.http.address),
         ("serve_grpc.address", config.serve_grpc.address),
     ):
-        if address:
-            yield from _problem(key, address)
+        if not text:
+            continue
+        try:
+            address = Address.from_text(text, key)
+        except ConfigError as exc:
+            yield str(exc)
+            continue
+        for other in filter(address.clashes_with, listening):
+            yield f"{key}: found {text!r}, expected an address that {other.setting} ({other}) does not use already"
+        listening.append(address)
     for key, url in (("web.external_url", config.web.external_url), ("web.grafana_url", config.web.grafana_url)):
         if url and not re.match(r"https?://[^\s/]+", url):
             yield f"{key}: found {url!r}, expected an address that starts with http:// or https://"
@@ -107,13 +116,6 @@ def _addresses(config: Config) -> Iterator[str]:
             yield f"{key}: expected an address without user and password, since it is shown on pages and in metrics"
     if config.http.path and not config.http.path.startswith("/"):
         yield f"http.path: found {config.http.path!r}, expected a path that starts with /"
-
-
-def _problem(key: str, address: str) -> Iterator[str]:
-    try:
-        Address.from_text(address, key)
-    except ConfigError as exc:
-        yield str(exc)
 
 
 def _targets(config: Config) -> Iterator[str]:

@@ -50,6 +50,10 @@ def reason_of(error: Exception) -> str:
     return "disk_full" if full else "disk_error"
 
 
+class NoHistoryError(HistoryError):
+    """There is no history yet, or none there."""
+
+
 class Lock:
     """Holds the directory for one writer, as long as the process lives."""
 
@@ -106,7 +110,9 @@ def open_reader(directory: Path) -> sqlite3.Connection:
     """Open the file for reading. Raises HistoryError where there is none or it is not ours, sqlite3.Error."""
     path = directory / FILE
     if not path.is_file():
-        raise HistoryError(f"{path}: no such file; expected the directory that the exporter's history.directory names")
+        raise NoHistoryError(
+            f"{path}: no such file; expected the directory that the exporter's history.directory names"
+        )
     with _opening(path) as connection:
         connection.execute("PRAGMA query_only = ON")
         connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")

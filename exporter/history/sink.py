@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from exporter.alert import Alert
 from exporter.config.model import HistorySettings
+from exporter.directories import what_helps
 from exporter.errors import ConfigError
+from exporter.errors import reason_of as why
 from exporter.history.database import (
     DamagedError,
     HistoryError,
@@ -286,7 +288,8 @@ class HistorySink:
             if isinstance(exc, DamagedError) or (isinstance(exc, sqlite3.Error) and is_damage(exc)):
                 return self._replace(exc)
             self._let_go()
-            self._fail(f"cannot be opened: {exc}", "unusable")
+            helps = f"; {what_helps(exc, 'history.directory')}" if isinstance(exc, OSError) else ""
+            self._fail(f"{self._directory} cannot be opened: {why(exc)}{helps}", "unusable")
             return False
         return True
 

@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -64,7 +65,7 @@ class Acceptor:
         """Open the port, or take the sockets of ``address.bind``. Raises ConfigError where it cannot be had."""
         self._sockets = bind(self.address) if sockets is None else sockets
         if not self.address.path:
-            self.address = Address(self.address.host, self._sockets[0].getsockname()[1])
+            self.address = replace(self.address, port=self._sockets[0].getsockname()[1])
 
     def duplicates(self) -> list[socket.socket]:
         """Return second handles of what it listens on: the port stays open when the first ones are closed."""

@@ -5,11 +5,12 @@ Owns the notation of addresses and the binding; refuses to accept anything.
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ class Address:
     """0 asks the system for a free one."""
     path: str = ""
     """A unix socket's path instead."""
+    setting: str = field(default="", compare=False)
+    """Where it was set, for complaints; empty where nothing says."""
 
     @classmethod
     def from_text(cls, text: str, setting: str) -> Address:
@@ -43,7 +46,7 @@ class Address:
                 f"{setting}: found {text!r}, expected HOST:PORT, :PORT, [IPv6]:PORT or unix:///PATH, with a "
                 f"port up to {_PORT_LIMIT}"
             )
-        return address
+        return replace(address, setting=setting)
 
     @property
     def is_loopback(self) -> bool:
@@ -59,6 +62,13 @@ class Address:
         if self.path:
             return f"unix://{self.path}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def clashes_with(self, other: Address) -> bool:
+        """Whether both cannot be listened on at the same time, as far as their text tells."""
+        if self.path or other.path:
+            return self.path == other.path
+        everywhere = {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not listened on
+        return self.port == other.port != 0 and (self.host == other.host or bool({self.host, other.host} & everywhere))
 
 
 def _from_unix(text: str) -> Address | None:
@@ -90,10 +100,25 @@ def bind(address: Address) -> list[socket.socket]:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         return [_listening(found[0][0], found[0][4])]
     except OSError as error:
+        where = f"{address.setting}: " if address.setting else ""
         raise ConfigError(
-            f"cannot listen on {address}: {error.strerror or error}; "
-            "choose another address, or stop the program that holds it"
+            f"{where}cannot listen on {address}: {error.strerror or error}; {_what_to_do(error, address)}"
         ) from error
+
+
+def _what_to_do(error: OSError, address: Address) -> str:
+    """Return what helps against this error of bind(2) or getaddrinfo(3)."""
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"expected an address of this machine (`ip address` lists them), or :{address.port} for all of them"
+    if error.errno == errno.EADDRINUSE:
+        holder = address.path or f"'sport = :{address.port}'"
+        shown = f"ss -lxp src {holder}" if address.path else f"ss -ltnp {holder}"
+        return f"choose another address, or stop the program that holds it (`{shown}` names it)"
+    if address.path:
+        return f"expected a directory that exists and in which uid {os.geteuid()} may write"
+    if isinstance(error, PermissionError):
+        return "choose a port above 1023, or give this program CAP_NET_BIND_SERVICE"
+    return "choose another address"
 
 
 def _bind_everywhere(port: int) -> list[socket.socket]:

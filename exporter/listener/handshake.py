@@ -36,6 +36,8 @@ def explain(error: BaseException) -> tuple[str, str]:
     reason = getattr(error, "reason", None) or ""
     if reason in _REASONS:
         return reason.lower(), _REASONS[reason]
+    if reason.endswith("CERTIFICATE_EXPIRED"):
+        return "our_certificate", "this listener's certificate has expired, says the client; renew its cert_file"
     if any(reason.endswith(alert) for alert in _ALERTS_ON_OURS):
         return "our_certificate", _OURS_REFUSED
     if isinstance(error, ssl.SSLError):

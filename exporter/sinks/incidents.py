@@ -21,7 +21,7 @@ from exporter.allowance import Allowance
 from exporter.catalog.catalog import Catalog
 from exporter.config.model import Incidents as Settings
 from exporter.escaping import label_value
-from exporter.history.history import HistoryError
+from exporter.history.database import HistoryError, NoHistoryError
 from exporter.history.sink import HistorySink
 from exporter.incidents.clouds import SOURCES
 from exporter.incidents.entities import entities_of
@@ -113,8 +113,10 @@ class IncidentSink(Collector):
             since_ns = min([since_ns, *[state.first_ns for state in states if state.is_open]])
             found, _ = history.latest(since_ns, 0, RESTORED_LIMIT, also_benign_of=SOURCES)
             alerts = [*found, *history.not_indexed(RESTORED_LIMIT)]
+        except NoHistoryError:
+            return
         except HistoryError as exc:
-            logger.info("incidents start from nothing: %s", exc)
+            logger.warning("incidents begin anew, without those of before: %s", exc)
             return
         self._told(self.incidents.restore(alerts, states, judge=past.judge))
         logger.info(

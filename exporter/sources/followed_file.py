@@ -24,6 +24,12 @@ logger = logging.getLogger(__name__)
 
 READ_BYTES = 256 * 1024
 REMEMBER_SECONDS = 1.0
+GZIP_START = b"\x1f\x8b"
+"""How every gzip file begins (RFC 1952, 2.3.1)."""
+COMPRESSED = (
+    "it is compressed (gzip), and only a file that Falco goes on writing can be followed; name that one. "
+    "`falco-report-exporter report` reads compressed files"
+)
 
 
 class FollowedFile:
@@ -120,6 +126,9 @@ class FollowedFile:
         if stat.S_ISDIR(found.st_mode):
             self._close()
             return self._cannot_read("it is a directory; name the file that Falco's file_output writes")
+        if stat.S_ISREG(found.st_mode) and os.pread(self._descriptor, len(GZIP_START), 0) == GZIP_START:
+            self._close()
+            return self._cannot_read(COMPRESSED)
         self._is_pipe = stat.S_ISFIFO(found.st_mode)
         self._start_at(0)
         if self.state != "up":
@@ -225,7 +234,7 @@ def _advice(error: OSError, path: Path) -> str:
     if isinstance(error, FileNotFoundError):
         return (
             "no such file yet; Falco makes it with its first alert "
-            "(falco.yaml: json_output: true, file_output: {enabled: true, keep_alive: true, filename: …})"
+            f"(falco.yaml: json_output: true, file_output: {{enabled: true, keep_alive: true, filename: {path}}})"
         )
     if isinstance(error, PermissionError):
         return f"this user (uid {os.getuid()}) may not read it; run as root, or: setfacl -m u:{os.getuid()}:r {path}"

@@ -70,13 +70,13 @@ def to_document(text: bytes | str) -> dict[str, Any]:
     try:
         document = JSON.decode(shown)
     except ValueError as exc:
-        raise _no_document(text, str(exc)) from exc
+        raise _no_document(text, exc) from exc
     if not isinstance(document, dict):
         raise DecodeError("malformed", f"expected one JSON object, found {excerpt(shown)}")
     return _clean(document) if not shown.isascii() or "\\u" in shown else document
 
 
-def _no_document(text: bytes | str, why: str) -> DecodeError:
+def _no_document(text: bytes | str, error: ValueError) -> DecodeError:
     """Name what stands where a JSON object was expected."""
     body = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     if not body:
@@ -93,7 +93,9 @@ def _no_document(text: bytes | str, why: str) -> DecodeError:
             f"expected one JSON object, found Falco's alert as text ({excerpt(shown)}); "
             "set `json_output: true` in falco.yaml and restart Falco",
         )
-    return DecodeError("malformed", f"expected one JSON object, found {excerpt(shown)}: {why}")
+    # Where nothing of it is JSON, the reader's own words add nothing.
+    why = f": {error}" if getattr(error, "pos", 1) else ""
+    return DecodeError("malformed", f"expected one JSON object, found {excerpt(shown)}{why}")
 
 
 def without_surrogates(text: str) -> str:

@@ -111,8 +111,9 @@ class PositionFile:
             ) from exc
         if not os.access(directory, os.W_OK | os.X_OK):
             raise ConfigError(
-                f"json_lines.state_file: {directory} is not writable for this user; "
-                "without a remembered position a restart would count alerts again"
+                f"json_lines.state_file: uid {os.geteuid()} may not write in {directory}, and without a remembered "
+                "position a restart would count alerts again; give it the right (chown), mount the directory writable, "
+                "or name another file"
             )
 
     def load(self) -> Position | None:

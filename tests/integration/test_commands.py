@@ -1,4 +1,4 @@
-"""Commands against running things: demo, check, health, run with standard input."""
+"""Commands against running things: demo, health, run with standard input."""
 
 from __future__ import annotations
 
@@ -15,26 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.app import App
 from exporter.cli import main
-from exporter.config.model import Config, JsonLines, Web
 from exporter.simulator.scenarios import reference_alert
 from exporter.simulator.server import FalcoSimulator
 from tests.e2e.processes import COMMAND, exporter, fetch, free_port
-from tests.integration.otlp.receiver import grpc_receiver
 from tests.waiting import wait_until
-
-
-@pytest.fixture
-def falco(tmp_path: Path) -> Iterator[FalcoSimulator]:
-    with FalcoSimulator(f"unix://{tmp_path}/falco.sock") as simulator:
-        yield simulator
-
-
-@pytest.fixture(autouse=True)
-def _no_endpoint_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)
@@ -59,83 +44,6 @@ def test_demo_once_does_the_main_job(program: list[str]) -> None:
     assert "\x1b" not in done.stdout
 
 
-def test_check_says_what_works(falco: FalcoSimulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """With a Falco that answers: its version, the shared queue explained, exit 0."""
-    assert main(["check", "--target", falco.address]) == 0
-    said = capsys.readouterr().out
-    assert "ok   configuration and catalog: valid" in said
-    assert "Falco 0.43.1 (engine 0.58.0) answers" in said
-    assert "one queue for all its gRPC clients" in said
-    assert "off  OTLP" in said
-
-
-def test_check_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without Falco and without collector: a line each with what to do, exit 1."""
-    arguments = ["--target", f"unix://{tmp_path}/none.sock", "--otlp.endpoint", "http://127.0.0.1:9"]
-    assert main(["check", *arguments, "--otlp.protocol", "grpc"]) == 1
-    said = capsys.readouterr().out
-    failures = [line for line in said.splitlines() if line.startswith("FAIL")]
-    assert len(failures) == 2
-    assert "none.sock" in failures[0]
-    assert "grpc" in failures[0]
-    assert "127.0.0.1:9" in failures[1]
-
-
-def test_check_names_every_listener_queue_and_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where everything can be had: the receiver with the lines for falco.yaml, the file, the pages; exit 0."""
-    file = tmp_path / "alerts.jsonl"
-    file.write_text("")
-    listen = ["--web.listen-address", "127.0.0.1:0", "--http.address", "127.0.0.1:0"]
-    assert main(["check", *listen, "--json-lines.file", str(file)]) == 0
-    said = capsys.readouterr().out
-    assert "ok   receiver 127.0.0.1:0: free to listen on" in said
-    assert "http_output: {enabled: true, url: http://127.0.0.1:0/}" in said
-    assert f"ok   file {file}: readable" in said
-    assert "ok   metrics 127.0.0.1:0" in said
-    assert "ok   report pages: on" in said
-
-
-def test_check_says_what_each_part_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A port in use, a file that is not there, a queue that is not a directory: a line each, exit 1."""
-    (tmp_path / "queue").write_text("")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        arguments = ["--http.address", address, "--web.listen-address", "127.0.0.1:0", "--otlp.protocol", "grpc"]
-        arguments += ["--json-lines.file", f"{tmp_path}/none.jsonl", "--otlp.endpoint", "http://127.0.0.1:9"]
-        queue = tmp_path / "queue"
-        assert (
-            main(["check", *arguments, "--json-lines.state-file", f"{tmp_path}/p", "--queue.directory", str(queue)])
-            == 1
-        )
-    failures = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
-    assert [line.split()[1] for line in failures] == ["receiver", "file", "OTLP", "queue"]
-    assert "choose another address" in failures[0]
-    assert "no such file yet" in failures[1]
-    assert "fsGroup" in failures[3]
-
-
-def test_check_knows_an_exporter_that_runs_already(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Asked beside the running exporter, an address that it holds is not a mistake."""
-    file = tmp_path / "alerts.jsonl"
-    file.write_text("")
-    app = App(Config(json_lines=JsonLines(file=file), web=Web(listen_address="127.0.0.1:0")))
-    app.start()
-    try:
-        listen = ["--web.listen-address", f"127.0.0.1:{app.web.port}"]
-        assert main(["check", *listen, "--json-lines.file", str(file)]) == 0
-    finally:
-        app.close()
-    assert "an exporter is running there already" in capsys.readouterr().out
-
-
-def test_check_says_why_report_pages_are_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The default address can be reached by others, so that pages need a password or an address of their own."""
-    file = tmp_path / "alerts.jsonl"
-    file.write_text("")
-    assert main(["check", "--web.listen-address", ":0", "--json-lines.file", str(file)]) == 0
-    assert "off  report pages: this address can be reached from other machines" in capsys.readouterr().out
-
-
 def test_a_standard_variable_that_is_not_valid_is_one_line(
     falco: FalcoSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,28 +54,6 @@ def test_a_standard_variable_that_is_not_valid_is_one_line(
         assert main([command, "--target", falco.address]) == 2
         [line] = capsys.readouterr().err.splitlines()
         assert "OTEL_EXPORTER_OTLP_TIMEOUT: expected a whole number of milliseconds, found '10s'" in line
-
-
-def test_check_names_a_queue_that_cannot_be_written(
-    falco: FalcoSimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """An impossible directory is a failure with what to do; one that works is named with its free space."""
-    with grpc_receiver() as receiver:
-        arguments = ["check", "--target", falco.address, "--otlp.endpoint", receiver.endpoint, "--queue.directory"]
-        assert main([*arguments, "/proc/queue"]) == 1
-        assert "FAIL queue /proc/queue: cannot be written" in capsys.readouterr().out
-        assert main([*arguments, str(tmp_path / "queue")]) == 0
-        assert f"ok   queue {tmp_path}/queue: can be written" in capsys.readouterr().out
-        assert list((tmp_path / "queue").iterdir()) == []
-
-
-def test_check_says_that_opentelemetry_is_turned_off(
-    falco: FalcoSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """An endpoint with OTEL_SDK_DISABLED sends nothing, and says why."""
-    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
-    assert main(["check", "--target", falco.address, "--otlp.endpoint", "http://127.0.0.1:9"]) == 0
-    assert "off  OTLP: OTEL_SDK_DISABLED is true" in capsys.readouterr().out
 
 
 def test_health_asks_the_running_exporter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -277,7 +163,8 @@ def test_an_address_in_use_is_one_line(setting: str) -> None:
     """Exit 2 and what to do, without a traceback and without starting anything."""
     addresses = {"--web.listen-address": "127.0.0.1:0"}
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        addresses[setting] = f"127.0.0.1:{taken.getsockname()[1]}"
+        port = taken.getsockname()[1]
+        addresses[setting] = f"127.0.0.1:{port}"
         flags = [word for pair in addresses.items() for word in pair]
         done = subprocess.run(
             [COMMAND, "run", "--stdin", *flags], capture_output=True, text=True, timeout=60, check=False
@@ -285,8 +172,9 @@ def test_an_address_in_use_is_one_line(setting: str) -> None:
     assert done.returncode == 2
     said = [line for line in done.stderr.splitlines() if " INFO " not in line]
     assert said == [
-        f"falco-report-exporter: cannot listen on {addresses[setting]}: Address already in use; "
-        "choose another address, or stop the program that holds it"
+        f"falco-report-exporter: {setting[2:].replace('-', '_')}: cannot listen on {addresses[setting]}: Address "
+        "already in use; choose another address, or stop the program that holds it "
+        f"(`ss -ltnp 'sport = :{port}'` names it)"
     ]
 
 

@@ -49,3 +49,24 @@ def test_check_knows_the_other_protocols_port() -> None:
         outcome = check_endpoint(to_endpoint(Otlp(endpoint=receiver.endpoint, protocol="grpc"), {}))
     assert not outcome.works
     assert "listens there" in outcome.message or "collector runs" in outcome.message
+
+
+def test_check_knows_tls_spoken_to_a_port_without_it(protocol: str) -> None:
+    """A certificate would not help; and the answer has no object of a library in it."""
+    with http_receiver() as receiver:
+        endpoint = receiver.endpoint.replace("http://", "https://")
+        outcome = check_endpoint(to_endpoint(Otlp(endpoint=endpoint, protocol=protocol), {}))
+    assert not outcome.works
+    assert "the receiver does not speak TLS there: use http://" in outcome.message
+    assert "Max retries" not in outcome.message
+
+
+def test_check_knows_a_web_server_by_its_page() -> None:
+    """A page in the answer's place is told by its title, with what to look at."""
+    page = b"<!doctype html><html><head><title>Not Implemented</title></head></html>"
+    with http_receiver() as receiver:
+        receiver.script.append(Reply(501, {"content-type": "text/html"}, page))
+        outcome = check_endpoint(to_endpoint(Otlp(endpoint=receiver.endpoint, protocol="http/protobuf"), {}))
+    answered, _, advice = outcome.message.partition(": ")
+    assert answered == "answered http_5xx \"an HTML page, 'Not Implemented'\""
+    assert advice.startswith("something else listens there")

@@ -92,9 +92,20 @@ def test_targets_of_the_file_have_names_and_tls(tmp_path: Path) -> None:
         ("web: {xyzzy: 5}", "1: web.xyzzy: unknown key 'xyzzy'; expected one of: config_file"),
         ("web:\n  recent_reports: many", "2: web.recent_reports: found 'many', expected a whole number"),
         ("grpc: {method: push}", "1: grpc.method: found 'push', expected one of: get, sub"),
-        ("metrics:\n  extra_labels: {a: b}", "2: metrics.extra_labels: found keys and values, expected a text"),
+        ("metrics:\n  extra_labels: {a: b}", "2: metrics.extra_labels: found keys and values, expected a single value"),
         ("log: [a]", "1: log: found a list, expected keys and values"),
-        ("a: b: c", "1: not valid YAML"),
+        (
+            "a: b: c",
+            "1: not valid YAML: mapping values are not allowed in this context; is the line indented too far, or ",
+        ),
+        (
+            "web:\n\tconfig_file: x",
+            "2: not valid YAML: found character that cannot start any token; a tab indents this line",
+        ),
+        (
+            "web: {}\nlog\ngrpc: {}",
+            "3: not valid YAML: could not find expected ':'; is the `:` after a key missing",
+        ),
         ("", "1: the file is empty"),
         ("targets: [{name: x}]", "1: targets[0]: missing key: address"),
         ("endpoints: [{name: soc}]", "1: endpoints[0]: missing key: endpoint"),

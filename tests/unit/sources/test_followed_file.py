@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import time
@@ -282,7 +283,7 @@ def test_a_file_that_is_away_is_still_read_and_then_the_new_one(bench: Bench) ->
 def test_what_keeps_it_from_being_read_is_said_once_until_it_can(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Missing, a directory, a link to itself: each with what to do."""
+    """Missing, a directory, compressed, a link to itself: each with what to do."""
     caplog.set_level("INFO")
     reasons = []
     for _ in range(2):
@@ -293,6 +294,10 @@ def test_what_keeps_it_from_being_read_is_said_once_until_it_can(
         assert bench.followed.read(0) == b""
     reasons.append(bench.followed.state)
     bench.path.rmdir()
+    bench.path.write_bytes(gzip.compress(b"{}\n"))
+    assert bench.followed.read(0) == b""
+    reasons.append(bench.followed.state)
+    bench.path.unlink()
     bench.path.symlink_to(bench.path)
     assert bench.followed.read(0) == b""
     reasons.append(bench.followed.state)
@@ -302,8 +307,10 @@ def test_what_keeps_it_from_being_read_is_said_once_until_it_can(
     assert bench.followed.state == "up"
     assert reasons == [
         "no such file yet; Falco makes it with its first alert "
-        "(falco.yaml: json_output: true, file_output: {enabled: true, keep_alive: true, filename: …})",
+        f"(falco.yaml: json_output: true, file_output: {{enabled: true, keep_alive: true, filename: {bench.path}}})",
         "it is a directory; name the file that Falco's file_output writes",
+        "it is compressed (gzip), and only a file that Falco goes on writing can be followed; name that one. "
+        "`falco-report-exporter report` reads compressed files",
         "it cannot be read: Too many levels of symbolic links",
     ]
     said = [f"{bench.path}: {reason} (retrying until it can be read)" for reason in reasons]

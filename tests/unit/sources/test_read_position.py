@@ -197,6 +197,7 @@ def test_a_directory_that_cannot_be_used_is_said_with_what_to_do(tmp_path: Path)
     with pytest.raises(ConfigError) as caught:
         PositionFile(Path("/proc/self/position.json")).prepare()
     assert str(caught.value) == (
-        "json_lines.state_file: /proc/self is not writable for this user; "
-        "without a remembered position a restart would count alerts again"
+        f"json_lines.state_file: uid {os.geteuid()} may not write in /proc/self, and "
+        "without a remembered position a restart would count alerts again; give it the right (chown), mount the "
+        "directory writable, or name another file"
     )

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 from exporter.config.model import Queue
+from exporter.directories import what_helps
 from exporter.sinks.otel.queue.chunks import Chunk, Line, P
 from exporter.sinks.otel.queue.disk import LOCK_WAIT_SECONDS, DiskQueue, SpoolError
 
@@ -349,7 +350,10 @@ class Spool(Generic[P]):
         self._disk_retry_at = self._clock() + DISK_RETRY_SECONDS
         if not self._disk_lost:
             self._disk_lost = True
-            _log.error("the queue continues in memory; its records are lost if the exporter ends now: %s", error)
+            helps = what_helps(error.__cause__, "queue.directory")
+            _log.error(
+                "the queue continues in memory; its records are lost if the exporter ends now: %s; %s", error, helps
+            )
 
     def _retry_disk(self) -> None:
         if self._disk is None or self._disk_works or self._clock() < self._disk_retry_at:

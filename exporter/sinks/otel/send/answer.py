@@ -227,13 +227,17 @@ def _to_response(headers: Mapping[str, str], body: bytes) -> ExportLogsServiceRe
 
 
 def _http_message(headers: Mapping[str, str], body: bytes) -> str:
-    """The failure's text: a google.rpc.Status in protobuf, or text and JSON as they are."""
+    """The failure's text: a google.rpc.Status in protobuf, a page's title, or text and JSON as they are."""
     if "protobuf" in headers.get("content-type", ""):
         try:
             return _short(Status.FromString(body).message)
         except DecodeError:
             return ""
-    return _short(body[: 4 * _MESSAGE_CHARACTERS].decode("utf-8", "replace"))
+    shown = body[: 4 * _MESSAGE_CHARACTERS].decode("utf-8", "replace")
+    if re.match(r"\s*<(?:!doctype|html)", shown, re.IGNORECASE):
+        title = re.search(r"<title>([^<]*)", shown, re.IGNORECASE)
+        return _short(f"an HTML page, {' '.join(title[1].split())!r}" if title else "an HTML page")
+    return _short(shown)
 
 
 def _short(message: str) -> str:

@@ -9,6 +9,7 @@ sender does that, because it also has to survive the process.
 from __future__ import annotations
 
 import gzip
+import re
 import ssl
 import time
 import zlib
@@ -200,4 +201,8 @@ def _content(file: Path | None) -> bytes | None:
 
 
 def _shown(error: Exception) -> str:
-    return without_user_information(str(error))[:_MESSAGE_CHARACTERS]
+    """Return what an error says, without the layers of libraries around it."""
+    text = without_user_information(str(error))
+    cause = re.search(r"\(Caused by \w+\((.*)\)\)\Z", text, re.DOTALL)
+    shown = re.sub(r"<urllib3\.[^<>]*>: ", "", cause[1].strip("\"'")) if cause else text
+    return shown[:_MESSAGE_CHARACTERS]

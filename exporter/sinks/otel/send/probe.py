@@ -38,6 +38,7 @@ _CERTIFICATES = (
     "the TLS handshake failed: set OTEL_EXPORTER_OTLP_CERTIFICATE to the authority that signed the receiver's "
     "certificate, or use http:// where it has no TLS"
 )
+_NO_TLS = "the receiver does not speak TLS there: use http://, or the port on which it does"
 _UNREACHABLE = "check that a collector runs, and that host and port are right"
 
 
@@ -71,6 +72,10 @@ def _found(answer: Answer) -> str:
 
 def _advice(answer: Answer, protocol: str) -> str:
     text = answer.message.lower()
+    if "wrong_version_number" in text:
+        return _NO_TLS
+    if answer.reason.startswith("http_") and "html page" in text:
+        return _ADVICE.get(answer.reason, _WRONG_SERVICE)
     if any(word in text for word in ("certificate", "ssl", "tls", "handshake")):
         return _CERTIFICATES
     if protocol == GRPC and "http2" in text.replace("/", ""):

@@ -103,6 +103,13 @@ def test_a_failures_text_is_read_in_both_forms() -> None:
     assert from_http(400, {"content-type": "text/plain"}, b" bad record \n").message == "bad record"
 
 
+def test_a_page_in_a_failures_place_is_told_by_its_title() -> None:
+    """A web server's page of errors is long, and says in its title what matters."""
+    page = b"\n<!DOCTYPE HTML>\n<html><head><title>502 Bad\n Gateway</title></head><body><h1>nginx</h1></body></html>"
+    assert from_http(502, {"content-type": "text/html"}, page).message == "an HTML page, '502 Bad Gateway'"
+    assert from_http(404, {}, b"<html><body>x").message == "an HTML page"
+
+
 @given(
     status=st.integers(100, 999),
     kind=st.sampled_from(["application/json", "application/x-protobuf", "text/plain", ""]),
