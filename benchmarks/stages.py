@@ -23,11 +23,10 @@ from benchmarks.processes import Program, start_falco, start_receiver
 from benchmarks.results import PER_ALERT, Result
 from benchmarks.sizes import FULL, SMOKE, Sizes
 from exporter.alert import Alert, Priority
-from exporter.app import COLLECTION_THRESHOLD
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.catalog.describe import describe
-from exporter.cli import tune_memory
 from exporter.config.model import FalcoGrpc, FalcoTarget, Metrics, Otlp, Queue
+from exporter.memory import COLLECTION_THRESHOLD, tune_memory
 from exporter.pipeline import Pipeline
 from exporter.reporter import Reporter
 from exporter.simulator.alerts import stamp

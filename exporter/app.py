@@ -66,8 +66,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-COLLECTION_THRESHOLD = 50_000
-"""Allocations between two looks of the garbage collector; an alert makes no cycles."""
 RESPONSE_SECONDS = 10.0
 """A batch that takes longer to pass through every sink counts as stuck."""
 _FLOOD = (
@@ -272,7 +270,6 @@ class App:
             raise
         gc.collect()
         gc.freeze()
-        gc.set_threshold(COLLECTION_THRESHOLD, 20, 20)
         for source in self.sources:
             thread = threading.Thread(target=self._run, args=(source,), name=f"source {source.name}")
             thread.start()

@@ -8,8 +8,6 @@ use or wrong configuration.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ctypes
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +17,7 @@ from exporter.commands import arguments, completion
 from exporter.commands.parser import Parser
 from exporter.commands.terminal import fit_encoding
 from exporter.errors import ExporterError
+from exporter.memory import tune_memory
 
 _DESCRIPTION = """\
 Turns every Falco alert into a Prometheus metric, an OpenTelemetry log record
@@ -65,25 +64,6 @@ def _tune_grpc() -> None:
     """
     os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_KEPT_MEMORY_BYTES = 16 * 1024 * 1024
-_ARENAS = 2
-
-
-def tune_memory() -> None:
-    """Let glibc keep the memory of large buffers, a few MiB, rather than give it back after each use.
-
-    A request to a collector has megabytes; memory that is new each time costs a page fault for every
-    4 KiB, which is more than sending them (docs/performance.md). Fewer arenas, because each of grpc's
-    threads would otherwise keep its own. Does nothing where the C library is another.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, _KEPT_MEMORY_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_MEMORY_BYTES)
-        mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

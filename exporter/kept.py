@@ -38,15 +38,52 @@ class Kept(dict[K, V]):
         return value
 
 
+class Recent(Generic[K, V]):
+    """What was asked for not long ago; an entry that is asked for again stays, also in a flood of others.
+
+    What is full becomes the older half, and what is asked for again comes over from there. Safe from any thread: at
+    worst an entry is lost, and made anew.
+    """
+
+    __slots__ = ("_limit_bytes", "_limit_entries", "_older", "_recent", "_size")
+
+    def __init__(
+        self, limit_entries: int, limit_bytes: int = 1024 * 1024, *, size: Callable[[V], int] = lambda _: 0
+    ) -> None:
+        """Keep at most twice the limits; ``size`` says how many bytes a value has."""
+        self._limit_entries = limit_entries
+        self._limit_bytes = limit_bytes
+        self._size = size
+        self._recent: Kept[K, V] = Kept(limit_entries, limit_bytes)
+        self._older: Kept[K, V] = self._recent
+
+    def __len__(self) -> int:
+        return len(self._recent.keys() | self._older.keys())
+
+    def get(self, key: K) -> V | None:
+        """Return what is kept for the key, or None."""
+        value = self._recent.get(key)
+        if value is None and (value := self._older.get(key)) is not None:
+            self.keep(key, value)
+        return value
+
+    def keep(self, key: K, value: V) -> V:
+        """Keep the value, which is not None, and return it."""
+        recent, size = self._recent, self._size(value)
+        if len(recent) >= self._limit_entries or recent.size_bytes + size > self._limit_bytes:
+            self._older = recent
+            self._recent = recent = Kept(self._limit_entries, self._limit_bytes)
+        return recent.keep(key, value, size)
+
+
 class PerObject(Generic[K, V]):
     """What a function gives for recent objects, found by the very object and not by its value.
 
     For what would cost more to hash than a look: most parts of a report are the same objects as in another one. In a
-    flood of parts that come once those that come again stay: what is full becomes the older half, and what is asked
-    for again comes over from there. The function must be pure.
+    flood of parts that come once those that come again stay (``Recent``). The function must be pure.
     """
 
-    __slots__ = ("_limit_bytes", "_limit_entries", "_make", "_older", "_recent", "_size")
+    __slots__ = ("_kept", "_make")
 
     def __init__(
         self,
@@ -58,27 +95,12 @@ class PerObject(Generic[K, V]):
     ) -> None:
         """Keep at most twice the limits; ``size`` says how many bytes a value has."""
         self._make = make
-        self._limit_entries = limit_entries
-        self._limit_bytes = limit_bytes
-        self._size = size
-        self._recent: Kept[int, tuple[K, V]] = Kept(limit_entries, limit_bytes)
-        self._older: Kept[int, tuple[K, V]] = self._recent
+        self._kept: Recent[int, tuple[K, V]] = Recent(limit_entries, limit_bytes, size=lambda known: size(known[1]))
 
     def __call__(self, of: K) -> V:
         """Return what the function gives for the object."""
         # The object is kept beside the value, so that its id is never another's.
-        known = self._recent.get(id(of))
-        if known is not None and known[0] is of:
-            return known[1]
-        return self._find(of)
-
-    def _find(self, of: K) -> V:
-        known = self._older.get(id(of))
+        known = self._kept.get(id(of))
         if known is None or known[0] is not of:
-            known = (of, self._make(of))
-        recent, size = self._recent, self._size(known[1])
-        if len(recent) >= self._limit_entries or recent.size_bytes + size > self._limit_bytes:
-            self._older = recent
-            self._recent = recent = Kept(self._limit_entries, self._limit_bytes)
-        recent.keep(id(of), known, size)
+            known = self._kept.keep(id(of), (of, self._make(of)))
         return known[1]

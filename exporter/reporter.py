@@ -7,7 +7,8 @@ render.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 from exporter.alert import Alert
@@ -17,13 +18,16 @@ from exporter.catalog.catalog import Catalog
 from exporter.catalog.model import Entry
 from exporter.catalog.remembered import KEY_LIMIT_CHARACTERS, RememberedEntry
 from exporter.derived import DERIVED, OF_HEADER, OF_SECOND, READS, lookup_of
+from exporter.kept import Recent
 from exporter.prose import Prose
 from exporter.report import Report, make_advice
 from exporter.verdict.judgement import Judgement
 
-PLANS_KEPT = 128
-ADVICE_KEPT = 8
-"""Advice kept per rule. It is some 20 KB each, and every value in it may be an attacker's."""
+PLANS_KEPT = 1_024
+ADVICE_KEPT, ADVICE_KEPT_BYTES = 1_024, 16 * 1024 * 1024
+"""Recent advice, twice that at most."""
+_ADVICE_BYTES, _VALUE_MENTIONS = 8_192, 16
+"""About what advice takes by itself, and how often it names each value, which may be an attacker's."""
 _UID = "alert.uid"
 """Put in at the last moment (``catalog.uid``)."""
 
@@ -45,18 +49,15 @@ class _Plan:
     """Whether it also depends on the alert's time, to the second."""
     of_alert: bool
     """Whether it depends on more, so that no two alerts share it."""
-    kept: dict[Key, Advice] = field(default_factory=dict)
-    brief: dict[Key, Advice] = field(default_factory=dict)
-    """As ``kept``, of advice for brief reports."""
 
-    def key(self, alert: Alert, judgement: Judgement) -> Key | None:
+    def key(self, alert: Alert, judgement: Judgement, *, is_brief: bool) -> Key | None:
         """What two alerts have in common that get the same advice; None for advice that is not kept.
 
-        The judgement counts by its identity: what is kept keeps it, so that its id is never another's.
+        Entry and judgement count by their identity: what is kept keeps both, so that their ids are never another's.
         """
         if self.of_alert:
             return None
-        values: list[str | int | None] = [id(judgement), *map(alert.all_fields().get, self.fields)]
+        values = [id(self), id(judgement), is_brief, *map(alert.all_fields().get, self.fields)]
         if self.of_header:
             values += (alert.rule, int(alert.priority), alert.source, alert.hostname)
         if self.of_second:
@@ -67,6 +68,16 @@ class _Plan:
         """Make the alert's advice."""
         render = self.remembered.render_brief if is_brief else self.remembered.render
         return make_advice(alert, render, self.maturity, judgement)
+
+
+class _Kept(NamedTuple):
+    """Advice that is given again."""
+
+    advice: Advice
+    plan: _Plan
+    """What its key names by identity."""
+    size_bytes: int
+    """About what it takes in memory."""
 
 
 class Gist(NamedTuple):
@@ -82,8 +93,9 @@ class Reporter:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self._plans: dict[int, _Plan] = {}
-        self._matched: dict[tuple[str, str], _Plan] = {}
+        self._plans: Recent[int, _Plan] = Recent(PLANS_KEPT)
+        self._matched: Recent[tuple[str, str], _Plan] = Recent(PLANS_KEPT)
+        self._kept: Recent[Key, _Kept] = Recent(ADVICE_KEPT, ADVICE_KEPT_BYTES, size=attrgetter("size_bytes"))
 
     def report_for(self, alert: Alert) -> Report:
         """Return the alert's report: its rule's own advice, or general advice composed from its facts."""
@@ -110,30 +122,29 @@ class Reporter:
         judgement = self.catalog.judge.judge_within(alert, allowance)
         if judgement is None:
             return None
-        plan = self._plan_for(alert)
-        key = plan.key(alert, judgement)
-        advice = (plan.brief if is_brief else plan.kept).get(key) if key else None
-        if advice is None and allowance.permits():
-            begun = allowance.begin()
-            advice = self._advice_for(alert, is_brief=is_brief)
-            allowance.end(begun)
+        key = self._plan_for(alert).key(alert, judgement, is_brief=is_brief)
+        known = self._kept.get(key) if key else None
+        if known is not None:
+            return known.advice
+        if not allowance.permits():
+            return None
+        begun = allowance.begin()
+        advice = self._advice_for(alert, is_brief=is_brief)
+        allowance.end(begun)
         return advice
 
     def _advice_for(self, alert: Alert, *, is_brief: bool) -> Advice:
         plan, judgement = self._plan_for(alert), self.catalog.judge.judge(alert)
-        key = plan.key(alert, judgement)
+        key = plan.key(alert, judgement, is_brief=is_brief)
         if key is None:
             return plan.advice(alert, judgement, is_brief=is_brief)
-        kept = plan.brief if is_brief else plan.kept
-        advice = kept.get(key)
-        if advice is None:
-            advice = plan.advice(alert, judgement, is_brief=is_brief)
-            if sum([len(value) for value in key if isinstance(value, str)]) <= KEY_LIMIT_CHARACTERS:
-                kept = (kept if len(kept) < ADVICE_KEPT else {}) | {key: advice}
-                if is_brief:
-                    plan.brief = kept
-                else:
-                    plan.kept = kept
+        known = self._kept.get(key)
+        if known is not None:
+            return known.advice
+        advice = plan.advice(alert, judgement, is_brief=is_brief)
+        characters = sum([len(value) for value in key if isinstance(value, str)])
+        if characters <= KEY_LIMIT_CHARACTERS:
+            self._kept.keep(key, _Kept(advice, plan, _ADVICE_BYTES + _VALUE_MENTIONS * characters))
         return advice
 
     def _plan_for(self, alert: Alert) -> _Plan:
@@ -143,18 +154,14 @@ class Reporter:
             plan = self._plan_of(self.catalog.advice_for(alert))
             # General advice depends on more of the alert than the two names.
             if not plan.entry.composed:
-                if len(self._matched) >= PLANS_KEPT:
-                    self._matched = {}
-                self._matched[names] = plan
+                self._matched.keep(names, plan)
         return plan
 
     def _plan_of(self, entry: Entry) -> _Plan:
         # The plan keeps its entry, so that the id is never another's.
         plan = self._plans.get(id(entry))
         if plan is None or plan.entry is not entry:
-            if len(self._plans) >= PLANS_KEPT:
-                self._plans = {}
-            plan = self._plans[id(entry)] = self._make_plan(entry)
+            plan = self._plans.keep(id(entry), self._make_plan(entry))
         return plan
 
     def _make_plan(self, entry: Entry) -> _Plan:

@@ -31,7 +31,7 @@ from exporter.catalog.template import ProseTemplate
 from exporter.derived import is_connection, is_file
 from exporter.event_sources import EVENT_SOURCES
 
-_KEPT_COMPOSITIONS = 512
+_KEPT_COMPOSITIONS = 2_048
 _TECHNIQUE = re.compile(r"T\d{4}(?:\.\d{3})?(?=\W|_|\Z)")
 _TACTIC = re.compile(r"(TA\d{4})(?=\W|_|\Z)")
 _LIMITS = {"look": 2, "keep": 1, "contain": 1}
@@ -87,7 +87,7 @@ def tactics_in(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 class Composer:
-    """Composes general advice. Safe from any thread; keeps what it made for the 512 newest kinds of alert."""
+    """Composes general advice. Safe from any thread; keeps what it made for the newest kinds of alert."""
 
     def __init__(self, procedures: Mapping[str, Procedure]) -> None:
         self._procedures = procedures

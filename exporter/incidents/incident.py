@@ -107,7 +107,7 @@ def release(group: Group) -> None:
     """Keep only the name of a group that nothing comes to and nobody tells of.
 
     Facts and their group refer to each other, and the garbage collector looks for such circles after millions of
-    allocations only (``app.COLLECTION_THRESHOLD``): until then each would hold its alerts.
+    allocations only (``memory.COLLECTION_THRESHOLD``): until then each would hold its alerts.
     """
     if group.facts:
         name_of(group)

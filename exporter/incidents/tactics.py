@@ -10,7 +10,7 @@ from exporter.catalog.describe import describe
 from exporter.incidents.incident import TacticsOf
 from exporter.kept import Kept
 
-_KEPT_RULES = 1_024
+_KEPT_RULES = 4_096
 
 
 def tactics_by_rule(catalog: Catalog) -> TacticsOf:

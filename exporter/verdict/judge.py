@@ -29,7 +29,7 @@ KEPT_WEIGHED = 2_048
 KEY_LIMIT_CHARACTERS = 8_192
 READ_CHARACTERS = 4_096
 """How much of a value signs read, three quarters from its beginning and one from its end: senders choose its length."""
-PLANS_KEPT = 1_024
+PLANS_KEPT = 4_096
 """Rules whose signs are remembered: senders make up names."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.kept import Kept, PerObject
+from exporter.kept import Kept, PerObject, Recent
 
 
 def test_what_was_kept_is_there() -> None:
@@ -88,3 +88,30 @@ def test_what_is_kept_for_objects_is_bounded_in_entries_and_in_bytes() -> None:
         by_bytes((30,))
         assert by_bytes((101,)).size == 101
     assert sum(alive) - len([size for size in alive if size == 1]) <= 200
+
+
+def test_as_many_entries_as_the_limit_stay_however_they_are_asked_for() -> None:
+    """Asked for in turn, each is there again, also while others come that nobody asks for twice."""
+    kept: Recent[int, str] = Recent(100)
+    for number in range(50):
+        kept.keep(number, str(number))
+    for turn in range(10):
+        for number in range(50):
+            assert kept.get(number) == str(number)
+        for other in range(40):
+            kept.keep(1_000 + 40 * turn + other, "once")
+    assert len(kept) <= 200
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 120), st.booleans()), max_size=200))
+def test_what_is_recent_is_bounded_in_entries_and_in_bytes(entries: list[tuple[int, int, bool]]) -> None:
+    """At most twice the limits; what was kept last, and fits, is there."""
+    kept: Recent[int, tuple[int, int]] = Recent(5, 100, size=lambda value: value[1])
+    for key, size, only_asked in entries:
+        if only_asked:
+            kept.get(key)
+        else:
+            value = kept.keep(key, (key, size))
+            assert kept.get(key) == value or size > 100
+        halves = {id(half): half for half in (kept._recent, kept._older)}.values()
+        assert all(len(half) <= 5 and sum(size for _, size in half.values()) <= 100 for half in halves)

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from exporter import reporter as module
 from exporter.alert import Alert
 from exporter.allowance import Allowance
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.catalog.remembered import KEY_LIMIT_CHARACTERS
 from exporter.catalog.uid import with_uid
 from exporter.report import Report, make_report
-from exporter.reporter import ADVICE_KEPT, Reporter
+from exporter.reporter import Reporter
 from exporter.simulator.scenarios import demo_scenario
 from exporter.sources.decode import from_grpc
 from tests.hostile import hostile_alerts
@@ -52,17 +53,27 @@ def test_a_burst_is_given_the_same_pieces(catalog: Catalog) -> None:
     assert later.uid != alert.uid
 
 
-def test_what_is_kept_is_bounded(catalog: Catalog) -> None:
+def test_what_is_kept_is_bounded(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the number nor the size of attackers' values makes it grow."""
+    monkeypatch.setattr(module, "ADVICE_KEPT", 8)
     reporter = Reporter(catalog)
     for number in range(50):
         fields = dict(ALERTS[0].fields) | {"fd.name": f"/var/log/{number}"}
         reporter.report_for(replace(ALERTS[0], fields=fields))
     huge = dict(ALERTS[0].fields) | {"fd.name": "/" + "x" * KEY_LIMIT_CHARACTERS}
     reporter.report_for(replace(ALERTS[0], fields=huge))
-    (plan,) = reporter._plans.values()
-    assert 0 < len(plan.kept) <= ADVICE_KEPT
-    assert all("x" * 100 not in str(key) for key in plan.kept)
+    kept = reporter._kept
+    assert 0 < len(kept) <= 2 * 8
+    assert all("x" * 100 not in str(key) for key in (*kept._recent, *kept._older))
+
+
+def test_what_comes_in_turn_is_made_once(catalog: Catalog) -> None:
+    """As many alerts in turn as advice is kept, of one rule in many containers or of many rules, cost nothing again."""
+    reporter = Reporter(catalog)
+    fields = dict(ALERTS[0].fields)
+    alerts = [replace(ALERTS[0], fields=fields | {"fd.name": f"/var/log/{number}"}) for number in range(300)]
+    first = [reporter.brief_advice_for(alert) for alert in alerts]
+    assert all(reporter.brief_advice_for(alert) is made for alert, made in zip(alerts, first, strict=True))
 
 
 def test_the_gist_is_the_beginning_of_the_report(catalog: Catalog) -> None:

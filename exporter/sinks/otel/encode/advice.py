@@ -16,7 +16,7 @@ from exporter.alert import Alert, Form
 from exporter.allowance import Allowance
 from exporter.catalog.uid import names_uid
 from exporter.escaping import visible
-from exporter.kept import Kept
+from exporter.kept import Kept, PerObject, Recent
 from exporter.render.brief_steps import RECORD_WORD_LIMIT, WORD_LIMIT
 from exporter.render.header import FIELDS, about
 from exporter.render.markdown import around_header, header_rest, header_time
@@ -27,9 +27,9 @@ from exporter.sinks.otel.encode.wire import AttributeKey, count_plain, to_item, 
 REPORT_PREFIX = "falco.report."
 _KEPT_RULES = 2_048
 _KEPT_ITEMS, _KEPT_ITEMS_BYTES = 512, 512 * 1024
-_KEPT_ADVICE, _KEPT_ADVICE_BYTES = 256, 2 * 1024 * 1024
-"""Pieces of advice that are kept encoded, some 8 KB each."""
-_KEPT_PLACES, _KEPT_PLACES_BYTES = 512, 1024 * 1024
+_KEPT_ADVICE, _KEPT_ADVICE_BYTES = 1_024, 4 * 1024 * 1024
+"""Pieces of advice that are kept encoded, some 3 KB each, with full advice 8 KB; twice that at most."""
+_KEPT_PLACES, _KEPT_PLACES_BYTES = 1_024, 1024 * 1024
 _KEPT_FORMS = 256
 
 
@@ -147,7 +147,8 @@ class Shared(NamedTuple):
 
 _Place = tuple[tuple[str, str], bytes]
 """Of the pager's second line what stands around the time; of the Markdown's header (UTF-8) what follows it."""
-_PLACES: Kept[tuple[object, ...], _Place] = Kept(_KEPT_PLACES, _KEPT_PLACES_BYTES)
+_PLACES: Recent[tuple[object, ...], tuple[_Place, int]] = Recent(_KEPT_PLACES, _KEPT_PLACES_BYTES, size=itemgetter(1))
+"""With about what each takes in memory."""
 _VALUES_OF: Kept[Form, Callable[[Mapping[str, str]], tuple[str, ...]]] = Kept(_KEPT_FORMS)
 
 
@@ -164,13 +165,13 @@ def _place_of(alert: Alert, outcome: str) -> _Place:
     form = alert.form
     values_of = _VALUES_OF.get(form) or _make_values_of(form)
     key = (alert.rule, alert.priority, alert.source, alert.hostname, outcome, values_of, *values_of(alert.all_fields()))
-    place = _PLACES.get(key)
-    if place is None:
+    kept = _PLACES.get(key)
+    if kept is None:
         known = about(alert, outcome)
         around, rest = around_time(known), to_utf8(header_rest(known))
         size = len(rest) + sum(map(len, around)) + sum([len(value) for value in key if isinstance(value, str)])
-        place = _PLACES.keep(key, (around, rest), 4 * size)
-    return place
+        kept = _PLACES.keep(key, ((around, rest), 4 * size))
+    return kept[0]
 
 
 _MARKDOWN = AttributeKey(REPORT_PREFIX + "markdown", kept_heads=8_192)
@@ -201,26 +202,12 @@ LEFT_OUT = Encoded(AttributeKey(REPORT_PREFIX + "left_out").boolean(True), 1, 0)
 """In the place of advice that could not be made just now."""
 
 
-class _Items:
-    """Entries of an array, encoded, by the very object that each is: the catalog gives the same one again."""
-
-    def __init__(self, to_text: Callable[[Any], str]) -> None:
-        self._to_text = to_text
-        self._kept: Kept[int, tuple[Any, bytes]] = Kept(_KEPT_ITEMS, _KEPT_ITEMS_BYTES)
-
-    def encode(self, entry: Any) -> bytes:
-        # The entry is kept beside its bytes, so that its id is never another's.
-        known = self._kept.get(id(entry))
-        if known is not None and known[0] is entry:
-            return known[1]
-        encoded = to_item(self._to_text(entry))
-        self._kept.keep(id(entry), (entry, encoded), len(encoded))
-        return encoded
-
-
 def _array_part(name: str, source: Callable[[Advice], Sequence[Any]], to_text: Callable[[Any], str]) -> _Part:
     key = AttributeKey(name if name.startswith("falco.") else REPORT_PREFIX + name)
-    encode = _Items(to_text).encode
+    # By the very object that each entry is: the catalog gives the same one again.
+    encode: PerObject[Any, bytes] = PerObject(
+        lambda entry: to_item(to_text(entry)), _KEPT_ITEMS, _KEPT_ITEMS_BYTES, size=len
+    )
     # Two tactics of one technique name it twice; one mention is enough.
     return source, lambda entries: key.array(dict.fromkeys(map(encode, entries)))
 
@@ -266,7 +253,9 @@ class AdviceWriter:
         self._allowance = allowance or Allowance()
         self._word_limit = WORD_LIMIT if detail == FULL else RECORD_WORD_LIMIT
         self._known: Kept[str, list[tuple[Any, bytes, int]]] = Kept(_KEPT_RULES)
-        self._kept: Kept[int, tuple[Advice, Encoded]] = Kept(_KEPT_ADVICE, _KEPT_ADVICE_BYTES)
+        self._kept: Recent[int, tuple[Advice, Encoded]] = Recent(
+            _KEPT_ADVICE, _KEPT_ADVICE_BYTES, size=lambda known: known[1].size_bytes
+        )
 
     def write(self, rule: str, advice: Advice) -> Encoded:
         """Return the attributes of an alert's advice, one entry per attribute; empty parts are left out."""
@@ -276,7 +265,7 @@ class AdviceWriter:
             begun = self._allowance.begin()
             kept = (advice, self._write_parts(rule, advice))
             self._allowance.end(begun)
-            self._kept.keep(id(advice), kept, kept[1].size_bytes)
+            self._kept.keep(id(advice), kept)
         return kept[1]
 
     def _write_parts(self, rule: str, advice: Advice) -> Encoded:
