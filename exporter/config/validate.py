@@ -18,7 +18,7 @@ from exporter.falco.rules_file import rules_files_in
 from exporter.listener.address import Address
 from exporter.patterns import Pattern
 
-_FIELD = re.compile(r"(?:[a-z0-9_]+\()*[A-Za-z_][A-Za-z0-9_./-]*(\[[^\]]+\])?\)*\Z")
+FIELD_NAME = re.compile(r"(?:[a-z0-9_]+\()*[A-Za-z_][A-Za-z0-9_./-]*(\[[^\]]+\])?\)*\Z")
 """Falco's own fields, and what rules' authors, labels and enrichers name (``k8s.ns.label.team-name``), and Falco's
 transformers of them (``tolower(proc.cmdline)``)."""
 _METRIC_LABELS = frozenset(
@@ -81,7 +81,7 @@ def _values(config: Config) -> Iterator[str]:
         ("grouping.fields", config.grouping.fields),
     ):
         for field in fields:
-            if not _FIELD.match(field):
+            if not FIELD_NAME.match(field):
                 yield f"{key}: found {field!r}, expected a Falco output field such as k8s.pod.name"
     for pattern in config.redaction.patterns:
         try:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from exporter.config.validate import FIELD_NAME
 from exporter.errors import ConfigError
 
-_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*(?:\[[^\[\]]{1,100}\])?\Z")
 _RESERVED = frozenset({"le", "quantile"})
 
 
@@ -40,7 +40,7 @@ def label_names(fields: Sequence[str], taken: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check(field: str, name: str) -> None:
-    if not _FIELD.match(field) or name.startswith("__") or name in _RESERVED:
+    if not FIELD_NAME.match(field) or name.startswith("__") or name in _RESERVED:
         raise ConfigError(
             f"metrics.extra_labels: expected the names of Falco output fields such as k8s.pod.name or "
             f"proc.aname[2], found {field!r}"

@@ -12,7 +12,7 @@ from exporter.simulator.scenarios import demo_scenario, flood
 from exporter.simulator.server import FalcoSimulator
 from exporter.sources.decode import from_json
 from tests.integration.app.running import LOOPBACK, counted, one_alert, post, receiver_of
-from tests.integration.otlp.receiver import grpc_receiver
+from tests.integration.otlp.receiver import free_port, grpc_receiver
 from tests.otel_records import attributes_of
 from tests.running_app import fetch, running_app
 from tests.waiting import wait_until
@@ -49,6 +49,36 @@ def test_readiness_says_what_is_missing(tmp_path: Path) -> None:
         with FalcoSimulator(address):
             wait_until(lambda: fetch(app, "/readyz")[0] == 200)
             assert "0.43.1" in fetch(app, "/")[1]
+
+
+def test_the_receiver_stays_ready_while_the_collector_is_away(tmp_path: Path) -> None:
+    """A Service goes on sending alerts, which the queue keeps; the failure is a metric and a line of state."""
+    port = free_port()
+    config = Config(
+        http=FalcoHttp(address="127.0.0.1:0"),
+        web=LOOPBACK,
+        otlp=Otlp(endpoint=f"http://127.0.0.1:{port}", protocol="grpc"),
+        queue=Queue(directory=tmp_path / "queue"),
+        shutdown_seconds=0.1,
+    )
+    with running_app(config) as app:
+        receiver = receiver_of(app).port
+        assert post(receiver, one_alert()) == 200
+
+        def failing_since() -> float:
+            name = "falco_exporter_delivery_failing_since_timestamp_seconds"
+            return app.registry.get_sample_value(name, {"endpoint": "default"}) or 0.0
+
+        wait_until(lambda: failing_since() > 0)
+        assert fetch(app, "/readyz") == (200, "ready\n")
+        assert post(receiver, one_alert(1)) == 200
+        page = fetch(app, "/")[1]
+        assert "2 records" in page
+        assert f"127.0.0.1:{port}" in page
+        assert "Connection refused" in page or "failed to connect" in page
+        with grpc_receiver(port=port) as collector:
+            wait_until(lambda: len(collector.accepted) == 2)
+            wait_until(lambda: failing_since() == 0)
 
 
 def test_pages_show_the_reports(tmp_path: Path) -> None:

@@ -126,6 +126,7 @@ def test_a_test_alert_is_made_where_it_is_allowed(allowed: bool) -> None:
         status, text, _ = receiver.post(b"", "/test")
         assert status == (200 if allowed else 403)
         assert "http.test_alerts" in text or receiver.kept.alerts[0].uid in text
+        assert receiver.received() == allowed
         assert receiver.post(json.dumps(ALERT), "/test")[0] == 200
         assert [alert.rule for alert in receiver.kept.alerts] == (
             ["Test alert of falco-report-exporter"] if allowed else []

@@ -26,8 +26,8 @@ from tests.waiting import wait_until
 
 def test_a_large_body_is_refused_unread(receiver: Receiver) -> None:
     """413 for a body above the limit, counted as too long; the next alert is taken."""
-    status, _, _ = receiver.post(b"{" + b" " * 200_000)
-    assert status == 413
+    status, text, _ = receiver.post(b"{" + b" " * 200_000)
+    assert (status, text) == (413, "A body may have at most 100000 bytes (http.body_limit_bytes).\n")
     assert receiver.errors("too_long") == 1
     assert receiver.post(json.dumps(ALERT))[0] == 200
 
@@ -46,6 +46,37 @@ def test_a_slow_sender_is_cut(tmp_path: Path) -> None:
             slow.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n")
             assert read_to_the_end(slow) == b""
         assert receiver.rejected("request_timeout") == 1
+
+
+def test_a_connection_that_rests_too_long_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted as idle, and not as a request that did not arrive."""
+    monkeypatch.setattr("exporter.sources.falco_http_connection.IDLE_SECONDS", 0.2)
+    with receiving(FalcoHttp(address="127.0.0.1:0")) as receiver, open_socket(receiver) as connection:
+        connection.sendall(request(json.dumps(ALERT).encode()))
+        assert statuses(connection, 1) == [200]
+        assert read_to_the_end(connection) == b""
+        assert receiver.rejected("idle") == 1
+        assert receiver.rejected("request_timeout") == 0
+
+
+def test_who_does_not_read_the_answers_is_not_read(receiver: Receiver) -> None:
+    """Requests that are sent one behind another wait with their sender; once it reads, each has its answer."""
+    requests = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n" * 1_000
+    size, sent = len(requests) // 1_000, 0
+    with socket.socket() as greedy:
+        greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        greedy.connect(("127.0.0.1", receiver.port))
+        greedy.settimeout(2)
+        try:
+            while sent < 60_000_000:
+                sent += greedy.send(requests[sent % len(requests) :])
+        except TimeoutError:
+            pass
+        assert sent < 60_000_000
+        greedy.settimeout(30)
+        left = sent // size
+        while left:
+            left -= greedy.recv(1_000_000).count(b"ok\n")
 
 
 def test_a_turn_that_brings_many_alerts_hands_them_over_in_parts(

@@ -92,6 +92,33 @@ def test_a_head_that_is_known_is_framed_as_the_first_time(receiver: Receiver) ->
     assert [alert.rule for alert in receiver.kept.alerts] == ["R"] * 6 + ["S", "R", "S", "R"]
 
 
+def test_a_peer_that_has_been_alone_for_a_while_is_answered_as_before(receiver: Receiver) -> None:
+    """The short way for the only sender refuses what the long way refuses, with the same words, and counts it."""
+    body = json.dumps(ALERT).encode()
+    with open_socket(receiver) as connection:
+        for _ in range(20):
+            connection.sendall(request(body))
+            assert statuses(connection, 1) == [200]
+        connection.sendall(request(b"{}".ljust(len(body))))
+        answer = connection.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert answer.endswith(b"member `rule`: expected the rule's name, found nothing\n")
+        connection.sendall(request(body))
+        assert statuses(connection, 1) == [200]
+    assert receiver.errors("bad_rule") == 1
+    assert receiver.received() == 22
+    assert len(receiver.kept.alerts) == 21
+
+
+def test_a_refused_request_that_is_the_last_ends_the_connection(receiver: Receiver) -> None:
+    """The answer comes before the body; once the body is there, so is the end."""
+    with open_socket(receiver) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nOrigin: y\r\nConnection: close\r\nContent-Length: 5\r\n\r\n")
+        assert statuses(connection, 1) == [403]
+        connection.sendall(b"hello")
+        assert read_to_the_end(connection) == b""
+
+
 def test_pipelined_and_split_requests_are_answered_in_order(receiver: Receiver) -> None:
     """However the bytes are cut, each request has its answer, in turn."""
     body = json.dumps(ALERT).encode()
@@ -129,6 +156,11 @@ def test_what_is_no_request_ends_the_connection(
         answer = read_to_the_end(connection)
     assert answer.startswith(b"HTTP/1.1 %d " % status)
     assert b"Connection: close" in answer
+    assert answer.endswith(
+        b"\r\n\r\nThis is not a valid HTTP/1.1 request.\n"
+        if status == 400
+        else b"\r\n\r\nThe head of a request may have at most 16384 bytes.\n"
+    )
     assert receiver.rejected(reason) == 1
     assert ("TLS" in caplog.text) == (reason == "tls_on_plain_port")
 

@@ -287,3 +287,19 @@ def test_the_second_reader_reads_every_member() -> None:
     text = json.dumps(MINIMAL | {"message": "said", "source": "s", "hostname": "h?", "tags": ["t"]}).encode()
     alert = from_json(text.replace(b"h?", b"h\xff"))
     assert (alert.raw_output, alert.source, alert.hostname, tuple(alert.tags)) == ("said", "s", "h\ufffd", ("t",))
+
+
+def test_falco_0_45_and_those_before_write_the_same_alert() -> None:
+    """Text escaped as in JSON and U+FFFD, or raw text and bytes that are not UTF-8: one uid, the same fields."""
+    former = (
+        b'{"time":"2026-01-31T12:00:00.000000001Z","rule":"R","priority":"Notice","source":"syscall","hostname":"h",'
+        b'"output":"12:00:00.000000001: Notice run a\\nb \xff","tags":["a"],'
+        b'"output_fields":{"proc.cmdline":"a\\nb \xff","static.cluster":"prod"}}'
+    )
+    today = former.replace(b"Notice run a\\nb \xff", b"Notice run a\\\\nb \xef\xbf\xbd").replace(
+        b"\xff", b"\xef\xbf\xbd"
+    )
+    before, after = from_json(former), from_json(today)
+    assert before.uid == after.uid
+    assert before.all_fields() == after.all_fields() == {"proc.cmdline": "a\nb \ufffd", "static.cluster": "prod"}
+    assert (before.output, after.output) == ("run a\nb \ufffd", "run a\\nb \ufffd")

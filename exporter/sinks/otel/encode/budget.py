@@ -32,6 +32,8 @@ _OWN_BYTES = 2_048
 _LISTED_NAMES = 20
 _NAME_CHARACTERS = 80
 _ITEM_LIMIT_BYTES = 4_096
+_LIST_ITEMS = 256
+"""A rule has a dozen tags; each further step measures every item again."""
 _VALUE_LIMITS_BYTES = (8_192, 2_048, 512)
 _CUT_MARK = " … [cut]"
 LONG_VALUE_CHARACTERS = 2_048
@@ -156,6 +158,7 @@ def _steps(message: LogRecord) -> Iterator[list[str]]:
     """Cut one thing after another, the least important first; yield the names of what each step cut."""
     yield _shorten(message, _VALUE_LIMITS_BYTES[0])
     yield _drop_long_items(message)
+    yield _shorten_lists(message)
     for limit_bytes in _VALUE_LIMITS_BYTES[1:]:
         yield _shorten(message, limit_bytes)
     for index in reversed(range(len(message.attributes))):
@@ -207,5 +210,17 @@ def _drop_long_items(message: LogRecord) -> list[str]:
             if len(kept) < len(values):
                 del values[:]
                 values.extend(kept)
+                names.append(attribute.key)
+    return names
+
+
+def _shorten_lists(message: LogRecord) -> list[str]:
+    """Cut lists of very many items, the advice's own excepted."""
+    names = []
+    for attribute in message.attributes:
+        if attribute.value.HasField("array_value") and not attribute.key.startswith(REPORT_PREFIX):
+            values = attribute.value.array_value.values
+            if len(values) > _LIST_ITEMS:
+                del values[_LIST_ITEMS:]
                 names.append(attribute.key)
     return names

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from exporter.config.model import Config, Metrics
+from exporter.config.validate import validate
 from exporter.errors import ConfigError
 from tests.unit.sinks.prometheus.counting import make_alert, make_sink, samples
 
@@ -31,6 +35,26 @@ def test_an_operators_label_comes_from_any_field() -> None:
     (found,) = samples(registry, "falco_events_total")
     assert found.labels["k8s_pod_name"] == "web-1"
     assert found.labels["proc_aname_2_"] == ""
+
+
+@pytest.mark.parametrize(
+    ("field", "label"),
+    [
+        ("static.cluster", "static_cluster"),
+        ("static.Team-Owner", "static_Team_Owner"),
+        ("k8s.ns.label.team-name", "k8s_ns_label_team_name"),
+        ("k8s.ns.label[app.kubernetes.io/name]", "k8s_ns_label_app_kubernetes_io_name_"),
+        ("tolower(proc.name)", "tolower_proc_name_"),
+        ("api-key", "api_key"),
+    ],
+)
+def test_every_name_that_falco_can_send_can_be_a_label(field: str, label: str) -> None:
+    """Static and templated fields, labels of Kubernetes: with a hyphen, a capital, a slash."""
+    validate(Config(metrics=Metrics(extra_labels=(field,))))
+    sink, registry = make_sink(extra_labels=(field,))
+    sink.write([replace(make_alert(), fields={field: "x"})])
+    (found,) = samples(registry, "falco_events_total")
+    assert found.labels[label] == "x"
 
 
 @pytest.mark.parametrize(

@@ -147,3 +147,14 @@ def test_whatever_comes_fits(fields: dict[str, str], limit_bytes: int, attribute
     assert len(attributes) <= attribute_limit
     assert attributes["log.record.uid"]
     assert attributes["security_rule.name"] == ALERT.rule
+
+
+def test_of_very_many_tags_the_first_stay() -> None:
+    """Only a forged alert has so many; before, its tags went whole, after each field and most of the advice."""
+    encoder = RecordEncoder(Budget(48_000, 100, lambda: None), Reports(advice_for))
+    alert = replace(ALERT, tags=[f"tag-{number}" for number in range(20_000)])
+    attributes = attributes_of(LogRecord.FromString(encoder.encode(alert, observed_ns=1).joined))
+    assert attributes["falco.tags"] == [f"tag-{number}" for number in range(256)]
+    assert attributes["falco.report.truncated_attributes"] == ["falco.tags"]
+    assert "falco.report.mitigation.commands" in attributes
+    assert attributes["user.id"] == "0"

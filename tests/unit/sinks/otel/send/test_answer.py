@@ -14,6 +14,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsPartialSuccess, ExportLogsServiceResponse
 
 from exporter.sinks.otel.send.answer import Answer, Verdict, failure_reasons, from_http, from_rpc_error, retry_reasons
 from exporter.sinks.otel.send.sender import Pauses
@@ -36,7 +37,38 @@ def test_http_statuses_mean_what_the_specification_says(status: int, verdict: Ve
 
     A redirection, of which the table says nothing, is the endpoint's fault and not the records': they are kept.
     """
-    assert from_http(status, {}, b"").verdict is verdict
+    answer = from_http(status, {}, b"the words")
+    if verdict is Verdict.ACCEPTED:
+        answer = from_http(status, {}, b"")
+        assert answer == Answer(verdict)
+    elif status < 400:
+        assert answer == Answer(
+            verdict, "http_3xx", f"status {status} redirects to nowhere; redirections are not followed"
+        )
+    else:
+        named = {405: "http_4xx", 501: "http_5xx"}.get(status, f"http_{status}")
+        assert answer == Answer(verdict, named, "the words")
+
+
+def test_where_a_redirection_leads_is_said() -> None:
+    """So that the endpoint can be set right; without a password in it."""
+    answer = from_http(300, {"location": "https://u:p@other/v1/logs"}, b"")
+    assert (answer.verdict, answer.reason) == (Verdict.RETRY, "http_3xx")
+    assert answer.message == "status 300 redirects to https://other/v1/logs; redirections are not followed"
+
+
+def test_every_reason_has_its_counter_before_it_happens() -> None:
+    """Both transports' reasons, of refusals and of tries that are repeated, by the specification's tables."""
+    codes = {code.name.lower() for code in grpc.StatusCode} - {"ok"}
+    again = {*RETRYABLE, "resource_exhausted"}
+    assert sorted(retry_reasons("grpc")) == sorted(again)
+    assert sorted(failure_reasons("grpc")) == sorted(codes - again | {"out_of_range", "resource_exhausted", "rejected"})
+    assert sorted(retry_reasons("http/protobuf")) == sorted(
+        ["http_3xx", "http_429", "http_502", "http_503", "http_504", "not_otlp", "timeout", "unreachable"]
+    )
+    assert sorted(failure_reasons("http/protobuf")) == sorted(
+        [f"http_{word}" for word in ("1xx", "4xx", "5xx", 400, 401, 403, 404, 413, 422, 500)] + ["rejected"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,8 +96,21 @@ def test_a_retry_after_that_says_nothing_is_ignored(value: str) -> None:
 def test_partial_success_is_read_in_both_encodings() -> None:
     """Protobuf and JSON bodies of a 200."""
     json_body = b'{"partialSuccess": {"rejectedLogRecords": "3", "errorMessage": "x"}, "future": 1}'
-    assert from_http(200, {"content-type": "application/json"}, json_body).rejected == 3
-    assert from_http(200, PROTOBUF, b"\x0a\x02\x08\x03").rejected == 3
+    answer = Answer(Verdict.ACCEPTED, message="x", rejected=3)
+    assert from_http(200, {"content-type": "application/json; charset=utf-8"}, json_body) == answer
+    as_in_the_schema = json_body.replace(b"partialSuccess", b"partial_success")
+    assert from_http(200, {"content-type": "application/json"}, as_in_the_schema) == answer
+    assert from_http(200, PROTOBUF, b"\x0a\x05\x08\x03\x12\x01x") == answer
+    assert from_http(200, {}, b"\x0a\x05\x08\x03\x12\x01x") == answer
+    assert "(no content type)" in from_http(200, {}, b"<html>").message
+
+
+@pytest.mark.parametrize("number", [0, -1, -(2**63)])
+def test_a_partial_success_that_took_everything_rejects_nothing(number: int) -> None:
+    """0 with a message is a warning; a negative number, which makes no sense, takes nothing back."""
+    partial = ExportLogsPartialSuccess(rejected_log_records=number, error_message="careful")
+    body = ExportLogsServiceResponse(partial_success=partial).SerializeToString()
+    assert from_http(200, PROTOBUF, body) == Answer(Verdict.ACCEPTED, message="careful")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +130,9 @@ def test_a_2xx_that_is_not_otlp_is_no_delivery(kind: str, body: bytes) -> None:
     """Only a response of the protocol counts as accepted; what stands in its place is named by its type."""
     answer = from_http(200, {"content-type": kind}, body)
     assert (answer.verdict, answer.reason) == (Verdict.RETRY, "not_otlp")
-    assert (kind.partition(";")[0] or "no content type") in answer.message
+    assert answer.message == (
+        f"status 200, but the body ({kind.partition(';')[0] or 'no content type'}) is not an OTLP answer"
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,6 +148,7 @@ def test_a_failures_text_is_read_in_both_forms() -> None:
     """google.rpc.Status in protobuf, or plain text."""
     assert from_http(400, PROTOBUF, Status(message="bad record").SerializeToString()).message == "bad record"
     assert from_http(400, {"content-type": "text/plain"}, b" bad record \n").message == "bad record"
+    assert from_http(400, PROTOBUF, b"\xff\xff").message == ""
 
 
 def test_a_page_in_a_failures_place_is_told_by_its_title() -> None:
