@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
 
 import pytest
 
 from exporter.catalog.shipped import ShippedCatalog
 from exporter.digest import DIGEST_FORMATS, Digest, knowledge_of, make_digest
+from exporter.digest.html import HEIGHT, WIDTH, to_html
 from exporter.digest.words import compared, headline
 from exporter.history import History
 from exporter.times import time_from_text
@@ -154,3 +157,64 @@ def test_times_are_read_as_people_write_them(text: str, expected_ns: int) -> Non
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a time such as"):
         time_from_text(text, NOW_NS)
+
+
+class Rect(NamedTuple):
+    """A rectangle of a chart, and what it says when pointed at."""
+
+    verdict: str
+    x: float
+    y: float
+    width: float
+    height: float
+    text: str
+
+
+def chart(page: str, kind: str) -> list[list[Rect]]:
+    """The rectangles of each chart of a kind."""
+    root = ElementTree.fromstring(page)
+    return [[rect_of(rect) for rect in svg.iter("rect")] for svg in root.iter("svg") if svg.attrib["class"] == kind]
+
+
+def rect_of(rect: ElementTree.Element) -> Rect:
+    x, y, width, height = [float(rect.attrib[name]) for name in ("x", "y", "width", "height")]
+    return Rect(rect.attrib["class"].removeprefix("v-"), x, y, width, height, rect.findtext("title", ""))
+
+
+def test_the_bars_show_what_was_counted(history: History) -> None:
+    """Each verdict of each bar has a rectangle of its height; they stand on each other, and on the chart's floor."""
+    digest = made(history)
+    (bars,) = chart(to_html(digest), "chart")
+    peak = max(sum(bar.verdicts.values()) for bar in digest.bars)
+    step = WIDTH / len(digest.bars)
+    counted = [
+        (verdict, index, count)
+        for index, bar in enumerate(digest.bars)
+        for verdict, count in bar.verdicts.items()
+        if count
+    ]
+    shown = [(verdict, round(x / step), round(height * peak / HEIGHT)) for verdict, x, _, _, height, _ in bars]
+    assert sorted(shown) == sorted(counted)
+    for index in {round(x / step) for _, x, *_ in bars}:
+        stack = sorted((y, height) for _, x, y, _, height, _ in bars if round(x / step) == index)
+        ends = [y + height for y, height in stack]
+        assert [y for y, _ in stack[1:]] == pytest.approx(ends[:-1], abs=0.2)
+        assert ends[-1] == pytest.approx(HEIGHT, abs=0.2)
+        assert stack[0][0] >= 0
+    assert all(x + width <= WIDTH for _, x, _, width, _, _ in bars)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d: \d+ \D+", text) for *_, text in bars)
+
+
+def test_the_meters_show_each_rules_share(history: History) -> None:
+    """The loudest rule's meter is full, the others' in proportion; verdicts follow each other without a gap."""
+    digest = made(history)
+    meters = chart(to_html(digest), "meter")
+    most = max(line.alerts for line in digest.rules)
+    assert len(meters) == len(digest.rules)
+    for line, rects in zip(digest.rules, meters, strict=True):
+        assert {verdict: round(width * most / 100) for verdict, _, _, width, _, _ in rects} == {
+            verdict: count for verdict, count in line.verdicts.items() if count
+        }
+        ends = [0.0, *(x + width for _, x, _, width, _, _ in rects)]
+        assert [x for _, x, *_ in rects] == pytest.approx(ends[:-1], abs=0.02)
+        assert ends[-1] == pytest.approx(100 * line.alerts / most, abs=0.05)
