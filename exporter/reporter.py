@@ -24,9 +24,9 @@ from exporter.report import Report, make_advice
 from exporter.verdict.judgement import Judgement
 
 PLANS_KEPT = 1_024
-ADVICE_KEPT, ADVICE_KEPT_BYTES = 1_024, 16 * 1024 * 1024
+ADVICE_KEPT, ADVICE_KEPT_BYTES = 1_024, 6 * 1024 * 1024
 """Recent advice, twice that at most."""
-_ADVICE_BYTES, _VALUE_MENTIONS = 8_192, 16
+_ADVICE_BYTES, _VALUE_MENTIONS = 2_048, 16
 """About what advice takes by itself, and how often it names each value, which may be an attacker's."""
 _UID = "alert.uid"
 """Put in at the last moment (``catalog.uid``)."""
