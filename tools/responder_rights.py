@@ -13,6 +13,7 @@ from pathlib import Path
 
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.catalog.steps import CommandStep
+from exporter.lint.walk import commands
 
 FOLDER = Path(__file__).parents[1] / "deploy" / "responder"
 PROVIDERS = {"aws": "aws_cloudtrail", "gcp": "gcp_auditlog"}
@@ -23,10 +24,15 @@ _PERMISSION = re.compile(r"(?:\b([a-z]+\.[A-Za-z]+))?\.([A-Za-z]+)\b")
 
 
 def cloud_steps(catalog: Catalog, source: str) -> Iterator[CommandStep]:
-    """Yield the steps of a source that run where the provider's client is, each as often as it is used."""
-    for entry in catalog.entries:
-        if entry.source == source:
-            yield from (step for step in entry.commands if step.where == "cloud")
+    """Yield the steps of a source that run where the provider's client is, once each.
+
+    Those of procedures are among them that only rules without an entry use.
+    """
+    shared = next(f"procedure {name}-" for name, each in PROVIDERS.items() if each == source)
+    for owned, step in commands(catalog):
+        is_its_own = owned.entry.source == source if owned.entry else owned.owner.startswith(shared)
+        if step.where == "cloud" and is_its_own:
+            yield step
 
 
 def rights_of(step: CommandStep) -> frozenset[str]:

@@ -25,6 +25,7 @@ import boto3
 import botocore.session
 from botocore.validate import ParamValidator
 
+from tests.lab import aws_rights
 from tests.lab.places.laptop import Laptop, laptop
 from tests.lab.programs import LAB, missing
 from tests.lab.standin import Reply, Request, StandIn, in_network, serving
@@ -47,16 +48,19 @@ class Aws:
         """Where ``cloud`` steps run, as the account's administrator."""
         self.events: list[dict[str, Any]] = []
         """CloudTrail's events, oldest first."""
-        self.refuses = False
-        """Whether what the laptop's caller has no right to is refused (``only``)."""
-        self._key = ("test", "test")
+        self.lacking: list[str] = []
+        """Calls of steps that the responders' policies do not allow."""
+        self.rights: frozenset[str] = frozenset()
+        """What the laptop's caller may call; what they may not is refused."""
+        self.complains = True
+        """Whether a refused call fails the scenario: not where it is what the scenario shows (``only``)."""
         self._given = ""
 
     def call(self, service: str, operation: str, region: str = REGION, **parameters: Any) -> dict[str, Any]:
         """Call AWS for the lab, e.g. ``call("iam", "create_user", UserName="mallory")``; no event comes of it."""
 
         def make() -> dict[str, Any]:
-            client = boto3.session.Session(*self._key, region_name=region).client(
+            client = boto3.session.Session("test", "test", region_name=region).client(
                 service, endpoint_url=f"http://127.0.0.1:{_MOTO}"
             )
             return dict(getattr(client, operation)(**parameters))
@@ -65,50 +69,36 @@ class Aws:
 
     def begin(self, phase: str) -> None:
         """Give the laptop's caller what ``deploy/responder`` gives a responder for a step of this phase."""
-        wanted = "look" if phase in {"look", "keep", "verify"} else "look contain"
-        if wanted != self._given:
-            self._given = wanted
-            statements = [_responders(name) for name in wanted.split()]
-            self._allow({"Version": "2012-10-17", "Statement": [*statements, _MOTOS]})
+        self._become_responder()
+        names = ("look",) if phase in {"look", "keep", "verify"} else ("look", "contain")
+        self.rights = aws_rights.responder(*names)
+        self._given = " and ".join(f"aws-{name}.json" for name in names)
 
     def only(self, policy: Mapping[str, Any] | None) -> None:
         """Let the laptop's caller have this policy, or none, from now on; what it does not allow is refused."""
+        self._become_responder()
         self.laptop.begin = lambda _: None
-        self._allow(policy)
+        self.rights = aws_rights.allowed(dict(policy)) if policy else frozenset()
+        self.complains = False
 
-    def _allow(self, policy: Mapping[str, Any] | None) -> None:
-        if self._key == ("test", "test"):
-            key = self._user("responder")
-            self.laptop.environment |= dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), key, strict=True))
-            self.laptop.close()
-            everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-            admin = self._user("lab")
-            document = json.dumps({"Version": "2012-10-17", "Statement": everything})
-            self.call("iam", "put_user_policy", UserName="lab", PolicyName="all", PolicyDocument=document)
-            self._key = admin
-        who = {"UserName": "responder", "PolicyName": "given"}
-        if policy:
-            self.call("iam", "put_user_policy", **who, PolicyDocument=json.dumps(policy))
-        else:
-            self.call("iam", "delete_user_policy", **who)
-        self._authorize("0")
-        self.refuses = True
+    def may(self, request: Request) -> Reply | None:
+        """Return the refusal of a request that the laptop's caller has no right to; None where they have."""
+        right = aws_rights.right_for(request)
+        if right in self.rights | aws_rights.ANYBODY:
+            return None
+        if self.complains:
+            self.lacking.append(f"{right}: not in {self._given}")
+        return aws_rights.refusal(request, right)
 
-    def _user(self, name: str) -> tuple[str, str]:
-        """Make a user and return its access key."""
-        self.call("iam", "create_user", UserName=name)
-        key = self.call("iam", "create_access_key", UserName=name)["AccessKey"]
-        return key["AccessKeyId"], key["SecretAccessKey"]
-
-    def _authorize(self, after: str) -> None:
-        """Let moto look at rights after so many calls."""
-
-        def ask() -> int:
-            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", _MOTO, timeout=20)) as connection:
-                connection.request("POST", "/moto-api/reset-auth", after)
-                return connection.getresponse().status
-
-        assert in_network(self.laptop.pid, ask) == 200
+    def _become_responder(self) -> None:
+        """Let the laptop sign with a key of the user ``responder``."""
+        if self.laptop.environment["AWS_ACCESS_KEY_ID"] != "test":
+            return
+        self.call("iam", "create_user", UserName="responder")
+        key = self.call("iam", "create_access_key", UserName="responder")["AccessKey"]
+        self.laptop.environment["AWS_ACCESS_KEY_ID"] = key["AccessKeyId"]
+        self.laptop.environment["AWS_SECRET_ACCESS_KEY"] = key["SecretAccessKey"]
+        self.laptop.close()
 
     def record(self, name: str, source: str, *, identity: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         """Add an event to CloudTrail's history and return it; ``more`` are members such as ``requestParameters``."""
@@ -151,25 +141,6 @@ class Aws:
         last = first + min(int(request.get("MaxResults", 50)), 50)
         answer = {"Events": [_listed(event) for event in found[first:last]]}
         return answer | ({"NextToken": str(last)} if last < len(found) else {})
-
-
-_MOTOS = {"Effect": "Allow", "Action": ["s3:HeadBucket", "sts:GetCallerIdentity"], "Resource": "*"}
-"""What moto wants a right for and AWS does not: HeadBucket is s3:ListBucket's, and everybody may ask who they are."""
-_NAMED = {
-    "s3:GetBucketPublicAccessBlock": ("s3:GetPublicAccessBlock",),
-    "s3:PutBucketPublicAccessBlock": ("s3:PutPublicAccessBlock", "s3:DeletePublicAccessBlock"),
-    "s3:GetEncryptionConfiguration": ("s3:GetBucketEncryption",),
-    "s3:PutEncryptionConfiguration": ("s3:PutBucketEncryption", "s3:DeleteBucketEncryption"),
-}
-"""Rights of AWS that moto names after the calls."""
-
-
-def _responders(name: str) -> dict[str, Any]:
-    """Return the statement of ``deploy/responder/aws-NAME.json``."""
-    file = LAB.parents[1] / f"deploy/responder/aws-{name}.json"
-    statement: dict[str, Any] = json.loads(file.read_text("utf-8"))["Statement"][0]
-    also = [named for action in statement["Action"] for named in _NAMED.get(action, ())]
-    return statement | {"Action": [*statement["Action"], *also]}
 
 
 def _moment(value: Any, otherwise: datetime) -> datetime:
@@ -248,10 +219,9 @@ class _Front(StandIn):
 
     def _answer(self, request: Request) -> Reply:
         region = _region(request)
+        if refusal := self._account.may(request):
+            return refusal
         if request.headers.get("x-amz-target", "").endswith(_LOOKUP):
-            # Moto does not know the call, but looks at rights before it says so.
-            if self._account.refuses and (refusal := _pass_on(self._account, request)).status in (400, 403):
-                return refusal
             found = self._account.lookup_events(request.json(), region)
             return Reply(found, headers={"Content-Type": "application/x-amz-json-1.1"})
         reply = _pass_on(self._account, request)
@@ -327,6 +297,7 @@ def aws(directory: Path) -> Iterator[Aws]:
             _await_moto(place, log)
             with serving(_Front(account), place, port=_FRONT):
                 yield account
+            assert not account.lacking, "deploy/responder lacks what a step calls:\n" + "\n".join(account.lacking)
         finally:
             for process in (moto, client):
                 process.kill()

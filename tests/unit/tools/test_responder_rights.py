@@ -109,6 +109,16 @@ def test_each_step_names_what_its_commands_need(catalog: Catalog, source: str) -
     assert not lacking
 
 
+def test_no_step_of_aws_names_more(catalog: Catalog) -> None:
+    """So the policies, which are made of what the steps name, allow nothing that no command needs."""
+    spare = {}
+    for step in cloud_steps(catalog, "aws_cloudtrail"):
+        needs = set(aws_needs(f"{step.run.text}\n{step.undo.text}"))
+        if more := {right for right in rights_of(step) if right.lower() not in needs}:
+            spare[step.place] = (step.title.text, sorted(more))
+    assert not spare
+
+
 def test_no_step_says_its_rights_in_words_only(catalog: Catalog) -> None:
     """What is named is read: each cloud step of AWS and Google Cloud names at least one right."""
     unread = [step.place for source in PROVIDERS.values() for step in cloud_steps(catalog, source) if _is_unread(step)]

@@ -13,8 +13,6 @@ from tests.lab.steps import Step
 from tests.lab.story import Tell
 
 LOOK = json.loads((Path(__file__).parents[4] / "deploy/responder/aws-look.json").read_text("utf-8"))
-# Moto wants s3:HeadBucket for HeadBucket, a right that AWS does not have: it wants s3:ListBucket.
-LOOK["Statement"][0]["Action"].append("s3:HeadBucket")
 REFUSED = re.compile(r"AccessDenied|UnauthorizedOperation|not authorized|[(]403[)]|Forbidden")
 SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/web/i-0123456789abcdef0"
 CALLS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
