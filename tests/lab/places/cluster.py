@@ -282,7 +282,8 @@ class Cluster:
             f"""kubectl get ns -o name | grep -vxE 'namespace/({kept})' | xargs -rd "\\n" kubectl delete --wait=false
             kubectl delete pod,deploy,ds,sts,job,cj,cm,secret,sa,role,rolebinding,netpol,svc -n default --all \
               --field-selector metadata.name!=kubernetes --wait=false --grace-period=1 2>/dev/null
-            kubectl get clusterrole,clusterrolebinding -o name | grep -vE '/({roles})$' | xargs -rd "\\n" kubectl delete
+            kubectl get clusterrole,clusterrolebinding -o json | jq --arg kept '^({roles})$' '
+              .items |= map(select(.metadata.name | test($kept) | not))' | kubectl delete -f - 2>/dev/null
             kubectl get validatingadmissionpolicy,validatingadmissionpolicybinding,mutatingwebhookconfiguration,\
 validatingwebhookconfiguration -o name | xargs -rd "\\n" kubectl delete
             kubectl uncordon node-1; kubectl taint nodes --all node.kubernetes.io/unschedulable- 2>/dev/null; true""",

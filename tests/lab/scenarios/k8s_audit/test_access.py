@@ -125,20 +125,20 @@ def test_an_unknown_user(cluster: Cluster, tell: Tell) -> None:
 
 def guards(cluster: Cluster) -> list[str]:
     """What limits pods and traffic in the namespace."""
-    items = cluster.laptop().get("resourcequota,networkpolicy", "-n", "stage")["items"]
+    items = cluster.laptop().get("resourcequota,networkpolicy", "-n", "annex")["items"]
     return sorted(item["kind"] for item in items)
 
 
 def test_a_namespace_is_made(cluster: Cluster, tell: Tell) -> None:
-    cluster.laptop("alice").run("kubectl create namespace stage")
+    cluster.laptop("alice").run("kubectl create namespace annex")
     event = cluster.audit_event(user="alice", verb="create", resource="namespaces", code=201)
     for rule in (SPACE, OTHER_SPACE):
         with tell(event=event, rule=rule, cluster=cluster.node) as report:
-            report.looks(shows=["stage", "201", "Active"])
+            report.looks(shows=["annex", "201", "Active"])
             report.contain(
                 "let no further pod start", state=lambda: guards(cluster), becomes=["NetworkPolicy", "ResourceQuota"]
             )
-            refused = cluster.laptop("bob").refused("kubectl run x -n stage --image=x")
+            refused = cluster.laptop("bob").refused("kubectl run x -n annex --image=x")
             assert "exceeded quota" in refused
             report.undo(state=lambda: guards(cluster), becomes=[])
 
