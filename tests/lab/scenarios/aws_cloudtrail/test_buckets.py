@@ -53,7 +53,6 @@ def may_enter(report: Story, *shows: str) -> None:
 
 @pytest.mark.parametrize("kept", [None, dict.fromkeys(FLAGS, False)], ids=["deleted", "all off"])
 def test_the_block_is_taken_away(aws: Aws, tell: Tell, kept: dict[str, bool] | None) -> None:
-    aws.laptop.begin = lambda _: None  # moto has other names for these rights than AWS
     make_bucket(aws)
     if kept:
         aws.call("s3", "put_public_access_block", Bucket="invoices", PublicAccessBlockConfiguration=kept)
@@ -64,6 +63,10 @@ def test_the_block_is_taken_away(aws: Aws, tell: Tell, kept: dict[str, bool] | N
     may_enter(report, "FULL_CONTROL", *(["BlockPublicAcls"] if kept else []))
     report.contain("Block all public", state=state, becomes=dict.fromkeys(FLAGS, True), shows="rue", seconds=SECONDS)
     report.undo(state=state, becomes=before, seconds=SECONDS)
+    since = {**dict.fromkeys(FLAGS, True), "BlockPublicAcls": False}
+    aws.call("s3", "put_public_access_block", Bucket="invoices", PublicAccessBlockConfiguration=since)
+    report.again("Block all public", undo=True, shows="changed since", seconds=SECONDS)
+    assert state() == since, "what somebody set since was changed"
 
     aws.call("s3", "delete_bucket", Bucket="invoices")
     report.again("Block all public", shows="NoSuchBucket", seconds=SECONDS)
@@ -81,6 +84,9 @@ def test_everybody_is_granted_to_read(aws: Aws, tell: Tell) -> None:
         "set the ACL to private", state=state, becomes=["FULL_CONTROL"], shows="FULL_CONTROL", seconds=SECONDS
     )
     report.undo(state=state, becomes=["FULL_CONTROL", "READ"], seconds=SECONDS)
+    aws.call("s3", "put_bucket_acl", Bucket="invoices", ACL="authenticated-read")
+    report.again("set the ACL to private", undo=True, shows="changed since", seconds=SECONDS)
+    assert "AuthenticatedUsers" in str(setting(aws, "get_bucket_acl", "Grants")), "a grant made since was changed"
 
     aws.call("s3", "delete_bucket", Bucket="invoices")
     report.again("set the ACL to private", shows="NoSuchBucket", seconds=SECONDS)
@@ -102,7 +108,15 @@ def test_everybody_is_let_in_by_policy(aws: Aws, tell: Tell) -> None:
     assert added["Resource"] == ["arn:aws:s3:::invoices", "arn:aws:s3:::invoices/*"]
     assert added["Condition"]["StringNotEquals"] == {"aws:PrincipalAccount": "123456789012"}
     report.undo(state=state, becomes=["Allow"], seconds=SECONDS)
-    assert json.loads(setting(aws, "get_bucket_policy", "Policy")) == PUBLIC
+    assert json.loads(setting(aws, "get_bucket_policy", "Policy"))["Statement"] == [PUBLIC["Statement"]]
+
+    # A statement that somebody adds between the look, the step and its undo stays.
+    own = {**PUBLIC["Statement"], "Effect": "Deny", "Action": "s3:DeleteObject"}  # type: ignore[dict-item]
+    since = {**PUBLIC, "Statement": [PUBLIC["Statement"], own]}
+    aws.call("s3", "put_bucket_policy", Bucket="invoices", Policy=json.dumps(since))
+    report.again("add a Deny", shows=["s3:DeleteObject", "aws:PrincipalAccount"], seconds=SECONDS)
+    report.again("add a Deny", undo=True, seconds=SECONDS)
+    assert json.loads(setting(aws, "get_bucket_policy", "Policy")) == since
 
     aws.call("s3", "delete_bucket_policy", Bucket="invoices")
     aws.call("s3", "delete_bucket", Bucket="invoices")
@@ -111,7 +125,6 @@ def test_everybody_is_let_in_by_policy(aws: Aws, tell: Tell) -> None:
 
 @pytest.mark.parametrize("is_known", [True, False], ids=["known", "set long ago"])
 def test_encryption_is_reset(aws: Aws, tell: Tell, *, is_known: bool) -> None:
-    aws.laptop.begin = lambda _: None  # moto has other names for these rights than AWS
     make_bucket(aws)
     rule = {"ApplyServerSideEncryptionByDefault": KMS, "BucketKeyEnabled": True}
     asked = {"bucketName": "invoices", "ServerSideEncryptionConfiguration": {"Rule": rule}}
@@ -124,12 +137,17 @@ def test_encryption_is_reset(aws: Aws, tell: Tell, *, is_known: bool) -> None:
     read(aws, report)
     if not is_known:
         report.again("Put back the encryption", shows="more than 90 days ago", seconds=SECONDS)
+        report.again("Put back the encryption", undo=True, shows="nothing was put back", seconds=SECONDS)
         assert state() == before
         return
     report.contain(
         "Put back the encryption", state=state, becomes={"Rules": [rule]}, shows="alias/invoices", seconds=SECONDS
     )
     report.undo(state=state, becomes=before, seconds=SECONDS)
+    since = {"Rules": [{"ApplyServerSideEncryptionByDefault": {**KMS, "KMSMasterKeyID": "alias/new"}}]}
+    aws.call("s3", "put_bucket_encryption", Bucket="invoices", ServerSideEncryptionConfiguration=since)
+    report.again("Put back the encryption", undo=True, shows="changed since", seconds=SECONDS)
+    assert "alias/new" in str(state()), "a key that somebody set since was taken away"
 
     aws.call("s3", "delete_bucket", Bucket="invoices")
     report.again("Put back the encryption", shows="NoSuchBucket", seconds=SECONDS)

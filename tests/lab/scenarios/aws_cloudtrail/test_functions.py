@@ -27,8 +27,7 @@ TRUST = {
 
 
 def make_function(aws: Aws, name: str = "thumbnails") -> None:
-    """Make the function, without a limit of its own. The caller may do all: moto does not know Lambda's signatures."""
-    aws.laptop.begin = lambda _: None
+    """Make the function, without a limit of its own."""
     trust = json.dumps(TRUST)
     own = {"RoleName": f"strong{name}", "AssumeRolePolicyDocument": trust}
     role = aws.call("iam", "create_role", **own)["Role"]["Arn"]
@@ -59,6 +58,9 @@ def test_a_function_is_stopped(aws: Aws, tell: Tell, rule: str, reserved: int | 
     kept = aws.laptop.files()[f"evidence/{report.uid}/function.json"]
     assert json.loads(kept)["Configuration"]["FunctionName"] == "thumbnails"
     report.undo(state=lambda: limit(aws), becomes=reserved, seconds=SECONDS)
+    aws.call("lambda", "put_function_concurrency", FunctionName="thumbnails", ReservedConcurrentExecutions=3)
+    report.again("Keep code and settings", undo=True, shows="changed since", seconds=SECONDS)
+    assert limit(aws) == 3, "a limit that somebody set since was changed"
 
     aws.call("lambda", "delete_function", FunctionName="thumbnails")
     report.again("Keep code and settings", shows="ResourceNotFoundException", seconds=SECONDS)

@@ -96,5 +96,11 @@ def test_a_trail_is_stopped(aws: Aws, tell: Tell) -> None:
     report.contain("start it again", state=state, becomes=True, shows="IsLogging", seconds=SECONDS)
     report.undo(state=state, becomes=False, seconds=SECONDS)
 
+    aws.call("cloudtrail", "start_logging", Name="audit")
+    aws.laptop.file(f"evidence/{report.uid}/trail.json").unlink()
+    report.again("start it again", seconds=SECONDS)
+    report.again("start it again", undo=True, seconds=SECONDS)
+    assert state(), "a trail was stopped that somebody else had started"
+
     aws.call("cloudtrail", "delete_trail", Name="audit")
     report.again("start it again", shows="TrailNotFoundException", seconds=SECONDS)

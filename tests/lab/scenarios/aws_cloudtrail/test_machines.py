@@ -44,6 +44,42 @@ def test_instances_are_launched(aws: Aws, tell: Tell, rule: str, region: str) ->
     assert len(snapshots()) == 2, "one snapshot a disk, none by the second run"
     report.undo(state=state, becomes=["running"] * 2, seconds=SECONDS)
 
+    # What somebody else stopped since is not the undo's to start.
+    aws.laptop.file(f"evidence/{report.uid}/stopped").unlink()
+    aws.call("ec2", "stop_instances", region, InstanceIds=ids[:1])
+    report.again("Snapshot their disks", seconds=SECONDS)
+    report.again("Snapshot their disks", undo=True, seconds=SECONDS)
+    assert state() == ["stopped", "running"]
+
+
+@pytest.mark.parametrize("rule", [LAUNCHED, ELSEWHERE])
+def test_the_instances_are_gone(aws: Aws, tell: Tell, rule: str) -> None:
+    image = aws.call("ec2", "describe_images")["Images"][0]["ImageId"]
+    launch = {"ImageId": image, "MaxCount": 1, "MinCount": 1}
+    other = aws.call("ec2", "run_instances", **launch)["Instances"][0]["InstanceId"]
+    answer = {"instancesSet": {"items": [{"instanceId": "i-0123456789abcdef0"}]}}
+    report = alert(aws, tell, rule, ("RunInstances", "ec2"), responseElements=answer)
+    stop = "Snapshot their disks"
+    report.again(stop, shows="no_instances_known", seconds=SECONDS)
+    read(aws, report)
+    report.look("Which instances were launched?", hides=["i-0", "i-1"], seconds=SECONDS)
+    report.again(stop, shows="no_instances_known", seconds=SECONDS)
+    report.again(stop, undo=True, shows="none was stopped", seconds=SECONDS)
+
+    # Terminated between the look and the step.
+    mine = aws.call("ec2", "run_instances", **launch)["Instances"][0]["InstanceId"]
+    answer = {"instancesSet": {"items": [{"instanceId": mine}]}}
+    report = alert(aws, tell, rule, ("RunInstances", "ec2"), {"ct.srcip": "203.0.113.46"}, responseElements=answer,
+                   sourceIPAddress="203.0.113.46")  # fmt: skip
+    report.look("Read exactly this event", seconds=SECONDS)
+    report.look("Which instances were launched?", shows=[mine, "running"], hides=other, seconds=SECONDS)
+    aws.call("ec2", "terminate_instances", InstanceIds=[mine])
+    report.again(stop, shows="none runs", seconds=SECONDS)
+    report.again(stop, undo=True, shows="none was stopped", seconds=SECONDS)
+    found = aws.call("ec2", "describe_instances", InstanceIds=[mine, other])["Reservations"]
+    states = {each["InstanceId"]: each["State"]["Name"] for group in found for each in group["Instances"]}
+    assert states == {mine: "terminated", other: "running"}
+
 
 def make_definition(aws: Aws) -> dict[str, Any]:
     """Make a cluster with a machine, and a task definition of mallory's; return the fields that tell of it."""
@@ -68,6 +104,8 @@ def test_a_service_is_created(aws: Aws, tell: Tell) -> None:
     report.contain("scale it to nothing", state=state, becomes=0, shows="0", seconds=SECONDS)
     report.undo(state=state, becomes=3, seconds=SECONDS)
     assert state("api") == 2
+    report.again("scale it to nothing", undo=True, shows="changed since", seconds=SECONDS)
+    assert state() == 3
 
 
 def test_a_task_is_run(aws: Aws, tell: Tell) -> None:

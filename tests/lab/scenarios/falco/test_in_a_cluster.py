@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -98,6 +99,28 @@ def test_the_accounts_tokens_are_revoked(cluster: Cluster, tell: Tell) -> None:
         report.verify("Is the account a new one?", held=old)
 
 
+def test_the_account_or_the_pod_is_another_now(cluster: Cluster, tell: Tell) -> None:
+    container = pod(cluster, account="robot", serviceAccountName="robot")
+    node, bob, step = cluster.node, cluster.laptop("bob"), "Revoke the tokens"
+    alert = fields(container, "kubectl get secrets", proc__name="kubectl")
+    report = tell(alert, rule=CLIENT, node=node, cluster=node)
+    time.sleep(7)  # what is made from now on is younger than the alert
+    report.again(step, shows="replaced")
+    new = uid_of(cluster)
+    report.again(step, shows="the account is gone, or made again since")
+    node.run(f"rm -r /root/evidence/{report.uid}")
+    report.again(step, shows="the account is gone, or made again since")
+    assert uid_of(cluster) == new, "the new account was made again"
+
+    for name in ("evidence", "pod"):
+        bob.run("kubectl delete pod web-1 -n shop --now --ignore-not-found", 60)
+        if name == "pod":
+            bob.apply(web_pod("web-1", serviceAccountName="robot"))
+        node.run(f"rm -rf /root/evidence/{report.uid}")
+        report.again(step, shows="the pod is gone, or made again since")
+    assert uid_of(cluster) == new, "the account of another pod was made again"
+
+
 def test_who_came_in(cluster: Cluster, tell: Tell) -> None:
     container = pod(cluster)
     cluster.laptop("mallory").run("kubectl exec -n shop web-1 -- tar cf /dev/null /etc")
@@ -106,8 +129,20 @@ def test_who_came_in(cluster: Cluster, tell: Tell) -> None:
     report.looks(shows=["mallory", "command=tar"])
     refused = "Refuse exec"
     forward(report, refused)
-    report.contain(refused, state=lambda: may_exec(cluster), becomes=False, seconds=60)
+    shown = "denied request"
+    report.contain(refused, state=lambda: may_exec(cluster), becomes=False, shows=shown, seconds=60)
     report.undo(state=lambda: may_exec_soon(cluster), becomes=True)
+
+    # Without the pod the namespace is closed all the same; a namespace that is gone, or another now, is not.
+    cluster.laptop("bob").run("kubectl delete pod web-1 -n shop --now", 60)
+    report.again(refused, shows=shown, seconds=60)
+    report.again(refused, undo=True, shows="deleted")
+    cluster.laptop().run("kubectl delete namespace shop", 90)
+    report.again(refused, shows="gone, or made since")
+    cluster.namespace("shop")
+    report.again(refused, shows="gone, or made since")
+    report.again(refused, undo=True, shows="not found")
+    assert not cluster.laptop().get("validatingadmissionpolicy", f"falco-{report.uid}")
 
 
 def may_exec(cluster: Cluster) -> bool:
@@ -133,6 +168,58 @@ def test_what_the_cluster_knows(cluster: Cluster, tell: Tell, rule: str) -> None
     alert = fields(container, **({"fd__name": "/host/etc/shadow"} if rule == PATHS else connection))
     report = tell(alert, rule=rule, node=cluster.node, cluster=cluster.node)
     report.looks(shows="kubectl-create" if rule == PATHS else "30080")
+
+
+def labels(cluster: Cluster) -> dict[str, str]:
+    """The pod's labels."""
+    found: dict[str, str] = cluster.laptop().get("pod", "-n", "shop", "web-1")["metadata"]["labels"]
+    return found
+
+
+def test_a_pod_is_isolated_and_no_other_of_its_name(cluster: Cluster, tell: Tell) -> None:
+    """Two alerts of rules without an entry; the undo of one leaves what the other did."""
+    container = pod(cluster)
+    node, bob, step = cluster.node, cluster.laptop("bob"), "Isolate the pod"
+    alert = fields(
+        container, fd__name="10.99.0.2:40000->203.0.113.9:4444", fd__sip="203.0.113.9", fd__rip="203.0.113.9"
+    )
+    places = {"node": node, "cluster": node}
+    one = tell(alert, rule="Our own rule", source="syscall", **places)
+    other = tell(alert | {"proc.pid": 4711}, rule="Our other rule", source="syscall", **places)
+    for report in (one, other):
+        report.again(step, shows="created")
+        report.again(step, shows="unchanged")
+    assert {f"falco-{one.uid}", f"falco-{other.uid}"} < labels(cluster).keys()
+    one.again(step, undo=True, shows="deleted")
+    assert {f"falco-{other.uid}", "app"} == labels(cluster).keys()
+
+    time.sleep(7)
+    bob.run("kubectl delete pod web-1 -n shop --now", 60)
+    other.again(step, shows="gone, or made again since")
+    bob.apply(web_pod("web-1"))
+    other.again(step, shows="gone, or made again since")
+    other.again(step, undo=True, shows="not labeled")
+    assert labels(cluster).keys() == {"app"}, "another pod of this name was isolated"
+
+
+def test_the_pod_behind_a_node_port_is_gone(cluster: Cluster, tell: Tell) -> None:
+    container = pod(cluster)
+    node, bob, cut = cluster.node, cluster.laptop("bob"), "Drop all packets"
+    more = {"fd__name": "203.0.113.9:4000->10.98.0.1:30080", "fd__sport": 30080, "evt__type": "accept4"}
+    report = tell(fields(container, **more), rule=PORT, node=node, cluster=node)
+    bob.run("kubectl delete pod web-1 -n shop --now", 60)
+    report.again("Which Service has the port", hides="30080")
+    for _ in range(2):
+        report.again("Is it connected?", shows="gone")
+        report.again(cut, shows="gone")
+        report.again("Does nothing pass?", shows="gone")
+        report.again(cut, undo=True, shows="gone")
+        bob.run("kubectl get pod web-1 -n shop || true")
+        if not cluster.laptop().get("pod", "-n", "shop", "web-1"):
+            bob.apply(web_pod("web-1"))
+            cluster.await_pod("shop", "web-1")
+    made = node.container_of("shop", "web-1")
+    assert "falco" not in node.run(f"nsenter -t {made.pid} -n nft list ruleset; nft list ruleset")
 
 
 def test_who_asked_for_a_gpu(cluster: Cluster, tell: Tell) -> None:

@@ -152,6 +152,9 @@ def test_an_instance_is_opened(google: Vendor, tell: Tell) -> None:
     db.read(report)
     report.contain("Close the instance", state=lambda: list(db.networks), becomes=[], seconds=SECONDS)
     report.undo(state=lambda: list(db.networks), becomes=before, seconds=SECONDS)
+    db.networks = ["198.51.100.0/24"]
+    report.again("Close the instance", undo=True, seconds=SECONDS)
+    assert db.networks == [*before, "198.51.100.0/24"], "a network that somebody let in since was shut out"
 
 
 def test_an_instance_is_deleted(google: Vendor, tell: Tell) -> None:

@@ -83,6 +83,9 @@ def test_a_subscription_pushes(google: Vendor, tell: Tell) -> None:
     feed.read(report)
     report.contain("Set the subscriptions", state=state, becomes=("", "604800s"), shows="604800s", seconds=SECONDS)
     report.undo(state=state, becomes=("https://evil.example", "600s"), seconds=SECONDS)
+    feed.subscription |= {"pushConfig": {"pushEndpoint": "https://ours.example"}}
+    report.again("Set the subscriptions", undo=True, shows="changed since", seconds=SECONDS)
+    assert state() == ("https://ours.example", "600s")
 
 
 def test_a_sink_excludes(google: Vendor, tell: Tell) -> None:
@@ -92,4 +95,8 @@ def test_a_sink_excludes(google: Vendor, tell: Tell) -> None:
     feed.read(report)
     report.contain("Enable the sinks", state=state, becomes=(False, []), shows="audit", seconds=SECONDS)
     report.undo(state=state, becomes=(True, ['resource.type="x"']), seconds=SECONDS)
+    # An exclusion that somebody adds after the step stays after its undo.
+    feed.sink |= {"disabled": False, "exclusions": [{"name": "ours", "filter": "severity<INFO"}]}
+    report.again("Enable the sinks", undo=True, seconds=SECONDS)
+    assert state() == (True, ["severity<INFO", 'resource.type="x"'])
     assert feed.sink["destination"].endswith("topics/feed")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.lab.places.vendors import Vendor
-from tests.lab.scenarios.gcp_auditlog.project import FIELDS, SECONDS, Policy, Project
+from tests.lab.scenarios.gcp_auditlog.project import FIELDS, MISSING, SECONDS, Policy, Project
 from tests.lab.standin import Reply, Request
 from tests.lab.story import Tell
 
@@ -32,6 +32,9 @@ RULES = (*FUNCTION, DELETED, *KEY, DESTROYED)
 GOOGLE = ("logging", "iam", "cloudfunctions", "storage", "cloudkms")
 NAME = "projects/shop-prod/locations/europe-west1/functions/resize"
 SOURCES = "gcf-sources-123-europe-west1"
+ID = "3e94d742-f61f-42a1-90f8-c42f3d9926dc"
+OTHER = f"resize-other-{ID}"
+"""The folder of another function, whose name begins with this one's."""
 AT = "/{v}/projects/{p}/locations/{l}"
 
 
@@ -40,11 +43,7 @@ class Function(Project):
 
     def __init__(self, google: Vendor, method: str) -> None:
         super().__init__(google, method, NAME)
-        source = {"name": "resize-1/version-1/function-source.zip", "bucket": SOURCES, "kind": "storage#object"}
-        source |= {"size": "3", "generation": "1", "metageneration": "1", "contentType": "application/zip"}
-        source["md5Hash"] = b64encode(md5(b"zip", usedforsecurity=False).digest()).decode()
-        link = f"/storage/v1/b/{SOURCES}/o/{quote(source['name'], safe='')}?alt=media"
-        source["mediaLink"] = f"https://storage.googleapis.com{link}"
+        sources = {folder: archive(folder) for folder in (f"resize-{ID}", OTHER)}
         self.anybody = ("roles/cloudfunctions.invoker", "allUsers")
         self.policy = Policy(self.anybody)
         about = {"name": NAME, "environment": "GEN_1", "state": "ACTIVE"}
@@ -61,18 +60,33 @@ class Function(Project):
         self.on(f"POST {AT}/functions/{{f}}:setIamPolicy", self.policy.put)
         self.on(
             "GET /storage/v1/b/{b}/o/{o}",
-            lambda request: Reply(b"zip") if request.query.get("alt") == "media" else source,
+            lambda request: Reply(b"zip") if request.query.get("alt") == "media" else of_path(sources, request),
         )
         self.on("GET /storage/v1/b", lambda _: {"items": [{"name": SOURCES, "kind": "storage#bucket"}]})
-        self.on("GET /storage/v1/b/{b}/o", lambda request: listed(request, source))
+        self.on("GET /storage/v1/b/{b}/o", lambda request: listed(request, sources))
 
 
-def listed(request: Request, source: dict[str, Any]) -> Any:
-    """The objects under a prefix, or the folder that they are in."""
+def archive(folder: str) -> dict[str, str]:
+    """A function's source as the bucket has it."""
+    source = {"name": f"{folder}/version-1/function-source.zip", "bucket": SOURCES, "kind": "storage#object"}
+    source |= {"size": "3", "generation": "1", "metageneration": "1", "contentType": "application/zip"}
+    source["md5Hash"] = b64encode(md5(b"zip", usedforsecurity=False).digest()).decode()
+    link = f"/storage/v1/b/{SOURCES}/o/{quote(source['name'], safe='')}?alt=media"
+    return {**source, "mediaLink": f"https://storage.googleapis.com{link}"}
+
+
+def of_path(sources: dict[str, dict[str, str]], request: Request) -> Any:
+    """The source whose name is asked for."""
+    return next((each for each in sources.values() if each["name"] == request.parameters["o"]), MISSING)
+
+
+def listed(request: Request, sources: dict[str, dict[str, str]]) -> Any:
+    """The objects under a prefix, or the folders that they are in."""
     prefix = request.query.get("prefix", "")
-    if not source["name"].startswith(prefix):
-        return {}
-    return {"items": [source]} if "/" in prefix or not request.query.get("delimiter") else {"prefixes": ["resize-1/"]}
+    found = {folder: each for folder, each in sources.items() if each["name"].startswith(prefix)}
+    if "/" in prefix or not request.query.get("delimiter"):
+        return {"items": [*found.values()]}
+    return {"prefixes": [f"{folder}/" for folder in found]}
 
 
 class Key(Project):
@@ -111,20 +125,28 @@ def test_a_function_is_made(google: Vendor, tell: Tell, rule: str) -> None:
         state = lambda: function.policy.grants  # noqa: E731
         report.contain("Keep the functions", state=state, becomes=set(), shows=["steal", "owner@shop"], seconds=SECONDS)
         files = google.laptop.files()
-        assert [text for name, text in files.items() if name.endswith("function-source.zip")] == [b"zip"]
+        kept = [name for name in files if name.endswith("function-source.zip")]
+        assert [OTHER in name for name in kept] == [False], "the source of another function was copied"
         function.freeze(report)
         report.undo(
             state=lambda: (function.policy.grants, function.caller["disabled"]),
             becomes=({function.anybody}, False),
             seconds=SECONDS,
         )
+        if rule == next(iter(FUNCTION)):
+            return
+        # What somebody grants after the step stays after its undo.
+        since = ("roles/cloudfunctions.viewer", "user:bob@example.com")
+        function.policy.document["bindings"] = [{"role": since[0], "members": [since[1]]}]
+        report.again("Keep the functions", undo=True, seconds=SECONDS)
+        assert function.policy.grants == {function.anybody, since}
 
 
 def test_a_function_is_deleted(google: Vendor, tell: Tell) -> None:
     function = Function(google, f"{SERVICE}.DeleteFunction")
     report = tell(FIELDS | {"gcp.cloudfunctions.function": "resize"}, rule=DELETED, cloud=google.laptop)
     function.read(report, NAME)
-    report.look("Is its source still", shows="function-source.zip", seconds=SECONDS)
+    report.look("Is its source still", shows=f"resize-{ID}/version-1/function-source.zip", hides=OTHER, seconds=SECONDS)
 
 
 @pytest.mark.parametrize("rule", KEY)

@@ -63,7 +63,7 @@ CASES = {
         "storage.setIamPermissions",
         "projects/_/buckets/invoices",
         "Take out the members",
-        undone="not found",
+        undone="No such file",
         fields=BUCKET,
         payload=DELTA,
     ),

@@ -43,6 +43,12 @@ def test_mallory_opens_a_shell(cluster: Cluster, tell: Tell) -> None:
         assert "name: web-1" in node.read(f"/root/evidence/{report.uid}/pod.yaml"), kept
         report.again("On which node", shows="NotFound")
         report.again("keep and freeze", hides="sleep")
+        report.again("Delete the pod", shows="gone, or made again since")
+        cluster.laptop("bob").apply(web_pod("web-1"))
+        report.again("Delete the pod", shows="gone, or made again since")
+        node.run(f"rm -r /root/evidence/{report.uid}")
+        report.again("Delete the pod", shows="gone, or made again since")
+        assert exists(cluster), "another pod of this name was deleted"
 
 
 def test_mallory_attaches(cluster: Cluster, tell: Tell) -> None:

@@ -60,7 +60,7 @@ def test_what_was_deleted_is_made_again(cluster: Cluster, tell: Tell, rule: str)
     cluster.laptop("alice").apply(manifest)
     live = now(cluster, manifest)
     report.again("Make it again", shows="AlreadyExists")
-    report.again("Make it again", undo=True)
+    report.again("Make it again", undo=True, shows="made again since")
     assert now(cluster, manifest) == live, "a live object was deleted"
 
 
@@ -129,7 +129,8 @@ def rights(cluster: Cluster) -> dict[str, Any]:
     return {f"{item['kind']}/{item['metadata']['name']}": item for item in found}
 
 
-def test_an_account_loses_its_bindings(cluster: Cluster, tell: Tell) -> None:
+def account_deletes(cluster: Cluster) -> dict[str, Any]:
+    """Bind an account of shop's, and another in the same binding; have it delete a Secret, and return that event."""
     cluster.namespace("shop")
     alice = cluster.laptop("alice")
     alice.apply(object_of("ServiceAccount", "robot", "shop"))
@@ -142,7 +143,11 @@ def test_an_account_loses_its_bindings(cluster: Cluster, tell: Tell) -> None:
     alice.apply(object_of("Secret", "key", "shop", stringData={"password": "correct horse"}))
     server = "--server https://10.98.0.1:6443 --insecure-skip-tls-verify --kubeconfig /dev/null"
     alice.run(f"kubectl {server} --token {token} delete secret key -n shop")
-    event = cluster.audit_event(user=ACCOUNT, verb="delete", code=200)
+    return dict(cluster.audit_event(user=ACCOUNT, verb="delete", code=200))
+
+
+def test_an_account_loses_its_bindings(cluster: Cluster, tell: Tell) -> None:
+    event = account_deletes(cluster)
     before = rights(cluster)
 
     report = tell(event=event, rule=FROZEN, node=cluster.node, cluster=cluster.node)
@@ -152,6 +157,24 @@ def test_an_account_loses_its_bindings(cluster: Cluster, tell: Tell) -> None:
         state=lambda: subjects(cluster), becomes=["default"],
     )  # fmt: skip
     report.undo(state=lambda: rights(cluster), becomes=before)
+
+
+def test_what_others_changed_of_its_bindings_stays(cluster: Cluster, tell: Tell) -> None:
+    event = account_deletes(cluster)
+    admin = cluster.laptop()
+    admin.run("kubectl create rolebinding short -n shop --clusterrole=view --serviceaccount=shop:robot")
+    report = tell(event=event, rule=FROZEN, node=cluster.node, cluster=cluster.node)
+    report.again("take this account out of its bindings")
+    # Meanwhile one binding goes, and in the other somebody else replaces the second subject.
+    admin.run("kubectl delete rolebinding short -n shop")
+    patch = '{"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"bob"}]}'
+    admin.run(f"""kubectl patch rolebinding "robots x'" -n shop --type=merge -p '{patch}'""")
+    report.again("take this account out of its bindings", shows="no binding names it")
+    report.again("take this account out of its bindings", undo=True, shows="gone: short")
+    assert subjects(cluster) == ["robot", "bob"]
+    assert not admin.get("rolebinding", "-n", "shop", "short")
+    report.again("take this account out of its bindings", undo=True, hides="replaced")
+    assert subjects(cluster) == ["robot", "bob"]
 
 
 def subjects(cluster: Cluster) -> list[str]:
@@ -165,9 +188,10 @@ def policy_of(cluster: Cluster) -> str:
     return str(cluster.laptop().get("persistentvolume", "data")["spec"]["persistentVolumeReclaimPolicy"])
 
 
-def test_a_namespace_goes_with_its_volumes(cluster: Cluster, tell: Tell) -> None:
-    cluster.namespace("lost")
+def make_volume(cluster: Cluster) -> None:
+    """Make the volume ``data``, bound to a claim in the namespace ``lost``."""
     admin = cluster.laptop()
+    admin.run("kubectl delete pv data --ignore-not-found", 60)
     size = {"storage": "1Mi"}
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": size}, "volumeName": "data"}
     claim["storageClassName"] = ""
@@ -175,7 +199,13 @@ def test_a_namespace_goes_with_its_volumes(cluster: Cluster, tell: Tell) -> None
     volume |= {"persistentVolumeReclaimPolicy": "Delete", "claimRef": {"namespace": "lost", "name": "data"}}
     admin.apply(object_of("PersistentVolume", "data", spec=volume))
     admin.apply(object_of("PersistentVolumeClaim", "data", "lost", spec=claim))
-    cluster.node.wait_until(lambda: admin.get("pv", "data")["status"]["phase"] == "Bound", "the claim is bound", 20)
+    cluster.node.wait_until(lambda: admin.get("pv", "data")["status"]["phase"] == "Bound", "the claim is bound", 30)
+
+
+def test_a_namespace_goes_with_its_volumes(cluster: Cluster, tell: Tell) -> None:
+    cluster.namespace("lost")
+    admin = cluster.laptop()
+    make_volume(cluster)
     # A finalizer holds the namespace, as a slow deletion does.
     admin.run("""kubectl patch pvc data -n lost -p '{"metadata":{"finalizers":["example.net/slow"]}}'""")
     cluster.laptop("alice").run("kubectl delete namespace lost --wait=false")

@@ -77,6 +77,11 @@ def test_a_stray_machine_joins(cluster: Cluster, tell: Tell) -> None:
 
         cluster.laptop().run("kubectl delete node stray; kubectl delete pod -n shop web-1 --force --grace-period 0")
         report.again("What machine is it", shows="kubeletVersion")  # as it was kept
+        report.again("Take its pods off", shows="gone, or joined again since")
+        join(cluster)
+        report.again("Take its pods off", shows="gone, or joined again since")
+        assert not taints(cluster), "another machine of this name was touched"
+        cluster.laptop().run("kubectl delete node stray")
         cluster.node.run(f"rm -r /root/evidence/{report.uid}")
         report.again("What machine is it", shows="NotFound")
         report.again("Take its pods off", shows="not kept")

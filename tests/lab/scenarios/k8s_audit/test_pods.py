@@ -115,8 +115,9 @@ def test_an_empty_file_stops_no_pod(cluster: Cluster, tell: Tell) -> None:
 
 def test_a_container_is_added(cluster: Cluster, tell: Tell) -> None:
     cluster.namespace("shop")
-    cluster.laptop("bob").apply(web_pod("web-1"))
-    cluster.await_pod("shop", "web-1")
+    for name in ("web-1", "web-10"):
+        cluster.laptop("bob").apply(web_pod(name))
+        cluster.await_pod("shop", name)
     node = cluster.node
     time.sleep(6)
     image = "--image=registry.example.net/shop/web:1.2.3 --image-pull-policy=Never"
@@ -126,12 +127,35 @@ def test_a_container_is_added(cluster: Cluster, tell: Tell) -> None:
 
     with tell(event=event, rule=EPHEMERAL, node=node, cluster=node) as report:
         report.looks(shows=["probe", "4321", "running", "ephemeralcontainers"])
-        report.contain("stop the containers started since", state=lambda: running(cluster), becomes=["web"], seconds=60)
+        left = ["web", "web"]
+        report.contain("stop the containers started since", state=lambda: running(cluster), becomes=left, seconds=60)
         assert f"/root/evidence/{report.uid}/containers.json" in node.snapshot(f"/root/evidence/{report.uid}")
         node.run("sleep 3")
-        assert running(cluster) == ["web"], "it was started again"
+        assert running(cluster) == left, "it was started again"
+
+
+def test_the_pod_of_an_added_container_is_another_now(cluster: Cluster, tell: Tell) -> None:
+    cluster.namespace("shop")
+    bob, node = cluster.laptop("bob"), cluster.node
+    bob.apply(web_pod("web-1"))
+    cluster.await_pod("shop", "web-1")
+    image = "--image=registry.example.net/shop/web:1.2.3 --image-pull-policy=Never"
+    cluster.laptop("alice").run(f"kubectl debug -n shop web-1 {image} --target=web -c probe -- sleep 4321")
+    event = cluster.audit_event(user="alice", subresource="ephemeralcontainers", code=200)
+    bob.run("kubectl delete pod web-1 -n shop --now", 60)
+
+    report = tell(event=event, rule=EPHEMERAL, node=node, cluster=node)
+    report.again("What was added", shows="NotFound")
+    report.again("stop the containers started since", shows="no such pod on this node", seconds=60)
+    bob.apply(web_pod("web-1"))
+    cluster.await_pod("shop", "web-1")
+    made = node.container_of("shop", "web-1")
+    report.again("What was added", shows="node-1", hides="probe")
+    report.again("stop the containers started since", shows="it began after the alert", seconds=60)
+    assert node.alive(made.pid), "another pod of this name was stopped"
 
 
 def running(cluster: Cluster) -> list[str]:
-    """The containers that run in the pod."""
-    return sorted(cluster.node.run("crictl ps -o json | jq -r '.containers[].metadata.name'").split())
+    """The containers that run in the namespace."""
+    chosen = "crictl ps --label io.kubernetes.pod.namespace=shop -o json | jq -r '.containers[].metadata.name'"
+    return sorted(cluster.node.run(chosen).split())

@@ -91,6 +91,24 @@ def test_it_is_deleted(cluster: Cluster, tell: Tell) -> None:
     remove(cluster)
 
 
+def test_what_others_changed_since_stays(cluster: Cluster, tell: Tell) -> None:
+    built_in(cluster)
+    change(cluster)
+    event = cluster.audit_event(user="alice", verb="patch", code=200)
+    report = tell(event=event, cluster=cluster.node)
+    report.looks(shows="alice\tpatch\t200")
+    report.again("Put it back", shows="as before")
+    text = '{"metadata":{"labels":{"reviewed":"yes"}}}'
+    cluster.laptop().run(f"kubectl patch clusterrole {NAME} --type=merge -p '{text}'")
+    report.again("Put it back", undo=True, shows="changed since")
+    assert rules(cluster) == READ
+    remove(cluster)
+    cluster.laptop().apply(role("ClusterRole", NAME, READ))
+    report.again("Put it back", undo=True, shows="changed since")
+    assert rules(cluster) == READ, "another role of this name was changed"
+    remove(cluster)
+
+
 def test_older_events_are_compressed(cluster: Cluster, tell: Tell) -> None:
     """The API server turns its log over, and may pack what is old; a line that was cut off stops nothing."""
     name = "system:lab:old"
