@@ -202,6 +202,12 @@ def _certificate(what: str, cert_file: Path | None, key_file: Path | None) -> It
             yield Finding("error", what, f"{cert_file} {problem}; every client refuses it: renew it")
 
 
+def _catalog(config: Config) -> Iterator[Finding]:
+    for directory in config.catalog.directories:
+        if directory.is_dir() and not [*directory.glob("*.yaml"), *directory.glob("*.yml")]:
+            yield Finding("note", f"catalog {directory}", "no .yaml file is in it: no advice of your own is used")
+
+
 def _alerts(config: Config) -> Iterator[Finding]:
     """What Falco leaves out of the alerts that it sends already."""
     for where, missing in missing_fields(config):
@@ -209,5 +215,5 @@ def _alerts(config: Config) -> Iterator[Finding]:
 
 
 _PARTS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
-    *(_targets, _receiver, _file, _records, _history, _metrics_and_pages, _alerts),
+    *(_targets, _receiver, _file, _records, _history, _metrics_and_pages, _catalog, _alerts),
 )

@@ -91,7 +91,11 @@ class _Collector:
 
     def _take(self, item: YamlMap) -> None:
         kind = next((kind for kind in ("list", "macro", "rule") if kind in item.items), None)
-        if kind is None or "required_engine_version" in item.items or "required_plugin_versions" in item.items:
+        if "required_engine_version" in item.items or "required_plugin_versions" in item.items:
+            return
+        if kind is None:
+            keys = ", ".join(map(repr, list(item.items)[:5])) or "no key"
+            self.rules.problems.append(f"{self.file}:{item.line}: found {keys}, expected a rule, a macro or a list")
             return
         name = item.get(kind)
         try:

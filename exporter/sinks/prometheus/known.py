@@ -24,6 +24,9 @@ def known_rules(settings: Metrics, catalog: Catalog) -> Iterator[KnownRule]:
     own = facts_of(read)
     for problem in read.problems:
         logger.warning("metrics.rules_files: %s; Falco would not load it, so it is left out", problem)
+    if settings.rules_files and not own:
+        files = ", ".join(map(str, settings.rules_files))
+        logger.warning("metrics.rules_files: found no rule in %s; expected Falco's rules files", files)
     for facts in own:
         yield _known(facts, begins_at_zero=True, covered=catalog.covers(facts.rule, facts.source))
     for facts in catalog.rules.values():

@@ -222,3 +222,10 @@ def test_reading_on_leaves_the_base_as_it_is() -> None:
     read_rules("- rule: A\n  enabled: false\n", base=base)
     assert base.rules["A"].enabled
     assert parse(base.pasted("A")) == base.condition("A")
+
+
+def test_an_item_that_is_none_of_falcos_is_told() -> None:
+    """A misspelt key makes an item that Falco leaves out with a warning; the file is read on."""
+    rules = read_rules("- rulee: x\n  desc: y\n" + RULE, "a.yaml")
+    assert rules.problems == ["a.yaml:1: found 'rulee', 'desc', expected a rule, a macro or a list"]
+    assert len(rules.rules) == 1

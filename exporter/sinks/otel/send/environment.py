@@ -34,6 +34,7 @@ _LOGS_PATH = "v1/logs"
 _DEFAULT_TIMEOUT_MS = 10_000
 _SCHEMES = ("http", "https")
 _SECRETS = ("_HEADERS", "_CERTIFICATE", "_CLIENT_KEY")
+_PEM_START, _PEM_BYTES = b"-----BEGIN ", 1_048_576
 _HEADER_NAMES = {GRPC: re.compile(r"[0-9a-z_.\-]+\Z"), HTTP: re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+\Z")}
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*\Z")
 
@@ -210,13 +211,19 @@ def _file(environ: Mapping[str, str], name: str) -> Path | None:
     if not text:
         return None
     try:
-        with Path(text).open("rb"):
-            return Path(text)
+        with Path(text).open("rb") as file:
+            is_pem = _PEM_START in file.read(_PEM_BYTES)
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else str(exc)
         raise ConfigError(
             f"{variable}: expected a readable PEM file, found {text!r} ({reason}); correct the path or unset it"
         ) from exc
+    if not is_pem:
+        raise ConfigError(
+            f"{variable}: expected a PEM file, and {text!r} holds no line -----BEGIN …; convert it "
+            "(openssl x509 -inform der), correct the path or unset it"
+        )
+    return Path(text)
 
 
 def _boolean(environ: Mapping[str, str], variable: str) -> bool:

@@ -151,7 +151,7 @@ def test_the_batch_processors_variables_count(environ: dict[str, str], batching:
 def test_a_certificate_that_is_there_is_no_mistake(tmp_path: Path) -> None:
     """Only a file that is missing is complained about."""
     file = tmp_path / "ca.pem"
-    file.write_text("x")
+    file.write_text("-----BEGIN CERTIFICATE-----")
     assert to_endpoint(Otlp(), {f"{PREFIX}CERTIFICATE": str(file)}).ca_file == file
 
 
@@ -171,7 +171,7 @@ def test_the_resource_is_stable_and_the_variables_count(monkeypatch: pytest.Monk
 
 def _written(directory: Path, name: str) -> str:
     file = directory / name
-    file.write_text("x")
+    file.write_text("-----BEGIN CERTIFICATE-----")
     return str(file)
 
 

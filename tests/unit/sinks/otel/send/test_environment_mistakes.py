@@ -31,6 +31,7 @@ PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
         (Otlp(protocol="http/protobuf"), {BASE: "http://c:99999"}, [BASE, "http://c:99999"]),
         (Otlp(), {f"{PREFIX}CERTIFICATE": "/nowhere.pem"}, ["CERTIFICATE", "/nowhere.pem", "No such file"]),
         (Otlp(), {f"{PREFIX}LOGS_CLIENT_KEY": "/"}, ["LOGS_CLIENT_KEY", "Is a directory"]),
+        (Otlp(), {f"{PREFIX}CERTIFICATE": "/etc/passwd"}, ["CERTIFICATE", "expected a PEM file", "/etc/passwd"]),
         (Otlp(), {f"{PREFIX}CERTIFICATE": "/a\0b"}, ["CERTIFICATE", "null byte"]),
         (Otlp(), {f"{PREFIX}TIMEOUT": "10s"}, [f"{PREFIX}TIMEOUT", "milliseconds", "'10s'"]),
         (Otlp(), {f"{PREFIX}LOGS_TIMEOUT": "0.5"}, [f"{PREFIX}LOGS_TIMEOUT", "milliseconds", "'0.5'"]),
@@ -71,7 +72,7 @@ def test_headers_that_cannot_be_read_are_an_error_that_shows_no_secret(protocol:
 def test_certificate_and_key_go_together(tmp_path: Path) -> None:
     """Half a client certificate is an error."""
     file = tmp_path / "client.pem"
-    file.write_text("x")
+    file.write_text("-----BEGIN CERTIFICATE-----")
     with pytest.raises(ConfigError, match="go together"):
         to_endpoint(Otlp(), {f"{PREFIX}CLIENT_CERTIFICATE": str(file)})
     both = {f"{PREFIX}CLIENT_CERTIFICATE": str(file), f"{PREFIX}LOGS_CLIENT_KEY": str(file)}
