@@ -334,10 +334,10 @@ def _rules() -> Any:
     panel = merged(
         rows(
             "What the rules mean, and the first step against them",
-            "Every rule that had an event in the time range: what happened in general, what may follow, what to do first. "
+            "Every rule that fired in the time range: what happened in general, what may follow, what to do first. "
             "Rules that the catalog does not have are without words here; their reports have advice all the same. "
             "Click a rule for its details, its alerts or its report pages (these need web.external_url).",
-            empty="No rule had an event in this time range",
+            empty="No rule fired in this time range",
         )
     )
     panel.with_target(promql.instant(promql.events_in_range("rule, priority"), "A"))

@@ -91,7 +91,7 @@ def _tactics(digest: Digest) -> Iterator[str]:
             fired = f"{tactic.rules} of {number(tactic.covered, 'rule')} fired"
             yield f"{tactic.name}: {fired}, {number(tactic.alerts, 'alert')}{attacks}"
     if silent := [tactic.name for tactic in digest.tactics if not tactic.rules]:
-        yield f"nothing of {', '.join(silent)}"
+        yield f"no alerts for {', '.join(silent)}"
 
 
 def _losses(digest: Digest) -> Iterator[str]:

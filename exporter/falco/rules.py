@@ -140,7 +140,7 @@ def paste_exceptions(condition: str, exceptions: Sequence[RuleException]) -> str
             continue
         if isinstance(exception.fields, str):
             if not all(isinstance(value, str) for value in exception.values):
-                raise ConditionError(f"exception {exception.name}: expected a list of texts for its one field")
+                raise ConditionError(f"exception {exception.name}: expected a list of strings for its one field")
             items = ", ".join(quote_item(str(value)) for value in exception.values)
             parts.append(f"({exception.fields} {exception.comps or 'in'} ({items}))")
             continue

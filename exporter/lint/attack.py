@@ -25,7 +25,7 @@ def _wrong(technique_id: str, tactic_id: str) -> str:
         now = table.replaced[technique_id]
         return f"{technique_id} was revoked; ATT&CK {table.version} has {now} ({table.techniques[now][0]})"
     if technique_id not in table.techniques:
-        return f"{technique_id} is no technique of ATT&CK {table.version}; see attack.yaml"
+        return f"{technique_id} is not a technique of ATT&CK {table.version}; see attack.yaml"
     name, tactics = table.techniques[technique_id]
     if tactic_id not in tactics:
         known = ", ".join(f"{tactic} ({table.tactics[tactic]})" for tactic in tactics)

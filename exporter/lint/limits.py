@@ -77,7 +77,7 @@ def _command(step: CommandStep) -> Iterator[str]:
         if found > _STEP_WORDS:
             yield f"{name} has {found} words of your own; expected at most {_STEP_WORDS}"
     if "escalated" in step.title.text:
-        yield "title says when to run it; the report says so itself where it is no likely attack"
+        yield "title says when to run it; the report says so itself where it is not a likely attack"
     if step.phase == "look" and not step.empty.text:
         yield "missing key: empty; say what an empty answer or an error means"
     if step.phase == "contain" and not step.undo.text and not step.breaks.text:

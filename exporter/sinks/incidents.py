@@ -116,7 +116,7 @@ class IncidentSink(Collector):
         except NoHistoryError:
             return
         except HistoryError as exc:
-            logger.warning("incidents begin anew, without those of before: %s", exc)
+            logger.warning("incidents from before the restart cannot be restored: %s", exc)
             return
         self._told(self.incidents.restore(alerts, states, judge=past.judge))
         logger.info(

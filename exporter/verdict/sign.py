@@ -147,5 +147,5 @@ def _forgeable(mapping: Mapping[str, Any], side: str) -> bool:
 def _texts(mapping: Mapping[str, Any], key: str) -> list[str]:
     found = mapping.get(key, [])
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        raise CatalogError(f"{key}: expected a list of texts")
+        raise CatalogError(f"{key}: expected a list of strings")
     return found

@@ -171,7 +171,7 @@ class Access:
     def _unauthorized(self, request: web.Request) -> web.Response:
         config = self._config_file.current()
         if config.requires_certificate and not self._shows_certificate(request):
-            text = "Unauthorized: this connection has no client certificate that is accepted now; connect again.\n"
+            text = "Unauthorized: the client certificate of this connection is no longer accepted; connect again.\n"
             response = web.Response(status=401, text=text)
             response.force_close()
             return response
@@ -184,5 +184,5 @@ class Access:
 
 def _later() -> web.Response:
     return web.Response(
-        status=429, text="Too many passwords wait for their check; try again.\n", headers={"Retry-After": "1"}
+        status=429, text="Too many password checks are waiting; try again.\n", headers={"Retry-After": "1"}
     )

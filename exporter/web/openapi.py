@@ -26,8 +26,8 @@ _FILTERS: Final[dict[str, tuple[str, Schema]]] = {
     "host": ("The host's name, any case", TEXT),
     "namespace": ("The Kubernetes namespace", TEXT),
     "principal": ("Who acted: the API's user, or the login or user of a process", TEXT),
-    "since": (f"The earliest time: {EXPECTED}", TEXT),
-    "until": (f"The time that every alert is before: {EXPECTED}", TEXT),
+    "since": (f"Only alerts from this time on: {EXPECTED}", TEXT),
+    "until": (f"Only alerts before this time: {EXPECTED}", TEXT),
 }
 _OF_ROWS: Final[dict[str, Schema]] = {
     "time": {"type": "string", "format": "date-time"},
@@ -51,11 +51,11 @@ def openapi() -> dict[str, Any]:
         },
         "paths": {
             "/api/v1/reports": _collection(
-                "Reports in a line each, newest first", "reports", "Report", [*_filters(), *_paging("before")]
+                "Reports, one line each, newest first", "reports", "Report", [*_filters(), *_paging("before")]
             ),
             "/api/v1/reports/{uid}": _single("uid", "WholeReport", "One report with every command", "alert"),
             "/api/v1/incidents": _collection(
-                "Incidents in a line each, the one with the latest alert first", "incidents", "Incident",
+                "Incidents, one line each, the one with the latest alert first", "incidents", "Incident",
                 _paging("after"),
             ),
             "/api/v1/incidents/{id}": _single("id", "WholeIncident", "One incident with every step", "incident"),
@@ -76,7 +76,9 @@ def _filters() -> list[Schema]:
 def _paging(cursor: str) -> list[Schema]:
     return [
         _parameter("limit", "Maximum number of members", {"type": "integer", "minimum": 1, "maximum": API_LIMIT}),
-        _parameter(cursor, "Where to go on, as `next` has it", {"type": "integer", "minimum": 1}),
+        _parameter(
+            cursor, "Where to continue: the cursor in the last page's `next`", {"type": "integer", "minimum": 1}
+        ),
     ]
 
 

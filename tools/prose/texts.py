@@ -3,7 +3,8 @@
 Takes error messages, log lines, help, HELP texts and sentences of reports
 from the code: every string literal of three words or more that is not a
 docstring or a script, with what is computed replaced by ``x``; what dashboards
-and pages say; and the catalog's texts.
+and pages say, in attributes too; the annotations of alert rules; and the
+catalog's texts.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ import yaml
 ROOT = Path(__file__).parents[2]
 WORDS = re.compile(r"[A-Za-z][a-z]+ [a-z]+[ ,.;:].*[a-z]")
 MARKUP = re.compile(r"<[^>]*>|{{.*?}}|{%.*?%}")
+ATTRIBUTE = re.compile(r'\b(?:alt|aria-label|placeholder|title)="([^"]+)"')
+"""Attributes that a person is shown or read out."""
+JAVASCRIPT_TEXT = re.compile(r'"([^"\n]+)"')
 # Keys of the catalog whose values are code, addresses or names.
 NOT_PROSE = {
     "lists",
@@ -38,14 +42,8 @@ NOT_PROSE = {
 
 
 def literals(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Yield line and text of each string literal that is not a docstring."""
-    docstrings = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.body
-        and isinstance(node.body[0], ast.Expr)
-    }
+    """Yield line and text of each string literal that is not a docstring, of an attribute neither."""
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     inside_f_strings = {
         id(part)
         for node in ast.walk(tree)
@@ -77,6 +75,11 @@ def catalog_texts(value: object, key: str = "") -> Iterator[str]:
         yield value
 
 
+def without_code(markup: str) -> str:
+    """Replace what a template computes by ``x``."""
+    return MARKUP.sub(" x ", markup)
+
+
 def all_texts() -> Iterator[tuple[str, str]]:
     """Yield each text with where it stands."""
     for file in sorted([*(ROOT / "exporter").rglob("*.py"), *(ROOT / "dashboards" / "generator").glob("*.py")]):
@@ -85,7 +88,17 @@ def all_texts() -> Iterator[tuple[str, str]]:
                 yield f"{file.relative_to(ROOT)}:{line}", text
     for file in sorted((ROOT / "exporter").rglob("templates/*.html")):
         for number, markup in enumerate(file.read_text("utf-8").splitlines(), 1):
-            yield f"{file.relative_to(ROOT)}:{number}", MARKUP.sub(" x ", markup)
+            for text in (MARKUP.sub(" x ", markup), *map(without_code, ATTRIBUTE.findall(markup))):
+                yield f"{file.relative_to(ROOT)}:{number}", text
+    for file in sorted((ROOT / "exporter" / "web" / "static").glob("*.js")):
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+            for text in JAVASCRIPT_TEXT.findall(line):
+                yield f"{file.relative_to(ROOT)}:{number}", text
+    for file in sorted((ROOT / "dashboards" / "alerts").glob("*.rules.yaml")):
+        for group in yaml.load(file.read_text("utf-8"), yaml.CSafeLoader)["groups"]:
+            for rule in group["rules"]:
+                for name, text in rule.get("annotations", {}).items():
+                    yield f"{file.relative_to(ROOT)}:{rule['alert']}.{name}", without_code(text)
     for file in sorted((ROOT / "exporter" / "catalog" / "data").rglob("*.yaml")):
         for text in catalog_texts(yaml.load(file.read_text("utf-8"), yaml.CSafeLoader)):
             yield str(file.relative_to(ROOT)), text

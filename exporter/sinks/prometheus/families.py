@@ -130,7 +130,7 @@ def rule_info(rules: Iterable[tuple[Key, tuple[str, ...]]]) -> Metric:
     """What each rule seen means."""
     family = GaugeMetricFamily(
         "falco_rule_info",
-        "Always 1; the labels say what a rule means and the first step against it. Only rules that had an event.",
+        "Always 1; the labels say what a rule means and the first step against it. Only rules that have fired.",
         labels=INFO_LABELS,
     )
     for key, texts in rules:

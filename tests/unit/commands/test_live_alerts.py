@@ -52,7 +52,7 @@ def test_a_running_exporter_is_asked() -> None:
         with urllib.request.urlopen(f"{site.server.url}/") as answer:
             page = answer.read().decode()
     assert found == [(f"alerts of the exporter on {address}", "Container name, image, pod and namespace")]
-    assert "What Falco&#39;s alerts lack" in page or "What Falco's alerts lack" in page
+    assert "What Falco&#39;s alerts lack" in page or "What is missing from Falco's alerts" in page
     assert "/run/k3s/containerd/containerd.sock" in page
 
 
