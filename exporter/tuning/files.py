@@ -64,8 +64,8 @@ def _document(proposal: Proposal) -> dict[str, Any]:
 def _head(tuning: Tuning) -> Iterator[str]:
     yield f"# Exceptions proposed from the alerts from {time_text(tuning.since_ns)[:19]} to"
     yield f"# {time_text(tuning.until_ns)[:19]} UTC. Together they would have removed {tuning.removed:,} of them,"
-    yield f"# {tuning.alerts:,} in all. None would have hidden a likely attack of this period. Read each one, delete what"
-    yield "# you do not know, and test the file: falco --dry-run -r /etc/falco/falco_rules.yaml -r FILE"
+    yield f"# {tuning.alerts:,} in all. None would have hidden a likely attack of this period. Read each one, delete"
+    yield "# what you do not know, and test the file: falco --dry-run -r /etc/falco/falco_rules.yaml -r FILE"
 
 
 def _exceptions(tuning: Tuning) -> Iterator[str]:

@@ -80,25 +80,40 @@ def without_code(markup: str) -> str:
     return MARKUP.sub(" x ", markup)
 
 
-def all_texts() -> Iterator[tuple[str, str]]:
-    """Yield each text with where it stands."""
+def code_texts() -> Iterator[tuple[str, str]]:
+    """Yield what the program and the dashboards say."""
     for file in sorted([*(ROOT / "exporter").rglob("*.py"), *(ROOT / "dashboards" / "generator").glob("*.py")]):
         if "_proto" not in file.parts:
             for line, text in literals(ast.parse(file.read_text("utf-8"))):
                 yield f"{file.relative_to(ROOT)}:{line}", text
+
+
+def page_texts() -> Iterator[tuple[str, str]]:
+    """Yield what the pages and their script say."""
     for file in sorted((ROOT / "exporter").rglob("templates/*.html")):
         for number, markup in enumerate(file.read_text("utf-8").splitlines(), 1):
-            for text in (MARKUP.sub(" x ", markup), *map(without_code, ATTRIBUTE.findall(markup))):
-                yield f"{file.relative_to(ROOT)}:{number}", text
+            for text in (markup, *ATTRIBUTE.findall(markup)):
+                yield f"{file.relative_to(ROOT)}:{number}", without_code(text)
     for file in sorted((ROOT / "exporter" / "web" / "static").glob("*.js")):
         for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
             for text in JAVASCRIPT_TEXT.findall(line):
                 yield f"{file.relative_to(ROOT)}:{number}", text
+
+
+def annotations() -> Iterator[tuple[str, str]]:
+    """Yield what alert rules say."""
     for file in sorted((ROOT / "dashboards" / "alerts").glob("*.rules.yaml")):
-        for group in yaml.load(file.read_text("utf-8"), yaml.CSafeLoader)["groups"]:
-            for rule in group["rules"]:
-                for name, text in rule.get("annotations", {}).items():
-                    yield f"{file.relative_to(ROOT)}:{rule['alert']}.{name}", without_code(text)
+        groups = yaml.load(file.read_text("utf-8"), yaml.CSafeLoader)["groups"]
+        for rule in [rule for group in groups for rule in group["rules"]]:
+            for name, text in rule.get("annotations", {}).items():
+                yield f"{file.relative_to(ROOT)}: {rule['alert']}.{name}", without_code(text)
+
+
+def all_texts() -> Iterator[tuple[str, str]]:
+    """Yield each text with where it stands."""
+    yield from code_texts()
+    yield from page_texts()
+    yield from annotations()
     for file in sorted((ROOT / "exporter" / "catalog" / "data").rglob("*.yaml")):
         for text in catalog_texts(yaml.load(file.read_text("utf-8"), yaml.CSafeLoader)):
             yield str(file.relative_to(ROOT)), text
