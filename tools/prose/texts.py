@@ -100,7 +100,7 @@ def page_texts() -> Iterator[tuple[str, str]]:
                 yield f"{file.relative_to(ROOT)}:{number}", text
 
 
-def annotations() -> Iterator[tuple[str, str]]:
+def alert_texts() -> Iterator[tuple[str, str]]:
     """Yield what alert rules say."""
     for file in sorted((ROOT / "dashboards" / "alerts").glob("*.rules.yaml")):
         groups = yaml.load(file.read_text("utf-8"), yaml.CSafeLoader)["groups"]
@@ -113,7 +113,7 @@ def all_texts() -> Iterator[tuple[str, str]]:
     """Yield each text with where it stands."""
     yield from code_texts()
     yield from page_texts()
-    yield from annotations()
+    yield from alert_texts()
     for file in sorted((ROOT / "exporter" / "catalog" / "data").rglob("*.yaml")):
         for text in catalog_texts(yaml.load(file.read_text("utf-8"), yaml.CSafeLoader)):
             yield str(file.relative_to(ROOT)), text
