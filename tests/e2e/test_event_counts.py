@@ -108,6 +108,18 @@ def test_a_source_that_has_sent_nothing_is_not_called_connected(tmp_path: Path) 
     promtool(tmp_path, series, [{"expr": asked, "eval_time": "0m", "exp_samples": expected}])
 
 
+def test_records_that_are_off_are_no_zero(tmp_path: Path) -> None:
+    """Without log records there is no answer, and the panel says that they are off; with them, nothing lost is 0."""
+    [query] = [query for query in queries("promql") if query.panel == "Records lost"]
+    asked = filled(query.expr, job="j", instance="i", __range="60m")
+    labels = '{job="j", instance="i"}'
+    series = {"series": f"falco_exporter_build_info{labels}", "values": "1x60"}
+    off = {"expr": asked, "eval_time": "60m", "exp_samples": []}
+    on = off | {"exp_samples": [{"labels": "{}", "value": 0}]}
+    promtool(tmp_path, [series], [off])
+    promtool(tmp_path, [series, {"series": f"falco_exporter_queue_limit_bytes{labels}", "values": "5x60"}], [on])
+
+
 def in_minutes(expr: str, minutes: int) -> str:
     """Return the query for a range that ends with the samples, with the hostile rule chosen."""
     began = str((END - minutes) * 60_000)

@@ -48,6 +48,14 @@ def test_completion_is_a_script(capsys: pytest.CaptureFixture[str], shell: str) 
     assert "_ARGCOMPLETE" in capsys.readouterr().out
 
 
+def test_completion_says_how_it_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line to paste for each shell, in the help."""
+    with pytest.raises(SystemExit):
+        main(["completion", "--help"])
+    said = capsys.readouterr().out
+    assert [shell for shell in ("bash", "zsh", "fish") if f"falco-report-exporter completion {shell}" not in said] == []
+
+
 def test_the_bash_completion_parses(capsys: pytest.CaptureFixture[str]) -> None:
     """bash itself accepts the script."""
     main(["completion", "bash"])

@@ -85,6 +85,7 @@ def test_the_log_says_whether_report_pages_are_on(tmp_path: Path, caplog: pytest
         assert "report pages on, at /reports" in caplog.text
     with running_app(replace(config, web=Web(listen_address=":0"))):
         assert "report pages off: the listener can be reached from other machines" in caplog.text
+        assert "/metrics (listening on :0)" in caplog.text
 
 
 def test_a_port_that_is_taken_is_one_clear_error() -> None:
