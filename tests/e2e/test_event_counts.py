@@ -114,8 +114,8 @@ def test_records_that_are_off_are_no_zero(tmp_path: Path) -> None:
     asked = filled(query.expr, job="j", instance="i", __range="60m")
     labels = '{job="j", instance="i"}'
     series = {"series": f"falco_exporter_build_info{labels}", "values": "1x60"}
-    off = {"expr": asked, "eval_time": "60m", "exp_samples": []}
-    on = off | {"exp_samples": [{"labels": "{}", "value": 0}]}
+    off: dict[str, object] = {"expr": asked, "eval_time": "60m", "exp_samples": []}
+    on: dict[str, object] = {**off, "exp_samples": [{"labels": "{}", "value": 0}]}
     promtool(tmp_path, [series], [off])
     promtool(tmp_path, [series, {"series": f"falco_exporter_queue_limit_bytes{labels}", "values": "5x60"}], [on])
 
