@@ -76,6 +76,8 @@ _PARTS_OF_ALERT = 5
 """Of a uid, before the fields: time, rule, priority, source, host."""
 ALERT_BYTES, FIELD_BYTES, TAG_BYTES = 600, 220, 80
 """What an alert, a field and a tag take besides their texts (CPython, 64 bit)."""
+_OWN_FORM_FIELD_BYTES = 400
+"""What a field takes besides where the alert's form is not shared with others."""
 TIME_LIMIT_NS = 2**63
 """No alert is of this time (in the year 2262) or later, so that ``time_ns`` fits every signed 64-bit field."""
 
@@ -138,16 +140,20 @@ class Form:
     What depends on the names only is worked out once for each; it is found by the form itself, not by its value.
     """
 
-    __slots__ = ("counted", "names", "uid_heads")
+    __slots__ = ("counted", "is_kept", "names", "uid_heads")
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
+        self.is_kept = len(names) <= FORM_NAMES and sum(map(len, names)) <= FORM_CHARACTERS
+        """Whether anything may be kept for it beyond its alert; not for what only a forged alert has."""
         self.counted = tuple(sorted(name for name in names if name != "evt.time"))
         """Those that count in a uid, sorted."""
         self.uid_heads = [*_UID_BEGINS, *(list(map(_uid_head, self.counted)) or [_UidHead()])]
         """What stands before each part of what is hashed for a uid."""
 
 
+FORM_NAMES, FORM_CHARACTERS = 512, 16_384
+"""Of a set of fields, and of their names, for which something is kept; Falco's largest has some hundred fields."""
 _KEPT_LENGTHS = 128
 _UID_HEADS: Kept[str, _UidHead] = Kept(512, 32_768)
 _UID_BEGINS = [_UidHead() for _ in range(_PARTS_OF_ALERT)]
@@ -157,7 +163,7 @@ _set = object.__setattr__
 
 def _make_form(names: tuple[str, ...]) -> Form:
     form = Form(names)
-    return _FORMS.keep(names, form, 2 * sum(map(len, names)))
+    return _FORMS.keep(names, form, 2 * sum(map(len, names))) if form.is_kept else form
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -278,7 +284,10 @@ class Alert:
         size = len(self.received) * 5
         if not size:
             size = 4 * (len(self.raw_output) + sum(map(len, self.all_fields().values())) + sum(map(len, self.tags)))
-        return size + len(self.fields) * FIELD_BYTES + len(self.tags) * TAG_BYTES + ALERT_BYTES
+        count = len(self.fields)
+        if count > FORM_NAMES:
+            size += count * _OWN_FORM_FIELD_BYTES
+        return size + count * FIELD_BYTES + len(self.tags) * TAG_BYTES + ALERT_BYTES
 
     def changed(self, **members: Any) -> Alert:
         """Return the alert with other members; it no longer holds the message it came in, which says otherwise."""

@@ -59,6 +59,7 @@ class TraitsOf:
                 return None
             values = key[4]
             size = len(values) if isinstance(values, str) else sum(map(len, values))
+            size += len(alert.rule) + len(alert.hostname)
             if size <= _KEY_LIMIT_CHARACTERS:
                 self._kept.keep(key, traits, 4 * size + 2_048)
         return traits
@@ -66,6 +67,8 @@ class TraitsOf:
     def _shape(self, source: str, form: Form) -> _Values:
         wanted = sorted(_FIELDS.get(source, frozenset()).intersection(form.names))
         values_of: _Values = itemgetter(*wanted) if wanted else _Nothing()
+        if not form.is_kept:
+            return values_of
         return self._shapes.keep((source, form), values_of, sum(map(len, form.names)))
 
 

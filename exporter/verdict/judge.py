@@ -128,40 +128,46 @@ class Judge:
         weighed = self._weigh(alert, plan, plan.atoms(alert, like.shape, facts))
         signs = [Matched(sign.side, sign.weight, sign.forgeable, sign.say.render(facts)) for sign in weighed.signs]
         judgement = Judgement(weighed.verdict, outcome_of(facts), tuple(signs))
-        self._keep(alert, like, key, judgement)
+        self._keep(like, key, judgement)
         return judgement
 
     def _make_kind(self, alert: Alert) -> _Kind:
-        if len(self._kinds) >= PLANS_KEPT:
-            self._kinds = {}
         own = tuple(self._own(alert))
         with self._lock:
             plan = self._made.plan_for(alert, own)
-        kind = self._kinds[alert.rule, alert.source] = _Kind(plan)
+        kind = _Kind(plan)
+        if len(alert.rule) + len(alert.source) <= KEY_LIMIT_CHARACTERS:
+            if len(self._kinds) >= PLANS_KEPT:
+                self._kinds = {}
+            self._kinds[alert.rule, alert.source] = kind
         return kind
 
     def _make_like(self, kind: _Kind, form: Form) -> _Like:
-        if len(kind.forms) >= SHAPES_KEPT:
-            kind.forms = {}
-        like = kind.forms[form] = _Like(kind.plan, kind.plan.shape(form))
+        like = _Like(kind.plan, kind.plan.shape(form))
+        if form.is_kept:
+            if len(kind.forms) >= SHAPES_KEPT:
+                kind.forms = {}
+            kind.forms[form] = like
         return like
 
     def _weigh(self, alert: Alert, plan: Plan, atoms: int) -> _Weighed:
         """Return what the signs come to whose atoms these are."""
         key = (plan, atoms, tuple(alert.tags) if plan.by_tags else ())
+        is_kept = _characters_of(key[2]) <= KEY_LIMIT_CHARACTERS
         weighed = self._weighed.get(key)
         if weighed is None:
             signs = plan.bear_out(atoms, alert)
             verdict = weigh(signs)
             signs.sort(key=lambda sign: (sign.side != verdict, -sign.weight, sign.side, sign.place))
-            if len(self._weighed) >= KEPT_WEIGHED:
-                self._weighed = {}
-            weighed = self._weighed[key] = _Weighed(verdict, signs)
+            weighed = _Weighed(verdict, signs)
+            if is_kept:
+                if len(self._weighed) >= KEPT_WEIGHED:
+                    self._weighed = {}
+                self._weighed[key] = weighed
         return weighed
 
-    def _keep(self, alert: Alert, like: _Like, key: Any, judgement: Judgement) -> None:
-        values = like.values(alert.fields)
-        size = len(values) if isinstance(values, str) else sum(map(len, values))
+    def _keep(self, like: _Like, key: Any, judgement: Judgement) -> None:
+        size = _characters_of(key)
         if size > KEY_LIMIT_CHARACTERS:
             return
         size += sum(len(span.text) for sign in judgement.signs for span in sign.text)
@@ -176,6 +182,11 @@ class Judge:
             like.judgements[key] = judgement
             self._kept += 1
             self._kept_characters += size
+
+
+def _characters_of(key: Any) -> int:
+    """Return about how much text a key holds, however deep; each part counts something."""
+    return len(key) if isinstance(key, str) else 1 + sum(map(_characters_of, key)) if isinstance(key, tuple) else 1
 
 
 def reader_of(alert: Alert) -> Callable[[str], str | None]:

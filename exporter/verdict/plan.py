@@ -70,9 +70,11 @@ class Plan:
         """Return the shape of an alert of this form."""
         shape = self._shapes.get(form)
         if shape is None:
-            if len(self._shapes) >= SHAPES_KEPT:
-                self._shapes = {}
-            shape = self._shapes[form] = Shape(frozenset(form.names), self)
+            shape = Shape(frozenset(form.names), self)
+            if form.is_kept:
+                if len(self._shapes) >= SHAPES_KEPT:
+                    self._shapes = {}
+                self._shapes[form] = shape
         return shape
 
     def atoms(self, alert: Alert, shape: Shape, facts: Facts) -> int:

@@ -15,7 +15,7 @@ import pytest
 from tests.integration.otlp.receiver import free_port
 from tests.waiting import wait_until
 
-POSTS = 60
+POSTS = 40
 GROWTH_LIMIT_BYTES = 400 * 1024 * 1024
 """Of all shapes together: without bounds each one has more of its own."""
 ALERT: dict[str, object] = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import time
 from pathlib import Path
 
 import pytest
 
+from exporter.alert import Alert, Form
 from exporter.config.model import Config, FalcoHttp, FalcoTarget, JsonLines, Otlp, Queue
 from exporter.simulator.scenarios import demo_scenario, flood
 from exporter.simulator.server import FalcoSimulator
@@ -149,6 +152,27 @@ def test_a_flood_of_unlike_alerts_is_counted_without_being_judged(caplog: pytest
             wait_until(lambda: len(receiver.accepted) == len(alerts))
     assert all("falco.report.left_out" in attributes_of(record) for record in receiver.accepted)
     assert sum("are counted as undecided" in message for message in caplog.messages) == 1
+
+
+def test_of_made_up_fields_nothing_is_kept_beyond_their_alert(tmp_path: Path) -> None:
+    """A sender that makes up a thousand names for each alert finds no memory of ours that grows with them."""
+    config = Config(
+        http=FalcoHttp(address="127.0.0.1:0"),
+        web=LOOPBACK,
+        otlp=Otlp(endpoint=f"http://127.0.0.1:{free_port()}"),
+        queue=Queue(directory=tmp_path / "queue"),
+        shutdown_seconds=0.1,
+    )
+    document = json.loads(one_alert())
+    with running_app(config) as app:
+        for number in range(20):
+            made_up = {f"made.up{number}.{field}": "x" for field in range(1_000)}
+            app.pipeline.deliver([from_json(json.dumps(document | {"output_fields": made_up}))])
+        gc.collect()
+        tracked = gc.get_objects()
+        forms = {id(each) for each in tracked if isinstance(each, Form) and len(each.names) == 1_000}
+        forms -= {id(each._form) for each in tracked if isinstance(each, Alert)}
+    assert not forms
 
 
 def sum_of(text: str, *parts: str) -> float:

@@ -155,9 +155,8 @@ _VALUES_OF: Kept[Form, Callable[[Mapping[str, str]], tuple[str, ...]]] = Kept(_K
 def _make_values_of(form: Form) -> Callable[[Mapping[str, str]], tuple[str, ...]]:
     """Return what takes the values that a place depends on out of fields of this form."""
     wanted = [name for name in form.names if name in FIELDS]
-    if len(wanted) > 1:
-        return _VALUES_OF.keep(form, itemgetter(*wanted))
-    return _VALUES_OF.keep(form, lambda fields: tuple([fields[name] for name in wanted]))
+    values_of = itemgetter(*wanted) if len(wanted) > 1 else lambda fields: tuple([fields[name] for name in wanted])
+    return _VALUES_OF.keep(form, values_of) if form.is_kept else values_of
 
 
 def _place_of(alert: Alert, outcome: str) -> _Place:
