@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import random
+import sqlite3
 import warnings
 import zlib
 from collections import Counter
@@ -38,6 +39,9 @@ from exporter.listener.credentials import read_basic
 from exporter.patterns import Pattern
 from exporter.simulator.scenarios import flood
 from exporter.sinks.otel.queue import segment
+from exporter.sinks.otel.queue.journal import Journal
+from exporter.sinks.otel.queue.old_queue import FILE_NAME as OLD_QUEUE
+from exporter.sinks.otel.queue.old_queue import move_old_queue
 from exporter.sinks.otel.queue.position import read_position
 from exporter.sinks.otel.send.answer import from_http
 from exporter.sinks.otel.send.environment import check_resource_variables, to_batching, to_endpoint, why_disabled
@@ -187,6 +191,47 @@ def read_queue_file(data: bytes, directory: Path) -> None:
         os.close(file)
 
 
+def read_old_queue(data: bytes, directory: Path) -> None:
+    """Move a queue of version 0.1: what SQLite reads of it is moved or counted, or the file stays."""
+    with TemporaryDirectory(dir=directory) as queue:
+        path = Path(queue) / OLD_QUEUE
+        path.write_bytes(data)
+        try:
+            with contextlib.closing(sqlite3.connect(path)) as connection:
+                rows = connection.execute("SELECT records FROM chunk").fetchall()
+        except (sqlite3.Error, OverflowError):
+            rows = None
+        lost = Counter[str]()
+        journal = Journal(Path(queue))
+        journal.open()
+        try:
+            move_old_queue(journal, lambda reason, records: lost.update({reason: records}))
+            if not path.exists():
+                assert rows is not None
+                whole = [records for (records,) in rows if isinstance(records, int) and 0 < records < 2**32]
+                assert journal.records + lost["damaged"] == sum(whole) + len(rows) - len(whole)
+        finally:
+            journal.close()
+
+
+def old_queue_file() -> bytes:
+    """A queue of version 0.1 with some chunks, closed in order."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / OLD_QUEUE
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute(
+                "CREATE TABLE chunk (id INTEGER PRIMARY KEY AUTOINCREMENT, queued_at REAL NOT NULL, records INTEGER "
+                "NOT NULL, bytes INTEGER NOT NULL, crc INTEGER NOT NULL, payload BLOB NOT NULL)"
+            )
+            for records in range(1, 30):
+                payload = bytes([records]) * 300
+                connection.execute(
+                    "INSERT INTO chunk (queued_at, records, bytes, crc, payload) VALUES (1.5, ?, 500, ?, ?)",
+                    (records, zlib.crc32(payload, records), payload),
+                )
+        return path.read_bytes()
+
+
 def read_kept(data: bytes, _: Path) -> None:
     """Take it as the history's own form of an alert, and as a message."""
     for stored in (OWN_FORM + data, data):
@@ -277,6 +322,7 @@ PARSERS = {
     "catalog overlay": Parser(read_catalog, seeds("catalog.yaml"), SLOW_INPUTS),
     "environment": Parser(read_environment, seeds("environment.txt"), SLOW_INPUTS),
     "read position": Parser(read_position_file, [POSITION], SLOW_INPUTS),
+    "queue of version 0.1": Parser(read_old_queue, [old_queue_file()], SLOW_INPUTS),
     "queue file": Parser(read_queue_file, [queue_file()], SLOW_INPUTS),
     "alert of the history": Parser(read_kept, [to_stored(alert_of(1, received=b""))[1:], *ALERTS[:3]]),
     "history file": Parser(read_history, [history_file()], SLOW_INPUTS),

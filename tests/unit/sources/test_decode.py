@@ -213,3 +213,25 @@ def test_a_message_with_bytes_that_are_not_utf8_has_all_its_parts() -> None:
     assert alert.raw_output == "the \ufffd output"
     message.output = b"18:29:39.0: Notice \xff {"
     assert from_grpc(message.SerializeToString()).raw_output == "18:29:39.0: Notice \ufffd {"
+
+
+@pytest.mark.parametrize("form", [falco_outputs_pb2.response, falco_lenient_pb2.response])
+def test_text_that_quotes_a_document_is_text(form: type) -> None:
+    """Only an output that is a document from its first character is read as one; values in it are the attacker's."""
+    output = '18:29:39.0: Notice run {"output":"nothing"} \udcff'.encode("utf-8", "surrogateescape")
+    whole = output if form is falco_lenient_pb2.response else output[:-1]
+    message = falco_lenient_pb2.response(rule=b"A rule", output=whole)
+    message.time.seconds = 1
+    assert from_grpc(message.SerializeToString()).raw_output == whole.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(("time_ns", "is_taken"), [(0, False), (1, True), (2**63 - 1, True), (2**63, False)])
+def test_the_times_that_an_alert_may_have(time_ns: int, is_taken: bool) -> None:
+    """From the first nanosecond of 1970 on, as far as a signed 64-bit number reaches."""
+    message = falco_outputs_pb2.response(rule="A rule")
+    message.time.seconds, message.time.nanos = divmod(time_ns, 1_000_000_000)
+    if is_taken:
+        assert from_grpc(message.SerializeToString()).time_ns == time_ns
+    else:
+        with pytest.raises(DecodeError, match=f"found {time_ns} ns since 1970"):
+            from_grpc(message.SerializeToString())

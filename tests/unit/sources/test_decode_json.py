@@ -303,3 +303,29 @@ def test_falco_0_45_and_those_before_write_the_same_alert() -> None:
     assert before.uid == after.uid
     assert before.all_fields() == after.all_fields() == {"proc.cmdline": "a\nb \ufffd", "static.cluster": "prod"}
     assert (before.output, after.output) == ("run a\nb \ufffd", "run a\\nb \ufffd")
+
+
+@pytest.mark.parametrize(
+    ("time", "time_ns"),
+    [
+        ("1970-01-01T00:00:00.000000000Z", None),
+        ("1970-01-01T00:00:00.000000001Z", 1),
+        ("2262-04-11T23:47:16.854775807Z", 2**63 - 1),
+        ("2262-04-11T23:47:16.854775808Z", None),
+    ],
+)
+def test_the_times_that_an_alert_may_have(time: str, time_ns: int | None) -> None:
+    """From the first nanosecond of 1970 on, as far as a signed 64-bit number reaches."""
+    document = json.dumps({"time": time, "rule": "R", "priority": "Notice"})
+    if time_ns is not None:
+        assert from_json(document).time_ns == time_ns
+    else:
+        with pytest.raises(DecodeError, match="between 1970 and 2262"):
+            from_json(document)
+
+
+def test_an_empty_name_of_a_rule_is_named_as_that() -> None:
+    """It is there, and it is none."""
+    with pytest.raises(DecodeError) as caught:
+        from_json('{"time": "2026-01-31T12:00:00Z", "rule": "", "priority": "Notice"}')
+    assert str(caught.value) == "member `rule`: expected the rule's name, found ''"
