@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.places.aws import ACCOUNT, REGION, Aws
-from tests.lab.scenarios.aws_cloudtrail.account import MALLORY, SECONDS, alert
+from tests.lab.scenarios.aws_cloudtrail.account import FIELDS, MALLORY, SECONDS, alert
 from tests.lab.steps import Step
 from tests.lab.story import Tell
 
@@ -71,3 +71,22 @@ def test_every_look_works_with_the_policy_and_is_refused_without(aws: Aws, tell:
     # What reads the event that the first step could not keep says so, and asks nothing.
     told = re.compile(rf"{REFUSED.pattern}|unknown|see step 1")
     assert not [(step.title, said) for step, said in refused.values() if not told.search(said)]
+
+
+def test_a_rule_without_an_entry(aws: Aws, tell: Tell) -> None:
+    """Its advice is made of shared procedures, some of which no entry uses."""
+    aws.call("iam", "create_user", UserName="mallory")
+    for _ in range(2):
+        aws.call("iam", "create_access_key", UserName="mallory")
+    keys = aws.call("iam", "list_access_keys", UserName="mallory")["AccessKeyMetadata"]
+    aws.call("iam", "update_access_key", UserName="mallory", AccessKeyId=keys[0]["AccessKeyId"], Status="Inactive")
+
+    def state() -> list[str]:
+        return [each["Status"] for each in aws.call("iam", "list_access_keys", UserName="mallory")["AccessKeyMetadata"]]
+
+    before = state()
+    with tell(FIELDS, rule="Our own rule", source="aws_cloudtrail", cloud=aws.laptop) as report:
+        report.looks(seconds=SECONDS)
+        report.contain("Deactivate the user", state=state, becomes=["Inactive"] * 2, seconds=SECONDS)
+        report.verify("Is every key inactive?", hides="\tActive", not_held="\tActive", seconds=SECONDS)
+        report.undo(state=state, becomes=before, seconds=SECONDS)
