@@ -16,7 +16,6 @@ from typing import Any
 from exporter.config.model import Config, FalcoTarget, OtlpEndpoint, Route, TlsClient
 from exporter.config.options import ENVIRONMENT_PREFIX, Option, options
 from exporter.config.routes import to_endpoint, to_route
-from exporter.config.validate import validate
 from exporter.config.values import from_text, items_from_text
 from exporter.errors import ConfigError, ExporterError, nearest
 from exporter.yaml_nodes import Node, read_document
@@ -66,6 +65,9 @@ def load_config(
     values |= {path: flags[option.key] for path, option in known.items() if flags.get(option.key) is not None}
     config = dataclasses.replace(_build(Config, values), endpoints=lists.endpoints, routes=lists.routes)
     config = _with_targets(config, targets, demo=demo)
+    # Imported here: rules files, patterns and addresses are not needed for --help and for completion.
+    from exporter.config.validate import validate
+
     validate(config)
     return config
 

@@ -131,7 +131,8 @@ def test_help_about_a_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_file_that_is_missing_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
     """Without the number that the system has for it."""
     assert main(["run", "--config", "none.yaml"]) == 2
-    assert capsys.readouterr().err == "falco-report-exporter: none.yaml: cannot be read: No such file or directory\n"
+    said = "none.yaml: cannot be read: No such file or directory; expected a YAML file"
+    assert capsys.readouterr().err == f"falco-report-exporter: {said}\n"
 
 
 def test_no_arguments_show_the_whole_help(capsys: pytest.CaptureFixture[str]) -> None:
