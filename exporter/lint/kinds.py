@@ -40,6 +40,8 @@ _EVERYWHERE: tuple[tuple[str, str], ...] = (
     (r"\bps (?![^\n|;)&]*-ww)[^\n|;)&]*\b(?:args|cmd)\b(?![^\n;)&]*\|)|\bps (?:-ef|aux)(?![\w ]*(?:ww|\|))",
      "{} cuts command lines at the terminal's width; write ps -ww"),
     (_JQ_YES, _JQ_MESSAGE),
+    (r"\bnsenter\b(?=[^\n|;&]* (?:-\w*[am]\b|--all\b|--mount\b))[^\n|;&]*",
+     "{} runs a program of the container's as the node's root; read through /proc/PID/root"),
     (r"\bmv -f\b|\bmv --force\b", "{} overwrites what was saved; write only where nothing is: [ -e F ] || …"),
 )  # fmt: skip
 """What no block may do, with {} for what was found."""
@@ -50,6 +52,11 @@ _LAPTOP: tuple[tuple[str, str], ...] = (
     (r"\breadlink -f\b|\bstat -c\b|\bxargs -r\b|\bbase64 -w", "{} is GNU's only; this step runs on a laptop"),
 )  # fmt: skip
 """What no block may do where kubectl or a provider's client runs."""
+_IN_A_ROOT = re.compile(r"/proc/[^/\s]+/root\b")
+_SAFE_IN_A_ROOT = re.compile(
+    r"\bcd \"/proc/[^/\s]+/root/?\"|\b(?:namei|stat|ls)(?: -\w+)*(?: --)? \"?/proc/[^/\s]+/root\b"
+)
+"""What follows no link that a container has made: its root itself, and who owns what on the way to a file."""
 _TEN_MINUTES = re.compile(r"alert\.since(?:_rfc3339)?\}.*alert\.until(?:_rfc3339)?\}", re.DOTALL)
 _APPLIED = re.compile(r"\bkubectl\b[^\n|;]*\bapply\b")
 _HIDES = re.compile(r"2>\s*/dev/null|&>\s*/dev/null|>\s*/dev/null 2>&1")
@@ -81,6 +88,12 @@ def faults(step: CommandStep) -> Iterator[str]:
         for pattern, message in kinds:
             if match := re.search(pattern, _without_strings(text)):
                 yield message.format(match[0].strip())
+    for text in (step.run.text, step.undo.text):
+        if _IN_A_ROOT.search(_SAFE_IN_A_ROOT.sub("", text)) and "/mountinfo" not in text:
+            yield (
+                "/proc/PID/root: a link of the container's leads to the node's own files from there; open the file or "
+                "enter its folder, then look for the mnt_id of /proc/self/fdinfo in /proc/PID/mountinfo"
+            )
     if _TEN_MINUTES.search(step.run.text):
         yield "from alert.since to alert.until: a window of ten minutes; look from the beginning until now"
     if _APPLIED.search(step.run.text) and "<<" in step.run.text and not _is_whole(step.run.text):

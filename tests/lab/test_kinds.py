@@ -7,20 +7,7 @@ from collections import defaultdict
 from tests.lab.kinds import KINDS, kinds_by_rule, lacking
 from tests.lab.steps import reporter
 
-GONE = """
-Contact EC2 Instance Metadata Service From Container
-Contact cloud metadata service from container
-Falco internal: hot restart failure
-Network Connection outside Local Subnet
-Reverse Shell from Web Server
-Unexpected UDP Traffic
-Web Server Spawned Shell
-Web Server Spawned Suspicious Child Process
-"""
 EXCEPTIONS: dict[str, dict[str, str]] = {
-    "again": {
-        **dict.fromkeys(GONE.strip().splitlines(), "a second object or the first one's end has not been told yet"),
-    },
     "refused": {
         "Create Deploy Key": "GitHub's audit log, which the rule reads, has no refused attempts",
         "Creating a new OKTA user account": "its steps act on accounts that the event names; a refused one names none",

@@ -131,6 +131,9 @@ class Host:
             words = self.read(f"/proc/{pid}/cmdline").split("\0")
         except OSError:
             return True
+        if not words[0]:
+            # While it takes another's place it has no words, and still that one's name.
+            return not self.alive(pid)
         return words[0] not in {"env", "setpriv"} and not any(word.endswith(_BEHIND) for word in words)
 
     def path(self, path: str | Path) -> Path:

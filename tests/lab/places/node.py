@@ -47,6 +47,8 @@ _NETWORK = {
 }
 _CRICTL = (
     "runtime-endpoint: unix:///run/containerd/containerd.sock\nimage-endpoint: unix:///run/containerd/containerd.sock\n"
+    # Of itself it gives up after two seconds, which a busy machine needs.
+    "timeout: 60\n"
 )
 
 
@@ -158,7 +160,7 @@ class Node(Host):
 
     def remove_pods(self) -> None:
         """Remove every pod, so that the next story begins with none."""
-        self.run("crictl pods -q | xargs -r crictl rmp -f 2>&1", timeout_seconds=60)
+        self.run("crictl pods -q | xargs -r crictl rmp -f 2>&1", timeout_seconds=120)
 
 
 @contextlib.contextmanager

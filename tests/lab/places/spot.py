@@ -108,8 +108,9 @@ class Spot:
         return self.place
 
     def _is_runtime(self, pid: int) -> bool:
-        """Whether it is runc on its way into the container."""
+        """Whether it is runc on its way into the container, or between two programs."""
         try:
-            return "runc" in self.place.read(f"/proc/{pid}/cmdline").split("\0")[0]
+            first = self.place.read(f"/proc/{pid}/cmdline").split("\0")[0]
         except OSError:
             return True
+        return not first or "runc" in first

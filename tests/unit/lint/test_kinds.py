@@ -53,6 +53,11 @@ def contain(run: str, **keys: str) -> dict[str, Any]:
             {"configure": [{**CHANGE, "format": "yaml", "content": "spec: {a: 1}", "load": "kubectl apply -f x.yaml"}]},
             "kubectl apply of a part of a manifest",
         ),
+        (look("nsenter -t 1 -m -- ls -l /etc"), "runs a program of the container's as the node's root"),
+        (look("nsenter --target 1 --all ls"), "runs a program of the container's as the node's root"),
+        (look('p=7; sha256sum "/proc/$p/root"%{fd.name}'), "a link of the container's leads to the node's own files"),
+        (look('cd "/proc/7/root/etc" && cat passwd'), "a link of the container's leads to the node's own files"),
+        (contain("true", undo="cp x /proc/7/root/etc/x"), "a link of the container's leads to the node's own files"),
         (contain("kill 1 2>/dev/null"), "hides why it failed"),
         (contain("true", undo="kill 1 2>/dev/null"), "hides why it failed"),
         (look('up=/x/upperdir\nfind "$up" -xdev -type f'), "whiteouts and links are not of type f"),
@@ -91,6 +96,10 @@ def test_a_fault_is_found(tmp_path: Path, changes: dict[str, Any], expected: str
         contain('u=%{alert.uid}; d=$HOME/evidence/$u; ss -tn > "$d/sockets"'),
         contain('d=/root/evidence/%{alert.uid}; cd "$d" && ss -tn > sockets'),
         contain('g=/sys/fs/cgroup/x; echo 1 > "$g/cgroup.freeze"'),
+        look("nsenter -t 7 -n ss -tunap; ls -l -a"),
+        look('cd "/proc/7/root/" && find ./ -type f'),
+        look('stat "/proc/7/root"%{fd.name}; namei -l "/proc/7/root/etc"'),
+        look('exec 3< /proc/7/root/x; grep -q "$(cat /proc/self/fdinfo/3)" /proc/7/mountinfo; cat <&3'),
     ],
 )
 def test_what_is_sound_passes(tmp_path: Path, changes: dict[str, Any]) -> None:

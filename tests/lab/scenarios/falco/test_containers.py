@@ -121,7 +121,7 @@ def test_a_dropped_program(web: Spot, tell: Tell, path: str) -> None:
         web.path(path).unlink()
         report.again("What is this program?", shows="No such file")
         web.path(path).symlink_to("/etc/passwd")
-        report.again("take away its right", shows="link")
+        report.again("take away its right", shows="no_plain_file_of_the_container")
         assert web.snapshot("/etc/passwd") == accounts
     assert not node.exists("/root/owned")
     node.run(f"kill -KILL {pid}")

@@ -43,7 +43,7 @@ def test_a_foreign_key(spot: Spot, tell: Tell) -> None:
     with tell(actor(spot, fd__name=file), rule=KEYS, host=spot.place) as report:
         report.looks(shows=["mallory", "ED25519", "-rw-------"])
         report.contain("take", state=lambda: is_there(spot, file), becomes=False, shows="No such file")
-        assert (spot.evidence / report.uid / file.lstrip("/")).read_text() == KEY
+        assert (spot.evidence / report.uid / "file").read_text() == KEY
         report.undo(state=lambda: spot.snapshot(file), becomes=before)
         spot.write(file, "# another file of this name\n")
         report.again("take", undo=True)
@@ -103,7 +103,7 @@ def test_a_bit_is_taken(spot: Spot, tell: Tell, path: str) -> None:
     report.again("Take the bit away", undo=True, shows="differ")
     assert mode(spot, path) == 0o755, "another file got the bit"
     spot.path(path).unlink()
-    report.again("Take the bit away", shows="No such file", undo=True)
+    report.again("Take the bit away", shows="no_file" if spot.container else "No such file", undo=True)
     assert not spot.place.exists("/root/owned")
 
 
@@ -112,7 +112,7 @@ def test_the_file_with_the_bit_is_gone(spot: Spot, tell: Tell) -> None:
     spot.write("/opt/helper2", b"#!/bin/sh\n", 0o6755)
     fields = actor(spot, evt__arg__filename=path, fd__name=path, evt__arg__mode="S_ISUID|S_ISGID")
     report = tell(fields, rule=BITS, host=spot.place)
-    report.again("Take the bit away", shows="No such file")
+    report.again("Take the bit away", shows="no_file" if spot.container else "No such file")
     spot.write(path, b"made since\n", 0o755)
     report.again("Take the bit away", undo=True, shows="nothing saved")
     assert (mode(spot, path), mode(spot, "/opt/helper2")) == (0o755, 0o6755)

@@ -149,18 +149,35 @@ def test_falco_refused_new_rules(watched: Host, tell: Tell, name: str) -> None:
     watched.run("touch -d '2 days ago' /etc/falco/rules.d/own.yaml")
     time.sleep(1.1)
     after = datetime.now(UTC).timestamp() + 600
-    watched.write(f"/etc/falco/{name}", GOOD if "local" in name else "- rule: Broken\n", 0o640)
+    watched.write(f"/etc/falco/{name}", "- rule: Broken\n", 0o640)
     before = watched.snapshot("/etc/falco")
     # The window begins ten minutes before the alert.
     with tell({}, rule=REFUSED, host=watched, time_ns=int(after) * 1_000_000_000) as report:
-        report.look(
-            "Does it load now", shows="without errors" if "local" in name else "has no mapping for key 'condition'"
-        )
+        report.look("Does it load now", shows="has no mapping for key 'condition'")
         report.look("Which of Falco's files", shows=f"root /etc/falco/{name}")
         here = lambda: (watched.exists(f"/etc/falco/{name}"), watched.exists("/etc/falco/rules.d/own.yaml"))  # noqa: E731
         report.contain("Set rules and settings", state=here, becomes=(False, True), shows="Loaded without errors")
         report.undo(state=lambda: watched.snapshot("/etc/falco"), becomes=before)
         assert not watched.exists("/root/owned")
+
+
+def test_the_broken_rules_are_gone(watched: Host, tell: Tell) -> None:
+    """Somebody has mended or removed them since: what is there now stays in force."""
+    time.sleep(1.1)
+    watched.write("/etc/falco/rules.d/new.yaml", GOOD)
+    before = watched.snapshot("/etc/falco")
+    report = tell({}, rule=REFUSED, host=watched)
+    report.again("Does it load now", shows="Loaded without errors")
+    report.again("Set rules and settings", shows="it loads: nothing set aside")
+    report.again("Set rules and settings", undo=True, shows="No such file")
+    assert watched.snapshot("/etc/falco") == before, "rules that load were set aside"
+
+    watched.write("/etc/falco/rules.d/new.yaml", "- rule: Broken\n")
+    report.again("Set rules and settings", shows="new.yaml.broken")
+    watched.write("/etc/falco/rules.d/new.yaml", GOOD)
+    made = watched.snapshot("/etc/falco/rules.d/new.yaml")
+    report.again("Set rules and settings", undo=True, shows="/etc/falco/rules.d/new.yaml was made since: left")
+    assert watched.snapshot("/etc/falco/rules.d/new.yaml") == made, "rules that were made since were written over"
 
 
 def test_a_capture_ended_early(watched: Host, tell: Tell) -> None:
