@@ -40,7 +40,9 @@ class Spot:
         found: list[int] = []
 
         def look() -> bool:
-            found[:] = [pid for pid in node.pids_of(container) if pid not in before and not self._is_runtime(pid)]
+            now = set(node.pids_of(container))
+            # What the container's own programs start meanwhile is another's.
+            found[:] = [pid for pid in now - before if not self._is_runtime(pid) and self._parent(pid) not in {*now, 0}]
             return bool(found)
 
         node.wait_until(look, f"{words} runs in the container")
@@ -106,6 +108,13 @@ class Spot:
     def _node(self) -> Node:
         assert isinstance(self.place, Node)
         return self.place
+
+    def _parent(self, pid: int) -> int:
+        """Return the parent's process id, 0 where the process has ended."""
+        try:
+            return int(self.place.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[1])
+        except OSError:
+            return 0
 
     def _is_runtime(self, pid: int) -> bool:
         """Whether it is runc on its way into the container, or between two programs."""

@@ -158,5 +158,5 @@ def test_the_server_of_a_host_is_gone(booted_host: Host, tell: Tell, rule: str) 
         answer = report.again(step.title, hides=[f"{pid} T" for pid in others], seconds=60)
         assert "usage:" not in answer.text, f"{step.title!r} fails instead of saying that there is nothing: {answer}"
     report.again("what the web server started", undo=True, shows="No such file")
-    assert [booted_host.state(pid) for pid in others] == ["S", "S"], "a bystander was stopped"
+    assert not [pid for pid in others if booted_host.state(pid) not in {"R", "S"}], "a bystander was stopped"
     assert booted_host.snapshot("/var/www", "/etc") == before
