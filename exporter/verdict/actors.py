@@ -72,6 +72,8 @@ _WORKLOADS = frozenset(
     }
 )  # fmt: skip
 _WORDS = re.compile(r"[A-Za-z]+")
+_INSTANCE = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
+"""The name of a session that a machine opens by its instance profile: its own id."""
 _INFO = re.compile(r"(?P<user>.*?) via (?P<address>\S+) (?P<failed>!)?(?:→|->|\S*>)\s*(?P<call>\S+)")
 _GOOGLE_AGENT = re.compile(
     r"(?:service-(?:org-|folder-)?\d+@(?:gcp-sa-[a-z0-9-]+|compute-system|container-engine-robot|containerregistry|"
@@ -162,6 +164,8 @@ def _aws_kind(lookup: Lookup) -> str | None:
         return "root"
     if "assumed-role/AWSReservedSSO_" in arn or user.startswith("AWSReservedSSO_"):
         return "sso"
+    if _INSTANCE.fullmatch(user):
+        return "workload"
     if is_automation(user):
         return "automation"
     return "workload" if _WORKLOADS.intersection(map(str.lower, _WORDS.findall(user))) else "identity"
