@@ -164,11 +164,13 @@ def _aws_kind(lookup: Lookup) -> str | None:
         return "root"
     if "assumed-role/AWSReservedSSO_" in arn or user.startswith("AWSReservedSSO_"):
         return "sso"
-    if _INSTANCE.fullmatch(user):
-        return "workload"
     if is_automation(user):
         return "automation"
-    return "workload" if _WORKLOADS.intersection(map(str.lower, _WORDS.findall(user))) else "identity"
+    return (
+        "workload"
+        if _INSTANCE.fullmatch(user) or _WORKLOADS.intersection(map(str.lower, _WORDS.findall(user)))
+        else "identity"
+    )
 
 
 def _aws_origin(lookup: Lookup) -> str | None:
