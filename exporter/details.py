@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from exporter.alert import Alert
 from exporter.derived import DERIVED, fd_label, to_duration
 from exporter.event_sources import fields, host_label
+from exporter.shown import mode
 
 NAMES: tuple[tuple[str, str], ...] = tuple((field.label, field.name) for field in fields() if field.label)
 """What a reader calls a field, in the order of reading; the fields of one event source stand together."""
@@ -71,7 +72,12 @@ def _terminal(alert: Alert, value: str) -> str:
     return f"{name} ({value})" if name else f"none ({value})" if value == "0" else value
 
 
-_READERS: Mapping[str, Callable[[Alert, str], str]] = {"proc.tty": _terminal}
+def _mode(_: Alert, value: str) -> str:
+    octal = mode(value)
+    return value if octal == value else f"{octal}: {value}"
+
+
+_READERS: Mapping[str, Callable[[Alert, str], str]] = {"proc.tty": _terminal, "evt.arg.mode": _mode}
 
 
 def _label(rank: int, alert: Alert) -> str:

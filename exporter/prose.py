@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from exporter.errors import CatalogError
 from exporter.nouns import stand_in
+from exporter.shown import shown
 
 
 class Span(NamedTuple):
@@ -71,6 +72,14 @@ class Place:
             value = lookup(field)
             if value is not None:
                 return value
+        return None
+
+    def find_shown(self, lookup: Lookup) -> str | None:
+        """Return the value as a sentence shows it, None where it is absent."""
+        for field in self.fields:
+            value = lookup(field)
+            if value is not None:
+                return shown(field, value)
         return None
 
     @property
@@ -148,7 +157,7 @@ class ProseTemplate:
             for part in parts:
                 if isinstance(part, Span):
                     piece.append(part)
-                elif (value := part.find(lookup)) is not None:
+                elif (value := part.find_shown(lookup)) is not None:
                     piece.append(Span("text" if OWN_WORDS.issuperset(part.fields) else "value", value))
                 elif part.literal is not None:
                     piece.append(Span("text", part.literal))

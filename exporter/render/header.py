@@ -12,6 +12,9 @@ from typing import NamedTuple
 from exporter.alert import Alert
 from exporter.escaping import shortened
 from exporter.event_sources import EVENT_SOURCES, host_label
+from exporter.prose import Lookup
+from exporter.verdict.judgement import Outcome
+from exporter.verdict.outcome import APPARENT_FIELDS, only_apparent
 
 VALUE_LIMIT_CHARACTERS = 200
 """Of a value; Alert Details have it whole."""
@@ -37,6 +40,13 @@ class About(NamedTuple):
     """``Pod``, ``Container``, ``Principal`` or ``User``; empty where the alert names none."""
     subject: str
     outcome: str
+    apparent: bool = False
+    """Whether nothing but the lack of an error tells the outcome."""
+
+    @property
+    def told(self) -> str:
+        """The outcome as a reader should take it, e.g. ``apparently succeeded``."""
+        return f"apparently {self.outcome}" if self.apparent else self.outcome
 
     @property
     def place(self) -> str:
@@ -51,11 +61,15 @@ _SUBJECTS = (
     ("User", ("user.name",)),
 )  # fmt: skip
 """What an alert is about, the first that it names."""
-FIELDS = (*dict.fromkeys(field for _, fields in _SUBJECTS for field in fields), "k8s.ns.name", "ka.target.namespace")
+FIELDS = (
+    *dict.fromkeys(field for _, fields in _SUBJECTS for field in fields),
+    *("k8s.ns.name", "ka.target.namespace"),
+    *APPARENT_FIELDS,
+)
 """The output fields that ``about`` looks at."""
 
 
-def header(alert: Alert, outcome: str) -> tuple[Row, ...]:
+def header(alert: Alert, outcome: Outcome) -> tuple[Row, ...]:
     """Return the header's rows; a row that would be empty is left out."""
     date, _, time = alert.time_text.partition("T")
     return (Row("Date", date, "own"), Row("Time", time, "own"), *timeless(about(alert, outcome)))
@@ -69,12 +83,12 @@ def timeless(known: About) -> tuple[Row, ...]:
         Row("Source", known.source, "name"),
         Row(host_label(known.source), known.host),
         Row(known.label, known.subject),
-        Row("Outcome", known.outcome, "own"),
+        Row("Outcome", known.told, "own"),
     )
     return tuple([row for row in rows if row.value])
 
 
-def about(alert: Alert, outcome: str = "unknown") -> About:
+def about(alert: Alert, outcome: Outcome = "unknown") -> About:
     """Return what the alert is about."""
     label, subject = _subject(alert)
     return About(
@@ -85,7 +99,14 @@ def about(alert: Alert, outcome: str = "unknown") -> About:
         label,
         shortened(subject, VALUE_LIMIT_CHARACTERS),
         outcome,
+        outcome == "succeeded" and only_apparent(_outcome_fields(alert)),
     )
+
+
+def _outcome_fields(alert: Alert) -> Lookup:
+    """What the outcome's words are made of: output fields, and the alert's source and rule."""
+    own = {"alert.source": alert.source, "alert.rule": alert.rule}
+    return lambda field: own.get(field) or alert.get(field)
 
 
 def _subject(alert: Alert) -> tuple[str, str]:

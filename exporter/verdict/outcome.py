@@ -28,6 +28,13 @@ _DONE = frozenset(
     }
 )  # fmt: skip
 """Calls whose rules ask for a result of success, or are told by a file descriptor that exists."""
+_OPENED = frozenset({"open", "openat", "openat2", "creat"})
+_MAY_BE_REFUSED = frozenset({"gcp_auditlog", "okta"})
+"""Sources whose rules match refused calls too. CloudTrail's ask for no error; GitHub tells of what was done."""
+_MAY_HAVE_FAILED = frozenset({"Directory traversal monitored file read"})
+"""Rules that ask for what could not be opened as well."""
+APPARENT_FIELDS = ("evt.type", "evt.res", "ka.response.code", "jevt.value[/responseStatus/code]")
+"""The output fields that ``only_apparent`` looks at: none that differs from alert to alert."""
 _REFUSED_CODES = frozenset({"401", "403", "409", "422", "429"})
 _REFUSING_RULES = frozenset(
     {
@@ -51,6 +58,19 @@ def outcome_of(lookup: Lookup) -> Outcome:
     if source in {"gcp_auditlog", "okta", "github"}:
         return "refused" if lookup("gcp.status") not in {None, "0"} else "succeeded"
     return _of_system_call(lookup)
+
+
+def only_apparent(lookup: Lookup) -> bool:
+    """Return whether nothing but the lack of an error tells that it succeeded: no result, status or file descriptor."""
+    source = lookup("alert.source")
+    if source == "k8s_audit":
+        return lookup("ka.response.code") is None and lookup("jevt.value[/responseStatus/code]") is None
+    if source != "syscall":
+        return source in _MAY_BE_REFUSED
+    kind = lookup("evt.type")
+    if kind in _OPENED:
+        return lookup("alert.rule") in _MAY_HAVE_FAILED
+    return kind not in _STARTED and lookup("evt.res") is None
 
 
 def _of_kubernetes(lookup: Lookup) -> Outcome:

@@ -30,6 +30,8 @@ def test_a_connection_is_called_a_connection() -> None:
     [
         ("proc.tty", "34816", "pts/0 (34816)"),
         ("proc.tty", "0", "none (0)"),
+        ("evt.arg.mode", "S_ISUID|S_IXUSR", "4100 (set-user-id): S_ISUID|S_IXUSR"),
+        ("evt.arg.mode", "odd", "odd"),
         ("proc.exe_ino.ctime", "1728152977073467556",
          "2024-10-05 18:29:37.073 UTC, 2.2 s before the alert (1728152977073467556)"),
         ("container.start_ts", "1728152980273467556",

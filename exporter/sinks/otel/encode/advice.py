@@ -23,6 +23,7 @@ from exporter.render.markdown import around_header, header_rest, header_time
 from exporter.render.pager import around_time, pager_step, pager_verdict, with_time
 from exporter.report import Advice, Change, Command, Matched, Prose, Reference, to_plain
 from exporter.sinks.otel.encode.wire import AttributeKey, count_plain, to_item, to_utf8
+from exporter.verdict.judgement import Outcome
 
 REPORT_PREFIX = "falco.report."
 _KEPT_RULES = 2_048
@@ -109,7 +110,7 @@ def to_rule_reference(references: Sequence[Reference]) -> str:
 class Shared(NamedTuple):
     """Pieces of whole texts (UTF-8) that alerts with the same advice share; the alert's own lines stand between."""
 
-    outcome: str
+    outcome: Outcome
     before_header: bytes
     after_header: bytes
     pager_first: bytes
@@ -159,7 +160,7 @@ def _make_values_of(form: Form) -> Callable[[Mapping[str, str]], tuple[str, ...]
     return _VALUES_OF.keep(form, values_of) if form.is_kept else values_of
 
 
-def _place_of(alert: Alert, outcome: str) -> _Place:
+def _place_of(alert: Alert, outcome: Outcome) -> _Place:
     """Return where and what an alert was about, as texts have it; kept, because alerts come in bursts."""
     form = alert.form
     values_of = _VALUES_OF.get(form) or _make_values_of(form)

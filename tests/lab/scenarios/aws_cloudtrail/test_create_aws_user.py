@@ -11,6 +11,7 @@ RULE = "Create AWS user"
 MALLORY = {
     "type": "IAMUser",
     "userName": "mallory",
+    "principalId": "AIDALABMALLORY",
     "arn": f"arn:aws:iam::{ACCOUNT}:user/mallory",
     "accessKeyId": "AKIALAB",
 }
@@ -62,6 +63,10 @@ def test_a_stolen_key_makes_a_user(aws: Aws, tell: Tell) -> None:
         )
         assert policies(aws, "mallory") == []
         report.undo(state=lambda: policies(aws, "backdoor"), becomes=[])
+        report.contain(
+            "Deny everything to the caller", state=lambda: policies(aws, "mallory"), becomes=[f"falco-{report.uid}"]
+        )
+        report.undo(state=lambda: policies(aws, "mallory"), becomes=[])
 
         aws.call("iam", "delete_access_key", UserName="backdoor", AccessKeyId=key_of(aws))
         aws.call("iam", "delete_user", UserName="backdoor")
