@@ -31,7 +31,7 @@ from exporter.catalog.template import ProseTemplate
 from exporter.derived import is_connection, is_file
 from exporter.event_sources import EVENT_SOURCES
 
-_KEPT_COMPOSITIONS = 2_048
+KEPT_COMPOSITIONS = 2_048
 _TECHNIQUE = re.compile(r"T\d{4}(?:\.\d{3})?(?=\W|_|\Z)")
 _TACTIC = re.compile(r"(TA\d{4})(?=\W|_|\Z)")
 _LIMITS = {"look": 2, "keep": 1, "contain": 1}
@@ -92,7 +92,7 @@ class Composer:
     def __init__(self, procedures: Mapping[str, Procedure]) -> None:
         self._procedures = procedures
         self._impacts = {tactic: ProseTemplate(text) for tactic, text in _read_impacts().items()}
-        self._kept = lru_cache(maxsize=_KEPT_COMPOSITIONS)(self._compose)
+        self._kept = lru_cache(maxsize=KEPT_COMPOSITIONS)(self._compose)
 
     @cached_property
     def pieces(self) -> Mapping[str, Entry]:

@@ -7,7 +7,7 @@ import yaml
 
 from exporter.alert import Alert, Priority
 from exporter.catalog.catalog import Catalog, load_catalog
-from exporter.catalog.compose import techniques_in, traits_of
+from exporter.catalog.compose import KEPT_COMPOSITIONS, techniques_in, traits_of
 from exporter.prose import to_plain
 from exporter.report import Report, make_report
 
@@ -162,10 +162,10 @@ def test_tuning_names_verb_and_object(catalog: Catalog) -> None:
 
 
 def test_alerts_of_a_kind_share_their_advice(catalog: Catalog) -> None:
-    """The same rule, tags and traits give the same object; 512 kinds are kept, not more."""
+    """The same rule, tags and traits give the same object; a bounded number of kinds is kept."""
     first = catalog.advice_for(alert({"proc.name": "a"}))
     assert catalog.advice_for(alert({"proc.name": "b"})) is first
-    for number in range(512):
+    for number in range(KEPT_COMPOSITIONS):
         catalog.advice_for(alert({"proc.name": "a"}, rule=f"rule {number}"))
     again = catalog.advice_for(alert({"proc.name": "a"}))
     assert again is not first
