@@ -89,7 +89,7 @@ USES_A_VALUE = "- list: log_files\n  items: [%{fd.name}]\n  override: {items: ap
             {"attack": [{"technique": "T1070.002", "tactic": "TA0005"}]},
             "T1070.002 was revoked; ATT&CK 19.0 has T1685.006",
         ),
-        ({"attack": [{"technique": "T9999", "tactic": "TA0005"}]}, "T9999 is no technique"),
+        ({"attack": [{"technique": "T9999", "tactic": "TA0005"}]}, "T9999 is not a technique"),
         ({"attack": [{"technique": "T1685.006", "tactic": "TA0001"}]}, "does not serve TA0001"),
         # links
         ({"references": [{"title": "x", "url": "http://falco.org/"}] * 2}, "expected https://"),
