@@ -161,7 +161,10 @@ class Reporter:
         # The plan keeps its entry, so that the id is never another's.
         plan = self._plans.get(id(entry))
         if plan is None or plan.entry is not entry:
-            plan = self._plans.keep(id(entry), self._make_plan(entry))
+            plan = self._make_plan(entry)
+            # Senders choose the names of rules that have no entry.
+            if len(entry.rule) + len(entry.source) <= KEY_LIMIT_CHARACTERS:
+                self._plans.keep(id(entry), plan)
         return plan
 
     def _make_plan(self, entry: Entry) -> _Plan:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib import resources
 from itertools import chain
 from pathlib import Path
@@ -30,8 +30,12 @@ from exporter.catalog.steps import Choice, CommandStep
 from exporter.catalog.template import ProseTemplate
 from exporter.derived import is_connection, is_file
 from exporter.event_sources import EVENT_SOURCES
+from exporter.kept import Recent
 
-KEPT_COMPOSITIONS = 2_048
+KEPT_COMPOSITIONS = 1_024
+"""Recent kinds of alert, twice that at most."""
+_KEY_LIMIT_CHARACTERS, _KEY_LIMIT_TAGS = 1_024, 64
+"""Of names and tags, and how many of these; senders choose them, and what has more is composed each time."""
 _TECHNIQUE = re.compile(r"T\d{4}(?:\.\d{3})?(?=\W|_|\Z)")
 _TACTIC = re.compile(r"(TA\d{4})(?=\W|_|\Z)")
 _LIMITS = {"look": 2, "keep": 1, "contain": 1}
@@ -92,7 +96,7 @@ class Composer:
     def __init__(self, procedures: Mapping[str, Procedure]) -> None:
         self._procedures = procedures
         self._impacts = {tactic: ProseTemplate(text) for tactic, text in _read_impacts().items()}
-        self._kept = lru_cache(maxsize=KEPT_COMPOSITIONS)(self._compose)
+        self._kept: Recent[tuple[str, str, tuple[str, ...], tuple[str, ...]], Entry] = Recent(KEPT_COMPOSITIONS)
 
     @cached_property
     def pieces(self) -> Mapping[str, Entry]:
@@ -103,7 +107,17 @@ class Composer:
 
     def advice_for(self, alert: Alert) -> Entry:
         """Return general advice for the alert; the same object for alerts of the same kind."""
-        return self._kept(alert.rule, alert.source, tuple(alert.tags), traits_of(alert))
+        tags = tuple(alert.tags)
+        key = (alert.rule, alert.source, tags, traits_of(alert))
+        entry = self._kept.get(key)
+        if entry is None:
+            entry = self._compose(*key)
+            if (
+                len(tags) <= _KEY_LIMIT_TAGS
+                and sum(map(len, (alert.rule, alert.source, *tags))) <= _KEY_LIMIT_CHARACTERS
+            ):
+                self._kept.keep(key, entry)
+        return entry
 
     def _compose(self, rule: str, source: str, tags: tuple[str, ...], traits: tuple[str, ...]) -> Entry:
         pieces = [self.pieces[trait] for trait in traits if trait in self.pieces]

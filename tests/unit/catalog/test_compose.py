@@ -165,8 +165,19 @@ def test_alerts_of_a_kind_share_their_advice(catalog: Catalog) -> None:
     """The same rule, tags and traits give the same object; a bounded number of kinds is kept."""
     first = catalog.advice_for(alert({"proc.name": "a"}))
     assert catalog.advice_for(alert({"proc.name": "b"})) is first
-    for number in range(KEPT_COMPOSITIONS):
+    for number in range(2 * KEPT_COMPOSITIONS):
         catalog.advice_for(alert({"proc.name": "a"}, rule=f"rule {number}"))
     again = catalog.advice_for(alert({"proc.name": "a"}))
     assert again is not first
     assert again == first
+
+
+def test_senders_names_and_tags_leave_nothing_behind(catalog: Catalog) -> None:
+    """A rule's name of a megabyte, or very many tags, are composed for and not kept."""
+    catalog.advice_for(alert({"proc.name": "a"}))
+    before = len(catalog.composer._kept)
+    long = alert({"proc.name": "a"}, rule="r" * 1_000_000)
+    many = alert({"proc.name": "a"}, tags=tuple(f"t{number}" for number in range(70_000)))
+    for each in (long, many):
+        assert catalog.advice_for(each).composed
+    assert len(catalog.composer._kept) == before

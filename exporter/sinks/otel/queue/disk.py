@@ -56,6 +56,8 @@ class DiskQueue(Generic[P]):
     def append(self, chunk: Chunk[P], stored: bytes) -> None:
         """Put a chunk on disk, where it is once this returns; ``stored`` is its payload in the form for the disk."""
         first_record = self._journal.append(stored, chunk.records, chunk.queued_at, payload_bytes=chunk.payload_bytes)
+        # Messages wait for their records as they came, and may be far larger than these.
+        chunk.payload_bytes = max(chunk.payload_bytes, len(chunk.payload))
         if self._kept_bytes + chunk.payload_bytes <= KEPT_BYTES:
             chunk.stored_bytes = len(stored)
             chunk.first_record = first_record

@@ -81,7 +81,8 @@ class Records:
         length = len(own) + len(advice)
         head = _HEADS[length]
         self.pieces += (head, own, advice)
-        self._messages.append((observed_ns, message))
+        # A longer message would only take memory: on disk the shorter of the two waits.
+        self._messages.append((observed_ns, message if len(message) < length else b""))
         self._size += len(head) + length
 
     def extend(self, others: Records) -> None:
@@ -105,7 +106,7 @@ class Records:
         stored: list[bytes] = []
         for index, (observed_ns, message) in enumerate(self._messages):
             pieces = self.pieces[index * _PIECES : (index + 1) * _PIECES]
-            if message and len(message) < len(pieces[1]) + len(pieces[2]):
+            if message:
                 stored += (MESSAGE, wire.varint(_OBSERVED.size + len(message)), _OBSERVED.pack(observed_ns), message)
             else:
                 stored += pieces

@@ -54,6 +54,14 @@ def test_what_became_one_has_its_own_size_in_memory(disk: DiskQueue[bytes], monk
     assert not is_kept(disk, put(disk))
 
 
+def test_messages_count_as_what_they_are_until_their_records_are_made(
+    disk: DiskQueue[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A guess of what the records will have does not let far larger messages into memory."""
+    monkeypatch.setattr(module, "KEPT_BYTES", 2 * len(STORED))
+    assert [is_kept(disk, put(disk, payload_bytes=1)) for _ in range(4)] == [True, True, False, False]
+
+
 def test_what_became_one_is_one_wherever_it_begins(disk: DiskQueue[bytes]) -> None:
     """It has its parts' records, though others stand before it, and reading goes on behind it."""
     put(disk, records=1)

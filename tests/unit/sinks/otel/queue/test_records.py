@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from itertools import islice
 
@@ -127,10 +128,11 @@ def test_the_disk_has_a_fraction_of_what_is_sent() -> None:
 
 
 def test_a_message_that_is_longer_than_its_record_is_not_kept() -> None:
-    """A record that was cut, or that a huge message gave, waits as the record."""
-    chunk = Records()
-    chunk.add(Encoded(b"record", b"advice"), OBSERVED_NS, b"m" * 12)
+    """A record that was cut, or that a huge message gave, waits as the record, on disk and in memory."""
+    chunk, message = Records(), b"m" * 12
+    chunk.add(Encoded(b"record", b"advice"), OBSERVED_NS, message)
     assert b"".join(chunk.pieces) == bytes(chunk)
+    assert not any(held is message for held in gc.get_referents(*chunk._messages))
 
 
 def test_a_message_that_is_shorter_than_its_record_is_kept_however_often_it_is_read() -> None:
