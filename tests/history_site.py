@@ -66,7 +66,7 @@ def filled(sink: HistorySink, alerts: list[Alert]) -> History:
     sequence = sink.history.sequence
     for start_at in range(0, len(alerts), 100):
         sink.write(alerts[start_at : start_at + 100])
-    wait_until(lambda: sink.history.sequence == sequence + len(alerts), "every alert can be found", seconds=20)
+    wait_until(lambda: sink.history.sequence == sequence + len(alerts), "every alert can be found", seconds=60)
     assert len(sink.history) == before + len(alerts)
     return sink.history
 

@@ -257,15 +257,19 @@ class AdviceWriter:
             _KEPT_ADVICE, _KEPT_ADVICE_BYTES, size=lambda known: known[1].size_bytes
         )
 
-    def write(self, rule: str, advice: Advice) -> Encoded:
-        """Return the attributes of an alert's advice, one entry per attribute; empty parts are left out."""
+    def write(self, rule: str, advice: Advice, *, comes_again: bool = True) -> Encoded:
+        """Return the attributes of an alert's advice, one entry per attribute; empty parts are left out.
+
+        Advice that does not come again, or holds more text than its attributes, is not to be kept beside them.
+        """
         # The advice is kept beside its bytes, so that its id is never another's.
         kept = self._kept.get(id(advice))
         if kept is None or kept[0] is not advice:
             begun = self._allowance.begin()
             kept = (advice, self._write_parts(rule, advice))
             self._allowance.end(begun)
-            self._kept.keep(id(advice), kept)
+            if comes_again:
+                self._kept.keep(id(advice), kept)
         return kept[1]
 
     def _write_parts(self, rule: str, advice: Advice) -> Encoded:

@@ -45,6 +45,8 @@ SEVERITIES: Mapping[Priority, int] = {
 """OpenTelemetry logs data model, appendix B, syslog's row for each of Falco's words."""
 
 _KEPT_TEMPLATES = 4_096
+_LONG_NAMES_CHARACTERS = 1_024
+"""Of rule and host, beyond which they are not Falco's."""
 _TIMES = wire.Fixed64Fields(LogRecord, "time_unix_nano", "observed_time_unix_nano")
 _BODY_LIMIT_CHARACTERS = 1_000
 _BODY_HEADS = wire.TextHeads(wire.tag(LogRecord, "body"))
@@ -134,7 +136,10 @@ class RecordEncoder:
         if advice is None:
             self._on_left_out()
             return LEFT_OUT
-        return self._advice.write(alert.rule, without_cut_values(advice) if has_long else advice)
+        if has_long:
+            return self._advice.write(alert.rule, without_cut_values(advice), comes_again=False)
+        names = len(alert.rule) + len(alert.hostname)
+        return self._advice.write(alert.rule, advice, comes_again=names <= _LONG_NAMES_CHARACTERS)
 
     def _template(self, alert: Alert) -> _Template:
         key = (alert.rule, alert.priority, alert.source, alert.hostname)

@@ -389,3 +389,16 @@ def test_what_a_rule_keeps_is_encoded_anew_when_it_changes() -> None:
     read = [attributes_of(LogRecord.FromString(record)) for record in encoded]
     assert [attributes["falco.report.summary"] for attributes in read] == ["a", "b", "a"]
     assert [attributes["falco.tags"] for attributes in read] == [["a"], ["b"], ["a"]]
+
+
+def test_long_names_leave_nothing_behind() -> None:
+    """Advice that names a rule or a host of a megabyte is not kept beside its attributes, which are far smaller."""
+    reporter = Reporter(load_catalog())
+    encoder = RecordEncoder(Budget(262_144, 128, lambda: None), Reports(reporter.brief_advice_for, "", "brief"))
+    writer = encoder._advice
+    encoder.encode(ALERT, observed_ns=1)
+    before = len(writer._kept)
+    assert before == 1
+    for changed in ({"rule": "r" * 100_000}, {"hostname": "h" * 100_000}):
+        encoder.encode(replace(ALERT, **changed), observed_ns=1)
+    assert len(writer._kept) == before
