@@ -61,10 +61,16 @@ def sample(sink: HistorySink, name: str, **labels: str) -> float | None:
     return REGISTRIES[id(sink)].get_sample_value(f"falco_exporter_history_{name}", labels)
 
 
+WAITING_AT_MOST = 2_000
+"""Written before the next ones: a sink has room for some thousands that wait."""
+
+
 def filled(sink: HistorySink, alerts: list[Alert]) -> History:
     before = len(sink.history)
     sequence = sink.history.sequence
     for start_at in range(0, len(alerts), 100):
+        if start_at % WAITING_AT_MOST == 0:
+            wait_until(lambda: sink.history.sequence == sequence + start_at, "alerts can be found", seconds=60)  # noqa: B023 - called at once
         sink.write(alerts[start_at : start_at + 100])
     wait_until(lambda: sink.history.sequence == sequence + len(alerts), "every alert can be found", seconds=60)
     assert len(sink.history) == before + len(alerts)

@@ -21,6 +21,8 @@ from exporter.render.pages import environment
 from exporter.verdict.judgement import VERDICTS
 
 WIDTH, HEIGHT = 720, 110
+LISTED = 6
+"""Shown of the rules that are new, of those that grew and of those that fell silent: all has to print on one page."""
 _GAP = 3
 
 
@@ -46,6 +48,7 @@ def to_html(digest: Digest) -> str:
         digest=digest,
         words=words,
         shown=RULES_SHOWN,
+        listed=LISTED,
         incidents=words.lines_of(digest.incidents[:INCIDENTS_SHOWN]),
         more_incidents=max(0, len(digest.incidents) - INCIDENTS_SHOWN),
         caveats=list(words.caveats(digest)),
