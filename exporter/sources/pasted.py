@@ -18,13 +18,13 @@ from typing import Any, BinaryIO, NamedTuple
 from exporter.alert import Alert
 from exporter.errors import DecodeError
 from exporter.sources.decode import from_json
+from exporter.sources.followed_file import GZIP_START
 from exporter.sources.log_lines import is_falcos_log, is_falcos_text, unwrapped
 
 LINE_LIMIT_BYTES = 16 * 1024 * 1024
 """Of a line, and of an alert that is spread over several."""
 _PIECE_BYTES = 64 * 1024
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _ENCODINGS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _TOKEN = re.compile(rb'["{}\[\]]')
 _CONTINUES = re.compile(rb'\s*(?:["\[\]{}]|-?\d[\d.eE+-]*,?\s*$|(?:true|false|null),?\s*$|$)')
@@ -46,7 +46,7 @@ class Found(NamedTuple):
 def opened(file: BinaryIO) -> BinaryIO:
     """Return the file's bytes as UTF-8 without byte order mark, decompressed where they are gzip's."""
     buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
-    if buffered.peek(2)[:2] == _GZIP_MAGIC:
+    if buffered.peek(2)[:2] == GZIP_START:
         buffered = io.BufferedReader(gzip.GzipFile(fileobj=buffered))
     start = buffered.peek(3)
     for mark, encoding in _ENCODINGS:

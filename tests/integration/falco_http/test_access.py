@@ -9,7 +9,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -83,20 +83,27 @@ def test_mutual_tls(tmp_path: Path) -> None:
         connection.close()
 
 
-def test_a_connection_let_in_by_a_former_authority_ends(tmp_path: Path) -> None:
-    """Once another authority signs the clients, those of the former one are out, on open connections too."""
-    (tmp_path / "other").mkdir()
-    authority, other = Authority(tmp_path), Authority(tmp_path / "other")
+@contextlib.contextmanager
+def changing_authorities(directory: Path) -> Iterator[tuple[Receiver, ssl.SSLContext, Callable[[], object]]]:
+    """A receiver, a client of its authority, and what puts another authority in that one's place."""
+    (directory / "other").mkdir()
+    authority, other = Authority(directory), Authority(directory / "other")
     server, client = authority.make_server(), authority.make_client()
-    clients = tmp_path / "clients.pem"
+    clients = directory / "clients.pem"
     clients.write_bytes(authority.cert_file.read_bytes())
+    context = ssl.create_default_context(cafile=str(authority.cert_file))
+    context.load_cert_chain(client.cert_file, client.key_file)
     tls = TlsServer(server.cert_file, server.key_file, clients)
     with receiving(FalcoHttp(address="127.0.0.1:0", tls=tls)) as receiver:
-        context = ssl.create_default_context(cafile=str(authority.cert_file))
-        context.load_cert_chain(client.cert_file, client.key_file)
+        yield receiver, context, lambda: clients.write_bytes(other.cert_file.read_bytes())
+
+
+def test_a_connection_let_in_by_a_former_authority_ends(tmp_path: Path) -> None:
+    """Once another authority signs the clients, those of the former one are out, on open connections too."""
+    with changing_authorities(tmp_path) as (receiver, context, change_authority):
         connection = receiver.connect(context)
         assert answer_of(connection) == 200
-        clients.write_bytes(other.cert_file.read_bytes())
+        change_authority()
         assert connection.sock is not None
         connection.sock.settimeout(10)
         assert connection.sock.recv(1) == b""
@@ -109,21 +116,13 @@ def test_a_connection_let_in_by_a_former_authority_ends(tmp_path: Path) -> None:
 
 def test_a_former_connection_that_never_rests_ends_with_its_request(tmp_path: Path) -> None:
     """Whoever always has the next request begun is out all the same; the one under way is answered."""
-    (tmp_path / "other").mkdir()
-    authority, other = Authority(tmp_path), Authority(tmp_path / "other")
-    server, client = authority.make_server(), authority.make_client()
-    clients = tmp_path / "clients.pem"
-    clients.write_bytes(authority.cert_file.read_bytes())
-    tls = TlsServer(server.cert_file, server.key_file, clients)
     stream = request(json.dumps(ALERT).encode())
-    with receiving(FalcoHttp(address="127.0.0.1:0", tls=tls)) as receiver:
-        context = ssl.create_default_context(cafile=str(authority.cert_file))
-        context.load_cert_chain(client.cert_file, client.key_file)
+    with changing_authorities(tmp_path) as (receiver, context, change_authority):
         with context.wrap_socket(
             socket.create_connection(("127.0.0.1", receiver.port), timeout=30), server_hostname="localhost"
         ) as connection:
             connection.sendall(stream[:-1])
-            clients.write_bytes(other.cert_file.read_bytes())
+            change_authority()
             answers = []
             with contextlib.suppress(OSError):  # closed while we write, where the next request was not seen yet
                 while not answers or (b"Connection: close" not in answers[-1] and len(answers) < 1_000):

@@ -7,14 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 from xml.etree import ElementTree
 
 import pytest
 
 from exporter.catalog.shipped import ShippedCatalog
 from exporter.digest import DIGEST_FORMATS, Digest, knowledge_of, make_digest
-from exporter.digest.html import HEIGHT, WIDTH, to_html
+from exporter.digest.html import HEIGHT, WIDTH, Piece, to_html
 from exporter.digest.words import compared, headline
 from exporter.history import History
 from exporter.times import time_from_text
@@ -159,26 +158,15 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         time_from_text(text, NOW_NS)
 
 
-class Rect(NamedTuple):
-    """A rectangle of a chart, and what it says when pointed at."""
-
-    verdict: str
-    x: float
-    y: float
-    width: float
-    height: float
-    text: str
-
-
-def chart(page: str, kind: str) -> list[list[Rect]]:
+def chart(page: str, kind: str) -> list[list[Piece]]:
     """The rectangles of each chart of a kind."""
     root = ElementTree.fromstring(page)
     return [[rect_of(rect) for rect in svg.iter("rect")] for svg in root.iter("svg") if svg.attrib["class"] == kind]
 
 
-def rect_of(rect: ElementTree.Element) -> Rect:
+def rect_of(rect: ElementTree.Element) -> Piece:
     x, y, width, height = [float(rect.attrib[name]) for name in ("x", "y", "width", "height")]
-    return Rect(rect.attrib["class"].removeprefix("v-"), x, y, width, height, rect.findtext("title", ""))
+    return Piece(rect.attrib["class"].removeprefix("v-"), x, y, width, height, rect.findtext("title", ""))
 
 
 def test_the_bars_show_what_was_counted(history: History) -> None:

@@ -21,11 +21,7 @@ from exporter.sinks.otel.send.environment import (
     to_named_endpoint,
     why_disabled,
 )
-
-PREFIX = "OTEL_EXPORTER_OTLP_"
-BASE = "OTEL_EXPORTER_OTLP_ENDPOINT"
-LOGS = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"
-PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
+from tests.unit.sinks.otel.send.variables import BASE, LOGS, PREFIX, PROTOCOL
 
 
 @pytest.mark.parametrize(

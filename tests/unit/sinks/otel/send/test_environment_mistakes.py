@@ -15,11 +15,7 @@ from exporter.sinks.otel.send.environment import (
     to_endpoint,
     why_disabled,
 )
-
-PREFIX = "OTEL_EXPORTER_OTLP_"
-BASE = "OTEL_EXPORTER_OTLP_ENDPOINT"
-LOGS = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"
-PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
+from tests.unit.sinks.otel.send.variables import BASE, PREFIX, PROTOCOL
 
 
 @pytest.mark.parametrize(
