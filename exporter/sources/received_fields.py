@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from exporter._proto import falco_lenient_pb2
 from exporter.alert import Fields
+from exporter.kept import Kept
 
 _KEPT_PAIRS = 8_192
 _KEPT_ENTRY_BYTES = 256
@@ -35,6 +36,8 @@ class _Pairs(dict[bytes, tuple[str, str]]):
 
 
 _PAIRS = _Pairs()
+_NAMES: Kept[str, str] = Kept(1_024, 65_536)
+"""One object for each name: comparing and hashing it costs nothing then, and alerts are found by their fields' names."""
 
 
 def _to_pair(entry: bytes) -> tuple[str, str]:
@@ -49,7 +52,8 @@ def _to_pair(entry: bytes) -> tuple[str, str]:
             and entry[start - 1] < 0x80
             and start + entry[start - 1] == size
         ):
-            return entry[2 : start - 2].decode(), entry[start:].decode()
+            name = entry[2 : start - 2].decode()
+            return _NAMES.get(name) or _NAMES.keep(name, name, len(name)), entry[start:].decode()
     # Protobuf's map leaves an entry out that has a member of a later contract; here it keeps its name and value.
     field = falco_lenient_pb2.field.FromString(entry)
     return field.key.decode("utf-8", "replace"), field.value.decode("utf-8", "replace")

@@ -35,9 +35,10 @@ class Shape:
 
     __slots__ = ("absent", "groups", "names", "single", "values")
 
-    def __init__(self, names: frozenset[str], plan: Plan) -> None:
-        self.names = names
-        wanted = sorted(names & plan.used)
+    def __init__(self, form: Form, plan: Plan) -> None:
+        self.names = names = frozenset(form.names)
+        # The form's own objects, which its alerts' names are too: found without comparing letters.
+        wanted = sorted([name for name in form.names if name in plan.used])
         self.values: Callable[[Mapping[str, str]], Any] = itemgetter(*wanted) if wanted else _nothing
         present = [group for group in plan.groups if group.of_alert or not names.isdisjoint(group.names)]
         self.single = [(group.names[0], group) for group in present if len(group.names) == 1 and not group.of_alert]
@@ -70,7 +71,7 @@ class Plan:
         """Return the shape of an alert of this form."""
         shape = self._shapes.get(form)
         if shape is None:
-            shape = Shape(frozenset(form.names), self)
+            shape = Shape(form, self)
             if form.is_kept:
                 if len(self._shapes) >= SHAPES_KEPT:
                     self._shapes = {}

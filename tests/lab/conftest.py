@@ -183,7 +183,7 @@ def a_cluster(_cluster: Cluster) -> Iterator[Cluster]:
     """A cluster with a node; what a scenario made in it is removed after it."""
     yield _cluster
     _cluster.clean()
-    _cluster.node.new_terminals()
+    _cluster.node.forget()
 
 
 @pytest.fixture(scope="session")
@@ -196,8 +196,7 @@ def _node() -> Iterator[Node]:
 def a_node(_node: Node) -> Iterator[Node]:
     """A node with containerd and no kubelet, for containers that no cluster knows of."""
     yield _node
-    _node.remove_pods()
-    _node.new_terminals()
+    _node.clean()
 
 
 @pytest.fixture(name="github")

@@ -158,6 +158,16 @@ class Node(Host):
                     found.append(int(pid))
         return found
 
+    def clean(self) -> None:
+        """Leave nothing of a scenario to the next: its pods, its shells, and what its responder kept."""
+        self.remove_pods()
+        self.forget()
+
+    def forget(self) -> None:
+        """Close the shells and remove what a responder kept: the next story has another one."""
+        self.new_terminals()
+        self.run("rm -rf /root/evidence")
+
     def remove_pods(self) -> None:
         """Remove every pod, so that the next story begins with none."""
         self.run("crictl pods -q | xargs -r crictl rmp -f 2>&1", timeout_seconds=120)
