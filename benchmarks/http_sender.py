@@ -115,7 +115,10 @@ def post_in_bursts(connection: socket.socket, requests: Iterator[bytes], count: 
         connection.sendall(b"".join(pieces))
         answers = b""
         while answers.count(b"HTTP/1.1 200") < len(pieces):
-            answers += connection.recv(65_536)
+            answered = connection.recv(65_536)
+            if not answered:
+                raise RuntimeError("the exporter has ended")
+            answers += answered
         seconds.append(time.perf_counter() - begun)
     return seconds
 
