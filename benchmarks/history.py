@@ -22,17 +22,18 @@ from benchmarks.sizes import Sizes
 from exporter.alert import Alert, Priority, time_text
 from exporter.catalog.catalog import load_catalog
 from exporter.config.model import HistorySettings, Incidents
-from exporter.digest import knowledge_of, make_digest
-from exporter.history import History, HistorySink, Query
+from exporter.digest.digest import knowledge_of, make_digest
 from exporter.history.database import open_writer, transaction
-from exporter.history.query import searchable
+from exporter.history.history import History
+from exporter.history.query import Query, searchable
 from exporter.history.schema import create_volume
+from exporter.history.sink import HistorySink
 from exporter.history.writer import INDEX_ALERTS, Bounds, Writer
 from exporter.reporter import Reporter
 from exporter.selfmetrics import HistoryMetrics
 from exporter.simulator.scenarios import flood
 from exporter.sources.decode import from_json, from_received
-from exporter.tuning import propose
+from exporter.tuning.proposals import propose
 from exporter.web.listing import LAST_PAGE, Listing, Place
 
 BATCH = 500

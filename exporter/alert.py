@@ -18,7 +18,7 @@ from functools import lru_cache
 from operator import getitem
 from typing import Any, cast
 
-from exporter.kept import Kept
+from exporter.kept import ByLength, Kept
 
 _NO_LOGIN = frozenset({"-1", "4294967295"})
 ABSENT = frozenset({"", "<NA>"})
@@ -113,20 +113,17 @@ def time_text(time_ns: int) -> str:
     return f"{_second_text(seconds)}.{nanoseconds:09d}Z"
 
 
-class _UidHead(dict[int, str]):
+class _UidHead(ByLength[str]):
     """What stands before a field's value in the text that is hashed for a uid, by the value's length."""
 
     __slots__ = ("_name",)
 
     def __init__(self, name: str | None = None) -> None:
-        super().__init__()
+        super().__init__(_KEPT_LENGTHS)
         self._name = "" if name is None else f"{len(name)}:{name}"
 
-    def __missing__(self, length: int) -> str:
-        head = f"{self._name}{length}:"
-        if length < _KEPT_LENGTHS:
-            self[length] = head
-        return head
+    def make(self, length: int) -> str:
+        return f"{self._name}{length}:"
 
 
 def _uid_head(name: str) -> _UidHead:

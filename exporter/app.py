@@ -15,37 +15,26 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
 from exporter.alert import Alert
-from exporter.allowance import Allowance
 from exporter.catalog.catalog import load_catalog
 from exporter.catalog.describe import describe
 from exporter.catalog.shipped import ShippedCatalog
 from exporter.config.model import Config
-from exporter.config.routes import DEFAULT, queue_of
-from exporter.digest import Digest, knowledge_of, make_digest
-from exporter.digest.digest import PAGE_INCIDENT_ALERTS
+from exporter.digest.digest import PAGE_INCIDENT_ALERTS, Digest, knowledge_of, make_digest
 from exporter.errors import ExporterError
-from exporter.history import Fallback, HistorySink, ReportStore
 from exporter.history.ended import make_ended_incidents
+from exporter.history.sink import HistorySink
+from exporter.history.store import Fallback, ReportStore
 from exporter.identity import labels_of, make_hosts
-from exporter.log_limit import LogLimit
+from exporter.log_records import make_log_records
 from exporter.pipeline import Pipeline, Sink, Source, Transform
 from exporter.redaction import make_redaction
 from exporter.reporter import Reporter
 from exporter.selfmetrics import HistoryMetrics, SelfMetrics
 from exporter.sinks.incidents import IncidentSink, Past, make_incidents
-from exporter.sinks.otel.send.environment import (
-    check_resource_variables,
-    is_turned_off,
-    to_batching,
-    to_endpoint,
-    to_named_endpoint,
-    why_disabled,
-)
 from exporter.sinks.prometheus.known import known_rules
 from exporter.sinks.prometheus.settling import Settling
 from exporter.sinks.prometheus.sink import PrometheusSink
@@ -56,23 +45,17 @@ from exporter.sources.falco_grpc import FalcoGrpcSource
 from exporter.sources.falco_http import FalcoHttpSource
 from exporter.sources.followed_file import default_state_file
 from exporter.sources.json_lines import JsonLinesSource
+from exporter.sparing import SparingReporter
 from exporter.state import AnySource, record_rows, source_row
 from exporter.threads import ThreadDeaths
-from exporter.verdict.judgement import Judgement
-from exporter.web import Content, StateRow, WebServer, may_show_reports
-
-if TYPE_CHECKING:
-    from exporter.sinks.otel.routed import RoutedSink
+from exporter.web.access import may_show_reports
+from exporter.web.content import Content, StateRow
+from exporter.web.server import WebServer
 
 logger = logging.getLogger(__name__)
 
 RESPONSE_SECONDS = 10.0
 """A batch that takes longer to pass through every sink counts as stuck."""
-_FLOOD = (
-    "too many alerts come that are unlike every recent one: some are counted as undecided without being judged "
-    "(falco_exporter_alerts_not_judged_total), and log records may lack advice "
-    "(falco_exporter_log_records_without_advice_total)"
-)
 
 
 class App:
@@ -91,10 +74,15 @@ class App:
         self.reporter = Reporter(load_catalog(directories) if directories else ShippedCatalog())
         self.recent = RecentSink(config.web.recent_reports, judge=self.reporter.catalog.judge.judge)
         self._hosts = make_hosts(config.identity)
-        self._allowance = Allowance()
-        self._log_limit = LogLimit()
-        self.incidents = make_incidents(config.incidents, self.reporter.catalog, self._allowance)
-        self.log_records = self._log_records_sink()
+        self._sparing = SparingReporter(self.reporter, self.metrics)
+        self.incidents = make_incidents(config.incidents, self.reporter.catalog, self._sparing.allowance)
+        self.log_records = make_log_records(
+            config,
+            self._sparing,
+            self.metrics,
+            read_message=self._read_message,
+            incident_of=self.incidents.id_of if self.incidents else None,
+        )
         self.history = self._history_sink()
         self.pipeline = Pipeline(self._sinks(), self._transform())
         self.sources: tuple[AnySource, ...] = tuple(self._sources())
@@ -131,47 +119,6 @@ class App:
             ),
         )
 
-    def _log_records_sink(self) -> RoutedSink | None:
-        config = self.config
-        reason = why_disabled(config.otlp, os.environ)
-        if reason and (not config.endpoints or is_turned_off(os.environ)):
-            logger.info("no log records are sent: %s", reason)
-            return None
-        endpoints = {} if reason else {DEFAULT: to_endpoint(config.otlp, os.environ)}
-        endpoints |= {named.name: to_named_endpoint(named, config.otlp, os.environ) for named in config.endpoints}
-        batching = to_batching(os.environ)
-        check_resource_variables(os.environ)
-        # Imported when wanted: OpenTelemetry's SDK costs a fifth of a start and some 10 MiB.
-        from exporter.sinks.otel.encode.advice import BRIEF
-        from exporter.sinks.otel.encode.record import Reports
-        from exporter.sinks.otel.routed import RoutedSink
-        from exporter.sinks.otel.routes import Router
-        from exporter.sinks.otel.sink import Destination, OtelLogsSink
-
-        reporter = self.reporter
-        is_brief = config.otlp.advice == BRIEF
-        base = config.web.external_url.rstrip("/")
-        labels = labels_of(config.identity)
-        incident_of = self.incidents.id_of if self.incidents else None
-        sinks = {
-            name: OtelLogsSink(
-                config.otlp,
-                Destination(endpoint, queue_of(config.queue, name), batching, name, labels),
-                config.grouping,
-                reports=Reports(
-                    lambda alert: reporter.advice_within(alert, self._allowance, is_brief=is_brief),
-                    f"{base}/reports/" if base else "",
-                    allowance=self._allowance,
-                    incident_of=incident_of,
-                    on_left_out=self.metrics.records_without_advice.inc,
-                ),
-                read_message=self._read_message,
-                metrics=self.metrics,
-            )
-            for name, endpoint in endpoints.items()
-        }
-        return RoutedSink(sinks, Router(config.routes, self._verdict_of), self.metrics)
-
     def _history_sink(self) -> HistorySink | None:
         if self.config.history.directory is None:
             return None
@@ -192,19 +139,6 @@ class App:
         assert self.history is not None
         known = knowledge_of(self.reporter.catalog, self.config.incidents.window_seconds)
         return make_digest(self.history.history, since_ns, until_ns, known, incident_alerts=PAGE_INCIDENT_ALERTS)
-
-    def _verdict_of(self, alert: Alert) -> str:
-        judgement = self.reporter.catalog.judge.judge_within(alert, self._allowance)
-        return "undecided" if judgement is None else judgement.verdict
-
-    def _judge(self, alert: Alert) -> Judgement | None:
-        """Judge for the metrics; None, counted, in a flood of alerts that are all unlike each other."""
-        judgement = self.reporter.catalog.judge.judge_within(alert, self._allowance)
-        if judgement is None:
-            self.metrics.alerts_not_judged.inc()
-            if self._log_limit.permits("not judged"):
-                logger.warning(_FLOOD)
-        return judgement
 
     def _read_message(self, message: bytes) -> Alert:
         """Read an alert that the queue kept as it came."""
@@ -227,7 +161,7 @@ class App:
                 registry=self.registry,
                 rules=known_rules(self.config.metrics, catalog),
                 describe=lambda rule, source: describe(catalog, rule, source),
-                judge=self._judge,
+                judge=self._sparing.judge,
             ),
         ]
         if self.incidents is not None:

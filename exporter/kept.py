@@ -7,11 +7,13 @@ wanted again comes back at once, and no entry pays for an order.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
+T = TypeVar("T", str, bytes)
 
 
 class Kept(dict[K, V]):
@@ -35,6 +37,42 @@ class Kept(dict[K, V]):
             self.size_bytes = 0
         self[key] = value
         self.size_bytes += size_bytes
+        return value
+
+
+class Made(Kept[T, V]):
+    """What a function makes of texts: read it with ``[]``, which makes what is missing. The function must be pure."""
+
+    __slots__ = ("_limit_length", "_make")
+
+    def __init__(self, make: Callable[[T], V], limit_entries: int, limit_length: int) -> None:
+        """Keep nothing for a text that is longer than the limit, so that all have so many bytes at most."""
+        super().__init__(limit_entries)
+        self._make: Callable[[T], V] = make
+        self._limit_length = limit_length
+
+    def __missing__(self, text: T) -> V:
+        value = self._make(text)
+        return self.keep(text, value) if len(text) <= self._limit_length else value
+
+
+class ByLength(dict[int, V]):
+    """What depends on a length only: read it with ``[]``, which makes what is missing and keeps it below a limit."""
+
+    __slots__ = ("_limit",)
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    @abstractmethod
+    def make(self, length: int) -> V:
+        """Return what belongs to the length."""
+
+    def __missing__(self, length: int) -> V:
+        value = self.make(length)
+        if length < self._limit:
+            self[length] = value
         return value
 
 

@@ -8,11 +8,14 @@ as the system gives it; refuses to know what is in the files.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import time
 from pathlib import Path
 
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
+_LOCK_POLL_SECONDS = 0.05
 
 
 def make_private_directory(path: Path) -> None:
@@ -33,6 +36,26 @@ def open_directory(path: Path) -> int:
 def open_private(name: str | Path, flags: int, *, directory: int | None = None) -> int:
     """Open a file, mode 0600 where it is made now; a symbolic link in its place is an error (ELOOP)."""
     return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, _FILE_MODE, dir_fd=directory)
+
+
+def open_locked(name: str | Path, *, directory: int | None = None, wait_seconds: float = 0.0) -> int | None:
+    """Open a file that one process holds at a time, until it closes it; None where another still does."""
+    file = open_private(name, os.O_RDWR | os.O_CREAT, directory=directory)
+    deadline = time.monotonic() + wait_seconds
+    try:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    os.close(file)
+                    return None
+                time.sleep(_LOCK_POLL_SECONDS)
+            else:
+                return file
+    except OSError:
+        os.close(file)
+        raise
 
 
 def write_private(path: Path, content: bytes) -> None:

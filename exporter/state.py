@@ -19,13 +19,13 @@ from exporter.sources.falco_grpc import FalcoGrpcSource
 from exporter.sources.falco_http import FalcoHttpSource
 from exporter.sources.json_lines import JsonLinesSource
 from exporter.times import span
-from exporter.web import StateRow
+from exporter.web.content import StateRow
 
 if TYPE_CHECKING:
     from exporter.sinks.otel.routed import RoutedSink
 
 AnySource = FalcoGrpcSource | FalcoHttpSource | JsonLinesSource
-_POSTED = "; nobody has posted yet: the command check says what belongs into falco.yaml, test-alert posts an alert"
+_POSTED = "; nobody has posted yet: the command check says what belongs in falco.yaml, test-alert posts an alert"
 
 
 def source_row(source: AnySource, metrics: SelfMetrics, started: float) -> StateRow:

@@ -45,11 +45,11 @@ class Node:
         return str(self._node.value)
 
     def items(self) -> Iterator[Node]:
-        """Yield a sequence's items. Raises the error type for anything else."""
+        """Yield a sequence's items, whose keys count them from 1. Raises the error type for anything else."""
         if not isinstance(self._node, yaml.SequenceNode):
             raise self.error(f"found {_kind(self._node)}, expected a list")
-        for index, item in enumerate(self._node.value):
-            yield self._at(item, f"{self.key}[{index}]")
+        for number, item in enumerate(self._node.value, 1):
+            yield self._at(item, f"{self.key}#{number}")
 
     def mapping(
         self,

@@ -9,7 +9,10 @@ from prometheus_client import CollectorRegistry
 
 from exporter.alert import Alert, Priority
 from exporter.config.model import HistorySettings
-from exporter.history import History, HistoryError, HistorySink, Query
+from exporter.history.database import HistoryError
+from exporter.history.history import History
+from exporter.history.query import Query
+from exporter.history.sink import HistorySink
 from exporter.incidents.state import head_of
 from exporter.selfmetrics import HistoryMetrics
 from exporter.sources.decode import from_received

@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry
 from exporter.alert import Alert, Priority
 from exporter.catalog.catalog import Catalog
 from exporter.config.model import Metrics, Web
-from exporter.digest import Digest
+from exporter.digest.digest import Digest
 from exporter.escaping import Unembeddable, shell_word
-from exporter.history import ReportStore
+from exporter.history.store import ReportStore
 from exporter.incidents.register import Incidents
 from exporter.report import Advice, Command, Report, Span
 from exporter.reporter import Gist
@@ -23,7 +23,8 @@ from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.prometheus.sink import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
 from exporter.verdict.judgement import UNDECIDED
-from exporter.web import Content, StateRow, WebServer
+from exporter.web.content import Content, StateRow
+from exporter.web.server import WebServer
 
 
 def make_alert(

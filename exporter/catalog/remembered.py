@@ -16,6 +16,7 @@ from exporter.catalog.advice import Advice, Command
 from exporter.catalog.model import Entry, Rendered, offered, to_advice
 from exporter.catalog.steps import Step
 from exporter.catalog.template import ProseTemplate
+from exporter.kept import Kept
 from exporter.prose import Lookup, Prose
 from exporter.verdict.judgement import VERDICTS, Judgement
 
@@ -37,14 +38,13 @@ class _Remembered(Generic[T]):
     def __init__(self, step: Step[T]) -> None:
         self._step = step
         self.fields = tuple(sorted(step.fields_used()))
-        self.kept: dict[_Key, T | None] = {}
+        self.kept: Kept[_Key, T | None] = Kept(VALUES_KEPT)
 
     def render(self, key: _Key, lookup: Lookup) -> T | None:
         """Render anew, and keep it by the fields' values."""
         rendered = self._step.render(lookup)
         if sum([len(value) for value in key if value]) <= KEY_LIMIT_CHARACTERS:
-            kept = self.kept if len(self.kept) < VALUES_KEPT else {}
-            self.kept = kept | {key: rendered}
+            self.kept.keep(key, rendered)
         return rendered
 
 

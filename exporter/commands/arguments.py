@@ -7,107 +7,20 @@ run, so that ``--help`` and completion answer at once.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from exporter.commands import completion, examples
-from exporter.commands.parser import HelpAll, Parser
+from exporter.commands.settings import add_path, add_settings, config_from
 from exporter.commands.words import to_count, to_priority, to_seconds
-from exporter.config.loader import FILE_VARIABLE, TARGETS_VARIABLE, load_config
-from exporter.config.model import Config, Incidents
-from exporter.config.options import Option, options
-from exporter.config.values import from_text
+from exporter.config.model import Incidents
 from exporter.render.formats import FORMATS, LENGTHS
 from exporter.times import EXPECTED
 from exporter.verdict.judgement import VERDICTS
 
 Commands = Any
 """argparse's sub-parsers, whose type argparse keeps private."""
-
-_PRECEDENCE = f"""\
-Settings come from flags, then environment variables, then the YAML file, then
-defaults. Every flag --SECTION.SOME-NAME is FALCO_REPORT_EXPORTER_SECTION_SOME_NAME
-in the environment and `section: {{some_name: …}}` in the file (--config, or
-{FILE_VARIABLE}). {TARGETS_VARIABLE} takes several
-addresses with commas. OTEL_* variables work as OpenTelemetry documents them.
-"""
-_COMMON = frozenset(
-    {
-        "http.address", "json_lines.file", "otlp.endpoint", "queue.directory", "web.listen_address",
-        "history.directory", "web.config_file", "metrics.extra_labels", "catalog.directories", "log.level",
-    }
-)  # fmt: skip
-"""Settings that ``--help`` shows."""
-
-
-def _path(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str, **options_: Any) -> None:
-    completion.complete_files(parser.add_argument(*names, **options_))
-
-
-def _add_settings(parser: Parser, shown: str) -> None:
-    """Add every setting; ``--help`` shows the common ones and the examples, ``--help-all`` all of them."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.usage = "%(prog)s [SETTING …]"
-    parser.epilog = f"{shown}\n{_PRECEDENCE}"
-    parser.add_argument("--help-all", action=HelpAll, help="show every setting and exit")
-    common = parser.add_argument_group("common settings")
-    _path(common, "--config", type=Path, metavar="FILE", help="read settings from this YAML file")
-    common.add_argument(
-        "--target", action="append", dest="targets", metavar="ADDRESS",
-        help="a Falco gRPC server, unix:///PATH or HOST:PORT; repeat for several "
-        "(default: unix:///run/falco/falco.sock)",
-    )  # fmt: skip
-    groups: dict[str, argparse._ArgumentGroup] = {}
-    for option in options():
-        section = option.path[0] if len(option.path) > 1 else "general"
-        if option.key not in _COMMON and section not in groups:
-            groups[section] = parser.add_less_common_group(section)
-        _add_option(common if option.key in _COMMON else groups[section], option)
-
-
-def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
-    help_text = option.help_text
-    if option.default not in (None, "", (), False):
-        default = ",".join(map(str, option.default)) if option.many else option.default
-        help_text += f" (default: {default})"
-    keywords: dict[str, Any] = {"dest": option.key, "default": None, "help": help_text.replace("%", "%%")}
-    if option.kind is bool:
-        group.add_argument(option.flag, action=argparse.BooleanOptionalAction, **keywords)
-        return
-    keywords["metavar"] = _placeholder(option)
-    if option.choices:
-        keywords |= {"choices": [choice for choice in option.choices if choice], "metavar": None}
-    if option.many:
-        keywords["action"] = "append"
-    add = _path if option.kind is Path else type(group).add_argument
-    add(group, option.flag, type=partial(_convert, option), **keywords)
-
-
-def _placeholder(option: Option) -> str:
-    """Return the word for a value in the help: what its setting's name ends with, else its kind."""
-    for ending in ("directory", "directories", "address", "endpoint", "seconds", "bytes"):
-        if option.key.endswith(ending):
-            return "DIRECTORY" if ending == "directories" else ending.upper()
-    return {int: "N", float: "X", Path: "FILE"}.get(option.kind, "TEXT")
-
-
-def _convert(option: Option, text: str) -> Any:
-    try:
-        return from_text(text, option.kind, option.choices)
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(str(exc)) from exc
-
-
-def config_from(given: argparse.Namespace, *, demo: bool = False) -> Config:
-    """Return the settings that the command line, the environment and the file give. Raises ConfigError."""
-    flags = {
-        key: tuple(value) if isinstance(value, list) and key != "targets" else value
-        for key, value in vars(given).items()
-    }
-    return load_config(flags, os.environ, given.config, demo=demo)
 
 
 def add_run(commands: Commands) -> None:
@@ -117,7 +30,7 @@ def add_run(commands: Commands) -> None:
         help="run the exporter",
         description="Run until SIGTERM or Ctrl-C. SIGHUP reads the settings again.",
     )
-    _add_settings(parser, examples.RUN)
+    add_settings(parser, examples.RUN)
     parser.set_defaults(start=_run)
 
 
@@ -141,7 +54,7 @@ def add_demo(commands: Commands) -> None:
     parser.add_argument(
         "--rate", type=float, default=1.0, metavar="N", help="alerts per second after the scenario (default: 1)"
     )
-    _add_settings(parser, examples.DEMO)
+    add_settings(parser, examples.DEMO)
     parser.set_defaults(start=_demo)
 
 
@@ -156,10 +69,10 @@ def add_check(commands: Commands) -> None:
     parser = commands.add_parser(
         "check",
         help="check the configuration and try every connection",
-        description="Validate the configuration and the catalog, then try each Falco target and the OTLP endpoint. "
-        "Exits 1 when one does not work, and says what to do.",
+        description="Validate the configuration and the catalog, then try every source, listener, OTLP endpoint, queue "
+        "and file. Exits 1 when one does not work, and says what to do.",
     )
-    _add_settings(parser, examples.SAME)
+    add_settings(parser, examples.SAME)
     parser.set_defaults(start=_check)
 
 
@@ -177,7 +90,7 @@ def add_health(commands: Commands) -> None:
         description="Ask /healthz of the exporter that runs with these settings on this host. "
         "Exits 1 when it is not healthy.",
     )
-    _add_settings(parser, examples.SAME)
+    add_settings(parser, examples.SAME)
     parser.set_defaults(start=_health)
 
 
@@ -197,11 +110,11 @@ def add_test_alert(commands: Commands) -> None:
         "not arrive, and says what to do.",
     )
     for flag, what in (("--client-cert", "certificate"), ("--client-key", "private key")):
-        _path(
+        add_path(
             parser, flag, type=Path, metavar="FILE",
             help=f"Falco's {what}, where the receiver asks for client certificates (PEM)",
         )  # fmt: skip
-    _add_settings(parser, examples.TEST_ALERT)
+    add_settings(parser, examples.TEST_ALERT)
     parser.set_defaults(start=_test_alert)
 
 
@@ -232,7 +145,7 @@ def add_digest(commands: Commands) -> None:
         default="markdown",
         help="form of the page (default: markdown)",
     )
-    _add_settings(parser, examples.DIGEST)
+    add_settings(parser, examples.DIGEST)
     parser.set_defaults(start=_digest)
 
 
@@ -265,7 +178,7 @@ def add_tune(commands: Commands) -> None:
     parser.add_argument(
         "--limit", type=to_count, default=20, metavar="N", help="maximum number of exceptions (default: 20)"
     )
-    _add_settings(parser, examples.TUNE)
+    add_settings(parser, examples.TUNE)
     parser.set_defaults(start=_tune)
 
 
@@ -282,7 +195,7 @@ def _tune(given: argparse.Namespace) -> int:
 
 
 def _add_catalog_directories(parser: argparse.ArgumentParser) -> None:
-    _path(
+    add_path(
         parser, "--catalog.directories", dest="directories", action="append", type=Path, default=[],
         metavar="DIRECTORY", help="your own catalog files; repeat for several",
     )  # fmt: skip
@@ -308,7 +221,7 @@ def add_report(commands: Commands) -> None:
         description="Read Falco alerts in JSON and print a report of each. Reads JSON lines, arrays and "
         "pretty-printed JSON, also inside journald, syslog, Docker and Kubernetes log lines, also .gz.",
     )
-    _path(parser, "files", nargs="*", type=Path, metavar="FILE", help="files of alerts (default: standard input)")
+    add_path(parser, "files", nargs="*", type=Path, metavar="FILE", help="files of alerts (default: standard input)")
     _add_form(parser, tuple(LENGTHS))
     choice = parser.add_argument_group("which alerts")
     rule = choice.add_argument(
@@ -363,15 +276,21 @@ def add_catalog(commands: Commands) -> None:
     _add_form(show, ("brief", "full"))
     validate = actions.add_parser("validate", help="check every entry, yours included")
     coverage = actions.add_parser("coverage", help="list the rules of these files that have no entry of their own")
-    _path(coverage, "rules_files", nargs="+", type=Path, metavar="RULES_FILE", help="Falco rules files")
+    add_path(coverage, "rules_files", nargs="+", type=Path, metavar="RULES_FILE", help="Falco rules files")
     coverage.add_argument(
         "--min",
         type=float,
         default=100.0,
         metavar="PERCENT",
-        help="exit 1 if fewer of the rules have one (default: 100)",
+        help="exit 1 if a smaller share of the rules has an entry (default: 100)",
     )
-    _path(coverage, "--proven", type=Path, metavar="DIR", help="also count the commands that the lab has run")
+    add_path(
+        coverage,
+        "--proven",
+        type=Path,
+        metavar="DIR",
+        help="results of tests/lab: also count the commands that were run there",
+    )
     for action in (listing, show, validate, coverage):
         _add_catalog_directories(action)
         action.set_defaults(start=_catalog)

@@ -15,7 +15,7 @@ from exporter.commands.terminal import Style
 from exporter.errors import CatalogError
 from exporter.escaping import visible
 from exporter.falco.rules_file import read_rules_files
-from exporter.lint import CHECKS, check_catalog
+from exporter.lint.checks import CHECKS, check_catalog
 from exporter.lint.proven import count, read_results, to_lines
 from exporter.lint.samples import plain
 from exporter.reporter import Reporter

@@ -14,17 +14,16 @@ from exporter.commands.findings import Finding, say
 from exporter.commands.live_alerts import ask_running, missing_fields
 from exporter.commands.terminal import Style
 from exporter.config.model import Config
-from exporter.config.routes import DEFAULT
 from exporter.directories import check_directory
 from exporter.errors import ConfigError, ExporterError
 from exporter.listener.address import Address, bind
 from exporter.listener.validity import date_problem
 from exporter.missing_fields import to_sentence
-from exporter.sinks.otel.send.environment import is_turned_off, to_endpoint, to_named_endpoint, why_disabled
+from exporter.sinks.otel.send.environment import to_endpoints, why_disabled
 from exporter.sinks.otel.send.probe import check_endpoint
 from exporter.sources.falco_grpc_errors import diagnose
-from exporter.sources.followed_file import COMPRESSED, GZIP_START
-from exporter.web import may_show_reports
+from exporter.sources.followed_file import COMPRESSED, GZIP_START, why_missing
+from exporter.web.access import may_show_reports
 from exporter.web.web_config import read_web_config
 
 
@@ -36,9 +35,12 @@ def check(config: Config) -> int:
         say(style, Finding("ok", "configuration and catalog", "valid"))
     good = True
     for part in _PARTS:
-        for finding in part(config):
-            good = good and finding.level != "error"
-            say(style, finding)
+        try:
+            for finding in part(config):
+                good = good and finding.level != "error"
+                say(style, finding)
+        except ExporterError as exc:  # of the same mistake, as a rule
+            wrong = wrong or exc
     if wrong is not None:
         raise wrong
     return 0 if good else 1
@@ -85,7 +87,9 @@ def _receiver(config: Config) -> Iterator[Finding]:
         )
 
 
-def _file(config: Config) -> Iterator[Finding]:
+def _lines(config: Config) -> Iterator[Finding]:
+    if config.json_lines.stdin:
+        yield Finding("ok", "standard input", "read until its end; a followed file (json_lines.file) loses no alert")
     path = config.json_lines.file
     if path is None:
         return
@@ -102,12 +106,8 @@ def _file(config: Config) -> Iterator[Finding]:
                 yield Finding("error", what, COMPRESSED)
                 return
     except FileNotFoundError:
-        yield Finding(
-            "error",
-            what,
-            "no such file yet; Falco makes it with its first alert "
-            f"(falco.yaml: json_output: true, file_output: {{enabled: true, keep_alive: true, filename: {path}}})",
-        )
+        # As it should be before Falco's first alert; the file is read from its start once it is there.
+        yield Finding("note" if path.parent.is_dir() else "error", what, why_missing(path))
         return
     except OSError as exc:
         yield Finding("error", what, f"{exc.strerror} for uid {os.getuid()}; let this user read it, or run as root")
@@ -119,10 +119,9 @@ def _records(config: Config) -> Iterator[Finding]:
     reason = why_disabled(config.otlp, os.environ)
     if reason:
         yield Finding("off", "OTLP", reason)
-        if is_turned_off(os.environ) or not config.endpoints:
-            return
-    endpoints = {} if reason else {DEFAULT: to_endpoint(config.otlp, os.environ)}
-    endpoints |= {named.name: to_named_endpoint(named, config.otlp, os.environ) for named in config.endpoints}
+    endpoints = to_endpoints(config, os.environ)
+    if not endpoints:
+        return
     for name, endpoint in endpoints.items():
         answer = check_endpoint(endpoint)
         what = f"OTLP {endpoint.shown}" + (f" ({name})" if len(endpoints) > 1 else "")
@@ -159,6 +158,9 @@ def _metrics_and_pages(config: Config) -> Iterator[Finding]:
     if config.web.reports_address:
         reports = Address.from_text(config.web.reports_address, "web.reports_address")
         yield from _listening(f"report pages {config.web.reports_address}", reports)
+    if config.web.probe_address:
+        probes = Address.from_text(config.web.probe_address, "web.probe_address")
+        yield from _listening(f"probes {config.web.probe_address}", probes)
     yield from _web_certificate(config)
     if may_show_reports(config.web):
         yield Finding("ok", "report pages", "on, at /reports")
@@ -169,6 +171,14 @@ def _metrics_and_pages(config: Config) -> Iterator[Finding]:
             "this address can be reached from other machines and asks for no password; set web.reports_address to "
             "127.0.0.1:9377, or web.config_file with a password or client certificates",
         )
+
+
+def _grpc_server(config: Config) -> Iterator[Finding]:
+    text, tls = config.serve_grpc.address, config.serve_grpc.tls
+    if text:
+        what = f"gRPC server {text}"
+        yield from _listening(what, Address.from_text(text, "serve_grpc.address"))
+        yield from _certificate(f"{what}: serve_grpc.tls.cert_file", tls.cert_file, tls.key_file)
 
 
 def _listening(what: str, address: Address) -> Iterator[Finding]:
@@ -215,5 +225,5 @@ def _alerts(config: Config) -> Iterator[Finding]:
 
 
 _PARTS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
-    *(_targets, _receiver, _file, _records, _history, _metrics_and_pages, _catalog, _alerts),
+    *(_targets, _receiver, _lines, _records, _history, _metrics_and_pages, _grpc_server, _catalog, _alerts),
 )

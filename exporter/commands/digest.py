@@ -10,9 +10,10 @@ from pathlib import Path
 
 from exporter.catalog.catalog import load_catalog
 from exporter.config.model import Config
-from exporter.digest import DIGEST_FORMATS, knowledge_of, make_digest
+from exporter.digest.digest import knowledge_of, make_digest
+from exporter.digest.formats import DIGEST_FORMATS
 from exporter.errors import ConfigError
-from exporter.history import History
+from exporter.history.history import History
 from exporter.sources.decode import from_received
 from exporter.times import time_from_text
 

@@ -7,7 +7,8 @@ import sys
 from exporter.catalog.catalog import load_catalog
 from exporter.commands.digest import opened_history, span_from
 from exporter.config.model import Config
-from exporter.tuning import TUNING_FORMS, propose
+from exporter.tuning.files import TUNING_FORMS
+from exporter.tuning.proposals import propose
 
 
 def tune(config: Config, *, span: tuple[str, str], form: str, minimum: int, limit: int) -> int:

@@ -110,7 +110,7 @@ class Metrics:
         "further events go to one overflow series",
     )
     series_idle_seconds: float = setting(
-        86_400.0, "forget a series of these two metrics when idle for longer (0: never)"
+        86_400.0, "forget a series of these two metrics once it has been idle for this long (0: never)"
     )
     rules_files: tuple[Path, ...] = setting(
         (),
@@ -221,7 +221,7 @@ class HistorySettings:
     )
     limit_bytes: int = setting(1_073_741_824, "maximum size of the history in bytes; the oldest alerts go first")
     limit_age_seconds: float = setting(
-        2_592_000.0, "minimum time that an alert is kept, as far as the size limit allows"
+        2_592_000.0, "how long an alert is kept at least, as far as the size limit allows"
     )
 
 

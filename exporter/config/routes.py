@@ -78,22 +78,22 @@ def problems_of(config: Config) -> Iterator[str]:
             yield f"endpoints: {endpoint.name}: protocol: found {endpoint.protocol!r}, expected grpc or http/protobuf"
         if (endpoint.tls.cert_file is None) != (endpoint.tls.key_file is None):
             yield f"endpoints: {endpoint.name}: tls: cert_file and key_file go together; only one is set"
-    for route in config.routes:
-        yield from _problems_of_route(route, {*names, DEFAULT})
+    for number, route in enumerate(config.routes, 1):
+        where = f"routes#{number}" + (f" ({route.name})" if route.name != str(number) else "")
+        yield from (f"{where}: {problem}" for problem in _problems_of_route(route, {*names, DEFAULT}))
     unused = set(names) - {name for route in config.routes for name in route.to}
     for name in sorted(unused):
         yield f"endpoints: no route leads to {name!r}; add it to a route's `to`"
 
 
 def _problems_of_route(route: Route, known: set[str]) -> Iterator[str]:
-    where = f"routes: {route.name}"
     if route.drop == bool(route.to):
-        yield f"{where}: expected either `to` with names of endpoints or `drop: true`"
+        yield "expected either `to` with names of endpoints or `drop: true`"
     for name in route.to:
         if name not in known:
-            yield f"{where}: to: found {name!r}, expected one of: {', '.join(sorted(known))}"
+            yield f"to: found {name!r}, expected one of: {', '.join(sorted(known))}"
     if route.priority not in {"", *PRIORITIES}:
-        yield f"{where}: priority: found {route.priority!r}, expected one of: {', '.join(PRIORITIES)}"
+        yield f"priority: found {route.priority!r}, expected one of: {', '.join(PRIORITIES)}"
     for verdict in route.verdicts:
         if verdict not in VERDICTS:
-            yield f"{where}: verdicts: found {verdict!r}, expected one of: {', '.join(VERDICTS)}"
+            yield f"verdicts: found {verdict!r}, expected one of: {', '.join(VERDICTS)}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from exporter.alert import Alert
 from exporter.catalog.attack import attack_table
 from exporter.catalog.catalog import Catalog
-from exporter.history import History
+from exporter.history.history import History
 from exporter.incidents.batch import join_in_order
 from exporter.incidents.clouds import SOURCES
 from exporter.incidents.incident import Incident, TacticsOf

@@ -7,7 +7,6 @@ Refuses to know what is in the tables.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import sqlite3
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from exporter.errors import ExporterError
 from exporter.history.schema import APPLICATION_ID, BASE, LATER, VERSION
-from exporter.private_files import make_private_directory, open_private
+from exporter.private_files import make_private_directory, open_locked, open_private
 
 FILE = "history.db"
 SET_ASIDE = "history.db.damaged"
@@ -44,7 +43,7 @@ def is_damage(error: sqlite3.Error) -> bool:
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED
 
 
-def reason_of(error: Exception) -> str:
+def drop_reason(error: Exception) -> str:
     """Return the reason for which alerts are dropped when writing fails so: ``disk_full`` or ``disk_error``."""
     full = isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _FULL
     return "disk_full" if full else "disk_error"
@@ -65,14 +64,9 @@ class Lock:
         """Take it. Raises HistoryError where another process holds it, OSError as the system gives it."""
         if self._descriptor >= 0:
             return
-        descriptor = open_private(self._directory / _LOCK, os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            os.close(descriptor)
-            if isinstance(exc, BlockingIOError):
-                raise HistoryError(f"another process writes the history in {self._directory}") from None
-            raise
+        descriptor = open_locked(self._directory / _LOCK)
+        if descriptor is None:
+            raise HistoryError(f"another process writes the history in {self._directory}")
         self._descriptor = descriptor
 
     def release(self) -> None:

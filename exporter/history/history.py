@@ -28,8 +28,6 @@ from exporter.history.stored import ReadMessage, from_stored
 from exporter.incidents.state import State
 from exporter.verdict.judgement import VERDICTS
 
-__all__ = ["History", "HistoryError", "Kept"]
-
 SEARCH_SECONDS = 5.0
 TALLY_SECONDS = 60.0
 HOUR_NS = 3_600_000_000_000

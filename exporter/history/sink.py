@@ -18,15 +18,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from exporter.alert import Alert
 from exporter.config.model import HistorySettings
 from exporter.directories import what_helps
-from exporter.errors import ConfigError
-from exporter.errors import reason_of as why
+from exporter.errors import ConfigError, reason_of
 from exporter.history.database import (
     DamagedError,
     HistoryError,
     Lock,
+    drop_reason,
     is_damage,
     open_writer,
-    reason_of,
     set_aside,
     used_bytes,
 )
@@ -207,7 +206,7 @@ class HistorySink:
         except sqlite3.Error as exc:
             if is_damage(exc):
                 return self._replace(exc)
-            self._fail(f"cannot be written: {exc}", reason_of(exc))
+            self._fail(f"cannot be written: {exc}", drop_reason(exc))
             return False
         self._recover()
         return True
@@ -289,7 +288,7 @@ class HistorySink:
                 return self._replace(exc)
             self._let_go()
             helps = f"; {what_helps(exc, 'history.directory')}" if isinstance(exc, OSError) else ""
-            self._fail(f"{self._directory} cannot be opened: {why(exc)}{helps}", "unusable")
+            self._fail(f"{self._directory} cannot be opened: {reason_of(exc)}{helps}", "unusable")
             return False
         return True
 

@@ -9,7 +9,7 @@ from exporter.catalog.catalog import Catalog, load_catalog, shipped_files
 from exporter.catalog.index import official_rules
 from exporter.catalog.loader import Documents, load_files
 from exporter.errors import CatalogError
-from exporter.lint import check_catalog
+from exporter.lint.checks import check_catalog
 
 
 def _load(paths: list[Path]) -> Catalog:

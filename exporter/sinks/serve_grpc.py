@@ -25,6 +25,7 @@ from exporter._proto import falco_outputs_pb2, falco_version_pb2
 from exporter.alert import Alert, Priority
 from exporter.config.model import ServeGrpc
 from exporter.errors import ConfigError
+from exporter.listener.pem import PemFile, check_files
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.serve_grpc_backlog import Backlog, Subscriber
 
@@ -43,11 +44,19 @@ _VERSION = falco_version_pb2.response(
 
 
 class ServeGrpcSink:
-    """Falco's gRPC server as a ``pipeline.Sink``. ``start`` raises ConfigError where it cannot listen."""
+    """Falco's gRPC server as a ``pipeline.Sink``.
+
+    Raises ConfigError for TLS files that cannot be used, and from ``start`` where it cannot listen.
+    """
 
     name = "serve_grpc"
 
     def __init__(self, settings: ServeGrpc, metrics: SelfMetrics) -> None:
+        check_files(
+            PemFile("serve_grpc.tls.client_ca_file", settings.tls.client_ca_file),
+            PemFile("serve_grpc.tls.cert_file", settings.tls.cert_file),
+            PemFile("serve_grpc.tls.key_file", settings.tls.key_file),
+        )
         self._settings = settings
         self._lock = threading.Lock()
         self._subscribers: set[Subscriber] = set()

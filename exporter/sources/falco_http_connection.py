@@ -15,6 +15,7 @@ from typing import cast
 
 import httptools
 
+from exporter.kept import Kept
 from exporter.listener.connection import IDLE_SECONDS, Connections, Limits
 from exporter.listener.peer import peer_of
 from exporter.listener.tls import accepted_from
@@ -60,15 +61,13 @@ class Shared:
     """Seconds, of the event loop's clock."""
     parts_bytes: int = 0
     """Bytes of bodies that have arrived in part."""
-    heads: dict[bytes, int] = field(default_factory=dict)
+    heads: Kept[bytes, int] = field(default_factory=lambda: Kept(KNOWN_HEADS))
     """The length of the body by the head, byte for byte, of requests that were taken: the same bytes mean the same."""
 
     def remember(self, head: bytes, length: int) -> None:
         """Take a request with this head without parsing and judging it again."""
         if len(head) <= KNOWN_HEAD_BYTES:
-            if len(self.heads) >= KNOWN_HEADS:
-                self.heads.clear()
-            self.heads[head] = length
+            self.heads.keep(head, length)
 
 
 class Connection(asyncio.Protocol):

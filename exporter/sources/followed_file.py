@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import stat
 import time
 from collections import deque
@@ -232,13 +233,22 @@ class FollowedFile:
 def _advice(error: OSError, path: Path) -> str:
     """What keeps the file from being read, and what to do about it."""
     if isinstance(error, FileNotFoundError):
-        return (
-            "no such file yet; Falco makes it with its first alert "
-            f"(falco.yaml: json_output: true, file_output: {{enabled: true, keep_alive: true, filename: {path}}})"
-        )
+        return why_missing(path)
     if isinstance(error, PermissionError):
         return f"this user (uid {os.getuid()}) may not read it; run as root, or: setfacl -m u:{os.getuid()}:r {path}"
     return f"it cannot be read: {error.strerror}"
+
+
+def why_missing(path: Path) -> str:
+    """Say why the file is not there, and what to do about it."""
+    if not path.parent.is_dir():
+        return (
+            f"its directory does not exist, and Falco does not make it: sudo mkdir -p {shlex.quote(str(path.parent))}"
+        )
+    return (
+        "no such file yet; Falco makes it with its first alert "
+        f"(falco.yaml: json_output: true, file_output: {{enabled: true, keep_alive: true, filename: {path}}})"
+    )
 
 
 def default_state_file(queue_directory: Path | None, state_directory: str = "") -> Path | None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from exporter._proto import falco_lenient_pb2
 from exporter.alert import Fields
-from exporter.kept import Kept
+from exporter.kept import Kept, Made
 
 _KEPT_PAIRS = 8_192
 _KEPT_ENTRY_BYTES = 256
@@ -20,22 +20,6 @@ _KEY, _VALUE = 0x0A, 0x12
 """Protobuf's tags of the two members of a map's entry."""
 
 
-class _Pairs(dict[bytes, tuple[str, str]]):
-    """Name and value by the entry's bytes: most entries of an alert are those of one before.
-
-    Bounded in number and size, because values come from attackers.
-    """
-
-    def __missing__(self, entry: bytes) -> tuple[str, str]:
-        pair = _to_pair(entry)
-        if len(entry) <= _KEPT_ENTRY_BYTES:
-            if len(self) >= _KEPT_PAIRS:
-                self.clear()
-            self[entry] = pair
-        return pair
-
-
-_PAIRS = _Pairs()
 _NAMES: Kept[str, str] = Kept(1_024, 65_536)
 """One object for each name: comparing and hashing it costs nothing then, and alerts are found by their fields' names."""
 
@@ -57,6 +41,10 @@ def _to_pair(entry: bytes) -> tuple[str, str]:
     # Protobuf's map leaves an entry out that has a member of a later contract; here it keeps its name and value.
     field = falco_lenient_pb2.field.FromString(entry)
     return field.key.decode("utf-8", "replace"), field.value.decode("utf-8", "replace")
+
+
+_PAIRS: Made[bytes, tuple[str, str]] = Made(_to_pair, _KEPT_PAIRS, _KEPT_ENTRY_BYTES)
+"""Name and value by the entry's bytes: most entries of an alert are those of one before."""
 
 
 class ReceivedFields(Fields):

@@ -4,8 +4,3 @@ Owns which exceptions are proposed and what is said of each. Every exception is
 written by the one writer (``exporter.falco.exceptions``). Refuses one that
 would hide a likely attack of the time that was looked at.
 """
-
-from exporter.tuning.files import TUNING_FORMS
-from exporter.tuning.proposals import Proposal, Tuning, propose
-
-__all__ = ["TUNING_FORMS", "Proposal", "Tuning", "propose"]

@@ -26,8 +26,8 @@ from exporter.falco.condition import compile_condition
 from exporter.falco.exceptions import Comparison, exception_name, write_exception
 from exporter.falco.rules import RuleException, paste_exceptions
 from exporter.falco.tokens import ConditionError
-from exporter.history import History
 from exporter.history.facts import Row
+from exporter.history.history import History
 from exporter.kept import Kept
 from exporter.redaction import MASK
 from exporter.verdict.judgement import VERDICTS

@@ -25,6 +25,7 @@ from exporter.falco.condition import (
 )
 from exporter.falco.nodes import Operand
 from exporter.falco.together import Together
+from exporter.kept import Kept
 from exporter.verdict.facts import Facts, source_fields
 
 BITS = 4
@@ -110,7 +111,7 @@ class Asked:
             (field, sum(bit for bit, _ in comparisons), Together(comparisons))
             for field, comparisons in together.items()
         ]
-        self.kept: dict[Inputs, int] = {}
+        self.kept: Kept[Inputs, int] = Kept(MASKS_KEPT)
         """The bits of all atoms for recent values of the group's fields."""
 
     def ask(self, inputs: Inputs, facts: Facts) -> int:
@@ -127,9 +128,7 @@ class Asked:
             answer = evaluation(facts)
             mask |= bit if answer else bit << NOT if answer is None else bit << NOT | bit << DENIED
         if _characters(inputs) <= KEPT_CHARACTERS:
-            if len(self.kept) >= MASKS_KEPT:
-                self.kept = {}
-            self.kept[inputs] = mask
+            self.kept.keep(inputs, mask)
         return mask
 
 

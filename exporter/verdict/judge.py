@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from exporter.alert import Alert, Form, absent_values
 from exporter.allowance import Allowance
+from exporter.kept import Kept
 from exporter.verdict.atoms import OF_ALERT
 from exporter.verdict.facts import Facts
 from exporter.verdict.judgement import Judgement, Matched, Verdict
@@ -44,14 +45,19 @@ class _Weighed(NamedTuple):
 class _Like:
     """Alerts of one rule and source with the same fields."""
 
-    __slots__ = ("judgements", "plan", "shape", "values")
+    __slots__ = ("is_kept", "plan", "shape", "token", "values")
 
-    def __init__(self, plan: Plan, shape: Shape) -> None:
+    def __init__(self, plan: Plan, shape: Shape, *, is_kept: bool) -> None:
         self.plan = plan
         self.shape = shape
         self.values = shape.values
-        self.judgements: dict[Any, Judgement] = {}
-        """Those that were given, by all that they depend on."""
+        self.is_kept = is_kept
+        self.token = object()
+        """What judgements are kept by, so that they do not keep all of this."""
+
+
+_Key = tuple[object, Any]
+"""All that a judgement depends on: the token of what the alert is like, and the values that its signs look at."""
 
 
 class _Kind:
@@ -63,7 +69,7 @@ class _Kind:
         self.plan = plan
         self.more = (*plan.of_alert, *([_tags_of] if plan.by_tags else []))
         """Readers of what a judgement depends on besides output fields."""
-        self.forms: dict[Form, _Like] = {}
+        self.forms: Kept[Form, _Like] = Kept(SHAPES_KEPT)
 
 
 def _tags_of(alert: Alert) -> tuple[str, ...]:
@@ -82,11 +88,10 @@ class Judge:
         self._lists = {name: frozenset(items) for name, items in language.lists.items()}
         self._made = Plans(self.signs, language.macros, self._lists)
         self._lock = threading.Lock()
-        self._kinds: dict[tuple[str, str], _Kind] = {}
-        self._weighed: dict[tuple[Any, ...], _Weighed] = {}
-        self._filled: list[dict[Any, Judgement]] = []
-        """Where judgements are kept that are given again."""
-        self._kept = self._kept_characters = 0
+        self._kinds: Kept[tuple[str, str], _Kind] = Kept(PLANS_KEPT)
+        self._weighed: Kept[tuple[Any, ...], _Weighed] = Kept(KEPT_WEIGHED)
+        self._given: Kept[_Key, Judgement] = Kept(KEPT_JUDGEMENTS, KEPT_CHARACTERS)
+        """Judgements that are given again; added under the lock, since several threads would miscount."""
 
     def judge(self, alert: Alert) -> Judgement:
         """Return the alert's verdict, its outcome, and every sign that it bears out."""
@@ -94,7 +99,7 @@ class Judge:
         if noted is not None:
             return noted  # type: ignore[return-value] # noted below
         like, key = self._like(alert)
-        judgement = like.judgements.get(key) or self._judge(alert, like, key)
+        judgement = self._given.get(key) or self._judge(alert, like, key)
         alert.note_judgement(self, judgement)
         return judgement
 
@@ -104,7 +109,7 @@ class Judge:
         if noted is not None:
             return noted  # type: ignore[return-value] # noted below
         like, key = self._like(alert)
-        judgement = like.judgements.get(key)
+        judgement = self._given.get(key)
         if judgement is None:
             if not allowance.permits():
                 return None
@@ -114,21 +119,22 @@ class Judge:
         alert.note_judgement(self, judgement)
         return judgement
 
-    def _like(self, alert: Alert) -> tuple[_Like, Any]:
+    def _like(self, alert: Alert) -> tuple[_Like, _Key]:
         """Return what is kept for alerts like this one, and what those have in common that get the same judgement."""
         kind = self._kinds.get((alert.rule, alert.source)) or self._make_kind(alert)
         form = alert.form
         like = kind.forms.get(form) or self._make_like(kind, form)
-        key = like.values(alert.fields)
-        return like, (key, *[read(alert) for read in kind.more]) if kind.more else key
+        values = like.values(alert.fields)
+        return like, (like.token, (values, *[read(alert) for read in kind.more]) if kind.more else values)
 
-    def _judge(self, alert: Alert, like: _Like, key: Any) -> Judgement:
+    def _judge(self, alert: Alert, like: _Like, key: _Key) -> Judgement:
         plan = like.plan
         facts = Facts(reader_of(alert), self._lists)
         weighed = self._weigh(alert, plan, plan.atoms(alert, like.shape, facts))
         signs = [Matched(sign.side, sign.weight, sign.forgeable, sign.say.render(facts)) for sign in weighed.signs]
         judgement = Judgement(weighed.verdict, outcome_of(facts), tuple(signs))
-        self._keep(like, key, judgement)
+        if like.is_kept:
+            self._keep(key, judgement)
         return judgement
 
     def _make_kind(self, alert: Alert) -> _Kind:
@@ -137,17 +143,13 @@ class Judge:
             plan = self._made.plan_for(alert, own)
         kind = _Kind(plan)
         if len(alert.rule) + len(alert.source) <= KEY_LIMIT_CHARACTERS:
-            if len(self._kinds) >= PLANS_KEPT:
-                self._kinds = {}
-            self._kinds[alert.rule, alert.source] = kind
+            self._kinds.keep((alert.rule, alert.source), kind)
         return kind
 
     def _make_like(self, kind: _Kind, form: Form) -> _Like:
-        like = _Like(kind.plan, kind.plan.shape(form))
+        like = _Like(kind.plan, kind.plan.shape(form), is_kept=form.is_kept)
         if form.is_kept:
-            if len(kind.forms) >= SHAPES_KEPT:
-                kind.forms = {}
-            kind.forms[form] = like
+            kind.forms.keep(form, like)
         return like
 
     def _weigh(self, alert: Alert, plan: Plan, atoms: int) -> _Weighed:
@@ -161,27 +163,16 @@ class Judge:
             signs.sort(key=lambda sign: (sign.side != verdict, -sign.weight, sign.side, sign.place))
             weighed = _Weighed(verdict, signs)
             if is_kept:
-                if len(self._weighed) >= KEPT_WEIGHED:
-                    self._weighed = {}
-                self._weighed[key] = weighed
+                self._weighed.keep(key, weighed)
         return weighed
 
-    def _keep(self, like: _Like, key: Any, judgement: Judgement) -> None:
-        size = _characters_of(key)
+    def _keep(self, key: _Key, judgement: Judgement) -> None:
+        size = _characters_of(key[1])
         if size > KEY_LIMIT_CHARACTERS:
             return
         size += sum(len(span.text) for sign in judgement.signs for span in sign.text)
         with self._lock:
-            if self._kept >= KEPT_JUDGEMENTS or self._kept_characters + size > KEPT_CHARACTERS:
-                for filled in self._filled:
-                    filled.clear()
-                self._filled.clear()
-                self._kept = self._kept_characters = 0
-            if not like.judgements:
-                self._filled.append(like.judgements)
-            like.judgements[key] = judgement
-            self._kept += 1
-            self._kept_characters += size
+            self._given.keep(key, judgement, size)
 
 
 def _characters_of(key: Any) -> int:

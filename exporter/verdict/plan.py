@@ -13,6 +13,7 @@ from typing import Any
 
 from exporter.alert import Alert, Form
 from exporter.falco.condition import Node
+from exporter.kept import Kept
 from exporter.verdict.atoms import IN_FIELDS, OF_ALERT, Atoms, Group
 from exporter.verdict.facts import Facts
 from exporter.verdict.formula import Formulas, Question
@@ -33,10 +34,10 @@ def _nothing(_: Mapping[str, str]) -> tuple[()]:
 class Shape:
     """One set of fields that alerts of a plan come with, and what of it a judgement depends on."""
 
-    __slots__ = ("absent", "groups", "names", "single", "values")
+    __slots__ = ("absent", "groups", "single", "values")
 
     def __init__(self, form: Form, plan: Plan) -> None:
-        self.names = names = frozenset(form.names)
+        names = frozenset(form.names)
         # The form's own objects, which its alerts' names are too: found without comparing letters.
         wanted = sorted([name for name in form.names if name in plan.used])
         self.values: Callable[[Mapping[str, str]], Any] = itemgetter(*wanted) if wanted else _nothing
@@ -53,7 +54,7 @@ class Shape:
 
 
 class Plan:
-    """The signs that one kind of alert is asked about. Safe from any thread: shapes are replaced, not changed."""
+    """The signs that one kind of alert is asked about. Safe from any thread."""
 
     def __init__(self, signs: Sequence[Sign], asked: Sequence[Asked], lists: Mapping[str, frozenset[str]]) -> None:
         self.lists = lists
@@ -65,7 +66,7 @@ class Plan:
         """Readers of what they depend on besides, rule and source left out."""
         self.groups = frozenset[Group]().union(*(groups for _, groups in asked))
         self._questions = [(sign, question) for sign, (question, _) in zip(signs, asked, strict=True)]
-        self._shapes: dict[Form, Shape] = {}
+        self._shapes: Kept[Form, Shape] = Kept(SHAPES_KEPT)
 
     def shape(self, form: Form) -> Shape:
         """Return the shape of an alert of this form."""
@@ -73,9 +74,7 @@ class Plan:
         if shape is None:
             shape = Shape(form, self)
             if form.is_kept:
-                if len(self._shapes) >= SHAPES_KEPT:
-                    self._shapes = {}
-                self._shapes[form] = shape
+                self._shapes.keep(form, shape)
         return shape
 
     def atoms(self, alert: Alert, shape: Shape, facts: Facts) -> int:

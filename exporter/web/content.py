@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from exporter.alert import Alert
 from exporter.catalog.catalog import Catalog
 from exporter.config.model import Web
-from exporter.digest import Digest
+from exporter.digest.digest import Digest
 from exporter.history.ended import EndedIncidents
 from exporter.history.store import ReportStore
 from exporter.incidents.register import Incidents

@@ -13,7 +13,8 @@ from functools import partial
 from aiohttp import web
 from markupsafe import Markup
 
-from exporter.digest import DIGEST_FORMATS, Digest
+from exporter.digest.digest import Digest
+from exporter.digest.formats import DIGEST_FORMATS
 from exporter.digest.html import to_html
 from exporter.web.answers import text_answer
 from exporter.web.content import SITE

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from exporter.history import HistoryError
+from exporter.history.database import HistoryError
 from exporter.web.templates import render_page
 
 logger = logging.getLogger(__name__)

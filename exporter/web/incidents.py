@@ -16,7 +16,7 @@ from aiohttp import web
 from markupsafe import Markup
 
 from exporter.alert import time_text
-from exporter.history import HistoryError
+from exporter.history.database import HistoryError
 from exporter.incidents.entities import entities_of
 from exporter.incidents.incident import Incident
 from exporter.incidents.state import State

@@ -30,8 +30,8 @@ from exporter.config.model import Otlp
 from exporter.errors import ConfigError, DecodeError, ExporterError
 from exporter.falco.condition import compile_condition
 from exporter.falco.rules_file import read_rules
-from exporter.history import History
 from exporter.history.database import FILE as DATABASE
+from exporter.history.history import History
 from exporter.history.stored import OWN_FORM, from_stored, to_stored
 from exporter.incidents.state import State
 from exporter.listener.address import Address

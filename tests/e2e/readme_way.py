@@ -58,7 +58,9 @@ def main(kind: str) -> None:
     prepare()
     emit, processes = falco(way.settings)
     try:
-        check, run = way.commands
+        *before, check, run = way.commands
+        for command in before:
+            shell(command)
         print(shell(check))
         exporter = subprocess.Popen(["/bin/sh", "-c", f"exec {run}"])
         processes.append(exporter)
@@ -67,6 +69,8 @@ def main(kind: str) -> None:
         wait_for("report", lambda: str(ALERT["rule"]) in (fetch("/reports") or ""), exporter)
         (uid, *_) = re.findall(r"reports/([0-9a-f]{32})", fetch("/reports") or "")
         print(fetch(f"/reports/{uid}"))
+        if kind == "http_output":
+            print(test_alert())
     finally:
         for process in reversed(processes):
             process.terminate()
@@ -78,7 +82,7 @@ def prepare() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for directory in ("/run", "/var/log", "/var/lib"):
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", directory], check=True)
-    for directory in ("/run/falco", "/var/log/falco", "/run/bin"):
+    for directory in ("/run/falco", "/run/bin"):
         Path(directory).mkdir()
     Path("/run/bin/sudo").write_text('#!/bin/sh\nexec "$@"\n', "utf-8")
     Path("/run/bin/sudo").chmod(0o755)
@@ -99,8 +103,17 @@ def falco(settings: dict[str, Any]) -> tuple[Callable[[], None], list[subprocess
     if "http_output" in settings:
         return lambda: post(settings["http_output"]["url"]), []
     file = Path(settings["file_output"]["filename"])
-    append(file)  # Falco makes the file with its first alert.
-    return lambda: append(file), []
+    return lambda: append(file), []  # Falco makes the file with its first alert.
+
+
+def test_alert() -> str:
+    """Run the command of step 3 that needs no Falco; its output and the report that it leads to."""
+    (command,) = re.findall(
+        r"`(falco-report-exporter test-alert [^`]*--web[^`]*)`", (ROOT / "README.md").read_text("utf-8")
+    )
+    said = shell(command)
+    (uid, *_) = re.findall(r"reports/([0-9a-f]{32})", said)
+    return said + (fetch(f"/reports/{uid}") or "")
 
 
 def alert_of_now() -> bytes:

@@ -13,9 +13,9 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from exporter.catalog.shipped import ShippedCatalog
-from exporter.digest import knowledge_of, make_digest
+from exporter.digest.digest import knowledge_of, make_digest
 from exporter.digest.formats import DIGEST_FORMATS
-from exporter.history import HistorySink
+from exporter.history.sink import HistorySink
 from exporter.sources.decode import from_json
 from tests.e2e.browser import CONTRAST, Browser, phone
 from tests.history_site import alert_of, filled, make_sink, verdict_of

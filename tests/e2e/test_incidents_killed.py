@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from exporter.history import History
+from exporter.history.history import History
 from exporter.sources.decode import from_received
 from tests.e2e.processes import NO_LAME_DUCK, Exporter, fetch, free_port
 from tests.waiting import wait_until

@@ -17,9 +17,10 @@ KINDS = ("http_output", "file_output", "grpc")
 
 
 def test_the_readme_has_three_ways_in() -> None:
-    """Each has settings for Falco, a check and a run; no other block is left out here."""
+    """Each has settings for Falco, and ends with a check and a run; no other block is left out here."""
     assert [kind for way in ways() for kind in KINDS if kind in way.settings] == list(KINDS)
-    assert [len(way.commands) for way in ways()] == [2, 2, 2]
+    verbs = [[command.removeprefix("sudo ").split()[:2] for command in way.commands[-2:]] for way in ways()]
+    assert verbs == [[["falco-report-exporter", "check"], ["falco-report-exporter", "run"]]] * 3
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -35,3 +36,4 @@ def test_a_way_in_brings_the_report(kind: str) -> None:
     assert "FAIL" not in done.stdout
     assert "<h1" in done.stdout
     assert "Mitigation" in done.stdout
+    assert ("LOOKS LIKE A TEST" in done.stdout) == (kind == "http_output")

@@ -58,7 +58,7 @@ def test_check_says_what_each_part_lacks(tmp_path: Path, capsys: pytest.CaptureF
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         arguments = ["--http.address", address, "--web.listen-address", "127.0.0.1:0", "--otlp.protocol", "grpc"]
-        arguments += ["--json-lines.file", f"{tmp_path}/none.jsonl", "--otlp.endpoint", "http://127.0.0.1:9"]
+        arguments += ["--json-lines.file", f"{tmp_path}/none/a.jsonl", "--otlp.endpoint", "http://127.0.0.1:9"]
         queue = tmp_path / "queue"
         assert (
             main(["check", *arguments, "--json-lines.state-file", f"{tmp_path}/p", "--queue.directory", str(queue)])
@@ -67,7 +67,7 @@ def test_check_says_what_each_part_lacks(tmp_path: Path, capsys: pytest.CaptureF
     failures = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
     assert [line.split()[1] for line in failures] == ["receiver", "file", "OTLP", "queue"]
     assert "choose another address" in failures[0]
-    assert "no such file yet" in failures[1]
+    assert f"its directory does not exist, and Falco does not make it: sudo mkdir -p {tmp_path}/none" in failures[1]
     assert "it is not a directory; alerts would wait in memory only: set queue.directory to a directory" in failures[3]
 
 
@@ -100,6 +100,62 @@ def test_check_says_what_would_only_show_later(tmp_path: Path, capsys: pytest.Ca
     assert "it is compressed (gzip)" in failures[1]
     assert "set history.directory to a directory" in failures[2]
     assert "has expired" in failures[3]
+
+
+def test_a_file_that_falco_has_not_made_yet_is_no_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the first alert there is none: it is named with the lines for falco.yaml, exit 0."""
+    file = tmp_path / "alerts.jsonl"
+    assert main(["check", "--web.listen-address", "127.0.0.1:0", "--json-lines.file", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert f"note file {file}: no such file yet; Falco makes it with its first alert" in said
+    assert f"filename: {file}" in said
+
+
+def test_check_names_the_files_of_every_endpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A named endpoint's authority that is not PEM is a mistake in the settings; the rest is looked at too."""
+    authority, lines = tmp_path / "ca.der", tmp_path / "alerts.jsonl"
+    authority.write_bytes(b"0\x82")
+    lines.write_text("")
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"endpoints: [{{name: soc, endpoint: 'https://127.0.0.1:9', tls: {{ca_file: {authority}}}}}]\n"
+        f"routes: [{{to: soc}}]\njson_lines: {{file: {lines}}}\nweb: {{listen_address: '127.0.0.1:0'}}\n"
+    )
+    assert main(["check", "--config.file", str(file)]) == 2
+    said = capsys.readouterr()
+    assert f"endpoints: soc: tls.ca_file: expected a PEM file, and '{authority}' holds no line" in said.err
+    assert "ok   metrics 127.0.0.1:0: free to listen on" in said.out
+    assert "configuration and catalog: valid" not in said.out
+
+
+def test_check_names_listeners_that_are_seldom_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Our own gRPC server and the address for probes: free, taken, and an expired certificate."""
+    pair = Authority(tmp_path).make_server("expired", days=-1)
+    authority = tmp_path / "ca.pem"
+    tls = ["--serve-grpc.tls.cert-file", str(pair.cert_file), "--serve-grpc.tls.key-file", str(pair.key_file)]
+    tls += ["--serve-grpc.tls.client-ca-file", str(authority)]
+    arguments = ["check", "--json-lines.stdin", "--web.listen-address", "127.0.0.1:0"]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert main([*arguments, "--web.probe-address", address, "--serve-grpc.address", "127.0.0.1:0", *tls]) == 1
+    said = capsys.readouterr().out
+    assert "ok   standard input: read until its end" in said
+    assert f"FAIL probes {address}: " in said
+    assert "ok   gRPC server 127.0.0.1:0: free to listen on" in said
+    assert "FAIL gRPC server 127.0.0.1:0: serve_grpc.tls.cert_file: " in said
+
+
+def test_check_says_that_a_catalog_directory_is_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing of one's own would be used; once a file is there, nothing is said."""
+    arguments = ["check", "--json-lines.stdin", "--web.listen-address", "127.0.0.1:0"]
+    arguments += ["--catalog.directories", str(tmp_path)]
+    (tmp_path / "notes.txt").write_text("none")
+    assert main(arguments) == 0
+    note = f"note catalog {tmp_path}: no .yaml file is in it: no advice of your own is used"
+    assert note in capsys.readouterr().out
+    (tmp_path / "own.yaml").write_text("entries: [{rule: R, source: syscall, summary: S., impact: I.}]\n")
+    assert main(arguments) == 0
+    assert f"catalog {tmp_path}" not in capsys.readouterr().out
 
 
 def test_check_knows_an_exporter_that_runs_already(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.history import Fallback, HistorySink
+from exporter.history.sink import HistorySink
+from exporter.history.store import Fallback
 from exporter.sinks.recent import RecentSink
 from tests.history_site import alert_of, filled, make_sink
 from tests.site import Site, running_site

@@ -12,6 +12,8 @@ import pytest
 from exporter import __version__
 from exporter.cli import build_parser, main
 from exporter.config.options import options
+from exporter.digest.formats import DIGEST_FORMATS
+from exporter.tuning.files import TUNING_FORMS
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,3 +170,14 @@ def test_grpc_writes_no_lines_of_its_own() -> None:
         command = [sys.executable, "-c", script]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
         assert done.stdout.splitlines()[-1] == expected
+
+
+def test_the_formats_that_are_offered_are_those_there_are() -> None:
+    """Named once more where arguments are made, since what writes them is imported only when it runs."""
+    (action,) = [action for action in build_parser()._actions if action.dest == "command"]
+    assert isinstance(action.choices, dict)
+    offered = {
+        name: next(list(each.choices) for each in action.choices[name]._actions if each.dest == "format")
+        for name in ("digest", "tune")
+    }
+    assert offered == {"digest": list(DIGEST_FORMATS), "tune": list(TUNING_FORMS)}

@@ -140,7 +140,8 @@ def test_a_flood_of_unlike_alerts_is_counted_without_being_judged(caplog: pytest
     with grpc_receiver() as receiver:
         otlp = Otlp(endpoint=receiver.endpoint)
         with running_app(Config(web=LOOPBACK, otlp=otlp, json_lines=JsonLines(file=Path("/dev/null")))) as app:
-            app._allowance.end(app._allowance.begin() - 600)
+            allowance = app._sparing.allowance
+            allowance.end(allowance.begin() - 600)
             app.pipeline.deliver(alerts)
             status, text = fetch(app, "/metrics")
             assert status == 200

@@ -9,7 +9,7 @@ import yaml
 
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.derived import DERIVED
-from exporter.lint import check_catalog
+from exporter.lint.checks import check_catalog
 from exporter.lint.examples import examples
 from exporter.lint.links import check_links
 from exporter.lint.samples import ALERT_VALUES

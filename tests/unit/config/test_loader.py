@@ -107,10 +107,10 @@ def test_targets_of_the_file_have_names_and_tls(tmp_path: Path) -> None:
             "3: not valid YAML: could not find expected ':'; is the `:` after a key missing",
         ),
         ("", "1: the file is empty"),
-        ("targets: [{name: x}]", "1: targets[0]: missing key: address"),
-        ("endpoints: [{name: soc}]", "1: endpoints[0]: missing key: endpoint"),
-        ("routes:\n - drop: maybe", "2: routes[0].drop: found 'maybe', expected true or false"),
-        ("routes:\n - {to: soc, rule: x}", "2: routes[0].rule: unknown key 'rule'"),
+        ("targets: [{name: x}]", "1: targets#1: missing key: address"),
+        ("endpoints: [{name: soc}]", "1: endpoints#1: missing key: endpoint"),
+        ("routes:\n - drop: maybe", "2: routes#1.drop: found 'maybe', expected true or false"),
+        ("routes:\n - {to: soc, rule: x}", "2: routes#1.rule: unknown key 'rule'"),
         ("web: {recent_reports: 1, recent_reports: 2}", "web.recent_reports: duplicate key"),
     ],
 )
@@ -143,8 +143,11 @@ def test_endpoints_and_routes_are_read_from_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("routes: [{to: soc}]", "routes: 1: to: found 'soc', expected one of: default"),
-        ("routes: [{name: n, rules: x}]", "routes: n: expected either `to` with names of endpoints or `drop: true`"),
+        ("routes: [{to: soc}]", "routes#1: to: found 'soc', expected one of: default"),
+        (
+            "routes: [{to: default}, {name: n, rules: x}]",
+            "routes#2 (n): expected either `to` with names of endpoints or `drop: true`",
+        ),
         ("routes: [{to: default, drop: true}]", "expected either `to`"),
         ("routes: [{to: default, priority: high}]", "priority: found 'high', expected one of: emergency, alert"),
         ("routes: [{to: default, verdicts: bad}]", "verdicts: found 'bad', expected one of: attack, undecided"),

@@ -12,10 +12,11 @@ from xml.etree import ElementTree
 import pytest
 
 from exporter.catalog.shipped import ShippedCatalog
-from exporter.digest import DIGEST_FORMATS, Digest, knowledge_of, make_digest
+from exporter.digest.digest import Digest, knowledge_of, make_digest
+from exporter.digest.formats import DIGEST_FORMATS
 from exporter.digest.html import HEIGHT, WIDTH, Piece, to_html
 from exporter.digest.words import compared, headline
-from exporter.history import History
+from exporter.history.history import History
 from exporter.times import time_from_text
 from tests.history_site import alert_of, filled, make_sink, verdict_of
 from tests.hostile import hostile_values

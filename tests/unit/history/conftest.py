@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.history import HistorySink
+from exporter.history.sink import HistorySink
 from tests.history_site import REGISTRIES, make_sink
 
 Start = Callable[..., HistorySink]

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.history import History, HistorySink, Query
 from exporter.history import sink as sink_module
 from exporter.history.database import FILE
+from exporter.history.history import History
+from exporter.history.query import Query
+from exporter.history.sink import HistorySink
 from exporter.incidents.state import State
 from exporter.sources.decode import from_received
 from tests.history_site import alert_of, ask_everything, dropped, filled, sample

@@ -17,10 +17,12 @@ from prometheus_client import CollectorRegistry
 from exporter.alert import Alert, Priority
 from exporter.catalog.shipped import ShippedCatalog
 from exporter.config.model import HistorySettings
-from exporter.history import History, HistoryError, HistorySink, Query
 from exporter.history import sink as sink_module
-from exporter.history.database import FILE, SET_ASIDE
+from exporter.history.database import FILE, SET_ASIDE, HistoryError
 from exporter.history.facts import row_of
+from exporter.history.history import History
+from exporter.history.query import Query
+from exporter.history.sink import HistorySink
 from exporter.history.stored import OWN_FORM, from_stored, to_stored
 from exporter.selfmetrics import HistoryMetrics
 from exporter.sources.decode import from_received

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.lint import CHECKS, check_catalog
+from exporter.lint.checks import CHECKS, check_catalog
 from exporter.lint.kinds import check_kinds
 from exporter.lint.length import check_length
 from tests.unit.catalog.builder import CHANGE, CONTAIN, LOOK, TUNE, catalog_of

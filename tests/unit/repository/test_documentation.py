@@ -13,7 +13,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 from exporter.cli import build_parser
-from exporter.commands.arguments import config_from
+from exporter.commands.settings import config_from
 from exporter.config.loader import load_config
 from exporter.errors import ConfigError
 from exporter.web.web_config import read_web_config

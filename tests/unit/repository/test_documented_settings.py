@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from exporter.cli import build_parser
-from exporter.commands.arguments import config_from
+from exporter.commands.settings import config_from
 from exporter.config.loader import load_config
 from exporter.config.model import Otlp
 from exporter.sinks.otel.send.environment import to_endpoint, to_named_endpoint

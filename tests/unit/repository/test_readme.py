@@ -12,7 +12,7 @@ import yaml
 
 from exporter.catalog.catalog import load_catalog
 from exporter.cli import build_parser
-from exporter.commands.arguments import config_from
+from exporter.commands.settings import config_from
 from exporter.render.document import Length
 from exporter.render.markdown import to_markdown
 from exporter.reporter import Reporter

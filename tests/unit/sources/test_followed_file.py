@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config.model import JsonLines
-from exporter.sources.followed_file import FollowedFile, default_state_file
+from exporter.sources.followed_file import FollowedFile, default_state_file, why_missing
 from exporter.sources.read_position import PositionFile
 
 
@@ -305,6 +305,9 @@ def test_what_keeps_it_from_being_read_is_said_once_until_it_can(
     bench.write(text(1))
     assert bench.read() == text(1)
     assert bench.followed.state == "up"
+    assert why_missing(bench.path.parent / "a b" / "alerts.jsonl") == (
+        f"its directory does not exist, and Falco does not make it: sudo mkdir -p '{bench.path.parent}/a b'"
+    )
     assert reasons == [
         "no such file yet; Falco makes it with its first alert "
         f"(falco.yaml: json_output: true, file_output: {{enabled: true, keep_alive: true, filename: {bench.path}}})",

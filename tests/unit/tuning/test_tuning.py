@@ -16,10 +16,12 @@ from exporter.alert import Alert
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.falco.condition import compile_condition
 from exporter.falco.rules_file import read_rules_files
-from exporter.history import HistorySink
+from exporter.history.sink import HistorySink
 from exporter.redaction import MASK
 from exporter.sources.decode import from_json
-from exporter.tuning import TUNING_FORMS, Tuning, proposals, propose
+from exporter.tuning import proposals
+from exporter.tuning.files import TUNING_FORMS
+from exporter.tuning.proposals import Tuning, propose
 from exporter.verdict.judgement import Judgement
 from tests.history_site import filled, make_sink
 from tests.hostile import hostile_alerts, hostile_values

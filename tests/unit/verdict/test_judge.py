@@ -67,16 +67,17 @@ def test_what_is_given_again_is_what_would_be_judged() -> None:
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By number, and by characters."""
-    judge = fresh()
+    """By number over all rules together, and by characters."""
     monkeypatch.setattr(module, "KEPT_JUDGEMENTS", 10)
-    for number in range(25):
-        judge.judge(replace(ALERTS[1], fields=dict(ALERTS[1].all_fields()) | {"proc.name": f"p{number}"}))
-        assert judge._kept <= 10
-    kept = judge._kept
-    judge.judge(replace(ALERTS[1], fields=dict(ALERTS[1].all_fields()) | {"proc.cmdline": "x" * 9_000}))
-    assert judge._kept == kept
     monkeypatch.setattr(module, "PLANS_KEPT", 5)
+    judge = fresh()
+    for number in range(25):
+        fields = dict(ALERTS[1].all_fields()) | {"proc.name": f"p{number}"}
+        judge.judge(replace(ALERTS[1], rule=f"made up {number % 2}", fields=fields))
+        assert 0 < len(judge._given) <= 10
+    kept = len(judge._given)
+    judge.judge(replace(ALERTS[1], fields=dict(ALERTS[1].all_fields()) | {"proc.cmdline": "x" * 9_000}))
+    assert len(judge._given) == kept
     for number in range(12):
         judge.judge(replace(ALERTS[1], rule=f"made up {number}"))
         assert len(judge._kinds) <= 5

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config.model import Web
-from exporter.web import may_show_reports
+from exporter.web.access import may_show_reports
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from operator import getitem
 from exporter.alert import ABSENT, Alert, Form, absent_values
 from exporter.event_sources import fields
 from exporter.identity import ATTRIBUTES
-from exporter.kept import Kept
+from exporter.kept import Kept, Made
 from exporter.sinks.otel.encode.wire import AttributeKey
 
 OUTPUT_FIELDS_PREFIX = "falco.output_fields."
@@ -165,24 +165,13 @@ _KEPT_PLANNED_FIELDS = 4_096
 """Over all sets of fields. All of these bound what is kept although senders over HTTP make up names and values."""
 
 
-class _ValueStep(dict[str, bytes]):
-    """A field whose attribute depends on nothing but its value: recent values stay, encoded."""
+def _value_step(absent: frozenset[str], key: AttributeKey, write: ValueWriter | None = None) -> Made[str, bytes]:
+    """Return the step of a field whose attribute depends on nothing but its value: recent values stay, encoded."""
 
-    __slots__ = ("_absent", "_key", "_write")
+    def encode(raw: str) -> bytes:
+        return b"" if raw in absent else (write and write(raw)) or key.string(raw)
 
-    def __init__(self, absent: frozenset[str], key: AttributeKey, write: ValueWriter | None = None) -> None:
-        super().__init__()
-        self._absent = absent
-        self._key = key
-        self._write = write
-
-    def __missing__(self, raw: str) -> bytes:
-        encoded = b"" if raw in self._absent else (self._write and self._write(raw)) or self._key.string(raw)
-        if len(raw) <= _KEPT_VALUE_CHARACTERS:
-            if len(self) >= _KEPT_VALUES:
-                self.clear()
-            self[raw] = encoded
-        return encoded
+    return Made(encode, _KEPT_VALUES, _KEPT_VALUE_CHARACTERS)
 
 
 class _Now:
@@ -268,12 +257,12 @@ class FieldWriter:
             return _SkippedStep()
         other = AttributeKey(OUTPUT_FIELDS_PREFIX + field)
         if not named:
-            return _ValueStep(ABSENT, other)
+            return _value_step(ABSENT, other)
         absent = absent_values(field)
         if field in STRINGS:
-            return _ValueStep(absent, AttributeKey(STRINGS[field]))
+            return _value_step(absent, AttributeKey(STRINGS[field]))
         if field in self._typed:
-            return _ValueStep(absent, other, self._typed[field][1])
+            return _value_step(absent, other, self._typed[field][1])
         return _AlertStep(absent, other, self._composed[field][1], self._now)
 
     def _name_of(self, field: str) -> str | None:

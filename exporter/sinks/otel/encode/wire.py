@@ -19,6 +19,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from exporter.escaping import valid_text
+from exporter.kept import ByLength
 
 _VARINT, _FIXED64, _DELIMITED = 0, 1, 2
 _MAX_FIXED64 = 2**64 - 1
@@ -107,21 +108,19 @@ _ARRAY = tag(AnyValue, "array_value")
 _ITEM = tag(ArrayValue, "values")
 
 
-class TextHeads(dict[int, bytes]):
+class TextHeads(ByLength[bytes]):
     """The bytes before a string that is an AnyValue's, by the string's length; ``tag`` is of the AnyValue."""
 
     __slots__ = ("_tag",)
 
     def __init__(self, tag: bytes) -> None:
-        super().__init__()
+        super().__init__(_KEPT_HEADS)
         self._tag = tag
 
-    def __missing__(self, length: int) -> bytes:
+    def make(self, length: int) -> bytes:
+        """Return the bytes before a string of this many bytes."""
         string_head = _STRING + varint(length)
-        head = self._tag + varint(len(string_head) + length) + string_head
-        if length < _KEPT_HEADS:
-            self[length] = head
-        return head
+        return self._tag + varint(len(string_head) + length) + string_head
 
 
 _ITEM_HEADS = TextHeads(_ITEM)
@@ -133,29 +132,26 @@ def to_item(text: str) -> bytes:
     return _ITEM_HEADS[len(value)] + value
 
 
-class AttributeKey(dict[int, bytes]):
+class AttributeKey(ByLength[bytes]):
     """One attribute's key, and the bytes before a string value by the value's length.
 
     Those bytes are the same for each value of a length, so they are made once.
     """
 
-    __slots__ = ("_integer_heads", "_kept_heads", "_key")
+    __slots__ = ("_integer_heads", "_key")
 
     def __init__(self, name: str, *, kept_heads: int = _KEPT_HEADS) -> None:
         """``kept_heads`` is of how many lengths the bytes are kept."""
-        super().__init__()
-        self._kept_heads = kept_heads
+        super().__init__(kept_heads)
         key = to_utf8(name)
         self._key = _KEY + varint(len(key)) + key
         self._integer_heads: dict[int, bytes] = {}
 
-    def __missing__(self, length: int) -> bytes:
+    def make(self, length: int) -> bytes:
+        """Return the bytes before a value of this many bytes."""
         string_head = _STRING + varint(length)
         any_head = _VALUE + varint(len(string_head) + length) + string_head
-        head = _ATTRIBUTE + varint(len(self._key) + len(any_head) + length) + self._key + any_head
-        if length < self._kept_heads:
-            self[length] = head
-        return head
+        return _ATTRIBUTE + varint(len(self._key) + len(any_head) + length) + self._key + any_head
 
     def string(self, text: str) -> bytes:
         """Return the attribute with a string value."""

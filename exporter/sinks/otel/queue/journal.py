@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import logging
 import os
 import time
@@ -24,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.errors import ExporterError
-from exporter.private_files import make_private_directory, open_directory, open_private
+from exporter.private_files import make_private_directory, open_directory, open_locked, open_private
 from exporter.sinks.otel.queue.position import FILE_NAME as POSITION
 from exporter.sinks.otel.queue.position import Place, read_position, write_position
 from exporter.sinks.otel.queue.segment import (
@@ -44,7 +43,6 @@ _log = logging.getLogger(__name__)
 SEGMENT_BYTES = 8 * 1024 * 1024
 SHRINK_BYTES = 64 * 1024
 LOCK_WAIT_SECONDS = 2.0
-_LOCK_POLL_SECONDS = 0.05
 LOCK = "lock"
 _KEPT_DAMAGED_FILES = 3
 
@@ -212,19 +210,9 @@ class Journal:
         self.records = self.size_bytes = 0
 
     def _take_lock(self, wait_seconds: float) -> None:
-        lock = open_private(LOCK, os.O_RDWR | os.O_CREAT, directory=self._directory)
-        deadline = time.monotonic() + wait_seconds
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    os.close(lock)
-                    raise SpoolError(f"another process holds the queue in {self.path}") from None
-                time.sleep(_LOCK_POLL_SECONDS)
-            else:
-                self._lock = lock
-                return
+        self._lock = open_locked(LOCK, directory=self._directory, wait_seconds=wait_seconds)
+        if self._lock is None:
+            raise SpoolError(f"another process holds the queue in {self.path}")
 
     def _read_directory(self) -> None:
         directory = self._open_file(self._directory)

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, Self
 
 from opentelemetry.proto.logs.v1.logs_pb2 import ScopeLogs
 
+from exporter.kept import ByLength
 from exporter.sinks.otel.encode import wire
 
 RECORD: Final = wire.tag(ScopeLogs, "log_records")
@@ -43,17 +44,14 @@ class Encoded(NamedTuple):
         return self.own + self.advice
 
 
-class _Heads(dict[int, bytes]):
+class _Heads(ByLength[bytes]):
     """What precedes a record in a request, by the record's length."""
 
-    def __missing__(self, length: int) -> bytes:
-        head = RECORD + wire.varint(length)
-        if len(self) < _KEPT_HEADS:
-            self[length] = head
-        return head
+    def make(self, length: int) -> bytes:
+        return RECORD + wire.varint(length)
 
 
-_HEADS = _Heads()
+_HEADS = _Heads(_KEPT_HEADS)
 
 
 class Records:

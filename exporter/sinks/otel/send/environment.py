@@ -16,8 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from exporter.config.model import Otlp, OtlpEndpoint
+from exporter.config.model import Config, Otlp, OtlpEndpoint
+from exporter.config.routes import DEFAULT
 from exporter.errors import ConfigError
+from exporter.listener.pem import PemFile, check_files
 from exporter.sinks.otel.send.endpoint import (
     DEFLATE,
     GRPC,
@@ -34,7 +36,6 @@ _LOGS_PATH = "v1/logs"
 _DEFAULT_TIMEOUT_MS = 10_000
 _SCHEMES = ("http", "https")
 _SECRETS = ("_HEADERS", "_CERTIFICATE", "_CLIENT_KEY")
-_PEM_START, _PEM_BYTES = b"-----BEGIN ", 1_048_576
 _HEADER_NAMES = {GRPC: re.compile(r"[0-9a-z_.\-]+\Z"), HTTP: re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+\Z")}
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*\Z")
 
@@ -78,9 +79,9 @@ def to_endpoint(settings: Otlp, environ: Mapping[str, str]) -> Endpoint:
     protocol, variable = (settings.protocol, "otlp.protocol") if settings.protocol else (protocol or GRPC, variable)
     if protocol not in _DEFAULT_ENDPOINTS:
         raise ConfigError(f"{variable}: expected {GRPC} or {HTTP}, found {protocol!r}")
-    cert_file, key_file = _file(environ, "CLIENT_CERTIFICATE"), _file(environ, "CLIENT_KEY")
-    if (cert_file is None) != (key_file is None):
-        raise ConfigError(f"{_PREFIX}CLIENT_CERTIFICATE and {_PREFIX}CLIENT_KEY go together; only one is set")
+    files = [_file(environ, name) for name in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY")]
+    check_files(*files)
+    authority, certificate, key = files
     return Endpoint(
         protocol,
         _url(settings, environ, protocol),
@@ -88,9 +89,9 @@ def to_endpoint(settings: Otlp, environ: Mapping[str, str]) -> Endpoint:
         timeout_seconds=_timeout_seconds(environ),
         compression=_compression(environ),
         insecure=_insecure(environ),
-        ca_file=_file(environ, "CERTIFICATE"),
-        cert_file=cert_file,
-        key_file=key_file,
+        ca_file=authority.path,
+        cert_file=certificate.path,
+        key_file=key.path,
     )
 
 
@@ -108,7 +109,22 @@ def to_named_endpoint(named: OtlpEndpoint, settings: Otlp, environ: Mapping[str,
         text = named.headers_file.read_text(encoding="utf-8", errors="replace")
         headers = _to_headers(text.replace("\n", ","), where, base.protocol)
     tls = named.tls
+    where = f"endpoints: {named.name}: tls"
+    check_files(
+        PemFile(f"{where}.ca_file", tls.ca_file),
+        PemFile(f"{where}.cert_file", tls.cert_file),
+        PemFile(f"{where}.key_file", tls.key_file),
+    )
     return replace(base, headers=headers, ca_file=tls.ca_file, cert_file=tls.cert_file, key_file=tls.key_file)
+
+
+def to_endpoints(config: Config, environ: Mapping[str, str]) -> dict[str, Endpoint]:
+    """Return every endpoint by its name; none where no log records are sent. Raises ConfigError."""
+    reason = why_disabled(config.otlp, environ)
+    if is_turned_off(environ):
+        return {}
+    endpoints = {} if reason else {DEFAULT: to_endpoint(config.otlp, environ)}
+    return endpoints | {named.name: to_named_endpoint(named, config.otlp, environ) for named in config.endpoints}
 
 
 def to_batching(environ: Mapping[str, str]) -> Batching:
@@ -206,24 +222,9 @@ def _insecure(environ: Mapping[str, str]) -> bool:
     return _boolean(environ, _said(environ, "INSECURE")[0])
 
 
-def _file(environ: Mapping[str, str], name: str) -> Path | None:
+def _file(environ: Mapping[str, str], name: str) -> PemFile:
     variable, text = _said(environ, name)
-    if not text:
-        return None
-    try:
-        with Path(text).open("rb") as file:
-            is_pem = _PEM_START in file.read(_PEM_BYTES)
-    except (OSError, ValueError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else str(exc)
-        raise ConfigError(
-            f"{variable}: expected a readable PEM file, found {text!r} ({reason}); correct the path or unset it"
-        ) from exc
-    if not is_pem:
-        raise ConfigError(
-            f"{variable}: expected a PEM file, and {text!r} holds no line -----BEGIN …; convert it "
-            "(openssl x509 -inform der), correct the path or unset it"
-        )
-    return Path(text)
+    return PemFile(variable, Path(text) if text else None)
 
 
 def _boolean(environ: Mapping[str, str], variable: str) -> bool:

@@ -21,6 +21,7 @@ from exporter.sinks.otel.send.environment import (
     to_named_endpoint,
     why_disabled,
 )
+from tests.integration.certificates import Authority, Pair
 from tests.unit.sinks.otel.send.variables import BASE, LOGS, PREFIX, PROTOCOL
 
 
@@ -144,10 +145,16 @@ def test_the_batch_processors_variables_count(environ: dict[str, str], batching:
     assert to_batching({f"OTEL_BLRP_{key}": value for key, value in environ.items()}) == batching
 
 
-def test_a_certificate_that_is_there_is_no_mistake(tmp_path: Path) -> None:
-    """Only a file that is missing is complained about."""
-    file = tmp_path / "ca.pem"
-    file.write_text("-----BEGIN CERTIFICATE-----")
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
+    """Two certificates with their keys."""
+    authority = Authority(tmp_path_factory.mktemp("certificates"))
+    return authority.make_client("a"), authority.make_client("b")
+
+
+def test_a_certificate_that_is_there_is_no_mistake(pairs: tuple[Pair, Pair]) -> None:
+    """Only a file that cannot be used is complained about."""
+    file = pairs[0].cert_file
     assert to_endpoint(Otlp(), {f"{PREFIX}CERTIFICATE": str(file)}).ca_file == file
 
 
@@ -165,18 +172,12 @@ def test_the_resource_is_stable_and_the_variables_count(monkeypatch: pytest.Monk
     assert to_resource("ours").attributes["service.name"] == "ours"
 
 
-def _written(directory: Path, name: str) -> str:
-    file = directory / name
-    file.write_text("-----BEGIN CERTIFICATE-----")
-    return str(file)
-
-
 @pytest.mark.parametrize(
     "name", ["ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT", "COMPRESSION", "INSECURE", "CERTIFICATE", "CLIENT"]
 )
-def test_each_variable_counts_and_the_one_for_logs_goes_first(tmp_path: Path, name: str) -> None:
+def test_each_variable_counts_and_the_one_for_logs_goes_first(pairs: tuple[Pair, Pair], name: str) -> None:
     """``OTEL_EXPORTER_OTLP_LOGS_…`` before ``OTEL_EXPORTER_OTLP_…``, for every one that the documentation names."""
-    a, b = (_written(tmp_path, each) for each in ("a.pem", "b.pem"))
+    a, b = pairs
     said: dict[str, tuple[dict[str, str], dict[str, str], Callable[[Endpoint], object], object, object]] = {
         "ENDPOINT": ({"ENDPOINT": "http://a:1"}, {"ENDPOINT": "http://b:2"}, lambda e: e.url, "http://a:1", "http://b:2"),
         "PROTOCOL": (
@@ -188,13 +189,16 @@ def test_each_variable_counts_and_the_one_for_logs_goes_first(tmp_path: Path, na
             {"COMPRESSION": "gzip"}, {"COMPRESSION": "deflate"}, lambda e: e.compression, "gzip", "deflate",
         ),
         "INSECURE": ({"INSECURE": "true"}, {"INSECURE": "false"}, lambda e: e.insecure, True, False),
-        "CERTIFICATE": ({"CERTIFICATE": a}, {"CERTIFICATE": b}, lambda e: e.ca_file, Path(a), Path(b)),
+        "CERTIFICATE": (
+            {"CERTIFICATE": str(a.cert_file)}, {"CERTIFICATE": str(b.cert_file)},
+            lambda e: e.ca_file, a.cert_file, b.cert_file,
+        ),
         "CLIENT": (
-            {"CLIENT_CERTIFICATE": a, "CLIENT_KEY": b},
-            {"CLIENT_CERTIFICATE": b, "CLIENT_KEY": a},
+            {"CLIENT_CERTIFICATE": str(a.cert_file), "CLIENT_KEY": str(a.key_file)},
+            {"CLIENT_CERTIFICATE": str(b.cert_file), "CLIENT_KEY": str(b.key_file)},
             lambda e: (e.cert_file, e.key_file),
-            (Path(a), Path(b)),
-            (Path(b), Path(a)),
+            (a.cert_file, a.key_file),
+            (b.cert_file, b.key_file),
         ),
     }  # fmt: skip
     general, logs, read, expected, expected_of_logs = said[name]
@@ -257,16 +261,18 @@ def test_a_time_has_at_most_nine_digits(value: str, seconds: float) -> None:
             to_endpoint(Otlp(), {f"{PREFIX}TIMEOUT": wrong})
 
 
-def test_a_named_endpoint_has_the_environments_transport_and_none_of_its_secrets(tmp_path: Path) -> None:
+def test_a_named_endpoint_has_the_environments_transport_and_none_of_its_secrets(
+    tmp_path: Path, pairs: tuple[Pair, Pair]
+) -> None:
     """Headers and certificates come from its own settings; its protocol before the shared one."""
     headers = tmp_path / "headers"
     headers.write_text("x-scope=t\nauthorization=Bearer%20b\n")
-    file = _written(tmp_path, "a.pem")
+    file = pairs[0].cert_file
     environ = {
         f"{PREFIX}LOGS_HEADERS": "a=secret",
-        f"{PREFIX}CERTIFICATE": file,
-        f"{PREFIX}CLIENT_CERTIFICATE": file,
-        f"{PREFIX}CLIENT_KEY": file,
+        f"{PREFIX}CERTIFICATE": str(file),
+        f"{PREFIX}CLIENT_CERTIFICATE": str(file),
+        f"{PREFIX}CLIENT_KEY": str(pairs[0].key_file),
         f"{PREFIX}TIMEOUT": "1000",
         f"{PREFIX}COMPRESSION": "gzip",
         PROTOCOL: "http/protobuf",
@@ -277,9 +283,9 @@ def test_a_named_endpoint_has_the_environments_transport_and_none_of_its_secrets
     assert found.headers == {"x-scope": "t", "authorization": "Bearer b"}
     assert (found.timeout_seconds, found.compression) == (1.0, "gzip")
     assert (found.ca_file, found.cert_file, found.key_file) == (None, None, None)
-    own = replace(named, protocol="grpc", headers_file=None, tls=TlsClient(ca_file=Path(file)))
+    own = replace(named, protocol="grpc", headers_file=None, tls=TlsClient(ca_file=file))
     found = to_named_endpoint(own, Otlp(protocol="http/protobuf"), environ)
-    assert (found.protocol, found.headers, found.ca_file) == ("grpc", {}, Path(file))
+    assert (found.protocol, found.headers, found.ca_file) == ("grpc", {}, file)
     assert to_named_endpoint(named, Otlp(protocol="grpc"), {}).protocol == "grpc"
 
 
@@ -295,9 +301,11 @@ def test_the_word_otlp_is_the_default() -> None:
     assert why_disabled(Otlp(), {BASE: "http://c:4317", "OTEL_LOGS_EXPORTER": "otlp"}) == ""
 
 
-def test_a_named_endpoint_has_its_own_certificates_and_says_where_a_header_is_wrong(tmp_path: Path) -> None:
+def test_a_named_endpoint_has_its_own_certificates_and_says_where_a_header_is_wrong(
+    tmp_path: Path, pairs: tuple[Pair, Pair]
+) -> None:
     """All three files; a complaint names the endpoint; bytes that are no UTF-8 are a complaint, and no traceback."""
-    ca_file, cert_file, key_file = (Path(_written(tmp_path, name)) for name in ("ca.pem", "c.pem", "k.pem"))
+    ca_file, cert_file, key_file = pairs[1].cert_file, pairs[0].cert_file, pairs[0].key_file
     headers = tmp_path / "headers"
     named = OtlpEndpoint("soc", "https://soc:4317", tls=TlsClient(ca_file, cert_file, key_file), headers_file=headers)
     headers.write_bytes("x-scope=t\nname\u00e9=1".encode("latin-1"))

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.model import Otlp
+from exporter.config.model import Otlp, OtlpEndpoint, TlsClient
 from exporter.errors import ConfigError
 from exporter.sinks.otel.send.environment import (
     check_resource_variables,
     to_batching,
     to_endpoint,
+    to_named_endpoint,
     why_disabled,
 )
+from tests.integration.certificates import Authority
 from tests.unit.sinks.otel.send.variables import BASE, PREFIX, PROTOCOL
 
 
@@ -67,12 +69,30 @@ def test_headers_that_cannot_be_read_are_an_error_that_shows_no_secret(protocol:
 
 def test_certificate_and_key_go_together(tmp_path: Path) -> None:
     """Half a client certificate is an error."""
-    file = tmp_path / "client.pem"
-    file.write_text("-----BEGIN CERTIFICATE-----")
+    pair = Authority(tmp_path).make_client()
     with pytest.raises(ConfigError, match="go together"):
-        to_endpoint(Otlp(), {f"{PREFIX}CLIENT_CERTIFICATE": str(file)})
-    both = {f"{PREFIX}CLIENT_CERTIFICATE": str(file), f"{PREFIX}LOGS_CLIENT_KEY": str(file)}
-    assert to_endpoint(Otlp(), both).cert_file == file
+        to_endpoint(Otlp(), {f"{PREFIX}CLIENT_CERTIFICATE": str(pair.cert_file)})
+    both = {f"{PREFIX}CLIENT_CERTIFICATE": str(pair.cert_file), f"{PREFIX}LOGS_CLIENT_KEY": str(pair.key_file)}
+    assert to_endpoint(Otlp(), both).cert_file == pair.cert_file
+
+
+def test_a_named_endpoints_files_are_looked_at_like_those_of_the_variables(tmp_path: Path) -> None:
+    """An authority that is not PEM, and another one's key: named with endpoint and setting."""
+    authority = Authority(tmp_path)
+    pair, other = authority.make_client("a"), authority.make_client("b")
+    not_pem = tmp_path / "ca.der"
+    not_pem.write_bytes(b"0\x82")
+    for tls, words in (
+        (TlsClient(ca_file=not_pem), "endpoints: soc: tls.ca_file: expected a PEM file"),
+        (TlsClient(cert_file=not_pem, key_file=pair.key_file), "endpoints: soc: tls.cert_file: expected a PEM file"),
+        (
+            TlsClient(authority.cert_file, pair.cert_file, other.key_file),
+            "endpoints: soc: tls.cert_file and endpoints: soc: tls.key_file: expected a certificate and its own",
+        ),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            to_named_endpoint(OtlpEndpoint("soc", "https://soc:4317", tls=tls), Otlp(), {})
+        assert str(caught.value).startswith(words)
 
 
 @pytest.mark.parametrize(
