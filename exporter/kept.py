@@ -7,6 +7,7 @@ wanted again comes back at once, and no entry pays for an order.
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -38,6 +39,37 @@ class Kept(dict[K, V]):
         self[key] = value
         self.size_bytes += size_bytes
         return value
+
+
+class Bound(Generic[K, V]):
+    """One bound for many dictionaries, which are read as what they are and emptied together. Safe from any thread.
+
+    For what is looked up by less than all that it depends on: a key that names the rest as well costs more.
+    """
+
+    def __init__(self, limit_entries: int, limit_bytes: int) -> None:
+        self._limit_entries = limit_entries
+        self._limit_bytes = limit_bytes
+        self._lock = threading.Lock()
+        self._filled: list[dict[K, V]] = []
+        self._entries = self._size_bytes = 0
+
+    def __len__(self) -> int:
+        return self._entries
+
+    def keep(self, into: dict[K, V], key: K, value: V, size_bytes: int) -> None:
+        """Add an entry, which ``into`` does not have, to one of the dictionaries."""
+        with self._lock:
+            if self._entries >= self._limit_entries or self._size_bytes + size_bytes > self._limit_bytes:
+                for filled in self._filled:
+                    filled.clear()
+                self._filled.clear()
+                self._entries = self._size_bytes = 0
+            if not into:
+                self._filled.append(into)
+            into[key] = value
+            self._entries += 1
+            self._size_bytes += size_bytes
 
 
 class Made(Kept[T, V]):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from exporter.alert import Alert, Form, absent_values
 from exporter.allowance import Allowance
-from exporter.kept import Kept
+from exporter.kept import Bound, Kept
 from exporter.verdict.atoms import OF_ALERT
 from exporter.verdict.facts import Facts
 from exporter.verdict.judgement import Judgement, Matched, Verdict
@@ -45,19 +45,14 @@ class _Weighed(NamedTuple):
 class _Like:
     """Alerts of one rule and source with the same fields."""
 
-    __slots__ = ("is_kept", "plan", "shape", "token", "values")
+    __slots__ = ("judgements", "plan", "shape", "values")
 
-    def __init__(self, plan: Plan, shape: Shape, *, is_kept: bool) -> None:
+    def __init__(self, plan: Plan, shape: Shape) -> None:
         self.plan = plan
         self.shape = shape
         self.values = shape.values
-        self.is_kept = is_kept
-        self.token = object()
-        """What judgements are kept by, so that they do not keep all of this."""
-
-
-_Key = tuple[object, Any]
-"""All that a judgement depends on: the token of what the alert is like, and the values that its signs look at."""
+        self.judgements: dict[Any, Judgement] = {}
+        """Those that were given, by the values that they depend on."""
 
 
 class _Kind:
@@ -90,8 +85,8 @@ class Judge:
         self._lock = threading.Lock()
         self._kinds: Kept[tuple[str, str], _Kind] = Kept(PLANS_KEPT)
         self._weighed: Kept[tuple[Any, ...], _Weighed] = Kept(KEPT_WEIGHED)
-        self._given: Kept[_Key, Judgement] = Kept(KEPT_JUDGEMENTS, KEPT_CHARACTERS)
-        """Judgements that are given again; added under the lock, since several threads would miscount."""
+        self._given: Bound[Any, Judgement] = Bound(KEPT_JUDGEMENTS, KEPT_CHARACTERS)
+        """How many judgements are kept to be given again."""
 
     def judge(self, alert: Alert) -> Judgement:
         """Return the alert's verdict, its outcome, and every sign that it bears out."""
@@ -99,7 +94,7 @@ class Judge:
         if noted is not None:
             return noted  # type: ignore[return-value] # noted below
         like, key = self._like(alert)
-        judgement = self._given.get(key) or self._judge(alert, like, key)
+        judgement = like.judgements.get(key) or self._judge(alert, like, key)
         alert.note_judgement(self, judgement)
         return judgement
 
@@ -109,7 +104,7 @@ class Judge:
         if noted is not None:
             return noted  # type: ignore[return-value] # noted below
         like, key = self._like(alert)
-        judgement = self._given.get(key)
+        judgement = like.judgements.get(key)
         if judgement is None:
             if not allowance.permits():
                 return None
@@ -119,22 +114,24 @@ class Judge:
         alert.note_judgement(self, judgement)
         return judgement
 
-    def _like(self, alert: Alert) -> tuple[_Like, _Key]:
+    def _like(self, alert: Alert) -> tuple[_Like, Any]:
         """Return what is kept for alerts like this one, and what those have in common that get the same judgement."""
         kind = self._kinds.get((alert.rule, alert.source)) or self._make_kind(alert)
         form = alert.form
         like = kind.forms.get(form) or self._make_like(kind, form)
-        values = like.values(alert.fields)
-        return like, (like.token, (values, *[read(alert) for read in kind.more]) if kind.more else values)
+        key = like.values(alert.fields)
+        return like, (key, *[read(alert) for read in kind.more]) if kind.more else key
 
-    def _judge(self, alert: Alert, like: _Like, key: _Key) -> Judgement:
+    def _judge(self, alert: Alert, like: _Like, key: Any) -> Judgement:
         plan = like.plan
         facts = Facts(reader_of(alert), self._lists)
         weighed = self._weigh(alert, plan, plan.atoms(alert, like.shape, facts))
         signs = [Matched(sign.side, sign.weight, sign.forgeable, sign.say.render(facts)) for sign in weighed.signs]
         judgement = Judgement(weighed.verdict, outcome_of(facts), tuple(signs))
-        if like.is_kept:
-            self._keep(key, judgement)
+        size = _characters_of(key)
+        if size <= KEY_LIMIT_CHARACTERS:
+            size += sum(len(span.text) for sign in signs for span in sign.text)
+            self._given.keep(like.judgements, key, judgement, size)
         return judgement
 
     def _make_kind(self, alert: Alert) -> _Kind:
@@ -147,7 +144,7 @@ class Judge:
         return kind
 
     def _make_like(self, kind: _Kind, form: Form) -> _Like:
-        like = _Like(kind.plan, kind.plan.shape(form), is_kept=form.is_kept)
+        like = _Like(kind.plan, kind.plan.shape(form))
         if form.is_kept:
             kind.forms.keep(form, like)
         return like
@@ -165,14 +162,6 @@ class Judge:
             if is_kept:
                 self._weighed.keep(key, weighed)
         return weighed
-
-    def _keep(self, key: _Key, judgement: Judgement) -> None:
-        size = _characters_of(key[1])
-        if size > KEY_LIMIT_CHARACTERS:
-            return
-        size += sum(len(span.text) for sign in judgement.signs for span in sign.text)
-        with self._lock:
-            self._given.keep(key, judgement, size)
 
 
 def _characters_of(key: Any) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.kept import Kept, PerObject, Recent
+from exporter.kept import Bound, ByLength, Kept, Made, PerObject, Recent
 
 
 def test_what_was_kept_is_there() -> None:
@@ -33,6 +33,49 @@ def test_the_bounds_hold(entries: list[tuple[int, int]]) -> None:
         assert len(kept) <= 5
         assert sum(kept.values()) <= kept.size_bytes <= 100
         assert (key in kept) or size > 100
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 40), st.integers(0, 60)), max_size=300))
+def test_one_bound_holds_for_many_dictionaries(entries: list[tuple[int, int, int]]) -> None:
+    """Never more entries or bytes in all of them together than allowed; what was kept last is there."""
+    bound: Bound[int, int] = Bound(5, 100)
+    dictionaries: list[dict[int, int]] = [{} for _ in range(10)]
+    for number, key, size in entries:
+        if key in dictionaries[number]:
+            continue
+        bound.keep(dictionaries[number], key, size, size)
+        assert dictionaries[number][key] == size
+        kept = [value for each in dictionaries for value in each.values()]
+        assert len(bound) == len(kept) <= 5
+        assert sum(kept) <= 100
+
+
+def test_what_is_missing_is_made_once_and_a_long_text_each_time() -> None:
+    """Texts above the limit get their value and are not kept; the rest is bounded in number."""
+    asked: list[str] = []
+
+    def shout(text: str) -> str:
+        asked.append(text)
+        return text.upper()
+
+    made: Made[str, str] = Made(shout, 3, 4)
+    assert [made["ab"], made["ab"], made["abcde"], made["abcde"]] == ["AB", "AB", "ABCDE", "ABCDE"]
+    assert asked == ["ab", "abcde", "abcde"]
+    for number in range(10):
+        assert made[str(number)] == str(number)
+        assert 0 < len(made) <= 3
+
+
+def test_what_depends_on_a_length_is_kept_below_the_limit() -> None:
+    """A table of so many lengths, and no more."""
+
+    class Squares(ByLength[int]):
+        def make(self, length: int) -> int:
+            return length * length
+
+    squares = Squares(3)
+    assert [squares[length] for length in (2, 2, 3, 1_000)] == [4, 4, 9, 1_000_000]
+    assert squares == {2: 4}
 
 
 def test_the_same_object_is_worked_out_once_and_an_equal_one_by_itself() -> None:
