@@ -21,7 +21,7 @@ _KEY, _VALUE = 0x0A, 0x12
 
 
 _NAMES: Kept[str, str] = Kept(1_024, 65_536)
-"""One object for each name: comparing and hashing it costs nothing then, and alerts are found by their fields' names."""
+"""One object for each name, so that comparing and hashing it costs nothing: alerts are found by their fields' names."""
 
 
 def _to_pair(entry: bytes) -> tuple[str, str]:

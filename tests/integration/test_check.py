@@ -121,7 +121,7 @@ def test_check_names_the_files_of_every_endpoint(tmp_path: Path, capsys: pytest.
         f"endpoints: [{{name: soc, endpoint: 'https://127.0.0.1:9', tls: {{ca_file: {authority}}}}}]\n"
         f"routes: [{{to: soc}}]\njson_lines: {{file: {lines}}}\nweb: {{listen_address: '127.0.0.1:0'}}\n"
     )
-    assert main(["check", "--config.file", str(file)]) == 2
+    assert main(["check", "--config", str(file)]) == 2
     said = capsys.readouterr()
     assert f"endpoints: soc: tls.ca_file: expected a PEM file, and '{authority}' holds no line" in said.err
     assert "ok   metrics 127.0.0.1:0: free to listen on" in said.out
@@ -134,10 +134,10 @@ def test_check_names_listeners_that_are_seldom_used(tmp_path: Path, capsys: pyte
     authority = tmp_path / "ca.pem"
     tls = ["--serve-grpc.tls.cert-file", str(pair.cert_file), "--serve-grpc.tls.key-file", str(pair.key_file)]
     tls += ["--serve-grpc.tls.client-ca-file", str(authority)]
-    arguments = ["check", "--json-lines.stdin", "--web.listen-address", "127.0.0.1:0"]
+    arguments = ["check", "--stdin", "--web.listen-address", "127.0.0.1:0"]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert main([*arguments, "--web.probe-address", address, "--serve-grpc.address", "127.0.0.1:0", *tls]) == 1
+        assert main([*arguments, "--web.probe-address", address, "--serve-grpc", "127.0.0.1:0", *tls]) == 1
     said = capsys.readouterr().out
     assert "ok   standard input: read until its end" in said
     assert f"FAIL probes {address}: " in said
@@ -147,7 +147,7 @@ def test_check_names_listeners_that_are_seldom_used(tmp_path: Path, capsys: pyte
 
 def test_check_says_that_a_catalog_directory_is_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing of one's own would be used; once a file is there, nothing is said."""
-    arguments = ["check", "--json-lines.stdin", "--web.listen-address", "127.0.0.1:0"]
+    arguments = ["check", "--stdin", "--web.listen-address", "127.0.0.1:0"]
     arguments += ["--catalog.directories", str(tmp_path)]
     (tmp_path / "notes.txt").write_text("none")
     assert main(arguments) == 0
