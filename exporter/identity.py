@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from exporter.alert import Alert
 from exporter.config.model import Identity
-from exporter.kept import Kept
+from exporter.kept import NAMES_CHARACTERS, Kept
 
 _KEPT_HOSTS = 4_096
 ATTRIBUTES: Mapping[str, str] = {
@@ -63,6 +63,7 @@ class _Hosts:
         if name is None:
             found = (name.of(alert.hostname) for name in self._names)
             name = next((name for name in found if name), alert.hostname)
-            self._known.keep(alert.hostname, name, len(alert.hostname) + len(name))
+            if len(alert.hostname) <= NAMES_CHARACTERS:
+                self._known.keep(alert.hostname, name, len(alert.hostname) + len(name))
         # The message as it came stays: it is read again through this same transformation.
         return alert if name == alert.hostname else replace(alert, hostname=name)

@@ -12,6 +12,9 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+NAMES_CHARACTERS = 1_024
+"""Of names together, beyond which they are not Falco's: nothing is kept for them."""
+
 K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T", str, bytes)
@@ -162,10 +165,13 @@ class PerObject(Generic[K, V]):
         limit_bytes: int = 1024 * 1024,
         *,
         size: Callable[[V], int] = lambda _: 0,
+        size_of_object: Callable[[K], int] = lambda _: 0,
     ) -> None:
-        """Keep at most twice the limits; ``size`` says how many bytes a value has."""
+        """Keep at most twice the limits; ``size`` says how many bytes a value has, ``size_of_object`` its object."""
         self._make = make
-        self._kept: Recent[int, tuple[K, V]] = Recent(limit_entries, limit_bytes, size=lambda known: size(known[1]))
+        self._kept: Recent[int, tuple[K, V]] = Recent(
+            limit_entries, limit_bytes, size=lambda known: size_of_object(known[0]) + size(known[1])
+        )
 
     def __call__(self, of: K) -> V:
         """Return what the function gives for the object."""

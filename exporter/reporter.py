@@ -152,8 +152,9 @@ class Reporter:
         plan = self._matched.get(names)
         if plan is None:
             plan = self._plan_of(self.catalog.advice_for(alert))
-            # General advice depends on more of the alert than the two names.
-            if not plan.entry.composed:
+            # General advice depends on more of the alert than the two names. An entry is found by its rule whatever
+            # the source, which is the sender's choice.
+            if not plan.entry.composed and sum(map(len, names)) <= KEY_LIMIT_CHARACTERS:
                 self._matched.keep(names, plan)
         return plan
 

@@ -32,6 +32,8 @@ from exporter.falco.patterns import glob_literal
 from exporter.falco.tokens import ARGUMENT, FIELD
 
 VALUE_LIMIT_BYTES = 255
+_KEPT_CHARACTERS = 256
+"""Of a text that is kept as YAML: rules' names are the senders' choice."""
 _DELIMITERS = " \t\n\r(),="
 _LIST_NAME = re.compile(rf"(?<=[{_DELIMITERS}])([A-Za-z0-9.-]*_[\w.-]*)(?=[{_DELIMITERS}])")
 """What may be a list's name: those of Falco's projects all have an underscore."""
@@ -141,7 +143,15 @@ def condition_value(value: str) -> str:
     return falco_literal(value)
 
 
-@lru_cache(maxsize=256)
 def _plain(text: str) -> str:
     """Return the text as YAML: bare where YAML reads it as the same text."""
+    return _kept_plain(text) if len(text) <= _KEPT_CHARACTERS else _find_plain(text)
+
+
+@lru_cache(maxsize=256)
+def _kept_plain(text: str) -> str:
+    return _find_plain(text)
+
+
+def _find_plain(text: str) -> str:
     return text if _PLAIN.match(text) and text.lower() not in _WORDS else yaml_scalar(text)

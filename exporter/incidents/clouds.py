@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from exporter.alert import Alert
 from exporter.incidents.tie import ANY, BOTH, HALF, ONE, QUARTER, WHOLE, Key, Tie
-from exporter.incidents.values import Values, is_public, person_of, values_of
+from exporter.incidents.values import VALUE_LIMIT_CHARACTERS, Values, is_public, person_of, values_of
 from exporter.verdict.actors import is_automation
 from exporter.verdict.facts import Facts
 
@@ -52,6 +52,8 @@ def actor_of(alert: Alert) -> Actor:
     address = next((found for field in _ADDRESSES if (found := value(field))), "")
     find = _ACTORS.get(alert.source)
     name, kind = find(value, facts) if find else ("", "nobody")
+    if len(name) > VALUE_LIMIT_CHARACTERS:
+        name = ""
     if not address and alert.source == "aws_cloudtrail":
         address = _address_in(value("evt.plugininfo"))
     return Actor(name, kind if name else "nobody", address if is_public(address) else "")

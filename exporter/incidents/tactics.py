@@ -8,7 +8,7 @@ from __future__ import annotations
 from exporter.catalog.catalog import Catalog
 from exporter.catalog.describe import describe
 from exporter.incidents.incident import TacticsOf
-from exporter.kept import Kept
+from exporter.kept import NAMES_CHARACTERS, Kept
 
 _KEPT_RULES = 4_096
 
@@ -22,7 +22,9 @@ def tactics_by_rule(catalog: Catalog) -> TacticsOf:
         found = kept.get(key)
         if found is None:
             described = describe(catalog, rule, source)
-            found = kept.keep(key, described.tactics if described else (), len(rule) + len(source))
+            found = described.tactics if described else ()
+            if len(rule) + len(source) <= NAMES_CHARACTERS:
+                kept.keep(key, found, len(rule) + len(source))
         return found
 
     return tactics_of

@@ -14,7 +14,7 @@ from exporter.alert import Alert, Form
 from exporter.allowance import Allowance
 from exporter.incidents import clouds, kubernetes, processes
 from exporter.incidents.fact import GRAVE, Traits
-from exporter.kept import Kept
+from exporter.kept import NAMES_CHARACTERS, Kept
 from exporter.verdict.judgement import Judgement
 
 _KEPT, _KEPT_BYTES = 4_096, 8 * 1024 * 1024
@@ -67,9 +67,9 @@ class TraitsOf:
     def _shape(self, source: str, form: Form) -> _Values:
         wanted = sorted(_FIELDS.get(source, frozenset()).intersection(form.names))
         values_of: _Values = itemgetter(*wanted) if wanted else _Nothing()
-        if not form.is_kept:
+        if not form.is_kept or len(source) > NAMES_CHARACTERS:
             return values_of
-        return self._shapes.keep((source, form), values_of, sum(map(len, form.names)))
+        return self._shapes.keep((source, form), values_of, len(source) + sum(map(len, form.names)))
 
 
 class _Nothing:

@@ -127,7 +127,7 @@ def _make_step(step: Step) -> tuple[str, ...]:
     return tuple(pieces)
 
 
-_step = PerObject(_make_step, _KEPT_STEPS)
+_step = PerObject(_make_step, _KEPT_STEPS, size=lambda pieces: 2 * sum(map(len, pieces)))
 
 
 def _bullets(bullets: Bullets) -> Iterator[str]:
@@ -160,8 +160,8 @@ def _write_prose(prose: Prose, *, starts_line: bool = True) -> str:
     return "".join(pieces).strip()
 
 
-_prose = PerObject(_write_prose, _KEPT_PROSE)
-_prose_in_line = PerObject(partial(_write_prose, starts_line=False), _KEPT_PROSE)
+_prose = PerObject(_write_prose, _KEPT_PROSE, size=lambda text: 2 * len(text))
+_prose_in_line = PerObject(partial(_write_prose, starts_line=False), _KEPT_PROSE, size=lambda text: 2 * len(text))
 
 
 def _reference(reference: Reference) -> str:

@@ -67,7 +67,11 @@ def _count_of_step(step: Command) -> int:
     return count_words(step.title) + count_words(parts.remark(step)) + 1
 
 
-_whole = PerObject(_make_whole, _KEPT_PROSE)
+def _characters(prose: Prose) -> int:
+    return sum([len(span.text) for span in prose])
+
+
+_whole = PerObject(_make_whole, _KEPT_PROSE, size_of_object=_characters)
 _words = PerObject(count_words, _KEPT_PROSE)
 _words_of_step = PerObject(_count_of_step, _KEPT_PROSE)
 

@@ -22,6 +22,7 @@ from exporter.listener.address import Address
 from exporter.listener.connection import Limits
 from exporter.listener.server import Listener
 from tests.integration.certificates import Authority
+from tests.integration.handshakes import begun_handshake
 from tests.integration.test_web_exposure import client_context, get, header, write_config
 from tests.site import Site, make_alert, running_site
 from tests.waiting import wait_until
@@ -92,6 +93,20 @@ def test_a_certificate_of_a_former_authority_reads_nothing_more(tmp_path: Path) 
         (tmp_path / "ca.pem").write_bytes(other.cert_file.read_bytes())
         assert status() == 401
         connection.close()
+
+
+def test_a_handshake_that_began_under_a_former_authority_reads_nothing(tmp_path: Path) -> None:
+    """The authority changes while the handshake is under way: it ends well, as it began, and is answered 401."""
+    authority, other = Authority(tmp_path, "ca"), Authority(tmp_path, "other")
+    authority.make_server()
+    file = write_config(tmp_path, MUTUAL)
+    with running_site(config_file=file) as site:
+        context = client_context(authority, authority.make_client())
+        with begun_handshake(context, site.server.port) as handshake:
+            (tmp_path / "ca.pem").write_bytes(other.cert_file.read_bytes())
+            handshake.finish()
+            handshake.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert handshake.read_to_the_end().startswith(b"HTTP/1.1 401 ")
 
 
 @pytest.mark.parametrize("after", ["bob: {0}", "alice: {1}"])

@@ -158,3 +158,18 @@ def test_what_is_recent_is_bounded_in_entries_and_in_bytes(entries: list[tuple[i
             assert kept.get(key) == value or size > 100
         halves = {id(half): half for half in (kept._recent, kept._older)}.values()
         assert all(len(half) <= 5 and sum(size for _, size in half.values()) <= 100 for half in halves)
+
+
+def test_an_object_counts_with_what_is_kept_for_it() -> None:
+    """It is kept beside the value, so that a large one is given, but not kept."""
+    asked: list[str] = []
+
+    def note(of: str) -> int:
+        asked.append(of)
+        return len(of)
+
+    noted = PerObject(note, 10, 100, size_of_object=len)
+    large, small = "x" * 101, "y" * 99
+    for of in (large, small, large, small):
+        assert noted(of) == len(of)
+    assert asked == [large, small, large]

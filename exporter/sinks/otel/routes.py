@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from exporter.alert import Alert, Priority
 from exporter.config.model import Route
 from exporter.config.routes import DEFAULT
-from exporter.kept import Kept
+from exporter.kept import NAMES_CHARACTERS, Kept
 
 _KEPT_DECISIONS = 4_096
 _Key = tuple[str, Priority, str, str, tuple[str, ...]]
@@ -40,9 +40,10 @@ class Router:
         key = (alert.rule, alert.priority, alert.source, alert.namespace, tuple(alert.tags))
         candidates = self._candidates.get(key)
         if candidates is None:
-            candidates = self._candidates.keep(
-                key, [matcher for matcher in self._routes if matcher.fits(*key)], sum(map(len, (*key[::3], *key[4])))
-            )
+            candidates = [matcher for matcher in self._routes if matcher.fits(*key)]
+            size = sum(map(len, (alert.rule, alert.source, alert.namespace, *alert.tags)))
+            if size <= NAMES_CHARACTERS:
+                self._candidates.keep(key, candidates, size)
         verdict: str | None = None
         for matcher in candidates:
             verdicts = matcher.route.verdicts

@@ -30,6 +30,7 @@ from tests.integration.falco_http.receiver import (
     request,
     statuses,
 )
+from tests.integration.handshakes import begun_handshake
 
 
 def answer_of(connection: http.client.HTTPConnection) -> int:
@@ -94,7 +95,7 @@ def changing_authorities(directory: Path) -> Iterator[tuple[Receiver, ssl.SSLCon
     context = ssl.create_default_context(cafile=str(authority.cert_file))
     context.load_cert_chain(client.cert_file, client.key_file)
     tls = TlsServer(server.cert_file, server.key_file, clients)
-    with receiving(FalcoHttp(address="127.0.0.1:0", tls=tls)) as receiver:
+    with receiving(FalcoHttp(address="127.0.0.1:0", tls=tls, read_timeout_seconds=600)) as receiver:
         yield receiver, context, lambda: clients.write_bytes(other.cert_file.read_bytes())
 
 
@@ -112,6 +113,17 @@ def test_a_connection_let_in_by_a_former_authority_ends(tmp_path: Path) -> None:
         with pytest.raises((ssl.SSLError, ConnectionError)):
             answer_of(refused)
         refused.close()
+
+
+def test_a_handshake_that_began_under_a_former_authority_lets_nobody_stay(tmp_path: Path) -> None:
+    """The authority changes while the handshake is under way: it ends well, as it began, and the connection ends."""
+    with changing_authorities(tmp_path) as (receiver, context, change_authority):
+        with begun_handshake(context, receiver.port) as handshake:
+            change_authority()
+            handshake.finish()
+            assert handshake.read_to_the_end() == b""
+        assert receiver.rejected("tls_handshake") in {None, 0}
+        assert receiver.kept.alerts == []
 
 
 def test_a_former_connection_that_never_rests_ends_with_its_request(tmp_path: Path) -> None:

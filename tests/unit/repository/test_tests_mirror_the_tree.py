@@ -10,6 +10,9 @@ OTHER_ROOTS = {"benchmarks", "tools", "dashboards"}
 
 # Tests of a package as a whole, or of its data, are named after their question.
 QUESTIONS = {
+    "app/test_life.py": "sources that end, a stop, the state",
+    "app/test_parts.py": "which part gets which setting",
+    "app/test_records.py": "where log records go",
     "benchmarks/test_benchmarks.py": "every measurement runs",
     "catalog/test_falco_exceptions.py": "the exceptions that entries offer",
     "catalog/test_falco_snippets.py": "the rules that entries offer",
@@ -33,6 +36,9 @@ QUESTIONS = {
     "sinks/otel/send/test_environment_mistakes.py": "what a complaint about a setting or variable says",
     "sinks/otel/send/test_refused.py": "what a receiver does not take",
     "sinks/prometheus/test_verdicts.py": "events by verdict, of rules and of hosts",
+    "test_long_names.py": "what caches keep of very long names",
+    "sources/test_falco_grpc_pauses.py": "when a Falco is looked for again",
+    "sources/test_falco_http_end.py": "how the receiver ends connections",
     "tuning/test_tuning.py": "a replay gives what was promised",
     "verdict/test_imitations.py": "what an attacker can imitate",
     "verdict/test_labelled.py": "the labelled alerts",

@@ -16,7 +16,7 @@ from exporter.alert import Alert, Form
 from exporter.allowance import Allowance
 from exporter.catalog.uid import names_uid
 from exporter.escaping import visible
-from exporter.kept import Kept, PerObject, Recent
+from exporter.kept import NAMES_CHARACTERS, Kept, PerObject, Recent
 from exporter.render.brief_steps import RECORD_WORD_LIMIT, WORD_LIMIT
 from exporter.render.header import FIELDS, about
 from exporter.render.markdown import around_header, header_rest, header_time
@@ -27,6 +27,8 @@ from exporter.verdict.judgement import Outcome
 
 REPORT_PREFIX = "falco.report."
 _KEPT_RULES = 2_048
+_KEPT_PART_BYTES = 8_192
+"""Of one part of a rule's advice; a longer one is full of values."""
 _KEPT_ITEMS, _KEPT_ITEMS_BYTES = 512, 512 * 1024
 _KEPT_ADVICE, _KEPT_ADVICE_BYTES = 1_024, 4 * 1024 * 1024
 """Pieces of advice that are kept encoded, some 3 KB each, with full advice 8 KB; twice that at most."""
@@ -279,11 +281,14 @@ class AdviceWriter:
         for index, (source_of, encode) in enumerate(self._parts):
             source = source_of(advice)
             if source:
-                if known[index][0] is not source:
+                part = known[index]
+                if part[0] is not source:
                     encoded = encode(source)
-                    known[index] = (source, encoded, count_plain(encoded))
-                parts.append(known[index][1])
-                plain += known[index][2]
+                    part = (source, encoded, count_plain(encoded))
+                    if len(encoded) <= _KEPT_PART_BYTES:
+                        known[index] = part
+                parts.append(part[1])
+                plain += part[2]
         shared = Shared.of(advice, self._word_limit)
         plain += sum([count_plain(text) for text in shared[1:] if isinstance(text, bytes)])
         encoded = b"".join([shared.after_header, *parts])
@@ -293,5 +298,7 @@ class AdviceWriter:
     def _known_of(self, rule: str) -> list[tuple[Any, bytes, int]]:
         known = self._known.get(rule)
         if known is None:
-            known = self._known.keep(rule, [(None, b"", 0)] * len(self._parts), len(rule))
+            known = [(None, b"", 0)] * len(self._parts)
+            if len(rule) <= NAMES_CHARACTERS:
+                self._known.keep(rule, known, len(rule))
         return known

@@ -14,7 +14,7 @@ from operator import getitem
 from exporter.alert import ABSENT, Alert, Form, absent_values
 from exporter.event_sources import fields
 from exporter.identity import ATTRIBUTES
-from exporter.kept import Kept, Made
+from exporter.kept import NAMES_CHARACTERS, Kept, Made
 from exporter.sinks.otel.encode.wire import AttributeKey
 
 OUTPUT_FIELDS_PREFIX = "falco.output_fields."
@@ -163,6 +163,8 @@ _KEPT_FIELDS = 512
 _KEPT_PLANS = 1_024
 _KEPT_PLANNED_FIELDS = 4_096
 """Over all sets of fields. All of these bound what is kept although senders over HTTP make up names and values."""
+_KEPT_HEADS_CHARACTERS = 32_768
+"""Of the beginnings of one field's attribute, each of which holds the field's name."""
 
 
 def _value_step(absent: frozenset[str], key: AttributeKey, write: ValueWriter | None = None) -> Made[str, bytes]:
@@ -243,19 +245,22 @@ class FieldWriter:
             if name:
                 taken.add(name)
         # Bounded in fields over all sets, where others count bytes.
-        return self._plans.keep(form, plan, len(plan))
+        return self._plans.keep(form, plan, len(plan)) if form.is_kept else plan
 
     def _step(self, field: str, *, named: bool) -> dict[str, bytes]:
         """The field's step, the same in every set of fields."""
         step = self._steps.get((field, named))
         if step is None:
-            step = self._steps.keep((field, named), self._make_step(field, named=named), len(field))
+            step = self._make_step(field, named=named)
+            if len(field) <= NAMES_CHARACTERS // 4:  # each of its values stands beside the name
+                self._steps.keep((field, named), step, 4 * len(field))
         return step
 
     def _make_step(self, field: str, *, named: bool) -> dict[str, bytes]:
         if field in _SKIPPED:
             return _SkippedStep()
-        other = AttributeKey(OUTPUT_FIELDS_PREFIX + field)
+        heads = min(1_024, _KEPT_HEADS_CHARACTERS // (len(field) + 1))
+        other = AttributeKey(OUTPUT_FIELDS_PREFIX + field, kept_heads=heads)
         if not named:
             return _value_step(ABSENT, other)
         absent = absent_values(field)

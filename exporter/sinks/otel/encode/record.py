@@ -17,7 +17,7 @@ from exporter.allowance import Allowance
 from exporter.catalog.uid import with_uid_bytes
 from exporter.escaping import visible
 from exporter.event_sources import event_source
-from exporter.kept import Kept
+from exporter.kept import NAMES_CHARACTERS, Kept
 from exporter.report import Advice
 from exporter.sinks.otel.encode import wire
 from exporter.sinks.otel.encode.advice import FULL, LEFT_OUT, NO_ADVICE, AdviceWriter
@@ -45,8 +45,8 @@ SEVERITIES: Mapping[Priority, int] = {
 """OpenTelemetry logs data model, appendix B, syslog's row for each of Falco's words."""
 
 _KEPT_TEMPLATES = 4_096
-_LONG_NAMES_CHARACTERS = 1_024
-"""Of rule and host, beyond which they are not Falco's."""
+_LONG_TEMPLATE_BYTES = 4_096
+"""Of what a record begins with, beyond which it is not kept: senders make up names and tags."""
 _TIMES = wire.Fixed64Fields(LogRecord, "time_unix_nano", "observed_time_unix_nano")
 _BODY_LIMIT_CHARACTERS = 1_000
 _BODY_HEADS = wire.TextHeads(wire.tag(LogRecord, "body"))
@@ -138,15 +138,16 @@ class RecordEncoder:
             return LEFT_OUT
         if has_long:
             return self._advice.write(alert.rule, without_cut_values(advice), comes_again=False)
-        names = len(alert.rule) + len(alert.hostname)
-        return self._advice.write(alert.rule, advice, comes_again=names <= _LONG_NAMES_CHARACTERS)
+        names = len(alert.rule) + len(alert.hostname) + len(alert.source)
+        return self._advice.write(alert.rule, advice, comes_again=names <= NAMES_CHARACTERS)
 
     def _template(self, alert: Alert) -> _Template:
         key = (alert.rule, alert.priority, alert.source, alert.hostname)
         template = self._templates.get(key)
         if template is None or template.tags != alert.tags:
             template = _to_template(alert)
-            self._templates.keep(key, template, 2 * len(template.encoded))
+            if len(template.encoded) <= _LONG_TEMPLATE_BYTES:
+                self._templates.keep(key, template, 2 * len(template.encoded))
         return template
 
 

@@ -17,6 +17,10 @@ from exporter.alert import Alert
 from exporter.config.model import Grouping
 
 GROUP_LIMIT = 10_000
+SIZE_LIMIT_BYTES = 32 * 1024 * 1024
+"""Maximum memory of open groups: what tells them apart, and the alerts that are held back."""
+_WIDE = 4
+"""Bytes of a character, at most."""
 
 _Key = tuple[str | None, ...]
 
@@ -35,11 +39,14 @@ class Group:
     """The earliest event time of those held back."""
     last_time_ns: int = 0
     """The latest event time of those held back."""
+    size_bytes: int = 0
+    """About how much memory the group takes."""
 
     def add(self, alert: Alert) -> None:
         """Hold one alert back."""
         self.first_time_ns = min(self.first_time_ns, alert.time_ns) if self.count else alert.time_ns
         self.last_time_ns = max(self.last_time_ns, alert.time_ns)
+        self.size_bytes += alert.size_bytes - (self.last.size_bytes if self.last else 0)
         self.last = alert
         self.count += 1
 
@@ -57,12 +64,16 @@ class Grouper:
         *,
         clock: Callable[[], float] = time.monotonic,
         group_limit: int = GROUP_LIMIT,
+        size_limit_bytes: int = SIZE_LIMIT_BYTES,
     ) -> None:
         self._fields = settings.fields
         self.window_seconds = settings.window_seconds
         self._clock = clock
         self._group_limit = group_limit
+        self._size_limit_bytes = size_limit_bytes
         self._groups: OrderedDict[_Key, Group] = OrderedDict()
+        self._size_bytes = 0
+        """Of all of them."""
         self._lock = threading.Lock()
 
     def take(self, alerts: Sequence[Alert]) -> list[Joined]:
@@ -74,12 +85,18 @@ class Grouper:
                 key = (alert.rule, alert.hostname, *map(alert.get, self._fields))
                 group = self._groups.get(key)
                 if group is not None:
+                    before = group.size_bytes
                     group.add(alert)
-                    continue
-                if len(self._groups) >= self._group_limit:
-                    out += _closed(self._groups.popitem(last=False)[1])
-                self._groups[key] = Group(now + self.window_seconds)
-                out.append((alert, None))
+                    self._size_bytes += group.size_bytes - before
+                else:
+                    if len(self._groups) >= self._group_limit:
+                        out += self._close_oldest()
+                    size = _WIDE * sum([len(part) for part in key if part is not None])
+                    self._groups[key] = Group(now + self.window_seconds, size_bytes=size)
+                    self._size_bytes += size
+                    out.append((alert, None))
+                while self._size_bytes > self._size_limit_bytes:
+                    out += self._close_oldest()
             return out
 
     def ended(self) -> list[Joined]:
@@ -92,6 +109,7 @@ class Grouper:
         with self._lock:
             out = [joined for group in self._groups.values() for joined in _closed(group)]
             self._groups.clear()
+            self._size_bytes = 0
             return out
 
     def seconds_to_next(self) -> float | None:
@@ -104,13 +122,14 @@ class Grouper:
     def _ended(self, now: float) -> list[Joined]:
         """Close what has ended: windows are equally long, so the oldest ends first."""
         out: list[Joined] = []
-        while self._groups:
-            key, group = next(iter(self._groups.items()))
-            if group.closes_at > now:
-                break
-            del self._groups[key]
-            out += _closed(group)
+        while self._groups and next(iter(self._groups.values())).closes_at <= now:
+            out += self._close_oldest()
         return out
+
+    def _close_oldest(self) -> list[Joined]:
+        _, group = self._groups.popitem(last=False)
+        self._size_bytes -= group.size_bytes
+        return _closed(group)
 
 
 def _closed(group: Group) -> list[Joined]:

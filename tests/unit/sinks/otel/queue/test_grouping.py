@@ -79,6 +79,28 @@ def test_open_groups_are_bounded() -> None:
     assert [(alert.hostname, joined.count if joined else None) for alert, joined in out] == [("0", 1), ("2", None)]
 
 
+def test_open_groups_are_bounded_in_bytes() -> None:
+    """Whether it is their keys or the alerts that are held back: the oldest end early, and no count is lost."""
+    group = Grouper(Grouping(window_seconds=10.0, fields=("fd.name",)), clock=Clock(), size_limit_bytes=1_000_000)
+    names = [replace(ALERT, hostname=f"{index}" * 100_000) for index in range(3)]
+    assert group.take(names) == [(name, None) for name in names]
+    assert [alert.hostname[0] for alert, _ in group.take([names[0], *names[:2]])] == ["0", "1"]
+    assert [alert.hostname[0] for alert, _ in group.flush()] == ["0"]
+    held = [replace(ALERT, hostname=f"{index}", fields={"proc.cmdline": "x" * 100_000}) for index in range(3)]
+    out = group.take([alert for alert in held for _ in range(3)])
+    assert [(alert.hostname, joined.count if joined else None) for alert, joined in out] == [
+        ("0", None),
+        ("1", None),
+        ("2", None),
+        ("0", 2),
+    ]
+    assert group.take([held[0]]) == [(held[0], None)]
+    assert [joined.count for _, joined in group.flush() if joined] == [2, 2]
+    small = [replace(ALERT, hostname=f"{index}") for index in range(100)]
+    assert len(group.take(small)) == 100
+    assert len(group.take(small)) == 0
+
+
 def test_what_ends_at_once_goes_out_together() -> None:
     """A window that has ended and a group that makes room, in one call: each count, in order."""
     clock = Clock()
