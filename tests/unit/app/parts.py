@@ -16,7 +16,7 @@ ENDPOINT = "http://127.0.0.1:4317"
 
 def spend(app: App) -> None:
     """Nothing is left of the time for what is unlike before."""
-    app._allowance.end(app._allowance.begin() - 600)
+    app._sparing.allowance.end(app._sparing.allowance.begin() - 600)
 
 
 def value(app: App, name: str, **labels: str) -> float | None:

@@ -18,7 +18,7 @@ from exporter.config.model import (
     Queue,
     Redaction,
 )
-from exporter.history import Fallback
+from exporter.history.store import Fallback
 from exporter.sources.decode import from_json
 from exporter.sources.followed_file import FollowedFile
 from exporter.sources.json_lines import JsonLinesSource, StandardInput
@@ -78,7 +78,7 @@ def test_each_sink_has_its_settings(app: App, bare: App) -> None:
     metrics, incidents, _, history, records, api = app.pipeline.sinks
     assert metrics._extra_fields == ("proc.name",)  # type: ignore[attr-defined]
     assert value(app, "falco_rule_events_total", rule=ALERTS[0].rule, priority="Warning", source="syscall") is not None
-    assert metrics._judge == app._judge  # type: ignore[attr-defined]
+    assert metrics._judge == app._sparing.judge  # type: ignore[attr-defined]
     assert incidents.incidents is app.incidents  # type: ignore[attr-defined]
     assert incidents._address == "https://reports.example/incidents/"  # type: ignore[attr-defined]
     assert incidents._tell == records.write_incidents  # type: ignore[attr-defined]
@@ -143,21 +143,21 @@ def test_a_rules_description_is_the_catalogs(bare: App) -> None:
 
 def test_a_flood_is_not_judged_and_said_once(app: App, caplog: pytest.LogCaptureFixture) -> None:
     """Counted each time; what was judged before is judged as before."""
-    judgement = app._judge(ALERTS[0])
+    judgement = app._sparing.judge(ALERTS[0])
     assert judgement == app.reporter.catalog.judge.judge(ALERTS[0])
     spend(app)
     unlike = [from_json(ALERTS[0].received.replace(HOST.encode(), b"%d" % n)) for n in range(3)]
     unlike = [from_json(each.received.replace(b"Warning", b"Notice")) for each in unlike]
     unlike = [replace(each, rule=f"Made up {n}") for n, each in enumerate(unlike)]
-    assert [app._judge(alert) for alert in unlike] == [None] * 3
+    assert [app._sparing.judge(alert) for alert in unlike] == [None] * 3
     assert value(app, "falco_exporter_alerts_not_judged_total") == 3
     assert [message for message in caplog.messages if message.startswith("too many alerts come that are unlike")] != []
     assert len(caplog.messages) == 1
     assert app.incidents is not None
     assert app.incidents._judge(unlike[0]) is None
-    assert app.incidents._allowance is app._allowance
-    assert app._judge(ALERTS[0]) is judgement
-    assert list(app._log_limit._written_at) == ["not judged"]
+    assert app.incidents._allowance is app._sparing.allowance
+    assert app._sparing.judge(ALERTS[0]) is judgement
+    assert list(app._sparing._log_limit._written_at) == ["not judged"]
 
 
 @pytest.mark.parametrize("redacts", [False, True])
