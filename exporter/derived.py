@@ -101,7 +101,7 @@ def _side(side: str) -> Callable[[Alert], str | None]:
 
 
 def _placed(alert: Alert) -> tuple[str, str]:
-    """``NAMESPACE/POD``, a container and its host, a cloud's principal and account, a repository, or the host.
+    """``NAMESPACE/POD``, a container, a cloud's principal and account, a repository, or the host.
 
     The word before it comes first: in a pod, on a host, by a principal.
     """
@@ -110,9 +110,15 @@ def _placed(alert: Alert) -> tuple[str, str]:
         namespace = get("k8s.ns.name")
         return "in", f"{namespace}/{pod}" if namespace else pod
     if container := get("container.name") or get("container.id"):
-        return "in", f"{container} on {alert.hostname}" if alert.hostname else container
+        return "in", container
     found = _placed_by_service(alert) if alert.source != "syscall" else None
     return found or (("on", alert.hostname) if alert.hostname else ("from", alert.source))
+
+
+def _host_of_container(alert: Alert) -> str | None:
+    """The host of a container that no pod's name places."""
+    in_container = alert.get("container.name") or alert.get("container.id")
+    return alert.hostname if in_container and not alert.get("k8s.pod.name") else None
 
 
 def _placed_by_service(alert: Alert) -> tuple[str, str] | None:
@@ -276,6 +282,7 @@ DERIVED: Mapping[str, Callable[[Alert], str | None]] = {
     "alert.source": lambda alert: alert.source,
     "alert.uid": lambda alert: alert.uid,
     "alert.place": lambda alert: _placed(alert)[1],
+    "alert.place_host": _host_of_container,
     "alert.in": lambda alert: _placed(alert)[0],
     "alert.principal": _principal,
     "alert.args": _arguments,
@@ -294,7 +301,9 @@ DERIVED: Mapping[str, Callable[[Alert], str | None]] = {
     "alert.container_age": _since("container.start_ts"),
 }
 """Each derived field and how it is found; None, or an empty text, where it is absent."""
-OF_HEADER = frozenset({"alert.rule", "alert.priority", "alert.source", "alert.hostname", "alert.place", "alert.in"})
+OF_HEADER = frozenset(
+    {"alert.rule", "alert.priority", "alert.source", "alert.hostname", "alert.place", "alert.place_host", "alert.in"}
+)
 """Those that depend on the rule, priority, source or host."""
 OF_SECOND = frozenset(
     {name for name in DERIVED if name.startswith(("alert.time", "alert.since", "alert.until", "alert.day_before"))}
@@ -310,6 +319,7 @@ _PEER = ("fd.name", "fd.type", "fd.sip", "fd.rip", "fd.cip")
 _COMMAND_LINE = ("proc.args", "proc.cmdline", "proc.name")
 READS: Mapping[str, tuple[str, ...]] = {
     "alert.place": _OF_PLACE,
+    "alert.place_host": ("container.id", "container.name", "k8s.pod.name"),
     "alert.in": _OF_PLACE,
     "alert.principal": (*_PRINCIPALS, "user.loginname", "user.name"),
     "alert.args": _COMMAND_LINE,

@@ -8,7 +8,7 @@ renderer escapes both, and the sentences that make them (their notation is in
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -125,7 +125,8 @@ class ProseTemplate:
 
     def __init__(self, text: str) -> None:
         self.text = " ".join(text.split())
-        self._pieces = tuple((optional, tuple(_prose_parts(piece))) for optional, piece in _optional(self.text))
+        pieces = _with_hosts(_optional(self.text))
+        self._pieces = tuple((optional, tuple(_prose_parts(piece))) for optional, piece in pieces)
         self.fields = frozenset(
             field for _, parts in self._pieces for part in parts if isinstance(part, Place) for field in part.fields
         )
@@ -188,6 +189,24 @@ def _optional(text: str) -> list[tuple[bool, str]]:
     if text.count("[[") != text.count("]]"):
         raise CatalogError("[[ without ]]; expected [[text with %{field}]]")
     return pieces
+
+
+_PLACE_OF_ALERT = "%{alert.place}"
+_ITS_HOST = " on %{alert.place_host}"
+
+
+def _with_hosts(pieces: list[tuple[bool, str]]) -> Iterator[tuple[bool, str]]:
+    """Yield the pieces; a container's host stands beside the container, as a value of its own."""
+    for optional, piece in pieces:
+        if optional or _PLACE_OF_ALERT not in piece:
+            yield optional, piece
+            continue
+        before, *others = piece.split(_PLACE_OF_ALERT)
+        yield False, before
+        for after in others:
+            yield False, _PLACE_OF_ALERT
+            yield True, _ITS_HOST
+            yield False, after
 
 
 def _prose_parts(text: str) -> list[Span | Place]:

@@ -70,4 +70,5 @@ def _value(key: Key, terminals: Mapping[str, str]) -> str:
 
 def place_of(alert: Alert) -> str:
     """Return where the alert happened, in a few words; empty where it does not say."""
-    return DERIVED["alert.place"](alert) or ""
+    place, host = DERIVED["alert.place"](alert) or "", DERIVED["alert.place_host"](alert)
+    return f"{place} on {host}" if host else place

@@ -13,6 +13,7 @@ from exporter.catalog.catalog import Catalog
 from exporter.lint.examples import examples
 from exporter.lint.finding import Finding
 from exporter.prose import to_plain
+from exporter.render import parts
 from exporter.render.brief_steps import split_steps
 from exporter.render.document import Length, title
 from exporter.render.markdown import to_markdown
@@ -51,9 +52,14 @@ def too_long(reporter: Reporter, alert: Alert) -> Iterator[str]:
         ("the text before the first command", brief.partition("```")[0], FIRST_COMMAND_WORDS),
         ("the title", to_plain(title(report.advice)), TITLE_WORDS),
     ):
-        if (found := len(text.split())) > limit:
+        if (found := len(_without_verdict(text).split())) > limit:
             yield f"{name} has {found} words; expected at most {limit}"
     yield from _steps(report)
+
+
+def _without_verdict(text: str) -> str:
+    """Return the text without the line that says that no sign decides: it is not the entry's, and an example has none."""
+    return "\n".join([line for line in text.split("\n") if not line.startswith(f"- **{parts.UNDECIDED}**")])
 
 
 def _steps(report: Report) -> Iterator[str]:

@@ -25,6 +25,7 @@ ALERT_VALUES: Mapping[str, str] = {
     "alert.day_before": "2024-10-04 18:29:39 UTC",
     "alert.day_before_rfc3339": "2024-10-04T18:29:39Z",
     "alert.place": "shop/web-7d4b9c6f5-x2x9z",
+    "alert.place_host": "node-1",
     "alert.in": "in",
     "alert.principal": "alice",
     "alert.args": "/srv/app.py",

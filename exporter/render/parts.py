@@ -31,6 +31,8 @@ SIDES = (
     ("nothing", "Says nothing:"),
 )
 """What a sign can speak for, in the order of the summary, with its label."""
+UNDECIDED = "Undecided:"
+"""Before what a summary says where no sign speaks for any side."""
 PLACES = {
     "host": "root on the host",
     "node": "root on the node",

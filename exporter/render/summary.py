@@ -46,9 +46,13 @@ def summary_notes(advice: Advice) -> Summary:
     spent += sum([2 + _words(prose) for _, prose in decision])
     if advice.composed:
         spent += count_words(text(parts.COMPOSED_NOTE))
-    kept, left_out = _chosen(advice.judgement.signs, min(SUMMARY_WORDS, _words_before_command(advice)) - spent)
+    room = min(SUMMARY_WORDS, _words_before_command(advice)) - spent
+    why = _why_undecided(advice, room)
+    kept, left_out = _chosen(advice.judgement.signs, room - count_words(why) - bool(why))
     signs = _listed(kept)
-    if unknown:
+    if why:
+        signs.append((parts.UNDECIDED, why))
+    if unknown and not (why and room < 0):
         signs.append(("Unknown:", joined(unknown)))
     labels = dict(parts.SIDES)
     return Summary(
@@ -57,6 +61,21 @@ def summary_notes(advice: Advice) -> Summary:
         decision,
         tuple([(labels.get(sign.side, ""), sentence(sign.text)) for sign in left_out]),
     )
+
+
+def _why_undecided(advice: Advice, words: int) -> Prose:
+    """Return that no sign decides and which step does, by its title where so many words hold it; else nothing."""
+    judgement = advice.judgement
+    if judgement.verdict != "undecided" or any(sign.side != "nothing" for sign in judgement.signs):
+        return ()
+    if not advice.commands or advice.commands[0].phase not in _ASKS:
+        return text("no sign speaks for either side.")
+    named = _decided_by(advice.commands[0])
+    return named if count_words(named) <= words else text("no sign; step 1 decides.")
+
+
+_ASKS = frozenset({"look", "keep"})
+"""Phases of a first step that shows what an alert does not say."""
 
 
 def _make_whole(prose: Prose) -> Prose:
@@ -71,6 +90,11 @@ def _characters(prose: Prose) -> int:
     return sum([len(span.text) for span in prose])
 
 
+def _make_decided_by(step: Command) -> Prose:
+    return (*text("no sign speaks for either side; step 1 decides: "), *limited(step.title))
+
+
+_decided_by = PerObject(_make_decided_by, _KEPT_PROSE)
 _whole = PerObject(_make_whole, _KEPT_PROSE, size_of_object=_characters)
 _words = PerObject(count_words, _KEPT_PROSE)
 _words_of_step = PerObject(_count_of_step, _KEPT_PROSE)

@@ -16,7 +16,7 @@ from tools.verdicts import Row, judged, told
 VERDICTS = Path(__file__).parents[2] / "verdicts"
 ATTACKS = [
     row
-    for name in ("dev", "own", "traps", "heldout", "fresh", "blind", "shams")
+    for name in ("dev", "own", "traps", "heldout", "fresh", "blind", "later", "shams")
     for row in judged([VERDICTS / f"{name}.jsonl"])
     if row.label == "attack" and row.alert.source == "syscall" and not row.hard
 ]
@@ -57,7 +57,7 @@ HOSTILE = (None, "", "\u00e9\u202e\x00" * 2_000)
 
 
 @pytest.mark.timeout(600)  # tens of thousands of alerts, each new
-@pytest.mark.parametrize("name", ["dev", "own", "traps", "heldout", "fresh", "blind"])
+@pytest.mark.parametrize("name", ["dev", "own", "traps", "heldout", "fresh", "blind", "later"])
 def test_no_missing_or_hostile_value_makes_an_attack_benign(judge: Judge, name: str) -> None:
     """Whatever field is absent, empty, endless or unreadable: the verdict does not become benign or test."""
     for row in judged([VERDICTS / f"{name}.jsonl"]):

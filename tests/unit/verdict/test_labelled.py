@@ -10,7 +10,7 @@ import pytest
 from tools.verdicts import Figures, Row, figures, judged, told
 
 VERDICTS = Path(__file__).parents[2] / "verdicts"
-FILES = ("dev", "own", "traps", "heldout", "fresh", "blind", "unseen", "shams")
+FILES = ("dev", "own", "traps", "heldout", "fresh", "blind", "unseen", "later", "shams")
 
 
 @cache
@@ -44,7 +44,7 @@ def test_of_what_is_called_an_attack_95_percent_are(name: str) -> None:
     assert found(name).precision >= 0.95, report(name)
 
 
-@pytest.mark.parametrize("name", ["dev", "own", "heldout", "fresh", "blind", "unseen"])
+@pytest.mark.parametrize("name", ["dev", "own", "heldout", "fresh", "blind", "unseen", "later"])
 def test_at_least_60_percent_are_decided(name: str) -> None:
     """A verdict that is never given helps nobody."""
     assert found(name).decided >= 0.6
