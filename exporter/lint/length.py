@@ -58,7 +58,7 @@ def too_long(reporter: Reporter, alert: Alert) -> Iterator[str]:
 
 
 def _without_verdict(text: str) -> str:
-    """Return the text without the line that says that no sign decides: it is not the entry's, and an example has none."""
+    """Return the text without the line that says that no sign decides: an example has no signs."""
     return "\n".join([line for line in text.split("\n") if not line.startswith(f"- **{parts.UNDECIDED}**")])
 
 

@@ -22,7 +22,7 @@ _WORDS_AROUND = 37
 """Of the header, the headings and the shell's name before the first command, values included."""
 _UNKNOWN_LIMIT = 2
 _KEPT_PROSE = 512
-_SAID_SHARE = 0.7
+_SAID_SHARE = 0.6
 """A sign of whose words so many stand in a stronger sign of its side tells a reader nothing more."""
 
 
@@ -133,7 +133,7 @@ def _chosen(signs: Sequence[Matched], words: int) -> tuple[list[Matched], list[M
         turn = seen[sign.side] = seen.get(sign.side, 0) + 1
         side = sides.get(sign.side, _LAST)
         rank = (side == _LAST, turn > 1, -sign.weight, turn)
-        ranked.append((rank, Matched(sign.side, sign.weight, sign.forgeable, limited(sign.text, 120))))
+        ranked.append((rank, sign._replace(text=limited(sign.text, 120))))
     kept: list[Matched] = []
     left_out: list[Matched] = []
     opened: set[str] = set()
@@ -154,6 +154,8 @@ def _chosen(signs: Sequence[Matched], words: int) -> tuple[list[Matched], list[M
 
 
 def _says(stronger: Matched, sign: Matched) -> bool:
-    """Return whether the stronger sign says nearly all that this one says."""
+    """Return whether the stronger sign looks at the same thing, or says nearly all that this one says."""
+    if sign.about and sign.about == stronger.about:
+        return True
     words = set(to_plain(sign.text).split())
     return len(words & set(to_plain(stronger.text).split())) >= _SAID_SHARE * len(words)

@@ -126,7 +126,10 @@ class Judge:
         plan = like.plan
         facts = Facts(reader_of(alert), self._lists)
         weighed = self._weigh(alert, plan, plan.atoms(alert, like.shape, facts))
-        signs = [Matched(sign.side, sign.weight, sign.forgeable, sign.say.render(facts)) for sign in weighed.signs]
+        signs = [
+            Matched(sign.side, sign.weight, sign.forgeable, sign.say.render(facts), sign.about)
+            for sign in weighed.signs
+        ]
         judgement = Judgement(weighed.verdict, outcome_of(facts), tuple(signs))
         size = _characters_of(key)
         if size <= KEY_LIMIT_CHARACTERS:

@@ -32,6 +32,8 @@ class Matched(NamedTuple):
     """Whether an intruder could have chosen the value."""
     text: Prose
     """One line that names the value."""
+    about: str = ""
+    """What it looks at, as ``Sign.about``: of several signs for one side about one thing the heaviest counts."""
 
 
 class Judgement(NamedTuple):

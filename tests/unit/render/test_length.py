@@ -72,6 +72,38 @@ def test_what_a_stronger_sign_says_is_not_said_again() -> None:
     assert [(label, to_plain(prose)) for label, prose in notes.left_out] == [("For an attack:", "a download is run.")]
 
 
+def test_of_signs_about_one_thing_the_heaviest_is_shown() -> None:
+    """They count once, so the brief report has one; the full report has the others."""
+    said = [(5, "object", "one"), (4, "object", "two"), (4, "actor", "three"), (3, "", "four"), (3, "", "five")]
+    signs = [Matched("attack", weight, False, (Span("text", each),), about) for weight, about, each in said]
+    notes = summary_notes(changed(judgement=Judgement("attack", "succeeded", tuple(signs))))
+    assert to_plain(notes.signs[0][1]) == "one; three; four; five."
+    assert [to_plain(prose) for _, prose in notes.left_out] == ["two."]
+
+
+def undecided(*signs: Matched, **changes: object) -> dict[str, str]:
+    """The summary's lines of an undecided report, by label."""
+    notes = summary_notes(changed(judgement=Judgement("undecided", "unknown", signs), **changes))
+    return {label: to_plain(prose) for label, prose in notes.signs}
+
+
+def test_an_undecided_report_without_a_sign_says_what_decides() -> None:
+    """It says that no sign speaks, and which step shows what would; with a sign that one stands there."""
+    first = changed().commands[0]._replace(phase="look", title=(Span("text", "Who opened it?"),))
+    nothing = Matched("nothing", 0, False, (Span("text", "root is usual"),))
+    assert undecided(nothing, commands=(first,), summary=())["Undecided:"] == (
+        "no sign speaks for either side; step 1 decides: Who opened it?"
+    )
+    long = (Span("text", "word " * 60),)
+    assert (
+        undecided(nothing, commands=(first,), summary=long, close_if=long)["Undecided:"] == "no sign; step 1 decides."
+    )
+    assert undecided(commands=(), summary=())["Undecided:"] == "no sign speaks for either side."
+    assert "Undecided:" not in undecided(Matched("attack", 2, False, (Span("text", "odd"),)), commands=(first,))
+    attack = summary_notes(changed(judgement=Judgement("attack", "unknown", ())))
+    assert "Undecided:" not in dict(attack.signs)
+
+
 def test_the_first_command_of_a_labelled_alert_comes_early() -> None:
     """Where an entry's own part of the summary is short, the first command of nine of ten is within 150 words."""
     reports = map(Reporter(load_catalog()).report_for, read_alerts(ALERTS))

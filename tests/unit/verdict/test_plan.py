@@ -43,7 +43,7 @@ def asked_one_by_one(alert: Alert, signs: Sequence[Sign], language: Language) ->
     lists = {name: frozenset(items) for name, items in language.lists.items()}
     facts = Facts(reader_of(alert), lists, language.evaluate_macro)
     found = [
-        (sign, Matched(sign.side, sign.weight, sign.forgeable, sign.say.render(facts)))
+        (sign, Matched(sign.side, sign.weight, sign.forgeable, sign.say.render(facts), sign.about))
         for sign in signs
         if sign.scope.holds(alert) and sign.scope.has_tag(alert) and sign.holds(facts) is True
     ]
