@@ -48,9 +48,12 @@ class SelfMetrics:
         self._register_web(make)
 
     def received_from(self, target: str) -> int:
-        """Return how many alerts a source has received since the start."""
-        return int(sum(sample.value for each in self.alerts_received.labels(target).collect() for sample in each.samples
-                       if sample.name.endswith("_total")))  # fmt: skip
+        """Return how many alerts a source has received since the start, those that could not be read included."""
+        return int(total_of(self.alerts_received, target))
+
+    def unreadable_from(self, target: str) -> int:
+        """Return how many of them could not be read."""
+        return int(total_of(self.decode_errors, target))
 
     def set_falco_version(self, target: str, version: str, engine_version: str) -> None:
         """Show one target's Falco version instead of the one shown before."""
@@ -217,10 +220,13 @@ class SelfMetrics:
         )
 
 
-def total_of(counter: Counter) -> float:
-    """Return what a counter has counted under all of its labels."""
+def total_of(counter: Counter, target: str | None = None) -> float:
+    """Return what a counter has counted under all of its labels, or under those of one target."""
     return sum(
-        sample.value for family in counter.collect() for sample in family.samples if sample.name.endswith("_total")
+        sample.value
+        for family in counter.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total") and target in {None, sample.labels.get("target")}
     )
 
 

@@ -35,7 +35,9 @@ def source_row(source: AnySource, metrics: SelfMetrics, started: float) -> State
     version = source.falco_version if isinstance(source, FalcoGrpcSource) else ""
     connected = f"up, Falco {version}" if version else "up"
     if count := metrics.received_from(source.name):
-        return StateRow(source.name, f"{connected}, {count:,} received since the start", healthy=True)
+        unreadable = metrics.unreadable_from(source.name)
+        lost = f", {unreadable:,} of them could not be read: the log says why" if unreadable else ""
+        return StateRow(source.name, f"{connected}, {count:,} received since the start{lost}", unreadable < count)
     since = datetime.fromtimestamp(started, UTC).strftime("%Y-%m-%d %H:%M UTC")
     waiting = f"waiting for the first alert since the start, {span(time.time() - started)} ago ({since})"
     if isinstance(source, FalcoGrpcSource):

@@ -178,8 +178,7 @@ def settings_page() -> str:
 
 
 def _settings_row(option: Option) -> str:
-    default = ", ".join(map(str, option.default)) if option.many else option.default
-    shown = "" if default in (None, "", False) else f"`{default}`"
+    shown = option.default_text and f"`{option.default_text}`"
     words = option.help_text
     if choices := [f"`{choice}`" for choice in option.choices if choice]:
         words += f" ({' or '.join(choices)})"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.commands import completion, examples
-from exporter.commands.settings import add_path, add_settings, config_from
+from exporter.commands.settings import OF_HISTORY, OF_RECEIVER, add_path, add_settings, config_from
 from exporter.commands.words import to_count, to_priority, to_seconds
 from exporter.config.model import Incidents
 from exporter.render.formats import FORMATS, LENGTHS
@@ -90,7 +90,7 @@ def add_health(commands: Commands) -> None:
         description="Ask /healthz of the exporter that runs with these settings on this host. "
         "Exits 1 when it is not healthy.",
     )
-    add_settings(parser, examples.SAME)
+    add_settings(parser, examples.SAME, OF_RECEIVER)
     parser.set_defaults(start=_health)
 
 
@@ -114,7 +114,7 @@ def add_test_alert(commands: Commands) -> None:
             parser, flag, type=Path, metavar="FILE",
             help=f"Falco's {what}, where the receiver asks for client certificates (PEM)",
         )  # fmt: skip
-    add_settings(parser, examples.TEST_ALERT)
+    add_settings(parser, examples.TEST_ALERT, OF_RECEIVER)
     parser.set_defaults(start=_test_alert)
 
 
@@ -145,7 +145,7 @@ def add_digest(commands: Commands) -> None:
         default="markdown",
         help="form of the page (default: markdown)",
     )
-    add_settings(parser, examples.DIGEST)
+    add_settings(parser, examples.DIGEST, OF_HISTORY)
     parser.set_defaults(start=_digest)
 
 
@@ -178,7 +178,7 @@ def add_tune(commands: Commands) -> None:
     parser.add_argument(
         "--limit", type=to_count, default=20, metavar="N", help="maximum number of exceptions (default: 20)"
     )
-    add_settings(parser, examples.TUNE)
+    add_settings(parser, examples.TUNE, OF_HISTORY)
     parser.set_defaults(start=_tune)
 
 
@@ -235,15 +235,19 @@ def add_report(commands: Commands) -> None:
     )
     choice.add_argument("--last", type=to_count, default=0, metavar="N", help="only the last N alerts of the input")
     parser.add_argument(
+        "--summary",
+        action="store_true",
+        help="print a table of rules, places and verdicts instead of a report per alert",
+    )
+    parser.add_argument(
         "--incidents",
         action="store_true",
         help="print the incidents that the alerts form instead of a report per alert",
     )
     parser.add_argument(
         "--window", type=to_seconds, default=Incidents().window_seconds, metavar="SECONDS",
-        help="with --incidents: join alerts within this window (default: %(default)s)",
+        help="with --incidents: join alerts within this window (default: %(default)g)",
     )  # fmt: skip
-    choice.add_argument("--summary", action="store_true", help="print a table of rules, places and verdicts instead")
     _add_catalog_directories(parser)
     parser.set_defaults(start=_report)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import textwrap
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,18 @@ in the environment and `section: {{some_name: …}}` in the file (--config, or
 {FILE_VARIABLE}). {TARGETS_VARIABLE} takes several
 addresses with commas. OTEL_* variables work as OpenTelemetry documents them.
 """
-_COMMON = frozenset(
+OF_RUN = frozenset(
     {
-        "http.address", "json_lines.file", "otlp.endpoint", "queue.directory", "web.listen_address",
+        "targets", "http.address", "json_lines.file", "otlp.endpoint", "queue.directory", "web.listen_address",
         "history.directory", "web.config_file", "metrics.extra_labels", "catalog.directories", "log.level",
     }
 )  # fmt: skip
-"""Settings that ``--help`` shows."""
+"""Settings that ``--help`` shows of the commands that run the exporter or try all of it."""
+OF_HISTORY = frozenset({"history.directory", "catalog.directories", "log.level"})
+"""Those of the commands that read the history."""
+OF_RECEIVER = frozenset({"http.address", "web.listen_address", "web.config_file", "log.level"})
+"""Those of the commands that ask a running exporter."""
+_WIDTH = 79
 
 
 def add_path(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str, **options_: Any) -> None:
@@ -39,32 +45,35 @@ def add_path(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *names: 
     complete_files(parser.add_argument(*names, **options_))
 
 
-def add_settings(parser: Parser, shown: str) -> None:
+def add_settings(parser: Parser, shown: str, common_settings: frozenset[str] = OF_RUN) -> None:
     """Add every setting; ``--help`` shows the common ones and the examples, ``--help-all`` all of them."""
+    parser.description = textwrap.fill(parser.description or "", _WIDTH)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = "%(prog)s [SETTING …]"
     parser.epilog = f"{shown}\n{_PRECEDENCE}"
     parser.add_argument("--help-all", action=HelpAll, help="show every setting and exit")
     common = parser.add_argument_group("common settings")
     add_path(common, "--config", type=Path, metavar="FILE", help="read settings from this YAML file")
-    common.add_argument(
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    if "targets" not in common_settings:
+        groups["general"] = parser.add_less_common_group("general")
+    groups.get("general", common).add_argument(
         "--target", action="append", dest="targets", metavar="ADDRESS",
         help="a Falco gRPC server, unix:///PATH or HOST:PORT; repeat for several "
         "(default: unix:///run/falco/falco.sock)",
     )  # fmt: skip
-    groups: dict[str, argparse._ArgumentGroup] = {}
     for option in options():
         section = option.path[0] if len(option.path) > 1 else "general"
-        if option.key not in _COMMON and section not in groups:
+        is_common = option.key in common_settings
+        if not is_common and section not in groups:
             groups[section] = parser.add_less_common_group(section)
-        _add_option(common if option.key in _COMMON else groups[section], option)
+        _add_option(common if is_common else groups[section], option)
 
 
 def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
     help_text = option.help_text
-    if option.default not in (None, "", (), False):
-        default = ",".join(map(str, option.default)) if option.many else option.default
-        help_text += f" (default: {default})"
+    if option.default_text:
+        help_text += f" (default: {option.default_text})"
     keywords: dict[str, Any] = {"dest": option.key, "default": None, "help": help_text.replace("%", "%%")}
     if option.kind is bool:
         group.add_argument(option.flag, action=argparse.BooleanOptionalAction, **keywords)

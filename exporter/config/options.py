@@ -41,6 +41,14 @@ class Option:
         return ".".join(self.path)
 
     @property
+    def default_text(self) -> str:
+        """The default as people read it; empty where there is none, or it is off."""
+        if self.default in (None, "", (), False):
+            return ""
+        shown = self.default if self.many else (self.default,)
+        return ", ".join(str(int(x) if isinstance(x, float) and x.is_integer() else x) for x in shown)
+
+    @property
     def variable(self) -> str:
         """The environment variable."""
         return ENVIRONMENT_PREFIX + "_".join(self.path).upper()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -33,8 +34,8 @@ def row(app: App, beginning: str) -> tuple[str, bool | None]:
     return found.value, found.healthy
 
 
-def post(source: FalcoHttpSource) -> None:
-    request = urllib.request.Request(f"http://127.0.0.1:{source.port}/", json.dumps(ALERT).encode(), method="POST")
+def post(source: FalcoHttpSource, body: bytes = json.dumps(ALERT).encode()) -> None:
+    request = urllib.request.Request(f"http://127.0.0.1:{source.port}/", body, method="POST")
     urllib.request.urlopen(request, timeout=60).close()
 
 
@@ -53,8 +54,12 @@ def test_a_receiver_waits_until_somebody_posts() -> None:
         with urllib.request.urlopen(f"{app.web.url}/", timeout=60) as answer:
             page = answer.read().decode()
         assert "waiting for the first alert" in page
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            post(source, b"no alert")
+        said = "up, 1 received since the start, 1 of them could not be read: the log says why"
+        wait_until(lambda: row(app, "http") == (said, False))
         post(source)
-        wait_until(lambda: row(app, "http") == ("up, 1 received since the start", True))
+        wait_until(lambda: row(app, "http") == (said.replace("up, 1", "up, 2"), True))
 
 
 @pytest.mark.usefixtures("_started")
