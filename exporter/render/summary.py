@@ -52,7 +52,8 @@ def summary_notes(advice: Advice) -> Summary:
     signs = _listed(kept)
     if why:
         signs.append((parts.UNDECIDED, why))
-    if unknown and not (why and room < 0):
+        unknown = [each for each in unknown if room >= 0 and not _asks(why, each)]
+    if unknown:
         signs.append(("Unknown:", joined(unknown)))
     labels = dict(parts.SIDES)
     return Summary(
@@ -72,6 +73,12 @@ def _why_undecided(advice: Advice, words: int) -> Prose:
         return text("no sign speaks for either side.")
     named = _decided_by(advice.commands[0])
     return named if count_words(named) <= words else text("no sign; step 1 decides.")
+
+
+def _asks(why: Prose, unknown: Prose) -> bool:
+    """Return whether the deciding step's title asks just for what is unknown."""
+    asked = to_plain(why).rpartition(": ")[2].rstrip("?").lower()
+    return asked == to_plain(unknown).rstrip(".").lower()
 
 
 _ASKS = frozenset({"look", "keep"})

@@ -41,6 +41,16 @@ def test_prose_keeps_values_apart_from_words() -> None:
     )
 
 
+def test_a_containers_host_is_a_value_of_its_own() -> None:
+    """What places an alert stands beside its host: two values, never one that reads like a name."""
+    prose = ProseTemplate("shell %{alert.in} %{alert.place}, seen")
+    values = {"alert.in": "in", "alert.place": "web", "alert.place_host": "node-1"}
+    shown = prose.render(values.get)
+    assert to_plain(shown) == "shell in web on node-1, seen"
+    assert [span.text for span in shown if span.kind == "value"] == ["web", "node-1"]
+    assert to_plain(prose.render((values | {"alert.place_host": None}).get)) == "shell in web, seen"
+
+
 def test_a_sentence_never_shows_a_hole() -> None:
     """Outside the optional brackets words stand in for an absent field; inside them the piece is left out."""
     prose = ProseTemplate("%{a} and %{b.c|d}[[, also %{e}]]")

@@ -17,7 +17,7 @@ from tests.unit.catalog.builder import CHANGE, CONTAIN, LOOK, TUNE, catalog_of
 def _without_kinds_and_length(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those two have tests of their own (test_kinds.py, test_length.py)."""
     others = tuple(check for check in CHECKS if check not in {check_kinds, check_length})
-    monkeypatch.setattr("exporter.lint.CHECKS", others)
+    monkeypatch.setattr("exporter.lint.checks.CHECKS", others)
 
 
 def messages(directory: Path, *entries: dict[str, Any], procedures: tuple[dict[str, Any], ...] = ()) -> str:

@@ -99,6 +99,8 @@ def test_an_undecided_report_without_a_sign_says_what_decides() -> None:
         undecided(nothing, commands=(first,), summary=long, close_if=long)["Undecided:"] == "no sign; step 1 decides."
     )
     assert undecided(commands=(), summary=())["Undecided:"] == "no sign speaks for either side."
+    asked = {"unknown": ((Span("text", "who opened it"),), (Span("text", "from where"),))}
+    assert undecided(commands=(first,), summary=(), **asked)["Unknown:"] == "from where."
     assert "Undecided:" not in undecided(Matched("attack", 2, False, (Span("text", "odd"),)), commands=(first,))
     attack = summary_notes(changed(judgement=Judgement("attack", "unknown", ())))
     assert "Undecided:" not in dict(attack.signs)
