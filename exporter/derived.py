@@ -32,6 +32,9 @@ _PRINCIPALS = ("ka.user.name", "ct.user", "ct.user.arn", "gcp.user", "okta.actor
 _DEPLOYMENT = re.compile(r".+-[a-z0-9]{6,10}-[a-z0-9]{5}\Z")
 _STATEFULSET = re.compile(r".+-\d+\Z")
 _PTS_MAJORS = range(136, 144)
+_WRITABLE = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/shm/")  # noqa: S108 - looked for, not written to
+_COMPARED = 1_200
+"""So many characters of the arguments tell a process."""
 
 
 def lookup_of(alert: Alert, *, uid: str | None = None) -> Lookup:
@@ -167,12 +170,23 @@ def _arguments(alert: Alert) -> str | None:
 
 
 def _command_line_pattern(alert: Alert) -> str | None:
-    """A regular expression that fits a command line with these arguments, whatever the program is called in it."""
+    """A regular expression that fits a command line with these arguments, whatever the program is called in it.
+
+    What everybody may write to is run by nobody else: there the executable tells, which steps compare as well, and the
+    arguments may be anything, as malware writes others over them. Falco keeps a page of arguments, and nobody reads or
+    pastes that: of long ones the beginning is compared.
+    """
     if alert.get("proc.cmdline") is None and alert.get("proc.args") is None:
         return None
+    if (alert.get("proc.exepath") or "").startswith(_WRITABLE):
+        return ".*"
     arguments = _arguments(alert)
     try:
-        return f".* {regular_expression(arguments)}" if arguments else "[^ ]*"
+        if not arguments:
+            return "[^ ]*"
+        # No pipe: a step that was given to `sh -c` has the expression among its own arguments, and pipes after it.
+        rest = "[^|]*" if len(arguments) > _COMPARED else ""
+        return f".* {regular_expression(arguments[:_COMPARED])}{rest}"
     except Unembeddable:
         return None
 
@@ -274,6 +288,9 @@ DERIVED: Mapping[str, Callable[[Alert], str | None]] = {
     "alert.time_rfc3339": _rfc3339(0),
     "alert.since_rfc3339": _rfc3339(-_WINDOW_SECONDS),
     "alert.until_rfc3339": _rfc3339(_WINDOW_SECONDS),
+    "alert.just_after": _plain(2),
+    "alert.minute_before": _plain(-60),
+    "alert.minute_before_rfc3339": _rfc3339(-60),
     "alert.day_before": _plain(-86_400),
     "alert.day_before_rfc3339": _rfc3339(-86_400),
     "alert.hostname": lambda alert: alert.hostname,
@@ -306,7 +323,7 @@ OF_HEADER = frozenset(
 )
 """Those that depend on the rule, priority, source or host."""
 OF_SECOND = frozenset(
-    {name for name in DERIVED if name.startswith(("alert.time", "alert.since", "alert.until", "alert.day_before"))}
+    {name for name in DERIVED if name.startswith(("alert.time", "alert.since", "alert.until", "alert.just", "alert.minute", "alert.day"))}
     | {"alert.container_age"}
 )
 """Those that change with the alert's time."""
@@ -323,7 +340,7 @@ READS: Mapping[str, tuple[str, ...]] = {
     "alert.in": _OF_PLACE,
     "alert.principal": (*_PRINCIPALS, "user.loginname", "user.name"),
     "alert.args": _COMMAND_LINE,
-    "alert.cmdline_regex": _COMMAND_LINE,
+    "alert.cmdline_regex": (*_COMMAND_LINE, "proc.exepath"),
     "alert.terminal": ("proc.tty",),
     "alert.workload": ("k8s.daemonset.name", "k8s.deployment.name", "k8s.pod.name", "k8s.statefulset.name"),
     "alert.object_kind": ("fd.name", "fd.type"),

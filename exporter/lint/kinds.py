@@ -43,6 +43,15 @@ _EVERYWHERE: tuple[tuple[str, str], ...] = (
     (r"\bnsenter\b(?=[^\n|;&]* (?:-\w*[am]\b|--all\b|--mount\b))[^\n|;&]*",
      "{} runs a program of the container's as the node's root; read through /proc/PID/root"),
     (r"\bmv -f\b|\bmv --force\b", "{} overwrites what was saved; write only where nothing is: [ -e F ] || …"),
+    (r"\btar\b(?![^\n|;)]*-\w*S)[^\n|;)]* -\w*c\w*", "{} reads holes for hours, as lastlog's; write tar -S"),
+    (r"/proc/\[0-9\]\*/cgroup[^\n]*\| (?:head -n 1|grep -om1)\b",
+     "{} is the first by name, which may have another root; take the container's oldest: ps -wweo … --sort=start_time"),
+    (r"-printf ''[^\n|]*\|(?![^\n]*cat -v)[^\n]*", "{}: a name may hold what moves the cursor; end it with | cat -v"),
+    (r"\blogs\b[^\n]*(?:\| tail\b|--tail\b)[^\n]*|--until %\{alert\.time\}",
+     "{}: read later, or in the alert's own second, it leaves out what came just before; begin a minute before the alert "
+     "and take the first lines, or end at alert.just_after"),
+    (r"--password \"?\$\w+", "{} shows the hash to everybody in ps; write printf '%s:%s' NAME HASH | chpasswd -e"),
+    (r"\bkubectl (?:un)?cordon\b", "{}: its undo lifts what others closed; taint it by a key of the alert's own"),
 )  # fmt: skip
 """What no block may do, with {} for what was found."""
 _LAPTOP: tuple[tuple[str, str], ...] = (
@@ -100,6 +109,11 @@ def faults(step: CommandStep) -> Iterator[str]:
         yield "kubectl apply of a part of a manifest; it would drop or refuse the rest: use patch"
     if step.phase in {"keep", "contain", "recover"} and (match := _HIDES.search(step.run.text + step.undo.text)):
         yield f"{match[0]} hides why it failed; let the reader see the error"
+    if match := re.search(r"\bgcore\b|\bcp -aT\b|\btar\b[^\n|;)]* -\w*c\w*", step.run.text):
+        if "ulimit -f" not in step.run.text and "-SczT -" not in step.run.text:
+            yield f"{match[0]} may fill the disk; set ulimit -f in the block's subshell"
+    if "host" in step.condition.only and (match := re.search(r"\bpgrep -f(?![^\n]*--ns=)[^\n|]*", step.run.text)):
+        yield f"{match[0].strip()}: on a host it finds containers' processes too; add --ns=$$ --nslist=pid"
     if match := _OVERLAY_FILES.search(step.run.text):
         yield f"{match[0]}: whiteouts and links are not of type f; leave -type out"
     yield from _saved(step)

@@ -39,6 +39,10 @@ def unkept_processes(run: str, undo: str) -> Iterator[str]:
     """Yield what is wrong with how a step treats processes: stopped for good, or ended with nothing of them kept."""
     if "kill -STOP" in run and "kill -CONT" not in undo:
         yield 'stops processes, and the undo leaves them stopped; write their pids down, and there: kill -CONT "$p"'
+    if re.search(r'>> "\$d/stopped"(?! &&)[^\n]*(?:\n\s*)?(?:[^\n]*; )?kill -STOP', run):
+        yield 'stops what it may not have written down, as on a full disk; write: echo … >> "$d/stopped" && kill -STOP …'
+    if "kill -STOP" in run and re.search(r'pgrep -P "\$\w+"(?! \| while read -r \w+; do (\w+) "\$\w+"; done)', run):
+        yield "stops a few generations only; write a function that calls itself for each child"
     before, ends, _ = run.partition("kill -KILL")
     if ends and not re.search(r"\$p/(?:exe|\$f)\b", before):
         yield "ends processes whose programs may exist in memory only; first keep exe, environ and maps of each"

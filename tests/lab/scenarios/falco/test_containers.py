@@ -68,7 +68,7 @@ def test_a_packet_socket(web: Spot, tell: Tell) -> None:
     with tell(web.fields(pid), rule=PACKET, host=web.place) as report:
         report.look("Who has a packet socket", shows=["net:[", f"pid={pid}"])
         report.look("What else runs there?", shows="script.py")
-        report.contain("freeze it", state=lambda: web.place.state(pid), becomes="T")
+        report.contain("Freeze the process", state=lambda: web.place.state(pid), becomes="T")
         report.undo(state=lambda: web.place.state(pid), becomes="S")
         web.place.run(f"kill -KILL {pid}")
         report.again("Who has a packet socket", hides="pid=")
@@ -150,7 +150,7 @@ def test_ssh_to_another_port(spot: Spot, tell: Tell, tmp_path: Path) -> None:
             if not spot.container:
                 report.again("Is it connected?", shows="/root/.ssh/config:  RemoteForward")
             report.look(shows="2222")
-            report.contain("freeze it", state=lambda: place.state(pid), becomes="T")
+            report.contain("Freeze the process", state=lambda: place.state(pid), becomes="T")
             report.undo(state=lambda: place.state(pid), becomes="S")
             place.run(f"kill -KILL {pid}")
             report.again("Is it connected?", hides="ESTAB")

@@ -115,7 +115,7 @@ def test_a_process_with_the_same_command_line(booted_host: Host, tell: Tell) -> 
     report, pid = frozen_story(booted_host, tell)
     booted_host.run(f"kill -KILL {pid}")
     booted_host.wait_until(lambda: not booted_host.alive(pid), "the process has ended")
-    report.again("Freeze the process", shows="it has ended: nothing frozen")
+    report.again("Freeze the process", shows="nothing frozen: it has ended")
     report.again("Freeze the process", undo=True, shows="No such file")
     # Times of processes are whole seconds, and the step leaves two more.
     booted_host.run("sleep 4")

@@ -41,7 +41,7 @@ def fields(container: Container, command: str = "sleep 86400", **more: Any) -> d
 
 def may_schedule(cluster: Cluster) -> bool:
     """Whether the node takes new pods."""
-    return not cluster.laptop().get("node", "node-1")["spec"].get("unschedulable")
+    return not [each for each in cluster.laptop().get("node", "node-1")["spec"].get("taints", []) if "falco" in each["key"]]
 
 
 def test_no_new_pod_on_the_node(cluster: Cluster, tell: Tell) -> None:
@@ -50,9 +50,16 @@ def test_no_new_pod_on_the_node(cluster: Cluster, tell: Tell) -> None:
     node.in_container(container, "mkdir /tmp/cgrp; echo /cmd > /tmp/cgrp/release_agent")
     report = tell(fields(container, fd__name="/tmp/cgrp/release_agent"), rule=RELEASE, node=node, cluster=node)
     forward(report, "Let no new pod")
-    report.contain("Let no new pod", state=lambda: may_schedule(cluster), becomes=False, shows="SchedulingDisabled")
+    report.contain("Let no new pod", state=lambda: may_schedule(cluster), becomes=False, shows="NoSchedule")
     assert node.alive(container.pid), "what ran was ended"
     report.undo(state=lambda: may_schedule(cluster), becomes=True)
+
+    # What somebody else has closed stays closed.
+    cluster.laptop().run("kubectl cordon node-1")
+    report.again("Let no new pod", shows="NoSchedule")
+    report.again("Let no new pod", undo=True, shows="untainted")
+    assert cluster.laptop().get("node", "node-1")["spec"]["unschedulable"]
+    cluster.laptop().run("kubectl uncordon node-1")
 
 
 def test_a_gpu_that_the_pod_did_not_ask_for(cluster: Cluster, tell: Tell) -> None:

@@ -79,5 +79,5 @@ def test_without_a_login(booted_host: Host, tell: Tell) -> None:
     with tell(alert | {"proc.name": "tail", "proc.pname": "tail"}, host=booted_host) as report:
         report.look("What started it?", shows="tail -f /dev/null")
         report.look("Could this account log in by itself?")
-        report.contain("freeze it", state=lambda: booted_host.state(pid), becomes="T")
+        report.contain("Freeze the process", state=lambda: booted_host.state(pid), becomes="T")
         report.undo(state=lambda: booted_host.state(pid), becomes="S")

@@ -29,11 +29,11 @@ def test_root_reads_the_hashes_of_passwords(booted_host: Host, tell: Tell) -> No
     with tell(FIELDS, host=booted_host) as report:
         report.look("Which accounts are exposed?", shows="alice $y$")
         report.look("Whose login is it", shows="alice:x:1000")
-        report.contain("freeze it", state=lambda: booted_host.state(reader), becomes="T", shows=f"{reader} T")
+        report.contain("Freeze the process", state=lambda: booted_host.state(reader), becomes="T", shows=f"{reader} T")
         assert booted_host.state(other) == "S", "a bystander was stopped"
         report.undo(state=lambda: booted_host.state(reader), becomes="S")
 
         booted_host.run(f"kill -KILL {reader}")
         booted_host.wait_until(lambda: not booted_host.alive(reader), "the reader has ended")
-        report.again("freeze it", undo=True)
+        report.again("Freeze the process", undo=True)
         assert booted_host.alive(other)

@@ -43,7 +43,7 @@ def test_a_path_climbs_to_the_hashes(spot: Spot, tell: Tell) -> None:
         spot.path("/etc/shadow").unlink()
         report.again("Could this user read the file?", shows="No such file")
         spot.place.run(f"kill -KILL {pid}")
-        report.again("keep the process", hides=" T ")
+        report.again("Freeze the process", hides=" T ")
 
 
 def freeze(spot: Spot, report: Story, pid: int) -> None:
@@ -78,7 +78,7 @@ def test_a_program_reads_the_hashes(spot: Spot, tell: Tell) -> None:
         report.look(spot.says(host="What started it?", container="What else runs there?"))
         freeze(spot, report, pid)
         place.run(f"kill -KILL {pid}")
-        report.again("freeze it", undo=True)
+        report.again("Freeze the process", undo=True)
 
 
 def test_a_program_that_has_ended_already(node: Node, tell: Tell) -> None:

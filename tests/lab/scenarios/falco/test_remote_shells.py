@@ -17,7 +17,7 @@ WEB = "Web Server Spawned Shell"
 REVERSE = "Reverse Shell from Web Server"
 CHILD = "Web Server Spawned Suspicious Child Process"
 RULES = (NETCAT, WEB, REVERSE, CHILD)
-KEEP = "Keep the shells on a connection"
+KEEP = "Freeze the shells on a connection"
 
 
 def said(command: str, **more: Any) -> dict[str, Any]:

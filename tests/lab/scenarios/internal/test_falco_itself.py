@@ -79,9 +79,13 @@ def niceness(host: Host) -> str:
     return host.run(f"ps -o ni= -p {falco(host)}").strip()
 
 
-def blind_log(report: Story) -> None:
-    """What the machine logged: the journal and auditd, both from before the alert and not of yesterday."""
-    report.look("What did the machine log", shows=["Accepted password for mallory", "acct=mallory"], hides="acct=alice")
+def blind_log(report: Story, host: Host) -> None:
+    """What the machine logged: the journal and auditd, both from before the alert and not of yesterday.
+
+    What its services say in between is no login.
+    """
+    host.run("seq 400 | logger -t shop; logger -t sudo 'mallory : COMMAND=/bin/bash'; journalctl --sync")
+    report.look("What did the machine log", shows=["COMMAND=/bin/bash", "acct=mallory"], hides="acct=alice")
 
 
 def precedence(report: Story, host: Host) -> None:
@@ -105,7 +109,7 @@ def test_falco_lost_events(watched: Host, tell: Tell) -> None:
     watched.wait_until(lambda: watched.run(f"ps -o cputimes= -p {flood}").strip() > "0", "the flood has begun", 60)
     with tell({"n_drops": 7, "n_evts": 70}, rule=DROP, host=watched) as report:
         report.look("Who makes the calls", shows="flood")
-        blind_log(report)
+        blind_log(report, watched)
         precedence(report, watched)
         gone(report, watched, "Is Falco short of CPU")
 
@@ -130,7 +134,7 @@ def test_falco_was_stopped_and_detached(watched: Host, tell: Tell) -> None:
     with tell({}, rule=SILENCE, host=watched) as report:
         answer = report.look("Is anything of Falco attached", shows=[f"{pid} T", "--blind"])
         assert answer.text.splitlines()[0].strip() == "0"
-        blind_log(report)
+        blind_log(report, watched)
         kept = f"/root/evidence/{report.uid}/fdinfo"
         state = lambda: (attached(watched), watched.state(pid))  # noqa: E731
         report.contain("Keep its state", state=state, becomes=(True, "S"), shows="1")
@@ -180,6 +184,17 @@ def test_the_broken_rules_are_gone(watched: Host, tell: Tell) -> None:
     assert watched.snapshot("/etc/falco/rules.d/new.yaml") == made, "rules that were made since were written over"
 
 
+def test_falco_runs_from_a_container(watched: Host, tell: Tell) -> None:
+    """Without its program nobody can tell which file is broken: none is taken away."""
+    time.sleep(1.1)
+    watched.write("/etc/falco/rules.d/new.yaml", "- rule: Broken\n")
+    before = watched.snapshot("/etc/falco")
+    watched.run("systemctl stop falco; rm /usr/bin/falco")
+    report = tell({}, rule=REFUSED, host=watched)
+    report.again("Set rules and settings", shows="nothing set aside")
+    assert watched.snapshot("/etc/falco") == before
+
+
 def test_a_capture_ended_early(watched: Host, tell: Tell) -> None:
     watched.write("/tmp/falco_1.scap", b"capture", 0o600)
     watched.write("/tmp/systemd-private-falco/tmp/falco_2.scap", b"second", 0o600)
@@ -188,7 +203,7 @@ def test_a_capture_ended_early(watched: Host, tell: Tell) -> None:
     with report:
         report.keep("Find the captures", keeps=lambda _: watched.snapshot(kept), shows=["falco_1.scap", "falco_2.scap"])
         assert watched.read(f"{kept}/falco_1.scap") == "capture"
-        blind_log(report)
+        blind_log(report, watched)
         report.look("Is Falco short of CPU", shows="nr_throttled 0")
         watched.write("/tmp/falco_1.scap", b"overwritten")
         report.again("Find the captures")
