@@ -323,7 +323,11 @@ OF_HEADER = frozenset(
 )
 """Those that depend on the rule, priority, source or host."""
 OF_SECOND = frozenset(
-    {name for name in DERIVED if name.startswith(("alert.time", "alert.since", "alert.until", "alert.just", "alert.minute", "alert.day"))}
+    {
+        name
+        for name in DERIVED
+        if name.startswith(("alert.time", "alert.since", "alert.until", "alert.just", "alert.minute", "alert.day"))
+    }
     | {"alert.container_age"}
 )
 """Those that change with the alert's time."""

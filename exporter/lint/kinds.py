@@ -47,7 +47,7 @@ _EVERYWHERE: tuple[tuple[str, str], ...] = (
     (r"/proc/\[0-9\]\*/cgroup[^\n]*\| (?:head -n 1|grep -om1)\b",
      "{} is the first by name, which may have another root; take the container's oldest: ps -wweo … --sort=start_time"),
     (r"-printf ''[^\n|]*\|(?![^\n]*cat -v)[^\n]*", "{}: a name may hold what moves the cursor; end it with | cat -v"),
-    (r"\blogs\b[^\n]*(?:\| tail\b|--tail\b)[^\n]*|--until %\{alert\.time\}",
+    (r"\blogs\b[^\n;|]*(?:\| tail\b|--tail\b)[^\n]*|--until %\{alert\.time\}",
      "{}: read later, or in the alert's own second, it leaves out what came just before; begin a minute before the alert "
      "and take the first lines, or end at alert.just_after"),
     (r"--password \"?\$\w+", "{} shows the hash to everybody in ps; write printf '%s:%s' NAME HASH | chpasswd -e"),
@@ -70,6 +70,8 @@ _TEN_MINUTES = re.compile(r"alert\.since(?:_rfc3339)?\}.*alert\.until(?:_rfc3339
 _APPLIED = re.compile(r"\bkubectl\b[^\n|;]*\bapply\b")
 _HIDES = re.compile(r"2>\s*/dev/null|&>\s*/dev/null|>\s*/dev/null 2>&1")
 _OVERLAY_FILES = re.compile(r"\bfind\b[^\n|;]*(?:upper|\$up|/diff\b)[^\n|;]*-type f\b")
+_OF_ANY_SIZE = re.compile(r"\bgcore\b|\bcp -aT\b|\btar\b[^\n|;)]* -\w*c\w*")
+_OF_ANY_CONTAINER = re.compile(r"\bpgrep -f(?![^\n]*--ns=)[^\n|]*")
 _SAVED = re.compile(r"(?<![<>&=\-\d])>>?\s*\"?(?!/dev/|&|/proc/|/sys/)((?:\$\w+|\$\{\w+\}|\$HOME|~|/|\w)[^\s\";|&)]*)")
 _RELOAD_ALL = re.compile(r"\b(?:systemctl (?:reboot|kexec)|sysctl --system|update-grub|nft flush ruleset)\b")
 
@@ -109,14 +111,20 @@ def faults(step: CommandStep) -> Iterator[str]:
         yield "kubectl apply of a part of a manifest; it would drop or refuse the rest: use patch"
     if step.phase in {"keep", "contain", "recover"} and (match := _HIDES.search(step.run.text + step.undo.text)):
         yield f"{match[0]} hides why it failed; let the reader see the error"
-    if match := re.search(r"\bgcore\b|\bcp -aT\b|\btar\b[^\n|;)]* -\w*c\w*", step.run.text):
-        if "ulimit -f" not in step.run.text and "-SczT -" not in step.run.text:
-            yield f"{match[0]} may fill the disk; set ulimit -f in the block's subshell"
-    if "host" in step.condition.only and (match := re.search(r"\bpgrep -f(?![^\n]*--ns=)[^\n|]*", step.run.text)):
-        yield f"{match[0].strip()}: on a host it finds containers' processes too; add --ns=$$ --nslist=pid"
     if match := _OVERLAY_FILES.search(step.run.text):
         yield f"{match[0]}: whiteouts and links are not of type f; leave -type out"
+    yield from _unbounded(step)
     yield from _saved(step)
+
+
+def _unbounded(step: CommandStep) -> Iterator[str]:
+    """What takes in more than the alert's: a disk's worth of memory or files, or other containers' processes."""
+    match = _OF_ANY_SIZE.search(step.run.text)
+    if match and "ulimit -f" not in step.run.text:
+        yield f"{match[0]} may fill the disk; set ulimit -f in the block's subshell"
+    match = _OF_ANY_CONTAINER.search(step.run.text)
+    if match and "host" in step.condition.only:
+        yield f"{match[0].strip()}: on a host it finds containers' processes too; add --ns=$$ --nslist=pid"
 
 
 def _saved(step: CommandStep) -> Iterator[str]:

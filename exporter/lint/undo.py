@@ -40,7 +40,7 @@ def unkept_processes(run: str, undo: str) -> Iterator[str]:
     if "kill -STOP" in run and "kill -CONT" not in undo:
         yield 'stops processes, and the undo leaves them stopped; write their pids down, and there: kill -CONT "$p"'
     if re.search(r'>> "\$d/stopped"(?! &&)[^\n]*(?:\n\s*)?(?:[^\n]*; )?kill -STOP', run):
-        yield 'stops what it may not have written down, as on a full disk; write: echo … >> "$d/stopped" && kill -STOP …'
+        yield 'stops what it may not have written down, as on a full disk: echo … >> "$d/stopped" && kill -STOP …'
     if "kill -STOP" in run and re.search(r'pgrep -P "\$\w+"(?! \| while read -r \w+; do (\w+) "\$\w+"; done)', run):
         yield "stops a few generations only; write a function that calls itself for each child"
     before, ends, _ = run.partition("kill -KILL")

@@ -41,7 +41,8 @@ def fields(container: Container, command: str = "sleep 86400", **more: Any) -> d
 
 def may_schedule(cluster: Cluster) -> bool:
     """Whether the node takes new pods."""
-    return not [each for each in cluster.laptop().get("node", "node-1")["spec"].get("taints", []) if "falco" in each["key"]]
+    taints = cluster.laptop().get("node", "node-1")["spec"].get("taints", [])
+    return not [taint for taint in taints if "falco" in taint["key"]]
 
 
 def test_no_new_pod_on_the_node(cluster: Cluster, tell: Tell) -> None:

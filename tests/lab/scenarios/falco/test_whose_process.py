@@ -101,6 +101,18 @@ def test_a_containers_process_of_the_same_words(node: Node, tell: Tell) -> None:
     node.run(f"kill -KILL {pid}; rm /opt/tail")
 
 
+def test_the_clock_was_set_meanwhile(booted_host: Host, tell: Tell) -> None:
+    """As after a machine's snapshot: its processes seem to have begun at another time."""
+    host = booted_host
+    pid = host.start("tail", "-f", "/etc/passwd")
+    report = told(Spot(host), tell, pid)
+    report.contain(FREEZE, state=lambda: host.state(pid), becomes="T")
+    began = host.run(f"ps -o lstart= -p {pid}")
+    host.run("sed 's/^btime .*/btime 1000000000/' /proc/stat > /root/stat; mount --bind /root/stat /proc/stat")
+    assert host.run(f"ps -o lstart= -p {pid}") != began
+    report.undo(state=lambda: host.state(pid), becomes="S")
+
+
 def test_nothing_is_frozen_that_could_not_be_written_down(booted_host: Host, tell: Tell) -> None:
     """The disk is full, or read-only: the undo would never find it."""
     pid = booted_host.start("tail", "-f", "/etc/passwd")

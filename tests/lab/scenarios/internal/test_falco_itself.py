@@ -75,8 +75,8 @@ def attached(host: Host) -> bool:
     return False
 
 
-def niceness(host: Host) -> str:
-    return host.run(f"ps -o ni= -p {falco(host)}").strip()
+def weight(host: Host) -> str:
+    return host.run("systemctl show --value -p CPUWeight falco").strip()
 
 
 def blind_log(report: Story, host: Host) -> None:
@@ -91,9 +91,9 @@ def blind_log(report: Story, host: Host) -> None:
 def precedence(report: Story, host: Host) -> None:
     """Falco's CPU, then its precedence and back."""
     report.look("Is Falco short of CPU", shows=["nr_throttled 0", "/usr/bin/falco"])
-    before = niceness(host)
-    report.contain("Give Falco precedence", state=lambda: niceness(host), becomes="-10", shows="-10")
-    report.undo(state=lambda: niceness(host), becomes=before)
+    before = weight(host)
+    report.contain("Give Falco's service", state=lambda: weight(host), becomes="1000", shows="CPUWeight=1000")
+    report.undo(state=lambda: weight(host), becomes=before)
 
 
 def gone(report: Story, host: Host, *titles: str) -> None:
