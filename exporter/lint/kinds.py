@@ -45,7 +45,7 @@ _EVERYWHERE: tuple[tuple[str, str], ...] = (
     (r"\bmv -f\b|\bmv --force\b", "{} overwrites what was saved; write only where nothing is: [ -e F ] || …"),
     (r"\btar\b(?![^\n|;)]*-\w*S)[^\n|;)]* -\w*c\w*", "{} reads holes for hours, as lastlog's; write tar -S"),
     (r"/proc/\[0-9\]\*/cgroup[^\n]*\| (?:head -n 1|grep -om1)\b",
-     "{} is the first by name, which may have another root; take the container's oldest: ps -wweo … --sort=start_time"),
+     "{} is the first by name, maybe with another root; take the container's oldest: ps -wweo … --sort=start_time"),
     (r"-printf ''[^\n|]*\|(?![^\n]*cat -v)[^\n]*", "{}: a name may hold what moves the cursor; end it with | cat -v"),
     (r"\blogs\b[^\n;|]*(?:\| tail\b|--tail\b)[^\n]*|--until %\{alert\.time\}",
      "{}: read later, or in the alert's own second, it leaves out what came just before; begin a minute before the alert "

@@ -93,7 +93,7 @@ def test_a_host_is_isolated(booted_host: Host, tell: Tell, tmp_path: Path, port:
     host.write("/usr/lib/x86_64-linux-gnu/liblzma.so.5.6.0", b"\xf3\x0f\x1e\xfa\x55")
     fields = {"fd.name": "/usr/lib/x86_64-linux-gnu/liblzma.so.5.6.0", "proc.name": "sshd", "proc.pname": "systemd"}
     fields |= {"container.id": "host", "user.loginuid": -1, "proc.exepath": "/usr/sbin/sshd"}
-    host.run(f"socat TCP4-LISTEN:{port},fork,reuseaddr SYSTEM:'echo hello; sleep 4321' >/dev/null 2>&1 &")
+    host.run(f"socat TCP4-LISTEN:{port},fork,reuseaddr SYSTEM:'echo hello; cat' >/dev/null 2>&1 &")
     with internet(host) as far:
         far.listen(4444, into=tmp_path / "got")
         host.wait_until(lambda: f":{port}" in host.run("ss -Hltn"), "something listens on the port")
@@ -111,7 +111,7 @@ def test_a_host_is_isolated(booted_host: Host, tell: Tell, tmp_path: Path, port:
 
 def enters(far: Internet, port: int) -> bool:
     """Whether the reader's own address still reaches the port."""
-    return "hello" in far.run(f"socat -T 2 - TCP4:10.99.0.2:{port},bind={PEER},connect-timeout=3 </dev/null || true")
+    return "hello" in far.run(f"socat -T 20 - TCP4:10.99.0.2:{port},bind={PEER},connect-timeout=3 </dev/null || true")
 
 
 def test_a_containers_way_to_the_peer_is_cut_with_the_hosts(node: Node, tell: Tell, tmp_path: Path) -> None:

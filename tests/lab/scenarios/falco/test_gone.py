@@ -129,7 +129,7 @@ def test_a_process_id_that_is_used_again(booted_host: Host, tell: Tell) -> None:
     """The undo lets only that go on which it stopped."""
     report, pid = frozen_story(booted_host, tell)
     report.again("Freeze the process", hides="nothing frozen")
-    assert booted_host.state(pid) == "T"
+    booted_host.wait_until(lambda: booted_host.state(pid) == "T", "it stands still")
     booted_host.run(f"kill -KILL {pid}; sleep 1.1")
     other = booted_host.start("tail", "-f", "/etc/passwd")
     booted_host.run(f"kill -STOP {other}")

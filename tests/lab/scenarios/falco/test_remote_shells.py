@@ -63,7 +63,8 @@ def test_a_shell_goes_out(booted_host: Host, tell: Tell, tmp_path: Path) -> None
             report.contain(KEEP, state=lambda: host.state(shell), becomes="T", shows=f"{shell} T")
             assert host.state(bystander) == "S", "a shell without a connection was stopped"
             kept = f"/root/evidence/{report.uid}"
-            assert {f"{kept}/{shell}.exe", f"{kept}/{shell}.environ", f"{kept}/sockets"} <= host.snapshot(kept).keys()
+            assert {f"{kept}/{shell}.exe", f"{kept}/{shell}.environ"} <= host.snapshot(kept).keys()
+            assert f"{PEER}:4444" in host.run(f"cat {kept}/sockets.*")
             report.look("What started it?")
             report.undo(state=lambda: host.state(shell), becomes="S")
             host.run(f"kill -KILL {shell}")

@@ -143,7 +143,7 @@ def test_falco_was_stopped_and_detached(watched: Host, tell: Tell) -> None:
         report.again("Keep its state")
         assert watched.read(kept) == before, "the second run wrote over what was kept"
         watched.run(f"kill {pid}")
-        watched.wait_until(lambda: not watched.alive(pid), "Falco has ended")
+        watched.wait_until(lambda: not falco(watched), "Falco has ended, and its parent knows")
         report.again("Is anything of Falco attached", shows="Falco does not run here")
         report.again("Keep its state", shows="Falco does not run here")
 
