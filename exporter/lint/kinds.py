@@ -48,7 +48,7 @@ _EVERYWHERE: tuple[tuple[str, str], ...] = (
      "{} is the first by name, maybe with another root; take the container's oldest: ps -wweo … --sort=start_time"),
     (r"-printf ''[^\n|]*\|(?![^\n]*cat -v)[^\n]*", "{}: a name may hold what moves the cursor; end it with | cat -v"),
     (r"\blogs\b[^\n;|]*(?:\| tail\b|--tail\b)[^\n]*|--until %\{alert\.time\}",
-     "{}: read later, or in the alert's own second, it leaves out what came just before; begin a minute before the alert "
+     "{}: read later, or in the alert's own second, it leaves out what came just before; begin a minute before "
      "and take the first lines, or end at alert.just_after"),
     (r"--password \"?\$\w+", "{} shows the hash to everybody in ps; write printf '%s:%s' NAME HASH | chpasswd -e"),
     (r"\bkubectl (?:un)?cordon\b", "{}: its undo lifts what others closed; taint it by a key of the alert's own"),
