@@ -19,6 +19,7 @@ from exporter.lint.snippets import check_snippets
 from exporter.lint.tools import check_tools
 from exporter.lint.tuning import check_tuning
 from exporter.lint.undo import check_undo
+from exporter.lint.vendors import check_vendors
 from exporter.lint.wording import check_wording
 
 CHECKS = (
@@ -36,6 +37,7 @@ CHECKS = (
     check_tools,
     check_tuning,
     check_undo,
+    check_vendors,
 )
 
 

@@ -19,10 +19,10 @@ VERBS = {"get", "list", "watch", "create", "update", "patch", "delete", "escalat
 READS = {"get", "list", "watch"}
 _RESOURCES = """
 certificatesigningrequests clusterrolebindings clusterroles configmaps cronjobs daemonsets deployments
-endpointslices groups ingresses mutatingwebhookconfigurations namespaces networkpolicies nodes
-persistentvolumeclaims persistentvolumes pods pods/log resourcequotas rolebindings roles secrets serviceaccounts
-services statefulsets subjectaccessreviews users validatingadmissionpolicies validatingadmissionpolicybindings
-validatingwebhookconfigurations
+endpointslices groups ingresses jobs mutatingwebhookconfigurations namespaces networkpolicies nodes
+persistentvolumeclaims persistentvolumes pods pods/log replicasets resourcequotas rolebindings roles secrets
+serviceaccounts services statefulsets subjectaccessreviews users validatingadmissionpolicies
+validatingadmissionpolicybindings validatingwebhookconfigurations
 """
 RESOURCES = set(_RESOURCES.split())
 KINDS = {

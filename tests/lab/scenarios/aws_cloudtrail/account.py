@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.lab.places.aws import ACCOUNT, REGION, Aws
@@ -24,11 +25,37 @@ FIRST = "Read exactly this event"
 def alert(
     aws: Aws, tell: Tell, rule: str, call: tuple[str, str], fields: dict[str, Any] | None = None, **more: Any
 ) -> Story:
-    """Record ``call``, a name and its service, and return the story of its alert; ``more`` is of the event."""
+    """Record ``call``, a name and its service, and return the story of its alert; ``more`` is of the event.
+
+    The caller has the id that the account gave to the user or role of this name, unless the event says ``another``.
+    """
     name, service = call
-    event = aws.record(name, f"{service}.amazonaws.com", **({"identity": MALLORY} | more))
+    identity = more.pop("identity", MALLORY)
+    event = aws.record(name, f"{service}.amazonaws.com", identity=known(aws, identity), **more)
     moment = datetime.fromisoformat(event["eventTime"].replace("Z", "+00:00"))
     return tell(FIELDS | (fields or {}), rule=rule, cloud=aws.laptop, time_ns=int(moment.timestamp()) * 1_000_000_000)
+
+
+def known(aws: Aws, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the identity with the id of the account's own user or role of its name, where it has one."""
+    found = {name: value for name, value in identity.items() if name != "another"}
+    if identity.get("another"):
+        return found
+    own = {each["UserName"]: each["UserId"] for each in aws.call("iam", "list_users")["Users"]}
+    if identity.get("type") == "IAMUser" and identity["userName"] in own:
+        return found | {"principalId": own[identity["userName"]]}
+    issuer = identity.get("sessionContext", {}).get("sessionIssuer", {})
+    own |= {each["RoleName"]: each["RoleId"] for each in aws.call("iam", "list_roles")["Roles"]}
+    if not (one := own.get(issuer.get("userName"))):
+        return found
+    found["sessionContext"] = {"sessionIssuer": {**issuer, "principalId": one}}
+    _, _, session = identity["principalId"].partition(":")
+    return found | ({"principalId": f"{one}:{session}"} if identity["type"] == "AssumedRole" else {})
+
+
+def earlier(minutes: int = 5) -> str:
+    """Return the time of an event some minutes ago."""
+    return f"{datetime.now(UTC) - timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def read(aws: Aws, report: Story, *shows: str) -> None:

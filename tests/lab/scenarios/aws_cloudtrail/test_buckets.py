@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.lab.places.aws import Aws
-from tests.lab.scenarios.aws_cloudtrail.account import SECONDS, alert, read
+from tests.lab.scenarios.aws_cloudtrail.account import SECONDS, alert, earlier, read
 from tests.lab.story import Story, Tell
 
 OPENED = "Delete Bucket Public Access Block"
@@ -130,7 +130,13 @@ def test_encryption_is_reset(aws: Aws, tell: Tell, *, is_known: bool) -> None:
     asked = {"bucketName": "invoices", "ServerSideEncryptionConfiguration": {"Rule": rule}}
     if is_known:
         who = {"type": "IAMUser", "userName": "bob", "arn": "arn:aws:iam::123456789012:user/bob"}
-        aws.record("PutBucketEncryption", "s3.amazonaws.com", identity=who, requestParameters=asked)
+        about = {"identity": who, "requestParameters": asked}
+        aws.record("PutBucketEncryption", "s3.amazonaws.com", eventTime=earlier(9), **about)
+        # A refused attempt since, with a key of the intruder's, is nothing that the bucket ever had.
+        theirs = {"ApplyServerSideEncryptionByDefault": {**KMS, "KMSMasterKeyID": "alias/intruder"}}
+        refused = {**asked, "ServerSideEncryptionConfiguration": {"Rule": theirs}}
+        more = about | {"requestParameters": refused, "errorCode": "AccessDenied"}
+        aws.record("PutBucketEncryption", "s3.amazonaws.com", eventTime=earlier(5), **more)
     report = alert(aws, tell, PLAIN, ("DeleteBucketEncryption", "s3"), FIELDS)
     state = lambda: setting(aws, "get_bucket_encryption", "ServerSideEncryptionConfiguration")  # noqa: E731
     before = state()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.lab.places.aws import ACCOUNT, Aws
+from tests.lab.scenarios.aws_cloudtrail.account import known
 from tests.lab.story import Tell
 
 RULE = "Create AWS user"
@@ -30,7 +31,7 @@ def make_the_backdoor(aws: Aws) -> None:
     aws.call("iam", "create_access_key", UserName="backdoor")
     tell_of(aws, "CreateUser", {"user": {"userId": user["UserId"], "userName": "backdoor"}})
     tell_of(aws, "CreateAccessKey", {})
-    aws.record("RunInstances", "ec2.amazonaws.com", identity=MALLORY, awsRegion="ap-southeast-2")
+    aws.record("RunInstances", "ec2.amazonaws.com", identity=known(aws, MALLORY), awsRegion="ap-southeast-2")
 
 
 def tell_of(aws: Aws, name: str, response: dict[str, Any] | None, **more: Any) -> None:
@@ -40,7 +41,7 @@ def tell_of(aws: Aws, name: str, response: dict[str, Any] | None, **more: Any) -
         "requestParameters": {"userName": "backdoor"},
         "responseElements": response,
     }
-    aws.record(name, "iam.amazonaws.com", identity=MALLORY, **more)
+    aws.record(name, "iam.amazonaws.com", identity=known(aws, MALLORY), **more)
 
 
 def policies(aws: Aws, user: str) -> Any:

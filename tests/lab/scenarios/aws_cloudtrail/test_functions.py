@@ -62,5 +62,12 @@ def test_a_function_is_stopped(aws: Aws, tell: Tell, rule: str, reserved: int | 
     report.again("Keep code and settings", undo=True, shows="changed since", seconds=SECONDS)
     assert limit(aws) == 3, "a limit that somebody set since was changed"
 
+    # A function of the same name in the account of another event, as staging and production have them.
+    elsewhere = alert(aws, tell, rule, (CALLS[rule], "lambda"), FIELDS, recipientAccountId="210987654321")
+    elsewhere.again("Keep code and settings", shows="another account's event", seconds=SECONDS)
+    read(aws, elsewhere)
+    elsewhere.again("Keep code and settings", shows="another account's event", seconds=SECONDS)
+    assert limit(aws) == 3, "the function of another account was stopped"
+
     aws.call("lambda", "delete_function", FunctionName="thumbnails")
     report.again("Keep code and settings", shows="ResourceNotFoundException", seconds=SECONDS)

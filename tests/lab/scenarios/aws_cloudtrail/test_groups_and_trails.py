@@ -62,10 +62,10 @@ def make_trail(aws: Aws, name: str, *, is_on: bool) -> dict[str, Any]:
     """Make a trail and its bucket; return the alert's field of it."""
     where = {"LocationConstraint": REGION}
     aws.call("s3", "create_bucket", Bucket=f"logs-{name}", CreateBucketConfiguration=where)
-    aws.call("cloudtrail", "create_trail", Name=name, S3BucketName=f"logs-{name}")
+    made = aws.call("cloudtrail", "create_trail", Name=name, S3BucketName=f"logs-{name}")
     if is_on:
         aws.call("cloudtrail", "start_logging", Name=name)
-    return {"ct.request.name": name}
+    return {"ct.request.name": name, "arn": made["TrailARN"]}
 
 
 def is_logging(aws: Aws, name: str) -> bool:
@@ -75,10 +75,11 @@ def is_logging(aws: Aws, name: str) -> bool:
 def test_a_trail_writes_elsewhere(aws: Aws, tell: Tell) -> None:
     make_trail(aws, "audit", is_on=True)
     fields = make_trail(aws, "shadow", is_on=True)
-    report = alert(aws, tell, TRAIL, ("CreateTrail", "cloudtrail"), fields)
+    answer = {"name": "shadow", "trailARN": fields.pop("arn")}
+    report = alert(aws, tell, TRAIL, ("CreateTrail", "cloudtrail"), fields, responseElements=answer)
+    read(aws, report)
     shows = ["logs-shadow", "own bucket", "trail/audit True"]
     report.look("Where does it write", shows=shows, seconds=SECONDS)
-    read(aws, report)
     state = lambda: (is_logging(aws, "shadow"), is_logging(aws, "audit"))  # noqa: E731
     report.contain("stop this trail", state=state, becomes=(False, True), shows="alse", seconds=SECONDS)
     report.undo(state=state, becomes=(True, True), seconds=SECONDS)
@@ -86,9 +87,20 @@ def test_a_trail_writes_elsewhere(aws: Aws, tell: Tell) -> None:
     aws.call("cloudtrail", "delete_trail", Name="shadow")
     report.again("stop this trail", shows="TrailNotFoundException", seconds=SECONDS)
 
+    # A trail of the same name in the account of another event: its place is in its ARN.
+    make_trail(aws, "shadow-2", is_on=True)
+    there = f"arn:aws:cloudtrail:{REGION}:210987654321:trail/shadow-2"
+    more = {"responseElements": {"trailARN": there}, "recipientAccountId": "210987654321"}
+    fields = {"ct.request.name": "shadow-2", "ct.srcip": "203.0.113.46"}
+    elsewhere = alert(aws, tell, TRAIL, ("CreateTrail", "cloudtrail"), fields, sourceIPAddress="203.0.113.46", **more)
+    read(aws, elsewhere)
+    elsewhere.again("stop this trail", shows="NotFound", seconds=SECONDS)
+    assert is_logging(aws, "shadow-2"), "a trail of another account was stopped"
+
 
 def test_a_trail_is_stopped(aws: Aws, tell: Tell) -> None:
     fields = make_trail(aws, "audit", is_on=True)
+    fields.pop("arn")
     aws.call("cloudtrail", "stop_logging", Name="audit")
     report = alert(aws, tell, STOPPED, ("StopLogging", "cloudtrail"), fields)
     read(aws, report)

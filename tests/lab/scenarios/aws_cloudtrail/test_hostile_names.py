@@ -89,7 +89,7 @@ def test_a_caller_without_a_key_is_traced_by_its_name(aws: Aws, tell: Tell, name
     report.keep("Read this login", shows=name, seconds=SECONDS)
     report.look("What did this user do", shows="ConsoleLogin", seconds=SECONDS)
     state = lambda: policies(aws, name)  # noqa: E731
-    report.contain("Deny everything to this user", state=state, becomes=[[f"falco-{report.uid}"]], seconds=SECONDS)
+    report.contain("Deny everything to the caller", state=state, becomes=[[f"falco-{report.uid}"]], seconds=SECONDS)
     report.undo(state=state, becomes=[[]], seconds=SECONDS)
     session = f"arn:aws:sts::{ACCOUNT}:assumed-role/web/{name}"
     identity = {"type": "AssumedRole", "principalId": f"AROALAB:{name}", "arn": session, "accountId": ACCOUNT}

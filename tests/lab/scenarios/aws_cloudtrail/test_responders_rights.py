@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ from tests.lab.story import Tell
 LOOK = json.loads((Path(__file__).parents[4] / "deploy/responder/aws-look.json").read_text("utf-8"))
 REFUSED = re.compile(r"AccessDenied|UnauthorizedOperation|not authorized|[(]403[)]|Forbidden")
 SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/web/i-0123456789abcdef0"
+TRAIL = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/shadow"
 CALLS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
-    "CloudTrail Trail Created": ("CreateTrail", "cloudtrail", {"ct.request.name": "shadow"}, {}),
+    "CloudTrail Trail Created": ("CreateTrail", "cloudtrail", {"ct.request.name": "shadow"},
+                                 {"responseElements": {"trailARN": TRAIL}}),
     "Console Login Through Assume Role": ("ConsoleLogin", "signin", {"ct.user.arn": SESSION}, {}),
     "Console Login Without MFA": ("ConsoleLogin", "signin", {}, {}),
     "Create AWS user": ("CreateUser", "iam", {"ct.request.username": "backdoor"},
@@ -32,6 +36,8 @@ CALLS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
 }  # fmt: skip
 """A rule, its call and service, the fields of its alert, and more of its event."""
 RULES = tuple(CALLS)
+NOW = int(time.time()) * 1_000_000_000
+AT = f"{datetime.fromtimestamp(NOW // 1_000_000_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 READING = {("look", "verify"), ("look",), ("keep",), ("verify",)}
 
 
@@ -85,7 +91,11 @@ def test_a_rule_without_an_entry(aws: Aws, tell: Tell) -> None:
         return [each["Status"] for each in aws.call("iam", "list_access_keys", UserName="mallory")["AccessKeyMetadata"]]
 
     before = state()
-    with tell(FIELDS, rule="Our own rule", source="aws_cloudtrail", cloud=aws.laptop) as report:
+    elsewhere = tell(FIELDS, rule="Our own rule", source="aws_cloudtrail", cloud=aws.laptop, time_ns=NOW)
+    elsewhere.again("Deactivate the user", shows="another account's", seconds=SECONDS)
+    assert state() == before, "keys of another account's user of this name were switched off"
+    aws.record("CreateVpc", "ec2.amazonaws.com", identity=MALLORY, eventTime=AT)
+    with tell(FIELDS, rule="Our own rule", source="aws_cloudtrail", cloud=aws.laptop, time_ns=NOW) as report:
         report.looks(seconds=SECONDS)
         report.contain("Deactivate the user", state=state, becomes=["Inactive"] * 2, seconds=SECONDS)
         report.verify("Is every key inactive?", hides="\tActive", not_held="\tActive", seconds=SECONDS)

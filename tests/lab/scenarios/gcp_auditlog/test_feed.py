@@ -37,7 +37,8 @@ class Feed(Project):
         self.sink |= {"filter": "", "disabled": True, "exclusions": [{"name": "e", "filter": 'resource.type="x"'}]}
         self.subscription: dict[str, Any] = {"name": "projects/shop-prod/subscriptions/falco"}
         self.subscription |= {"topic": "projects/shop-prod/topics/feed", "messageRetentionDuration": "600s"}
-        self.subscription |= {"pushConfig": {"pushEndpoint": "https://evil.example"}}
+        signs = {"serviceAccountEmail": "push@shop-prod.iam.gserviceaccount.com", "audience": "https://ours.example"}
+        self.subscription |= {"pushConfig": {"pushEndpoint": "https://evil.example", "oidcToken": signs}}
         self.on("GET /v2/projects/{p}/sinks", lambda _: {"sinks": [self.sink]})
         self.on(f"GET {SINK}", lambda _: deepcopy(self.sink))
         for verb in ("PATCH", "PUT"):
@@ -79,13 +80,28 @@ def test_a_subscription_pushes(google: Vendor, tell: Tell) -> None:
         about = feed.subscription
         return about["pushConfig"].get("pushEndpoint", ""), about["messageRetentionDuration"]
 
+    before = deepcopy(feed.subscription["pushConfig"])
     report = tell(FIELDS, rule=PUSHED, cloud=google.laptop)
     feed.read(report)
     report.contain("Set the subscriptions", state=state, becomes=("", "604800s"), shows="604800s", seconds=SECONDS)
     report.undo(state=state, becomes=("https://evil.example", "600s"), seconds=SECONDS)
+    assert feed.subscription["pushConfig"] == before, "who signs the pushes did not come back"
     feed.subscription |= {"pushConfig": {"pushEndpoint": "https://ours.example"}}
     report.again("Set the subscriptions", undo=True, shows="changed since", seconds=SECONDS)
     assert state() == ("https://ours.example", "600s")
+
+
+def test_a_longer_retention_is_left(google: Vendor, tell: Tell) -> None:
+    """Messages of three weeks would be thrown away with a week's."""
+    feed = Feed(google, "google.pubsub.v1.Subscriber.UpdateSubscription", "subscriptions/falco")
+    feed.subscription |= {"messageRetentionDuration": "2678400s", "bigqueryConfig": {"table": "evil.set.table"}}
+    report = tell(FIELDS, rule=PUSHED, cloud=google.laptop)
+    feed.read(report)
+    state = lambda: feed.subscription["messageRetentionDuration"]  # noqa: E731
+    report.again("Set the subscriptions", shows=["2678400s", "evil.set.table"], seconds=SECONDS)
+    assert state() == "2678400s"
+    report.again("Set the subscriptions", undo=True, hides="changed since", seconds=SECONDS)
+    assert (state(), feed.subscription["pushConfig"]["pushEndpoint"]) == ("2678400s", "https://evil.example")
 
 
 def test_a_sink_excludes(google: Vendor, tell: Tell) -> None:

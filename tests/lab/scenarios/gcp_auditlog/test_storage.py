@@ -44,6 +44,8 @@ class Bucket(Project):
         self.is_there = True
         self.is_kept = True
         self.objects_back = 0
+        self.restored_from = ""
+        """Since when objects were deleted that come back."""
         self.on("GET /storage/v1/b", self.listed)
         self.on(f"GET {BUCKET}", lambda _: deepcopy(self.about) if self.is_there else MISSING)
         self.on(f"PATCH {BUCKET}", self.patch)
@@ -73,9 +75,10 @@ class Bucket(Project):
         self.is_there = True
         return self.about
 
-    def restore_objects(self, _: Request) -> Any:
+    def restore_objects(self, request: Request) -> Any:
         """Restore its objects."""
         self.objects_back += 1
+        self.restored_from = request.json().get("softDeletedAfterTime", "")
         return {"kind": "storage#operation", "name": "projects/_/buckets/invoices/operations/x", "done": False}
 
 
@@ -101,6 +104,22 @@ def test_a_stranger_is_let_in(google: Vendor, tell: Tell) -> None:
     left = {("roles/storage.admin", "user:bob@example.com")}
     report.contain("Take out the members", state=lambda: bucket.policy.grants, becomes=left, seconds=SECONDS)
     report.undo(state=lambda: bucket.policy.grants, becomes=before, seconds=SECONDS)
+
+
+def test_a_policy_with_a_condition_takes_the_members_back(google: Vendor, tell: Tell) -> None:
+    """Where any binding has a condition, gcloud adds none without being told of which."""
+    bucket = Bucket(google, "storage.setIamPermissions", **DELTA)
+    until = {"title": "until May", "expression": 'request.time < timestamp("2027-05-01T00:00:00Z")'}
+    since = {"role": "roles/storage.objectViewer", "members": ["user:carol@example.com"], "condition": until}
+    bucket.policy.document["bindings"].append(since)
+    bucket.policy.document["version"] = 3
+    before = bucket.policy.grants
+    report = begin(tell, google, GRANTED)
+    bucket.read(report)
+    report.again("Take out the members", seconds=SECONDS)
+    assert before - bucket.policy.grants == {("roles/owner", "user:eve@evil.example")}
+    report.again("Take out the members", undo=True, seconds=SECONDS)
+    assert bucket.policy.grants == before
 
 
 def test_what_others_took_from_the_stranger_is_not_given_back(google: Vendor, tell: Tell) -> None:
@@ -129,6 +148,7 @@ def test_a_bucket_is_deleted(google: Vendor, tell: Tell) -> None:
         bucket.freeze(report)
         report.recover("Restore the bucket", state=lambda: bucket.is_there, becomes=True, seconds=SECONDS)
         assert bucket.objects_back
+        assert bucket.restored_from[:4] > "2000", "what was deleted on purpose long before comes back too"
         report.undo(state=lambda: bucket.caller["disabled"], becomes=False, seconds=SECONDS)
         bucket.is_there = bucket.is_kept = False
         report.again("Restore the bucket", shows="no soft-deleted bucket of this name", seconds=SECONDS)
@@ -147,6 +167,15 @@ def test_objects_are_made_to_expire(google: Vendor, tell: Tell) -> None:
         report.contain("Stop lifecycle", state=state, becomes=(False, MONTH), shows="2592000", seconds=SECONDS)
         report.undo(state=state, becomes=(True, WEEK), seconds=SECONDS)
     assert bucket.about["lifecycle"] == rule
+
+
+def test_a_longer_soft_delete_is_left(google: Vendor, tell: Tell) -> None:
+    bucket = Bucket(google, "storage.buckets.update")
+    bucket.about["softDeletePolicy"] = {"retentionDurationSeconds": "7776000"}
+    report = begin(tell, google, CHANGED)
+    report.again("Keep the settings", seconds=SECONDS)
+    report.again("Stop lifecycle", shows="7776000", seconds=SECONDS)
+    assert int(bucket.about["softDeletePolicy"]["retentionDurationSeconds"]) == 7776000
 
 
 def test_a_dataset_is_made_public(google: Vendor, tell: Tell) -> None:

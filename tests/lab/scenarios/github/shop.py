@@ -64,7 +64,7 @@ class Shop:
         archive = Reply(_tarball(), headers={"Content-Type": "application/x-gzip"})
         self._on(f"GET {at}", lambda _: self.repository)
         self._on(f"PATCH {at}", self._edit)
-        self._on(f"GET {at}/activity", lambda _: self.pushes)
+        self._on(f"GET {at}/activity", self._activity)
         self._on(f"GET {at}/forks", lambda _: [fork])
         self._on(f"GET {at}/traffic/clones", lambda _: {"count": 7, "uniques": 1, "clones": [{"count": 7}]})
         self._on(f"GET {at}/tarball/HEAD", lambda _: archive)
@@ -78,6 +78,12 @@ class Shop:
         self._on("GET /user/repos", lambda _: [mine, other])
         config = {"url": "https://falco.example.net", "insecure_ssl": "0"}
         self._on(f"GET {at}/hooks", lambda _: [hook(77, config), hook(770, config)])
+
+    def _activity(self, request: Request) -> Any:
+        """What was pushed, newest first; of the last 24 hours where that is asked for."""
+        since = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
+        lasts_a_day = request.query.get("time_period") == "day"
+        return [each for each in self.pushes if each["timestamp"] > since or not lasts_a_day]
 
     def _revoke(self, request: Request) -> Reply:
         self.revoked = sorted({*self.revoked, *request.json()["credentials"]})
@@ -185,9 +191,9 @@ def hook(number: int, config: dict[str, str]) -> dict[str, Any]:
     return {"id": number, "created_at": NOW, "active": True, "config": config}
 
 
-def push() -> dict[str, Any]:
-    """A forced push by mallory, just now."""
-    who = {"actor": {"login": "mallory"}, "timestamp": NOW, "activity_type": "force_push"}
+def push(when: str = NOW) -> dict[str, Any]:
+    """A forced push by mallory."""
+    who = {"actor": {"login": "mallory"}, "timestamp": when, "activity_type": "force_push"}
     return {"id": 1, "before": "0" * 40, "after": "f" * 40, "ref": "refs/heads/main", **who}
 
 

@@ -95,6 +95,18 @@ def test_a_key_is_left_that_writes(github: Vendor, tell: Tell) -> None:
     assert len(github.service.called("DELETE /repos/shop/web/keys/1")) == 0
 
 
+def test_a_title_with_a_backslash_comes_back_from_zsh(github: Vendor, tell: Tell) -> None:
+    """What zsh's echo makes of it is no JSON any more."""
+    shop = Repository(github)
+    shop.keys[1]["title"] = "ci \\d \\n"
+    report = tell(FIELDS, cloud=github.laptop)
+    report.again("Delete the keys")
+    assert [each["title"] for each in shop.keys] == ["deploy"]
+    undo = next(step.undo for step in report.steps if "delete the keys" in step.title.casefold())
+    github.laptop.paste(undo, "zsh")
+    assert [each["title"] for each in shop.keys] == ["deploy", "ci \\d \\n"]
+
+
 def test_who_is_no_member_is_said_to_be_none(github: Vendor, tell: Tell) -> None:
     shop = Repository(github)
     shop.member = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -119,6 +120,26 @@ def test_it_stays_closed_where_something_was_pushed(github: Vendor, tell: Tell) 
     report.again("Open it again", shows="read what was pushed first")
     report.again("Open it again", undo=True)
     assert not shop.is_public
+
+
+def test_a_report_that_is_read_days_later(github: Vendor, tell: Tell) -> None:
+    """What was pushed two days ago, after an alert of three days ago, counts too."""
+    shop = Shop(github, created=OLD, visibility="private")
+    now = datetime.now(UTC)
+    shop.pushes.append(push(f"{now - timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}"))
+    moment = int((now - timedelta(days=3)).timestamp()) * 1_000_000_000
+    report = tell(FIELDS, rule=CLOSED, cloud=github.laptop, time_ns=moment)
+    report.again("Open it again", shows="read what was pushed first")
+    assert not shop.is_public
+
+
+def test_what_the_enterprise_may_read_is_not_made_private(github: Vendor, tell: Tell) -> None:
+    """The undo could not make it internal again."""
+    shop = Shop(github, visibility="internal")
+    report = begin(tell, github, OPENED)
+    report.again("Close the repository", shows="false")
+    report.again("Close the repository", undo=True)
+    assert shop.repository["visibility"] == "internal"
 
 
 def test_a_public_repository_is_born(github: Vendor, tell: Tell) -> None:

@@ -45,6 +45,13 @@ def test_mallory_opens_a_shell(cluster: Cluster, tell: Tell) -> None:
         report.again("keep and freeze", hides="sleep")
         report.again("Delete the pod", shows="gone, or made again since")
         cluster.laptop("bob").apply(web_pod("web-1"))
+        cluster.await_pod("shop", "web-1")
+        # Its successor of the same name, in which somebody works.
+        cluster.laptop("bob").run("kubectl exec -n shop web-1 -- sh -c 'sleep 4323; true' >/dev/null 2>&1 &")
+        successor = node.container_of("shop", "web-1")
+        node.wait_until(lambda: bool(node.pids_of(successor, "^sleep 4323")), "honest work runs", 30)
+        report.again("keep and freeze", shows="it began after the alert")
+        assert set(states(cluster, successor).values()) == {"runs"}, "sessions of the pod's successor were frozen"
         report.again("Delete the pod", shows="gone, or made again since")
         node.run(f"rm -r /root/evidence/{report.uid}")
         report.again("Delete the pod", shows="gone, or made again since")

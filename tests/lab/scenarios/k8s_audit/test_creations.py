@@ -136,6 +136,27 @@ def test_a_refused_creation_changes_nothing(cluster: Cluster, tell: Tell) -> Non
         assert now(cluster, manifest) == before
 
 
+def test_a_finalizer_does_not_keep_a_binding(cluster: Cluster, tell: Tell) -> None:
+    """A binding that waits for its finalizers still grants what it says."""
+    for rule in ("K8s ClusterRoleBinding Created", "Attach to cluster-admin Role"):
+        manifest = binding("ClusterRoleBinding", "readers-too")
+        manifest["metadata"]["finalizers"] = ["evil.example/keep"]
+        if "cluster-admin" in rule:
+            manifest["roleRef"]["name"] = "cluster-admin"
+        cluster.laptop("alice").apply(manifest)
+        event = created(cluster, "alice")
+        with tell(event=event, rule=rule, cluster=cluster.node) as report:
+            report.looks()
+            title = "Remove the binding" if "cluster-admin" in rule else "Delete what was created"
+            report.contain(
+                title, state=lambda: "readers-too" in names(cluster), becomes=False, shows="not found", seconds=90
+            )
+            report.undo(state=lambda: "readers-too" in names(cluster), becomes=True)
+        cluster.laptop().run("kubectl delete clusterrolebinding readers-too --wait=false")
+        strip = """kubectl patch clusterrolebinding readers-too --type=merge -p '{"metadata":{"finalizers":null}}'"""
+        cluster.laptop().run(strip)
+
+
 def test_nobody_empties_cluster_admin(cluster: Cluster, tell: Tell) -> None:
     admin = role("ClusterRole", "cluster-admin", ALL)
     before = now(cluster, admin)

@@ -68,6 +68,20 @@ def gone_soon(cluster: Cluster, namespace: str) -> str:
     return str(found.get("metadata", {}).get("uid", ""))
 
 
+def test_a_pod_with_an_hours_grace_is_stopped(cluster: Cluster, tell: Tell) -> None:
+    """Whoever wrote the pod chose how long its processes may go on after it was deleted."""
+    cluster.namespace("shop")
+    manifest = pod(PRIVILEGED)
+    manifest["spec"]["terminationGracePeriodSeconds"] = 3600
+    manifest["spec"]["containers"][0]["command"] = ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"]
+    cluster.laptop("alice").apply(manifest)
+    event = cluster.audit_event(user="alice", verb="create", code=201, resource="pods")
+    cluster.await_pod("shop", "tool")
+    report = tell(event=event, rule=PRIVILEGED, node=cluster.node, cluster=cluster.node)
+    report.looks()
+    report.contain("delete the pod", state=lambda: gone_soon(cluster, "shop"), becomes="")
+
+
 def test_a_refused_pod_stops_nothing(cluster: Cluster, tell: Tell) -> None:
     cluster.namespace("shop")
     manifests = {rule: pod(rule) for rule in ("Create HostPid Pod", PRIVILEGED)}

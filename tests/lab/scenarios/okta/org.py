@@ -11,7 +11,14 @@ from tests.lab.places.vendors import Vendor
 from tests.lab.standin import Reply, Request
 
 MADE = int(time.time()) * 1_000_000_000
-AT = f"{datetime.fromtimestamp(MADE // 1_000_000_000, UTC):%Y-%m-%dT%H:%M:%S}.123Z"
+
+
+def at(seconds: int) -> str:
+    """Return the time that many seconds after the alert's event, as Okta writes it."""
+    return f"{datetime.fromtimestamp(MADE // 1_000_000_000 + seconds, UTC):%Y-%m-%dT%H:%M:%S}.123Z"
+
+
+AT = at(0)
 OLD = "2026-01-01T00:00:00.000Z"
 ADDRESS = "203.0.113.45"
 ACTOR = {"id": "00umal", "type": "User", "displayName": "Mallory", "alternateId": "mallory@example.com"}
@@ -24,7 +31,7 @@ class Org:
     """What the rules of Okta are about. ``kind`` is the type of the alert's event, ``targets`` whom it was about."""
 
     def __init__(self, okta: Vendor, kind: str, *targets: dict[str, str]) -> None:
-        self.log = [event(kind, AT, [EVE, *targets]), event("user.session.start", OLD, None)]
+        self.log = [event(kind, AT, [EVE, *targets]), event("user.session.start", at(-3600), None)]
         self.status = {"00umal": "ACTIVE", "00ueve": "ACTIVE"}
         self.me = "00uresponder"
         """Whose the responder's token is."""
@@ -44,6 +51,7 @@ class Org:
             "ra3": {"type": "READ_ONLY_ADMIN", "label": "Read-only", "assignmentType": "USER", "created": OLD},
             "gr4": {"type": "APP_ADMIN", "label": "Applications", "assignmentType": "GROUP", "created": AT},
         }
+        self.factors = {"ufold": OLD, "ufnew": AT}
         self.tokens = {"00Tnew": ("00umal", AT), "00Told": ("00umal", OLD), "00Tother": ("00ubob", AT)}
         self.zones: dict[str, dict[str, Any]] = {}
         self.cases = {"0001": "ENABLED", "0002": "DISABLED"}
@@ -67,6 +75,12 @@ class Org:
         self._on("GET /api/v1/logs", self._events)
         self._on(f"GET {user}", self._user)
         self._on(f"DELETE {user}/sessions", self._end)
+        factor = {"factorType": "push", "provider": "OKTA", "status": "ACTIVE"}
+        self._on(
+            f"GET {user}/factors",
+            lambda _: [{"id": one, "created": made, **factor} for one, made in self.factors.items()],
+        )
+        self._on(f"DELETE {user}/factors/{{factor}}", lambda request: _gone(self.factors, request.parameters["factor"]))
         for verb, before, after in (
             ("suspend", ("ACTIVE",), "SUSPENDED"),
             ("unsuspend", ("SUSPENDED",), "ACTIVE"),
@@ -96,7 +110,7 @@ class Org:
         self._on(f"GET {tokens}", lambda _: [_token(one, *about) for one, about in self.tokens.items()])
         self._on(f"DELETE {tokens}/{{token}}", lambda request: _gone(self.tokens, request.parameters["token"]))
         cases = "/api/v1/org/privacy/oktaSupport/cases"
-        self._on(f"GET {cases}", lambda _: {"supportCases": [_case(one, at) for one, at in self.cases.items()]})
+        self._on(f"GET {cases}", lambda _: {"supportCases": [_case(*each) for each in self.cases.items()]})
         self._on(f"PATCH {cases}/{{case}}", self._case)
 
     def _network(self) -> None:
@@ -108,7 +122,11 @@ class Org:
 
     def _events(self, request: Request) -> Any:
         asked = request.query["filter"]
-        return self.log if '"Mallory"' in asked or f'"{ADDRESS}"' in asked else []
+        if '"Mallory"' not in asked and f'"{ADDRESS}"' not in asked:
+            return []
+        found = [each for each in self.log if each["published"][:19] >= request.query["since"][:19]]
+        found.sort(key=lambda each: str(each["published"]), reverse=request.query.get("sortOrder") == "DESCENDING")
+        return found[: int(request.query["limit"])]
 
     def _user(self, request: Request) -> Any:
         one = request.parameters["id"]
@@ -171,10 +189,10 @@ class Org:
         return _gone(self.zones, one)
 
 
-def event(kind: str, at: str, targets: list[dict[str, str]] | None) -> dict[str, Any]:
+def event(kind: str, when: str, targets: list[dict[str, str]] | None) -> dict[str, Any]:
     """One event of the System Log."""
     return {
-        "published": at,
+        "published": when,
         "eventType": kind,
         "outcome": {"result": "SUCCESS"},
         "actor": ACTOR,
@@ -190,8 +208,8 @@ def _is_same(role: dict[str, Any], asked: dict[str, Any]) -> bool:
     return all(role.get(name) == asked.get(name) for name in ("type", "role", "resource-set"))
 
 
-def _token(one: str, user: str, at: str) -> dict[str, Any]:
-    return {"id": one, "name": "t", "userId": user, "created": at, "lastUpdated": at}
+def _token(one: str, user: str, made: str) -> dict[str, Any]:
+    return {"id": one, "name": "t", "userId": user, "created": made, "lastUpdated": made}
 
 
 def _case(number: str, status: str) -> dict[str, Any]:

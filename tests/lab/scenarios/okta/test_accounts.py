@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.hostile import WORDS
 from tests.lab.places.vendors import Vendor
-from tests.lab.scenarios.okta.org import ADDRESS, MADE, Org
+from tests.lab.scenarios.okta.org import ADDRESS, MADE, Org, at, event
 from tests.lab.standin import Reply
 from tests.lab.story import Story, Tell
 
@@ -160,6 +160,28 @@ def test_a_password_is_void(okta: Vendor, tell: Tell, rule: str) -> None:
         done = {"00umal": "RECOVERY", "00ueve": "ACTIVE"}
         report.contain("End the user's sessions", state=lambda: dict(org.status), becomes=done, shows="RECOVERY")
         assert org.ended == {"00umal"}
+        assert set(org.factors) == {"ufold"}, "what an intruder enrolled opens the account again"
+
+
+def test_a_busy_actors_event_is_found(okta: Vendor, tell: Tell) -> None:
+    """The newest thousand of its events are all of later hours."""
+    kind = HELD["User has been activated in OKTA"][0]
+    org = Org(okta, kind)
+    org.log += [event("app.oauth2.token.grant", at(3 * one), None) for one in range(1, 1200)]
+    report = begin(tell, okta, "User has been activated in OKTA")
+    report.look("Whom was it about", shows=["eve@evil.example", "mallory@example.com"])
+
+
+def test_a_role_that_may_have_held_for_a_group_only_does_not_come_back_for_all(okta: Vendor, tell: Tell) -> None:
+    rule = "Admin permission has been assigned to a user in OKTA"
+    org = Org(okta, GIVEN[rule][0])
+    org.roles["ra1"]["type"] = "USER_ADMIN"
+    report = begin(tell, okta, rule)
+    report.look("Whom was it about")
+    report.again("Take away the roles")
+    report.again("Take away the roles", undo=True)
+    assert "USER_ADMIN" not in {role["type"] for role in org.roles.values()}
+    assert "CUSTOM" in {role["type"] for role in org.roles.values()}
 
 
 def given(org: Org) -> dict[str, Callable[[], Any]]:
