@@ -47,7 +47,7 @@ _EVERYWHERE: tuple[tuple[str, str], ...] = (
     (r"/proc/\[0-9\]\*/cgroup[^\n]*\| (?:head -n 1|grep -om1)\b",
      "{} is the first by name, maybe with another root; take the container's oldest: ps -wweo … --sort=start_time"),
     (r"-printf ''[^\n|]*\|(?![^\n]*cat -v)[^\n]*", "{}: a name may hold what moves the cursor; end it with | cat -v"),
-    (r"\blogs\b[^\n;|]*(?:\| tail\b|--tail\b)[^\n]*|--until %\{alert\.time\}",
+    (r"\blogs\b[^\n;|]*(?:\| tail\b|--tail\b(?!=-1\b))[^\n]*|--until %\{alert\.time\}",
      "{}: read later, or in the alert's own second, it leaves out what came just before; begin a minute before "
      "and take the first lines, or end at alert.just_after"),
     (r"--password \"?\$\w+", "{} shows the hash to everybody in ps; write printf '%s:%s' NAME HASH | chpasswd -e"),

@@ -99,6 +99,7 @@ def test_a_fault_is_found(tmp_path: Path, changes: dict[str, Any], expected: str
         look("ps -ww -o pid,args -p 7; ps -o ppid= -p 8; grep -A 2 args | xargs echo"),
         look("ps -o args= -C falco | tr ' ' x; ps -ef | head"),
         look("find /tmp -type f"),
+        look("kubectl -n a logs -l app=b --tail=-1"),
         look("echo '#'; echo \"${#HOME}\""),
         look("diff <(id) <(id)", shell="bash"),
         look("ss -tn 2>/dev/null"),
