@@ -78,7 +78,7 @@ def called(shells: Host, shell: str, block: str) -> str:
     # how many there are, and so how often a loop over them called the same.
     lines = {re.sub(r"(</proc/\d+/(\w+)> *)+", r"</proc/N/\2>", line) for line in shells.read(record).split("\0")}
     calls = "\n".join(sorted(lines))
-    return calls.replace(f"<{shells.terminal(shell).variable('$')}>", "<$$>") if "$$" in block else calls
+    return re.sub(rf"([<=]){shells.terminal(shell).variable('$')}>", r"\1$$>", calls) if "$$" in block else calls
 
 
 @pytest.mark.timeout(900)
