@@ -44,7 +44,11 @@ def test_one_of_two_sources_that_ends_is_not_the_end(bare: App) -> None:
     assert not bare.wait()
     go_on.set()
     other.join(30)
-    bare._run(Ending())
+    last = threading.Thread(target=bare._run, args=(Ending(),))
+    bare._threads.append(last)
+    last.start()
+    last.join(30)
+    assert bare._ended.is_set()
     assert bare.wait()
 
 

@@ -13,6 +13,7 @@ QUESTIONS = {
     "app/test_life.py": "sources that end, a stop, the state",
     "app/test_parts.py": "which part gets which setting",
     "app/test_records.py": "where log records go",
+    "app/test_start.py": "start, lame duck and end",
     "benchmarks/test_benchmarks.py": "every measurement runs",
     "catalog/test_falco_exceptions.py": "the exceptions that entries offer",
     "catalog/test_falco_snippets.py": "the rules that entries offer",
