@@ -52,6 +52,15 @@ def test_one_of_two_sources_that_ends_is_not_the_end(bare: App) -> None:
     assert bare.wait()
 
 
+def test_a_thread_that_dies_ends_everything(bare: App) -> None:
+    """Whichever it is: waiting raises what ended it."""
+    error = ZeroDivisionError("a mistake")
+    bare._deaths._note(threading.ExceptHookArgs((ZeroDivisionError, error, None, threading.current_thread())))
+    assert threading.current_thread().name in bare.not_ready()
+    with pytest.raises(ZeroDivisionError):
+        bare.wait()
+
+
 def test_what_a_source_raises_is_raised_by_waiting(bare: App, caplog: pytest.LogCaptureFixture) -> None:
     """A mistake is logged with its place; what says itself what to do is not."""
 
