@@ -284,7 +284,7 @@ class App:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
-                logger.warning("%s did not end within %s s", thread.name, self.config.shutdown_seconds)
+                logger.warning("%s did not end within %g s", thread.name, self.config.shutdown_seconds)
         self.pipeline.close(max(0.0, deadline - time.monotonic()))
         self.web.close()
         self._deaths.close()
@@ -295,7 +295,7 @@ class App:
         if not self._stop_asked or self._failure is not None or seconds <= 0 or self._stop.is_set():
             return
         if any(receiver.state == "up" for receiver in self._receivers()):
-            logger.info("stopping: not ready any more; alerts are still accepted for %s s", seconds)
+            logger.info("stopping: not ready any more; alerts are still accepted for %g s", seconds)
             self._at_once.wait(seconds)
 
     def responds(self) -> bool:

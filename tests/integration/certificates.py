@@ -27,6 +27,17 @@ class Pair:
     cert_file: Path
     key_file: Path
 
+    def encrypt_key(self) -> None:
+        """Give the key a passphrase."""
+        key = serialization.load_pem_private_key(self.key_file.read_bytes(), None)
+        self.key_file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(b"topsecret"),
+            )
+        )
+
 
 class Authority:
     """A certificate authority that writes what it signs into a directory."""

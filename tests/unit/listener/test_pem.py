@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 
 from exporter.errors import ConfigError
 from exporter.listener.pem import PemFile, check_files
@@ -43,14 +42,7 @@ def test_the_wrong_key_is_found(authority: Authority) -> None:
     pair, other = authority.make_client("a"), authority.make_client("b")
     with pytest.raises(ConfigError, match="cert and key: expected a certificate and its own private key"):
         check(None, pair.cert_file, other.key_file)
-    key = serialization.load_pem_private_key(pair.key_file.read_bytes(), None)
-    pair.key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.BestAvailableEncryption(b"secret"),
-        )
-    )
+    pair.encrypt_key()
     with pytest.raises(ConfigError, match="without a passphrase"):
         check(None, pair.cert_file, pair.key_file)
 

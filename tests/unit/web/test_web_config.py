@@ -136,17 +136,8 @@ def test_unusable_certificates_are_refused_at_the_start(tmp_path: Path) -> None:
 
 def test_an_encrypted_key_does_not_ask_on_the_terminal(tmp_path: Path) -> None:
     """OpenSSL would wait for a passphrase; a daemon has nobody to type it."""
-    from cryptography.hazmat.primitives import serialization
-
     pair = Authority(tmp_path).make_server()
-    key = serialization.load_pem_private_key(pair.key_file.read_bytes(), None)
-    pair.key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.BestAvailableEncryption(b"topsecret"),
-        )
-    )
+    pair.encrypt_key()
     file = write(tmp_path, f"tls_server_config: {{cert_file: {pair.cert_file}, key_file: {pair.key_file}}}")
     with pytest.raises(ConfigError, match="without a passphrase"):
         WebConfigFile(file)
