@@ -62,6 +62,23 @@ def test_anybody_may_delete(cluster: Cluster, tell: Tell) -> None:
     report.undo(state=lambda: bindings(cluster), becomes=before)
 
 
+def test_anybody_reads_a_secret_and_the_alert_does_not_say_by_which_binding(cluster: Cluster, tell: Tell) -> None:
+    cluster.namespace("shop")
+    cluster.laptop("bob").apply(object_of("Secret", "key", "shop", stringData={"password": "correct horse"}))
+    bind(cluster, "open x'", "edit", {"kind": "Group", "name": "system:unauthenticated"})
+    bind(cluster, "logins", "system:discovery", {"kind": "User", "name": "system:anonymous"})
+    target = f"{SERVER}/api/v1/namespaces/shop/secrets/key"
+    cluster.node.wait_until(lambda: "password" in cluster.node.run(f"curl -sk {target}"), "anybody may read it")
+    event = cluster.audit_event(user="system:anonymous", verb="get", resource="secrets", code=200)
+    before = bindings(cluster)
+    report = tell({"ka.auth.reason": "<NA>"}, event=event, rule=READ, cluster=cluster.node)
+    report.looks(shows="system:anonymous")
+    cut = before | {name: (before[name][0], None) for name in ("open x'", "logins")}
+    report.contain("Take this account out of its bindings", state=lambda: bindings(cluster), becomes=cut)
+    assert "password" not in cluster.node.run(f"curl -sk {target}")
+    report.undo(state=lambda: bindings(cluster), becomes=before)
+
+
 def anonymous(cluster: Cluster) -> str:
     """What somebody without a token gets."""
     return cluster.node.run(f"curl -sk {SERVER}/api/v1/namespaces/default/pods")
