@@ -40,6 +40,8 @@ QUESTIONS = {
     "test_long_names.py": "what caches keep of very long names",
     "sources/test_falco_grpc_pauses.py": "when a Falco is looked for again",
     "sources/test_falco_http_end.py": "how the receiver ends connections",
+    "sources/test_falco_http_reading.py": "what a connection reads, refuses and answers",
+    "sources/test_falco_http_resting.py": "when a connection rests, and how it ends",
     "tuning/test_tuning.py": "a replay gives what was promised",
     "verdict/test_imitations.py": "what an attacker can imitate",
     "verdict/test_labelled.py": "the labelled alerts",
