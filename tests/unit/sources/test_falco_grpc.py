@@ -99,6 +99,21 @@ def test_pauses_between_polls(bench: Bench) -> None:
     assert time.monotonic() - source._progress_at < 60
 
 
+def test_falco_is_asked_only_while_there_is_room(bench: Bench) -> None:
+    """For one alert at least; what waits, waits in Falco."""
+    stop = Stop()
+    asked = Asked(stop, (), ())
+    seen: list[int] = []
+
+    class Looking(Kept):
+        def wait_for_room(self, timeout_seconds: float) -> int:
+            seen.append(asked.polled)
+            return super().wait_for_room(timeout_seconds)
+
+    bench.source._stream(asked, Looking(0, 1, -1, 1), stop)
+    assert seen == [0, 0, 1, 1]
+
+
 def test_a_stop_amid_a_stream_finishes_it_without_room(bench: Bench) -> None:
     """What is under way is delivered, and what the poll brought."""
     stop = Stop()

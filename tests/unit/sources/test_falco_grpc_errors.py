@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from exporter._proto import falco_version_pb2
 from exporter.config.model import FalcoTarget
 from exporter.errors import RetryableError
 from exporter.sources import falco_grpc_errors as module
@@ -67,8 +68,11 @@ def test_a_socket_that_takes_connections_has_no_error(listening: FalcoTarget) ->
     ("number", "parts"),
     [
         (errno.ENOENT, ["there is no socket /s", "bind_address: 'unix:///s'", "grpc_output", "0.44 and later"]),
-        (errno.EACCES, ["no permission to connect to /s", f"runs as uid {os.geteuid()}"]),
-        (errno.EPERM, ["no permission to connect to /s", "look into its directory"]),
+        (errno.EACCES, ["no permission to connect to /s", f"runs as uid {os.geteuid()}: Falco lets only its own"]),
+        (
+            errno.EPERM,
+            ["no permission to connect to /s (nor to look into its directory), and the exporter", "(0, root"],
+        ),
         (errno.ECONNREFUSED, ["/s is not a socket", "correct the target's address"]),
         (errno.ETIMEDOUT, ["cannot connect to the socket /s: Connection timed out"]),
     ],
@@ -175,3 +179,50 @@ def test_an_unavailable_target_is_looked_at(address: str) -> None:
     assert ("HOST:PORT" in said) == (address == "nonsense")
     [finding] = diagnose(FalcoTarget(address))
     assert (finding.level, finding.text) == ("error", said)
+
+
+class Channel:
+    """Stands in for grpcio's; notes that it was closed."""
+
+    is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture
+def channel(monkeypatch: pytest.MonkeyPatch, listening: FalcoTarget) -> Channel:
+    """The only one that is opened, to a socket that takes connections."""
+    opened = Channel()
+    monkeypatch.setattr(module, "open_channel", lambda target: opened if target is listening else None)
+    return opened
+
+
+def test_a_target_that_answers(listening: FalcoTarget, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its versions, and what cannot be seen from here; nothing stays open."""
+    version = falco_version_pb2.response(version="0.43.1", engine_version="0.58.0")
+    monkeypatch.setattr(module, "ask_version", lambda asked: version if asked is channel else None)
+    assert [(finding.level, finding.text) for finding in diagnose(listening)] == [
+        ("ok", "Falco 0.43.1 (engine 0.58.0) answers at unix:s"),
+        (
+            "note",
+            "alerts come only where falco.yaml also has `grpc_output: {enabled: true}`, which cannot be seen from here",
+        ),
+        ("note", module.SHARED_QUEUE),
+    ]
+    assert channel.is_closed
+
+
+@pytest.mark.parametrize("error", [Failed(grpc.StatusCode.INTERNAL), RetryableError("cannot read the file")])
+def test_a_target_that_does_not_answer(
+    error: Exception, listening: FalcoTarget, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One error, as for a call that fails."""
+
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(module, "ask_version", fail)
+    [finding] = diagnose(listening)
+    assert (finding.level, finding.text) == ("error", explain(listening, error))
+    assert channel.is_closed

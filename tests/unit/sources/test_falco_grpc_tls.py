@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -106,7 +109,10 @@ def test_each_fault_of_the_servers_certificate(code: int, part: str) -> None:
 def test_whose_signature_was_expected() -> None:
     """The target's own authority is named."""
     target = FalcoTarget("a:1", tls=TlsClient(ca_file=Path("/ca.pem")))
-    assert "is not signed by /ca.pem (because)" in module._explain_handshake(target, unverified(19))
+    assert module._explain_handshake(target, unverified(19)).endswith(
+        "is not signed by /ca.pem (because): "
+        "set the target's ca_file to the authority that signed Falco's `grpc.cert_chain`"
+    )
 
 
 def test_why_our_certificate_is_refused(authority: Authority) -> None:
@@ -187,3 +193,53 @@ def test_the_context(authority: Authority) -> None:
     assert not context.verify_flags & ssl.VERIFY_X509_STRICT
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert len(context.get_ca_certs()) == 1
+
+
+@contextlib.contextmanager
+def a_server(serve: Callable[[socket.socket], None]) -> Iterator[FalcoTarget]:
+    """A port where one connection is served."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def run() -> None:
+            connection, _ = server.accept()
+            connection.settimeout(30)
+            with connection, contextlib.suppress(OSError):
+                serve(connection)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        yield FalcoTarget(f"127.0.0.1:{server.getsockname()[1]}", "mine")
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+def test_a_handshake(authority: Authority, speaks: bool) -> None:
+    """A server that accepts us speaks first; one that closes the connection refuses us."""
+    pair, client = authority.make_server(), authority.make_client("shaking")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.cert_file, pair.key_file)
+
+    def serve(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secured:
+            if speaks:
+                secured.sendall(b"x")
+            secured.unwrap()
+
+    with a_server(serve) as target:
+        ours = TlsClient(authority.cert_file, client.cert_file, client.key_file)
+        said = find_tcp_error(FalcoTarget(target.address, "mine", ours))
+    if speaks:
+        assert said is None
+    else:
+        assert said is not None
+        assert said.startswith(f"{target.address} refuses our client certificate {client.cert_file} ")
+        assert "(it closed the connection)" in said
+
+
+def test_a_handshake_that_fails() -> None:
+    """With a server without TLS."""
+    with a_server(lambda connection: connection.sendall(b"HTTP/1.1 400 x\r\n\r\n")) as target:
+        said = find_tcp_error(target)
+    assert said is not None
+    assert said.startswith(f"{target.address} does not speak TLS (")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from exporter.alert import Alert
 from exporter.config.model import FalcoHttp, TlsServer
 from exporter.errors import ConfigError
 from exporter.selfmetrics import SelfMetrics
@@ -281,26 +283,61 @@ def test_from_the_open_port_to_the_end(running: tuple[Bench, Delivered, threadin
     assert len(taken.alerts) == 1
 
 
-def test_a_mistake_ends_it(bench: Bench) -> None:
-    """And is raised to the application."""
+def run_to_the_mistake(
+    bench: Bench,
+    kept: Delivered,
+    make: Callable[[int, asyncio.AbstractEventLoop], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Run the receiver until a mistake ends it, which is made once it listens."""
+    loops: list[asyncio.AbstractEventLoop] = []
+    new = module.new_event_loop
+    monkeypatch.setattr(module, "new_event_loop", lambda: loops.append(new()) or loops[-1])
     raised: list[BaseException] = []
     stop = threading.Event()
 
     def run() -> None:
         try:
-            bench.source.run(Delivered(), stop)
+            bench.source.run(kept, stop)
         except ZeroDivisionError as error:
             raised.append(error)
 
     thread = threading.Thread(target=run)
     thread.start()
     assert bench.source.listening.wait(30)
-    bench.source._fail(ZeroDivisionError("a mistake"))
+    make(bench.source.port, loops[0])
     thread.join(30)
     stop.set()
     assert not thread.is_alive()
     assert len(raised) == 1
     assert bench.source.state == "ended"
+
+
+class Failing(Delivered):
+    """A hand-over with a mistake in it."""
+
+    def keep(self, alerts: Sequence[Alert]) -> None:
+        raise ZeroDivisionError
+
+
+def divide() -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("where", ["itself", "a sink", "the event loop"])
+def test_a_mistake_ends_it(where: str, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is raised to the application, wherever it is."""
+
+    def make(port: int, loop: asyncio.AbstractEventLoop) -> None:
+        if where == "itself":
+            bench.source._fail(ZeroDivisionError("a mistake"))
+        elif where == "the event loop":
+            loop.call_soon_threadsafe(divide)
+        else:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                post(port)
+
+    run_to_the_mistake(bench, Failing() if where == "a sink" else Delivered(), make, monkeypatch)
 
 
 def test_a_unix_socket_has_no_second_handles(tmp_path: Path) -> None:

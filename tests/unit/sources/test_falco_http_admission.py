@@ -95,12 +95,16 @@ def test_a_secret_is_asked_for(caplog: pytest.LogCaptureFixture) -> None:
         assert 'WWW-Authenticate: Basic realm="falco-report-exporter", charset="UTF-8"' in bench.head
     assert bench.rejected == ["unauthorized"] * 3
     [message] = caplog.messages
-    assert message.startswith(
-        "mine: an alert was refused and is lost (unauthorized): set http_output.url in falco.yaml"
+    assert message == (
+        "mine: an alert was refused and is lost (unauthorized): set http_output.url in falco.yaml "
+        "to http://USER:PASSWORD@HOST:PORT/ with the user of http.basic_auth_user"
     )
     token = Bench(b"Bearer x", settings=FalcoHttp(bearer_token_file=Path("/token")))
     token.judge()
-    assert "Falco cannot send a token" in token.refusals.warnings()["unauthorized"]
+    assert token.refusals.warnings()["unauthorized"] == (
+        "alerts are refused and lost; http.bearer_token_file is set, and Falco cannot send a token; "
+        "use http.path_file or mutual TLS (http.tls.client_ca_file) instead"
+    )
 
 
 def test_a_path_is_asked_for(caplog: pytest.LogCaptureFixture) -> None:
