@@ -117,9 +117,12 @@ def test_whose_signature_was_expected() -> None:
 
 def test_why_our_certificate_is_refused(authority: Authority) -> None:
     """None is set, it expired, or it is another's."""
-    assert "asks for a client certificate and none is set" in module._explain_refusal(TARGET, "closed")
+    assert module._explain_refusal(TARGET, "closed").endswith(
+        "asks for a client certificate and none is set: "
+        "set the target's cert_file and key_file to a pair signed by Falco's `grpc.root_certs`"
+    )
     good, old = authority.make_client("good"), authority.make_client("old", days=-1)
-    for pair, part in ((good, "must be signed by Falco's `grpc.root_certs`"), (old, "expired at 20")):
+    for pair, part in ((good, "(closed): it must be signed by Falco's `grpc.root_certs`"), (old, "expired at 20")):
         target = FalcoTarget("a:1", tls=TlsClient(None, pair.cert_file, pair.key_file))
         said = module._explain_refusal(target, "closed")
         assert said.startswith("a:1 refuses ")

@@ -292,7 +292,12 @@ def run_to_the_mistake(
     """Run the receiver until a mistake ends it, which is made once it listens."""
     loops: list[asyncio.AbstractEventLoop] = []
     new = module.new_event_loop
-    monkeypatch.setattr(module, "new_event_loop", lambda: loops.append(new()) or loops[-1])
+
+    def note() -> asyncio.AbstractEventLoop:
+        loops.append(new())
+        return loops[-1]
+
+    monkeypatch.setattr(module, "new_event_loop", note)
     raised: list[BaseException] = []
     stop = threading.Event()
 
