@@ -132,7 +132,7 @@ def _explain_refusal(target: FalcoTarget, reason: str) -> str:
 def find_certificate_end(path: Path) -> datetime | None:
     """Return when the first certificate of a PEM file expires; None where that cannot be read."""
     try:
-        pem = path.read_text("ascii")
+        pem = path.read_text("ascii", "replace")  # a comment may be in any encoding
         start = pem.index(ssl.PEM_HEADER)
         der = ssl.PEM_cert_to_DER_cert(pem[start : pem.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)])
     except (OSError, ValueError):

@@ -141,7 +141,7 @@ def test_when_a_certificate_ends(authority: Authority, tmp_path: Path) -> None:
     assert end is not None
     assert abs(end - datetime.now(UTC) - timedelta(days=3)) < timedelta(minutes=5)
     chain = tmp_path / "chain.pem"
-    chain.write_text("a comment\n" + good.cert_file.read_text() + authority.cert_file.read_text())
+    chain.write_text("a comment of Bäcker's\n" + good.cert_file.read_text() + authority.cert_file.read_text())
     assert find_certificate_end(chain) == end
     for text in (
         "",
@@ -222,9 +222,12 @@ def test_a_handshake(authority: Authority, speaks: bool) -> None:
     pair, client = authority.make_server(), authority.make_client("shaking")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.cert_file, pair.key_file)
+    context.set_alpn_protocols(["h2"])
+    spoken: list[str | None] = []
 
     def serve(connection: socket.socket) -> None:
         with context.wrap_socket(connection, server_side=True) as secured:
+            spoken.append(secured.selected_alpn_protocol())
             if speaks:
                 secured.sendall(b"x")
             secured.unwrap()
@@ -232,6 +235,7 @@ def test_a_handshake(authority: Authority, speaks: bool) -> None:
     with a_server(serve) as target:
         ours = TlsClient(authority.cert_file, client.cert_file, client.key_file)
         said = find_tcp_error(FalcoTarget(target.address, "mine", ours))
+    assert spoken == ["h2"]
     if speaks:
         assert said is None
     else:
