@@ -95,6 +95,18 @@ def test_what_is_no_http(data: bytes, reasons: list[str]) -> None:
     in_a_loop(test)
 
 
+def test_what_came_before_it_is_answered_first() -> None:
+    """The connection ends after the last of its answers."""
+
+    async def test() -> None:
+        bench = Bench()
+        _, wire = bench.open(request(BODY) * 2 + b"nonsense\r\n\r\n")
+        bench.inbox.flush()
+        assert (wire.answers, wire.done) == ([200, 200, 400], ["close"])
+
+    in_a_loop(test)
+
+
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_head_has_a_limit(more: int) -> None:
     """Each header counts 64 bytes besides its text; the target counts too."""
