@@ -46,7 +46,7 @@ class NotingWire(Wire):
 class Bench:
     """A receiver's connections, what they refused, and a clock; for use inside an event loop."""
 
-    def __init__(self, *, path: bytes | None = None) -> None:
+    def __init__(self, *, path: bytes | None = None, secret: bytes | None = None) -> None:
         self.line = Line()
         self.shared = self.line.shared
         self.inbox = self.line.inbox
@@ -54,7 +54,7 @@ class Bench:
         self.too_large: list[int] = []
         self.now = 1_000.0
         self.shared.refusals = Refusals("x", self.reasons.append)
-        self.shared.admission = Admission(FalcoHttp(address=":0"), lambda: None, lambda: path, self.shared.refusals)
+        self.shared.admission = Admission(FalcoHttp(address=":0"), lambda: secret, lambda: path, self.shared.refusals)
         self.shared.too_large = lambda: self.too_large.append(1)
         self.shared.now = lambda: self.now
 

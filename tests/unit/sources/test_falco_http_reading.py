@@ -103,6 +103,25 @@ def test_what_came_before_it_is_answered_first() -> None:
         _, wire = bench.open(request(BODY) * 2 + b"nonsense\r\n\r\n")
         bench.inbox.flush()
         assert (wire.answers, wire.done) == ([200, 200, 400], ["close"])
+        _, wire = bench.open(request(BODY) + request(b"", CLOSES[:-2], first=b"POST /test HTTP/1.1"))
+        bench.inbox.flush()
+        assert (wire.answers, wire.done) == ([200, 403], ["close"])
+
+    in_a_loop(test)
+
+
+def test_a_secret_is_judged() -> None:
+    """However its header is written."""
+
+    async def test() -> None:
+        bench = Bench(secret=b"Bearer word")
+        for header, status in (
+            (b"aUTHORIZATION: Bearer word", 200),
+            (b"Authorization: Bearer other", 401),
+            (b"A: b", 401),
+        ):
+            assert bench.ask(request(BODY, header)).answers == [status]
+        assert dict(bench.shared.heads) == {}
 
     in_a_loop(test)
 
