@@ -24,6 +24,8 @@ from tests.lab.steps import Step, alert_of, steps_of
 
 Text = str | Sequence[str]
 Probe = Callable[[], Any]
+SETTLING_SECONDS = 5.0
+"""How long a state may take after a step: a process that has just been told to stop or go on still runs."""
 
 
 class Place(Protocol):
@@ -152,9 +154,11 @@ class Story:
             self._not_held = self._paste(following, "bash", seconds)
         answer = self._paste(step, "bash", seconds)
         _must_show(answer, shows, (), step)
-        assert state() == becomes, f"{step.title!r}: expected {becomes!r}, found {state()!r}; {answer}"
+        found = _settled(state, becomes)
+        assert found == becomes, f"{step.title!r}: expected {becomes!r}, found {found!r}; {answer}"
         again = self._paste(step, self._second_shell(step), seconds)
-        assert state() == becomes, f"{step.title!r}, second run: expected {becomes!r}, found {state()!r}; {again}"
+        found = _settled(state, becomes)
+        assert found == becomes, f"{step.title!r}, second run: expected {becomes!r}, found {found!r}; {again}"
         if step.undo:
             self._undos.append(step)
         return answer
@@ -200,7 +204,8 @@ class Story:
             for shell in ("bash", self._second_shell(step)):
                 answer = self._in(step, undoing=True).paste(step.undo, shell, seconds)
                 self._ledger.ran(step.undo_digest)
-        assert state() == becomes, f"undo restored {state()!r}, not {becomes!r}; the last answer: {answer}"
+        found = _settled(state, becomes)
+        assert found == becomes, f"undo restored {found!r}, not {becomes!r}; the last answer: {answer}"
 
     def again(
         self, title: str, *, shows: Text = (), hides: Text = (), undo: bool = False, seconds: float = 30.0
@@ -265,6 +270,14 @@ Tell = Callable[..., Story]
 
 def _texts(text: Text) -> Iterable[str]:
     return [text] if isinstance(text, str) else text
+
+
+def _settled(state: Probe, becomes: Any) -> Any:
+    """Return the state once it is this one, or as it is after some seconds: a process stops in its own time."""
+    deadline = time.monotonic() + SETTLING_SECONDS
+    while (found := state()) != becomes and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
 
 
 def _must_show(answer: Answer, shows: Text, hides: Text, step: Step) -> None:
