@@ -129,6 +129,7 @@ def test_a_path_is_asked_for(caplog: pytest.LogCaptureFixture) -> None:
         (None, b"/x/test", False),
         (b"/secret", b"/secret/test", True),
         (b"/secret/", b"/secret/test?x", True),
+        (b"/secretX", b"/secretX/test", True),
         (b"/secret", b"/test", False),
         (b"/", b"/test", True),
     ],
