@@ -357,6 +357,22 @@ def test_a_unix_socket_has_no_second_handles(tmp_path: Path) -> None:
     thread.join(30)
 
 
+def test_who_speaks_no_tls_is_counted(tmp_path: Path) -> None:
+    """And what the receiver's certificate is for, is spoken."""
+    authority = Authority(tmp_path)
+    pair = authority.make_server()
+    bench = Bench(tls=TlsServer(pair.cert_file, pair.key_file))
+    stop = threading.Event()
+    thread = threading.Thread(target=bench.source.run, args=(Delivered(), stop))
+    thread.start()
+    assert bench.source.listening.wait(30)
+    with pytest.raises((OSError, http.client.HTTPException)):
+        post(bench.source.port)
+    wait_until(lambda: bench.rejected("tls_handshake") == 1)
+    stop.set()
+    thread.join(30)
+
+
 def test_overdue_connections_are_cut_and_the_date_renewed(
     running: tuple[Bench, Delivered, threading.Event, threading.Thread], monkeypatch: pytest.MonkeyPatch
 ) -> None:

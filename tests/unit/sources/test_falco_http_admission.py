@@ -119,7 +119,9 @@ def test_a_path_is_asked_for(caplog: pytest.LogCaptureFixture) -> None:
         assert found[0] == 404
     assert bench.rejected == ["wrong_path"] * 5
     assert len(caplog.messages) == 1
-    assert "http.path or http.path_file" in caplog.messages[0]
+    assert caplog.messages[0].endswith(
+        "(wrong_path): set the path of http_output.url in falco.yaml to the one of http.path or http.path_file"
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,6 +168,9 @@ def test_refusals_are_counted_logged_and_remembered(caplog: pytest.LogCaptureFix
         bench.refusals.refuse("wrong_path", "do it")
     assert caplog.messages == ["mine: an alert was refused and is lost (wrong_path): do it"] * 2
     assert bench.rejected == ["memory"] + ["wrong_path"] * 3
+    bench.refusals.refuse("unauthorized", "do that")
+    assert caplog.messages[2:] == ["mine: an alert was refused and is lost (unauthorized): do that"]
+    del bench.refusals._noticed["unauthorized"]
     bench.now += 599.0
     assert bench.refusals.warnings() == {"wrong_path": "alerts are refused and lost; do it"}
     bench.now += 1.0

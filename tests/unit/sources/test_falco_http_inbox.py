@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from exporter.alert import Alert
+from exporter.errors import DecodeError
 from exporter.selfmetrics import SelfMetrics
 from exporter.simulator.scenarios import flood
 from exporter.sources import falco_http_inbox as module
@@ -259,6 +260,16 @@ def test_a_sinks_error_is_told_and_nobody_is_answered(alone: bool) -> None:
     in_a_loop(test)
 
 
+def error_of(part: bytes) -> str:
+    with pytest.raises(DecodeError) as caught:
+        from_json(part)
+    return str(caught.value)
+
+
+def wrong_part(part: bytes) -> bool:
+    return not part.startswith((b"[", b'{"'))
+
+
 def test_several_alerts_in_one_body() -> None:
     """Those that can be read are taken; of the others the first errors are said."""
 
@@ -283,7 +294,16 @@ def test_several_alerts_in_one_body() -> None:
             assert len(lines) == min(wrong, 3) + bool(taken and wrong)
             if taken and wrong:
                 assert lines[0] == f"{taken} of {taken + wrong} alerts were taken, the others could not be read:"
-            assert peer.text == "".join(f"{line}\n" for line in lines)
+            assert (
+                lines[len(lines) - min(wrong, 3) :]
+                == [error_of(part) for part in body.split(b"\n") if wrong_part(part)][:3]
+            )
+            assert peer.text.endswith("\n") == bool(wrong)
+        bench.inbox.take(peer, BODIES[0] + b"\n" + BODIES[1])
+        bench.inbox.take(peer, b"{}\n{}")
+        before = bench.received or 0
+        bench.inbox.flush()
+        assert (bench.received or 0) - before == 4
         bench.inbox.finish()
         errors = [
             sample.value
@@ -291,7 +311,7 @@ def test_several_alerts_in_one_body() -> None:
             for sample in family.samples
             if sample.name == "falco_exporter_decode_errors_total"
         ]
-        assert sum(errors) == 9
+        assert sum(errors) == 11
 
     in_a_loop(test)
 
@@ -332,6 +352,7 @@ PRETTY = json.dumps(json.loads(BODIES[0]), indent=2).encode()
         (b"x\n{}", [b"x\n{}"]),
         (b"{\n{}", [b"{\n{}"]),
         (PRETTY, [PRETTY]),
+        (b'{\n"a": {\n}\n}', [b'{\n"a": {\n}\n}']),
     ],
 )
 def test_the_alerts_of_one_body(body: bytes, parts: list[bytes]) -> None:
