@@ -100,8 +100,15 @@ def test_the_port_is_opened_once_and_given_up(bench: Bench) -> None:
     assert source._sockets is None
 
 
-def test_connections_share_the_settings() -> None:
+def test_connections_share_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits, secrets and counters."""
+    named: list[str] = []
+
+    def fitting(connections: int, setting: str) -> int:
+        named.append(setting)
+        return connections
+
+    monkeypatch.setattr(module, "fitting_connections", fitting)
 
     async def test() -> None:
         bench = Bench(
@@ -110,6 +117,7 @@ def test_connections_share_the_settings() -> None:
         source = bench.source
         inbox = Inbox(source._intake, Delivered(), fail)
         shared = source._shared(inbox)
+        assert named == ["http.connection_limit"]
         assert shared.limits.connections == 7
         assert shared.limits.request_seconds == 3.5
         assert shared.limits.request_bytes == 1_000 + REFUSED_BYTES + HEAD_LIMIT_BYTES

@@ -151,6 +151,7 @@ def test_where_a_test_alert_is_asked_for(path: bytes | None, url: bytes, is_test
         (b"*", b"*"),
         (b"\xff", b""),
         (b"//h/a", b"//h/a"),
+        (b"/a#b", b"/a#b"),
     ],
 )
 def test_the_path_of_a_target(url: bytes, path: bytes) -> None:
