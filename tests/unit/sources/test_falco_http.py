@@ -115,8 +115,14 @@ def test_connections_share_the_settings(monkeypatch: pytest.MonkeyPatch) -> None
             connection_limit=7, read_timeout_seconds=3.5, body_limit_bytes=1_000, path="/secret", test_alerts=True
         )
         source = bench.source
-        inbox = Inbox(source._intake, Delivered(), fail)
+        kept = Delivered()
+        inbox = Inbox(source._intake, kept, fail)
         shared = source._shared(inbox)
+        shared.take_test(Peer())  # type: ignore[arg-type]
+        shared.too_large()
+        inbox.flush()
+        assert len(kept.alerts) == 1
+        assert bench.value("falco_exporter_alerts_received_total", target=source.name) == 2
         assert named == ["http.connection_limit"]
         assert shared.limits.connections == 7
         assert shared.limits.request_seconds == 3.5
