@@ -73,11 +73,12 @@ def test_an_address_that_is_none() -> None:
         Bench("nonsense")
 
 
-def test_refusals_are_counted_and_shown(bench: Bench) -> None:
+def test_refusals_are_counted_and_shown(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """Under the source's name."""
     bench.source._refusals.refuse("wrong_path", "do it")
     assert bench.rejected("wrong_path") == 1
     assert list(bench.source.warnings()) == ["wrong_path"]
+    assert caplog.messages[0].startswith("http 127.0.0.1:0: ")
 
 
 def test_the_port_is_opened_once_and_given_up(bench: Bench) -> None:
@@ -115,8 +116,7 @@ def test_connections_share_the_settings(monkeypatch: pytest.MonkeyPatch) -> None
             connection_limit=7, read_timeout_seconds=3.5, body_limit_bytes=1_000, path="/secret", test_alerts=True
         )
         source = bench.source
-        kept = Delivered()
-        inbox = Inbox(source._intake, kept, fail)
+        inbox = Inbox(source._intake, kept := Delivered(), fail)
         shared = source._shared(inbox)
         shared.take_test(Peer())  # type: ignore[arg-type]
         shared.too_large()
