@@ -347,3 +347,14 @@ def test_the_place_is_remembered_beside_the_queue_or_where_systemd_says() -> Non
     assert default_state_file(Path("/q"), "/s") == Path("/q") / name
     assert default_state_file(None, "/s:/t:/u") == Path("/s") / name
     assert default_state_file(None) is None
+
+
+def test_without_a_place_for_it_nothing_is_remembered(tmp_path: Path) -> None:
+    """It is read from its start, and nothing is written beside it."""
+    path = tmp_path / "alerts.jsonl"
+    path.write_bytes(text(1))
+    followed = FollowedFile(JsonLines(file=path))
+    assert followed.read(0) == text(1)
+    followed.delivered(0)
+    followed.close()
+    assert list(tmp_path.iterdir()) == [path]
