@@ -7,7 +7,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,13 @@ pytestmark = pytest.mark.e2e
 
 
 class Prometheus(Process):
-    """Prometheus with one target, scraped four times a second."""
+    """Prometheus with one target, scraped every second: the first scrape after a first event takes a quarter of it."""
 
     def __init__(self, directory: Path, target: str, scrape: Mapping[str, Any]) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         job = {"job_name": "falco", "static_configs": [{"targets": [target]}], **scrape}
         file = directory / "prometheus.yml"
-        settings = {"global": {"scrape_interval": "250ms", "scrape_timeout": "250ms"}, "scrape_configs": [job]}
+        settings = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [job]}
         file.write_text(json.dumps(settings), encoding="utf-8")
         super().__init__(
             [
@@ -95,11 +95,11 @@ def test_prometheus_answers_what_a_user_would_ask(tmp_path: Path) -> None:
     """The first event of a rule shows in increase(); rule_info joins; exemplars lead to the report; delay is known."""
     alerts = tmp_path / "alerts.jsonl"
     alerts.touch()
-    with (
-        exporter(tmp_path, "--json-lines.file", alerts, "--metrics.extra-labels", "k8s.pod.name") as ours,
-        prometheus(tmp_path, f"127.0.0.1:{ours.port}") as theirs,
-    ):
+    with ExitStack() as stack:
+        options = ("--json-lines.file", alerts, "--metrics.extra-labels", "k8s.pod.name")
+        ours = stack.enter_context(exporter(tmp_path, *options))
         ours.await_ready()
+        theirs = stack.enter_context(prometheus(tmp_path, f"127.0.0.1:{ours.port}"))
         known = 'falco_rule_events_total{rule="Clear Log Activities"}'
         wait_until(lambda: theirs.query(f"count_over_time({known}[1m]) > 2"), "scrapes before the first event")
         assert theirs.value(known) == 0

@@ -11,18 +11,27 @@ from typing import Any
 from tests.lab.places.vendors import Vendor
 from tests.lab.standin import Reply, Request
 
-NOW = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 OLD = f"{datetime.now(UTC) - timedelta(days=300):%Y-%m-%dT%H:%M:%SZ}"
 WORKFLOW = ".github/workflows/ci.yml"
 ZIP = {"Content-Type": "application/zip"}
 MISSING = Reply({"message": "Not Found", "status": "404"}, 404)
 
 
+def now() -> str:
+    """The time as GitHub writes it; steps compare it with the alert's, which is made later in the same story."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 class Shop:
     """The organization; ``refuses`` makes every change a 403, ``gone`` makes the repository a 404."""
 
-    def __init__(self, github: Vendor, *, created: str = NOW, visibility: str = "public") -> None:
-        self.repository: dict[str, Any] = {"id": 1, "full_name": "shop/web", "created_at": created, "archived": False}
+    def __init__(self, github: Vendor, *, created: str = "", visibility: str = "public") -> None:
+        self.repository: dict[str, Any] = {
+            "id": 1,
+            "full_name": "shop/web",
+            "created_at": created or now(),
+            "archived": False,
+        }
         self.repository |= {"visibility": visibility, "forks_count": 1, "fork": False, "description": "x", "size": 3}
         self.member: str | None = "member"
         self.people = {"mallory": "admin", "peer": "write"}
@@ -59,8 +68,8 @@ class Shop:
 
     def _code(self) -> None:
         at = "/repos/{o}/{r}"
-        fork = {"full_name": "x/web", "created_at": NOW, "pushed_at": NOW}
-        commit = {"committer": {"date": NOW}, "author": {"email": "eve@evil.example"}, "message": "add results.b64"}
+        fork = {"full_name": "x/web", "created_at": now(), "pushed_at": now()}
+        commit = {"committer": {"date": now()}, "author": {"email": "eve@evil.example"}, "message": "add results.b64"}
         archive = Reply(_tarball(), headers={"Content-Type": "application/x-gzip"})
         self._on(f"GET {at}", lambda _: self.repository)
         self._on(f"PATCH {at}", self._edit)
@@ -92,7 +101,9 @@ class Shop:
     def _access(self) -> None:
         at, member = "/repos/{o}/{r}/collaborators", "/orgs/{org}/memberships/{user}"
         self._on("GET /user", lambda _: {"login": self.me})
-        self._on("GET /users/{user}", lambda request: {"id": 5, "login": request.parameters["user"], "created_at": NOW})
+        self._on(
+            "GET /users/{user}", lambda request: {"id": 5, "login": request.parameters["user"], "created_at": now()}
+        )
         self._on(f"GET {at}", lambda _: [person(name, role) for name, role in self.people.items()])
         self._on(f"GET {at}/{{user}}/permission", self._permission)
         self._on(f"PUT {at}/{{user}}", self._invite)
@@ -183,23 +194,23 @@ def person(name: str, role: str) -> dict[str, Any]:
 
 def invitation(name: str, role: str) -> dict[str, Any]:
     """An open invitation."""
-    return {"invitee": {"login": name}, "permissions": role, "created_at": NOW}
+    return {"invitee": {"login": name}, "permissions": role, "created_at": now()}
 
 
 def hook(number: int, config: dict[str, str]) -> dict[str, Any]:
     """A webhook."""
-    return {"id": number, "created_at": NOW, "active": True, "config": config}
+    return {"id": number, "created_at": now(), "active": True, "config": config}
 
 
-def push(when: str = NOW) -> dict[str, Any]:
+def push(when: str = "") -> dict[str, Any]:
     """A forced push by mallory."""
-    who = {"actor": {"login": "mallory"}, "timestamp": when, "activity_type": "force_push"}
+    who = {"actor": {"login": "mallory"}, "timestamp": when or now(), "activity_type": "force_push"}
     return {"id": 1, "before": "0" * 40, "after": "f" * 40, "ref": "refs/heads/main", **who}
 
 
 def run(number: int, status: str) -> dict[str, Any]:
     """A run of the workflow."""
-    about = {"id": number, "created_at": NOW, "event": "push", "status": status, "head_sha": f"{number}" * 40}
+    about = {"id": number, "created_at": now(), "event": "push", "status": status, "head_sha": f"{number}" * 40}
     return {**about, "path": WORKFLOW, "actor": {"login": "mallory"}, "head_repository": {"full_name": "shop/web"}}
 
 
@@ -210,6 +221,12 @@ def _tarball() -> bytes:
     return packed.getvalue()
 
 
-def leak(kind: str, secret: str, made: str = NOW) -> dict[str, Any]:
+def leak(kind: str, secret: str, made: str = "") -> dict[str, Any]:
     """Return an alert of GitHub's secret scanning."""
-    return {"created_at": made, "secret_type": kind, "secret": secret, "validity": "active", "html_url": "https://x"}
+    return {
+        "created_at": made or now(),
+        "secret_type": kind,
+        "secret": secret,
+        "validity": "active",
+        "html_url": "https://x",
+    }

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.places.host import Host
 from tests.lab.places.vendors import Vendor
-from tests.lab.scenarios.github.shop import NOW, OLD, WORKFLOW, Shop, leak, push
+from tests.lab.scenarios.github.shop import OLD, WORKFLOW, Shop, leak, now, push
 from tests.lab.story import Story, Tell
 
 FIELDS = {
@@ -125,9 +125,9 @@ def test_it_stays_closed_where_something_was_pushed(github: Vendor, tell: Tell) 
 def test_a_report_that_is_read_days_later(github: Vendor, tell: Tell) -> None:
     """What was pushed two days ago, after an alert of three days ago, counts too."""
     shop = Shop(github, created=OLD, visibility="private")
-    now = datetime.now(UTC)
-    shop.pushes.append(push(f"{now - timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}"))
-    moment = int((now - timedelta(days=3)).timestamp()) * 1_000_000_000
+    today = datetime.now(UTC)
+    shop.pushes.append(push(f"{today - timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}"))
+    moment = int((today - timedelta(days=3)).timestamp()) * 1_000_000_000
     report = tell(FIELDS, rule=CLOSED, cloud=github.laptop, time_ns=moment)
     report.again("Open it again", shows="read what was pushed first")
     assert not shop.is_public
@@ -199,7 +199,7 @@ def test_a_key_is_deleted(github: Vendor, tell: Tell) -> None:
 def test_a_collaborator_is_added(github: Vendor, tell: Tell) -> None:
     shop = Shop(github)
     with begin(tell, github, ADDED) as report:
-        report.keep("Whose account is it", keeps=lambda _: saved(github, "role.json"), shows=["write", NOW])
+        report.keep("Whose account is it", keeps=lambda _: saved(github, "role.json"), shows=["write", now()[:11]])
         report.look(**ACTOR)
         report.contain("Remove this", state=lambda: dict(shop.people), becomes={"mallory": "admin"}, shows="mallory")
         report.undo(state=lambda: shop.people | shop.invited, becomes={"mallory": "admin", "peer": "write"})
