@@ -56,14 +56,13 @@ class _Hosts:
 
     def __init__(self, names: list[_Name]) -> None:
         self._names = names
-        self._known: Kept[str, str] = Kept(_KEPT_HOSTS, 1024 * 1024)
+        self._known: Kept[str, str] = Kept(_KEPT_HOSTS, 1024 * 1024, entry_bytes=NAMES_CHARACTERS)
 
     def __call__(self, alert: Alert) -> Alert:
         name = self._known.get(alert.hostname)
         if name is None:
             found = (name.of(alert.hostname) for name in self._names)
             name = next((name for name in found if name), alert.hostname)
-            if len(alert.hostname) <= NAMES_CHARACTERS:
-                self._known.keep(alert.hostname, name, len(alert.hostname) + len(name))
+            self._known.keep(alert.hostname, name, len(alert.hostname) + len(name))
         # The message as it came stays: it is read again through this same transformation.
         return alert if name == alert.hostname else replace(alert, hostname=name)

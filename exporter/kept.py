@@ -23,18 +23,22 @@ T = TypeVar("T", str, bytes)
 class Kept(dict[K, V]):
     """Read it as a dictionary; add with ``keep``."""
 
-    __slots__ = ("_limit_bytes", "_limit_entries", "size_bytes")
+    __slots__ = ("_entry_bytes", "_limit_bytes", "_limit_entries", "size_bytes")
 
-    def __init__(self, limit_entries: int, limit_bytes: int = 16 * 1024 * 1024) -> None:
+    def __init__(
+        self, limit_entries: int, limit_bytes: int = 16 * 1024 * 1024, *, entry_bytes: int | None = None
+    ) -> None:
+        """Keep so many entries and bytes at most; one entry may have ``entry_bytes``, or as many as all."""
         super().__init__()
         self._limit_entries = limit_entries
         self._limit_bytes = limit_bytes
+        self._entry_bytes = limit_bytes if entry_bytes is None else entry_bytes
         self.size_bytes = 0
         """What the entries were said to have."""
 
     def keep(self, key: K, value: V, size_bytes: int = 0) -> V:
-        """Add an entry of so many bytes and return its value; one that is larger than all may be is not kept."""
-        if size_bytes > self._limit_bytes:
+        """Add an entry of so many bytes and return its value; one that is larger than one may be is not kept."""
+        if size_bytes > self._entry_bytes:
             return value
         if len(self) >= self._limit_entries or self.size_bytes + size_bytes > self._limit_bytes:
             self.clear()

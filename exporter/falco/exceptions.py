@@ -24,12 +24,12 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from exporter.escaping import Unembeddable, falco_literal, yaml_scalar
 from exporter.falco.fields import fits_kind, kind_of_field
 from exporter.falco.patterns import glob_literal
 from exporter.falco.tokens import ARGUMENT, FIELD
+from exporter.kept import Made
 
 VALUE_LIMIT_BYTES = 255
 _KEPT_CHARACTERS = 256
@@ -145,13 +145,11 @@ def condition_value(value: str) -> str:
 
 def _plain(text: str) -> str:
     """Return the text as YAML: bare where YAML reads it as the same text."""
-    return _kept_plain(text) if len(text) <= _KEPT_CHARACTERS else _find_plain(text)
+    return _PLAIN_TEXTS[text]
 
 
-@lru_cache(maxsize=256)
-def _kept_plain(text: str) -> str:
-    return _find_plain(text)
-
-
-def _find_plain(text: str) -> str:
+def _make_plain(text: str) -> str:
     return text if _PLAIN.match(text) and text.lower() not in _WORDS else yaml_scalar(text)
+
+
+_PLAIN_TEXTS = Made(_make_plain, 256, _KEPT_CHARACTERS)

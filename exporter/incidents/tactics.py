@@ -15,16 +15,14 @@ _KEPT_RULES = 4_096
 
 def tactics_by_rule(catalog: Catalog) -> TacticsOf:
     """Return what gives a rule's tactics by its name and source; none for a rule without an entry."""
-    kept: Kept[tuple[str, str], tuple[str, ...]] = Kept(_KEPT_RULES)
+    kept: Kept[tuple[str, str], tuple[str, ...]] = Kept(_KEPT_RULES, entry_bytes=NAMES_CHARACTERS)
 
     def tactics_of(rule: str, source: str) -> tuple[str, ...]:
         key = (rule, source)
         found = kept.get(key)
         if found is None:
             described = describe(catalog, rule, source)
-            found = described.tactics if described else ()
-            if len(rule) + len(source) <= NAMES_CHARACTERS:
-                kept.keep(key, found, len(rule) + len(source))
+            found = kept.keep(key, described.tactics if described else (), len(rule) + len(source))
         return found
 
     return tactics_of

@@ -8,8 +8,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 
+from exporter.kept import Made
 from exporter.prose import Lookup
 
 _ENDPOINT = re.compile(r"(?:\[?)([0-9a-fA-F.:]+?)\]?:(\d+)\Z")
@@ -48,12 +48,7 @@ def address_kind(text: str) -> str | None:
     Networks set aside for documentation count as public: they stand for
     public ones wherever they appear.
     """
-    return _address_kind(text) if len(text) <= _KEPT_CHARACTERS else _find_address_kind(text)
-
-
-@lru_cache(maxsize=_KEPT_ADDRESSES)
-def _address_kind(text: str) -> str | None:
-    return _find_address_kind(text)
+    return _ADDRESS_KINDS[text]
 
 
 def _find_address_kind(text: str) -> str | None:
@@ -72,6 +67,9 @@ def _find_address_kind(text: str) -> str | None:
     version, number = address.version, int(address)
     is_private = any(first <= number <= last for kind, first, last in _PRIVATE if kind == version)
     return "private" if is_private else "public"
+
+
+_ADDRESS_KINDS = Made(_find_address_kind, _KEPT_ADDRESSES, _KEPT_CHARACTERS)
 
 
 def _peer(lookup: Lookup) -> tuple[str, str] | None:

@@ -24,6 +24,13 @@ def test_an_entry_above_the_limit_is_not_kept_and_costs_no_other() -> None:
     assert kept == {"small": "x"}
 
 
+def test_an_entry_above_its_own_limit_is_not_kept() -> None:
+    """A long name that somebody made up is given and not kept, although there is room."""
+    kept: Kept[str, str] = Kept(10, limit_bytes=100, entry_bytes=20)
+    assert [kept.keep(key, key, size) for key, size in (("fits", 20), ("long", 21))] == ["fits", "long"]
+    assert kept == {"fits": "fits"}
+
+
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 120)), max_size=200))
 def test_the_bounds_hold(entries: list[tuple[int, int]]) -> None:
     """Never more entries or bytes than allowed; the newest that fits is always there."""

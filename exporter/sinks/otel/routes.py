@@ -25,7 +25,9 @@ class Router:
     def __init__(self, routes: Sequence[Route], verdict_of: Callable[[Alert], str]) -> None:
         self._routes = [_Matcher(route) for route in routes]
         self._verdict_of = verdict_of
-        self._candidates: Kept[_Key, list[_Matcher]] = Kept(_KEPT_DECISIONS, 4 * 1024 * 1024)
+        self._candidates: Kept[_Key, list[_Matcher]] = Kept(
+            _KEPT_DECISIONS, 4 * 1024 * 1024, entry_bytes=NAMES_CHARACTERS
+        )
         self._default = Route(DEFAULT, (DEFAULT,))
 
     @property
@@ -42,8 +44,7 @@ class Router:
         if candidates is None:
             candidates = [matcher for matcher in self._routes if matcher.fits(*key)]
             size = sum(map(len, (alert.rule, alert.source, alert.namespace, *alert.tags)))
-            if size <= NAMES_CHARACTERS:
-                self._candidates.keep(key, candidates, size)
+            self._candidates.keep(key, candidates, size)
         verdict: str | None = None
         for matcher in candidates:
             verdicts = matcher.route.verdicts

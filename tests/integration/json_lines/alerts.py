@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from exporter.alert import Alert
 from exporter.config.model import JsonLines
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources.intake import REASONS
 from exporter.sources.json_lines import JsonLinesSource
-
-
-class Kept:
-    """A hand-over that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.alerts: list[Alert] = []
-
-    def wait_for_room(self, timeout_seconds: float) -> int:
-        return 1_000
-
-    def deliver(self, alerts: Sequence[Alert]) -> None:
-        self.alerts += alerts
-
-    def keep(self, alerts: Sequence[Alert]) -> None:
-        raise AssertionError("a line is delivered whole before the next ones are read")
-
-    def finish(self) -> None:
-        raise AssertionError("nothing was kept")
-
-    @property
-    def numbers(self) -> list[int]:
-        return [int(alert.fields["n"]) for alert in self.alerts]
+from tests.handover import Kept
 
 
 def line(number: int) -> str:

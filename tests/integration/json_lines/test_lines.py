@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry
 from exporter.config.model import JsonLines
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources.json_lines import JsonLinesSource, LineSplitter, StandardInput
-from tests.integration.json_lines.alerts import Kept, append, errors, line, lines, running
+from tests.handover import Kept
+from tests.integration.json_lines.alerts import append, errors, line, lines, running
 from tests.waiting import wait_until
 
 

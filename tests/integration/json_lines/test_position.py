@@ -13,7 +13,8 @@ from exporter.config.model import JsonLines
 from exporter.errors import ConfigError
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources.json_lines import JsonLinesSource
-from tests.integration.json_lines.alerts import Kept, append, line, lines, running
+from tests.handover import Kept
+from tests.integration.json_lines.alerts import append, line, lines, running
 from tests.waiting import wait_until
 
 

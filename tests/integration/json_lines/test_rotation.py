@@ -7,7 +7,8 @@ import os
 import pytest
 
 from exporter.config.model import JsonLines
-from tests.integration.json_lines.alerts import Kept, append, gaps, line, lines, rotate, running
+from tests.handover import Kept
+from tests.integration.json_lines.alerts import append, gaps, line, lines, rotate, running
 from tests.waiting import wait_until
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from exporter.alert import Alert
 from exporter.config.model import FalcoGrpc, FalcoTarget
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources.falco_grpc import FalcoGrpcSource
@@ -55,32 +54,6 @@ class Asked:
 
     def cancel(self) -> None:
         self.cancelled += 1
-
-
-class Kept:
-    """A hand-over with given rooms, then much room."""
-
-    def __init__(self, *rooms: int) -> None:
-        self._rooms = list(rooms)
-        self.waits: list[float] = []
-        self.batches: list[list[Alert]] = []
-
-    def wait_for_room(self, timeout_seconds: float) -> int:
-        self.waits.append(timeout_seconds)
-        return self._rooms.pop(0) if self._rooms else 10_000
-
-    def deliver(self, alerts: Sequence[Alert]) -> None:
-        self.batches.append(list(alerts))
-
-    def keep(self, alerts: Sequence[Alert]) -> None:
-        raise AssertionError("alerts that Falco gave are delivered")
-
-    def finish(self) -> None:
-        raise AssertionError("nothing was kept")
-
-    @property
-    def alerts(self) -> list[Alert]:
-        return [alert for batch in self.batches for alert in batch]
 
 
 class Bench:

@@ -19,7 +19,8 @@ from exporter.simulator.scenarios import flood
 from exporter.sources import falco_grpc as module
 from exporter.sources.falco_grpc import BATCH_ALERTS, BUSY_ALERTS
 from exporter.sources.intake import ROOM_WAIT_SECONDS
-from tests.unit.sources.falco_grpc_bench import Asked, Bench, Clock, Kept, Stop
+from tests.handover import Kept
+from tests.unit.sources.falco_grpc_bench import Asked, Bench, Clock, Stop
 from tests.waiting import wait_until
 
 MESSAGES = [alert.to_message() for alert in flood(100, 10**18)]

@@ -9,7 +9,8 @@ import pytest
 
 from exporter.config.model import FalcoTarget
 from exporter.sources import falco_grpc as module
-from tests.unit.sources.falco_grpc_bench import Bench, Clock, Kept, Stop
+from tests.handover import Kept
+from tests.unit.sources.falco_grpc_bench import Bench, Clock, Stop
 
 
 def test_a_socket_that_is_missing_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from exporter.alert import Alert
 from exporter.config.model import JsonLines
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources.followed_file import FollowedFile
@@ -26,6 +25,7 @@ from exporter.sources.json_lines import (
     LineSplitter,
     StandardInput,
 )
+from tests.handover import Kept
 
 CRI = b"2024-01-02T12:00:00.1Z stdout "
 OWN = b"Thu Jan  2 12:00:00 2024: Falco version: 0.43.1 (x86_64)\n"
@@ -59,35 +59,6 @@ class Pieces:
 
     def close(self) -> None:
         self.is_closed = True
-
-
-class Kept:
-    """A hand-over with given rooms, then much room; sets ``stop`` once it was asked ``looks`` times."""
-
-    def __init__(self, *rooms: int, stop: threading.Event | None = None, looks: int = 0) -> None:
-        self._rooms = list(rooms)
-        self._stop, self._looks = stop, looks
-        self.waits: list[float] = []
-        self.batches: list[list[Alert]] = []
-
-    def wait_for_room(self, timeout_seconds: float) -> int:
-        self.waits.append(timeout_seconds)
-        if self._stop is not None and len(self.waits) >= self._looks:
-            self._stop.set()
-        return self._rooms.pop(0) if self._rooms else 10_000
-
-    def deliver(self, alerts: Sequence[Alert]) -> None:
-        self.batches.append(list(alerts))
-
-    def keep(self, alerts: Sequence[Alert]) -> None:
-        raise AssertionError("a line is delivered whole before the next ones are read")
-
-    def finish(self) -> None:
-        raise AssertionError("nothing was kept")
-
-    @property
-    def numbers(self) -> list[int]:
-        return [int(alert.fields["n"]) for batch in self.batches for alert in batch]
 
 
 def line(number: int) -> bytes:

@@ -254,7 +254,7 @@ class AdviceWriter:
         )
         self._allowance = allowance or Allowance()
         self._word_limit = WORD_LIMIT if detail == FULL else RECORD_WORD_LIMIT
-        self._known: Kept[str, list[tuple[Any, bytes, int]]] = Kept(_KEPT_RULES)
+        self._known: Kept[str, list[tuple[Any, bytes, int]]] = Kept(_KEPT_RULES, entry_bytes=NAMES_CHARACTERS)
         self._kept: Recent[int, tuple[Advice, Encoded]] = Recent(
             _KEPT_ADVICE, _KEPT_ADVICE_BYTES, size=lambda known: known[1].size_bytes
         )
@@ -298,7 +298,5 @@ class AdviceWriter:
     def _known_of(self, rule: str) -> list[tuple[Any, bytes, int]]:
         known = self._known.get(rule)
         if known is None:
-            known = [(None, b"", 0)] * len(self._parts)
-            if len(rule) <= NAMES_CHARACTERS:
-                self._known.keep(rule, known, len(rule))
+            known = self._known.keep(rule, [(None, b"", 0)] * len(self._parts), len(rule))
         return known

@@ -222,7 +222,7 @@ class FieldWriter:
             "ka.target.name": ("", _target_name()),
             "ka.resp.name": ("", _response_name()),
         }
-        self._steps: Kept[tuple[str, bool], dict[str, bytes]] = Kept(_KEPT_FIELDS)
+        self._steps: Kept[tuple[str, bool], dict[str, bytes]] = Kept(_KEPT_FIELDS, entry_bytes=NAMES_CHARACTERS)
         self._plans: Kept[Form, list[dict[str, bytes]]] = Kept(_KEPT_PLANS, _KEPT_PLANNED_FIELDS)
         self._now = _Now()
 
@@ -251,9 +251,8 @@ class FieldWriter:
         """The field's step, the same in every set of fields."""
         step = self._steps.get((field, named))
         if step is None:
-            step = self._make_step(field, named=named)
-            if len(field) <= NAMES_CHARACTERS // 4:  # each of its values stands beside the name
-                self._steps.keep((field, named), step, 4 * len(field))
+            # Some of its values stand beside the name.
+            step = self._steps.keep((field, named), self._make_step(field, named=named), 4 * len(field))
         return step
 
     def _make_step(self, field: str, *, named: bool) -> dict[str, bytes]:

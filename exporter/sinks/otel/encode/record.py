@@ -45,8 +45,8 @@ SEVERITIES: Mapping[Priority, int] = {
 """OpenTelemetry logs data model, appendix B, syslog's row for each of Falco's words."""
 
 _KEPT_TEMPLATES = 4_096
-_LONG_TEMPLATE_BYTES = 4_096
-"""Of what a record begins with, beyond which it is not kept: senders make up names and tags."""
+_LONG_TEMPLATE_BYTES = 8_192
+"""Of what a record begins with and its key, beyond which it is not kept: senders make up names and tags."""
 _TIMES = wire.Fixed64Fields(LogRecord, "time_unix_nano", "observed_time_unix_nano")
 _BODY_LIMIT_CHARACTERS = 1_000
 _BODY_HEADS = wire.TextHeads(wire.tag(LogRecord, "body"))
@@ -89,7 +89,9 @@ class RecordEncoder:
         self._report_address = reports.address
         self._fields = FieldWriter()
         self._advice = AdviceWriter(reports.detail, reports.allowance)
-        self._templates: Kept[tuple[str, Priority, str, str], _Template] = Kept(_KEPT_TEMPLATES)
+        self._templates: Kept[tuple[str, Priority, str, str], _Template] = Kept(
+            _KEPT_TEMPLATES, entry_bytes=_LONG_TEMPLATE_BYTES
+        )
         self._uid = AttributeKey("log.record.uid")
         self._url = AttributeKey("falco.report.url")
         self._incident_of = reports.incident_of
@@ -146,8 +148,7 @@ class RecordEncoder:
         template = self._templates.get(key)
         if template is None or template.tags != alert.tags:
             template = _to_template(alert)
-            if len(template.encoded) <= _LONG_TEMPLATE_BYTES:
-                self._templates.keep(key, template, 2 * len(template.encoded))
+            self._templates.keep(key, template, 2 * len(template.encoded))
         return template
 
 
