@@ -27,7 +27,7 @@ WORDS = [
     *(b"Connection: keep-alive", b"Expect: 100-continue", b"Upgrade: h2c", b"Connection: upgrade", b"Host: x", b"5"),
     *(b"Origin: null", b"0\r\n\r\n", b"ffffffffffffffff", b"-1", b"\x00", b"\xff", b"\x16\x03\x01", b"{}", b"["),
     *(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"{", b'"', b"http://x/", b"*", b"?", b"#", b"%00", b" \t", b"a" * 300),
-    *(b"Authorization: ", b"X: y\r\n" * 50),
+    *(b"Authorization: ", b"X: y\r\n" * 50, b"\r\nUpgrade: h2c\r\nConnection: upgrade\r\n"),
 ]  # fmt: skip
 
 

@@ -41,6 +41,7 @@ KNOWN_HEADS = 2_048
 """Heads that are remembered, each of at most ``KNOWN_HEAD_BYTES``; a sender's differ in the body's length only."""
 KNOWN_HEAD_BYTES = 1_024
 _JUDGED = frozenset({b"authorization", b"origin", b"sec-fetch-site", b"expect"})
+_FRAMING = frozenset({b"connection", b"content-length", b"transfer-encoding"})
 
 
 @dataclass(eq=False)
@@ -74,9 +75,9 @@ class Connection(asyncio.Protocol):
     """A sender's connection; also the receiver of llhttp's callbacks (``on_…``)."""
 
     __slots__ = (
-        "_answers_due", "_body", "_body_bytes", "_fed_bytes", "_head_bytes", "_headers", "_is_between", "_is_in_head",
-        "_is_last", "_is_plain", "_is_refused", "_is_retired", "_parser", "_parts_bytes", "_requests", "_shared",
-        "_transport", "_url", "clients", "deadline", "is_resting", "peer",
+        "_answers_due", "_body", "_body_bytes", "_fed_bytes", "_framing", "_head_bytes", "_headers", "_is_between",
+        "_is_in_head", "_is_last", "_is_plain", "_is_refused", "_is_repeated", "_is_retired", "_parser", "_parts_bytes",
+        "_requests", "_shared", "_transport", "_url", "clients", "deadline", "is_resting", "peer",
     )  # fmt: skip
 
     def __init__(self, shared: Shared) -> None:
@@ -100,8 +101,8 @@ class Connection(asyncio.Protocol):
     def _begin(self) -> None:
         """Expect the next request."""
         self._is_in_head = True
-        self._is_refused = self._is_plain = False
-        self._url = b""
+        self._is_refused = self._is_plain = self._is_repeated = False
+        self._url = self._framing = b""
         self._headers: dict[bytes, bytes] = {}
         self._body: bytes | bytearray = b""
         self._head_bytes = self._body_bytes = 0
@@ -147,14 +148,27 @@ class Connection(asyncio.Protocol):
 
     def _parse(self, data: bytes) -> None:
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # The request was answered as any other; its sender may not go on in another protocol.
-            self._is_last = True
+            while (end := self._feed(data)) is not None:
+                data = data[end:]
         except httptools.HttpParserCallbackError as exc:
             self._shared.inbox.fail(exc)
         except httptools.HttpParserError:
             self._end_badly(data)
+
+    def _feed(self, data: bytes) -> int | None:
+        """Give bytes to the parser; return where it stopped: behind a head that asks for another protocol."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as exc:
+            if not self._is_repeated:
+                self._is_last = True  # CONNECT
+                return None
+            # llhttp leaves the body to the other protocol: a new parser gets the head without that wish.
+            version = self._parser.get_http_version().encode()
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(b"POST / HTTP/%b\r\n%b\r\n" % (version, self._framing))
+            return int(exc.args[0])
+        return None
 
     def _watch_size(self) -> None:
         """Look at a request that has not arrived whole."""
@@ -193,20 +207,26 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Expect a request."""
+        if self._is_repeated:
+            return
         self._is_between = False
         self._begin()
 
     def on_url(self, url: bytes) -> None:
         """Keep the target, which may come in parts."""
+        if self._is_repeated:
+            return
         self._url += url
         self._count_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep what the judgement of the head needs."""
-        if not self._is_in_head:  # a trailer
+        if not self._is_in_head:  # a trailer, or a head that is repeated
             return
         self._count_head(len(name) + len(value) + HEADER_COST_BYTES)
         name = name.lower()
+        if name in _FRAMING:
+            self._framing += b"%b: %b\r\n" % (name, value)
         if name in _JUDGED:
             self._headers[name] = value
         elif name == b"content-length":
@@ -222,6 +242,9 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Judge the request before its body is read."""
+        if self._is_repeated:
+            self._is_repeated = False
+            return
         self._is_in_head = False
         if self._is_last:
             return
@@ -238,6 +261,8 @@ class Connection(asyncio.Protocol):
             self._answer(refusal)
         elif b"expect" in headers and self._transport is not None:
             self._transport.write(CONTINUE)
+        # A wish for another protocol may be passed over (RFC 9110, 7.8); what follows CONNECT is no HTTP.
+        self._is_repeated = self._parser.should_upgrade() and self._parser.get_method() != b"CONNECT"
 
     def on_body(self, data: bytes) -> None:
         """Keep a part of the body, unless it is refused."""
@@ -262,7 +287,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Take the body; the answer comes once every sink has its alerts."""
-        if self._is_last:
+        if self._is_last or self._is_repeated:
             return
         self._is_between = True
         self._requests += 1

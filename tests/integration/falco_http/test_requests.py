@@ -51,6 +51,19 @@ def test_probes_are_answered_on_the_receivers_port(receiver: Receiver, path: str
     assert receiver.ask("HEAD", path)[:2] == (200, "")
 
 
+def test_a_wish_for_http_2_is_passed_over(receiver: Receiver) -> None:
+    """`curl --http2` asks for it in its first post: the alert is taken, and the next one on the same connection."""
+    wish = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__"}
+    connection = receiver.connect()
+    for headers in (wish, wish, {}):
+        connection.request("POST", "/", json.dumps(ALERT), FALCO_HEADERS | headers)
+        with connection.getresponse() as answer:
+            assert (answer.status, answer.getheader("Connection")) == (200, None)
+    connection.close()
+    assert len(receiver.kept.alerts) == 3
+    assert receiver.ask("CONNECT", "x:80")[0] == 405
+
+
 def test_no_timer_stands_before_the_answer(receiver: Receiver) -> None:
     """Falco waits for each answer: none waits for a timer, as Nagle's with delayed acknowledgements (40 ms) would be.
 

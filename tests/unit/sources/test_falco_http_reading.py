@@ -58,17 +58,61 @@ def test_requests_behind_each_other() -> None:
         (b"POST / HTTP/1.1", b"Connection: keep-alive", False),
         (b"POST / HTTP/1.0", b"A: b", True),
         (b"POST / HTTP/1.0", b"Connection: keep-alive", True),
-        (b"POST / HTTP/1.1", b"Connection: upgrade\r\nUpgrade: h2c", True),
+        (b"POST / HTTP/1.0", b"Connection: keep-alive, Upgrade\r\nUpgrade: h2c", True),
+        (b"POST / HTTP/1.1", b"Connection: Upgrade, close\r\nUpgrade: h2c", True),
+        (b"POST / HTTP/1.1", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM", False),
     ],
 )
 def test_which_request_is_the_last(first: bytes, header: bytes, closes: bool) -> None:
-    """Any of HTTP/1.0, and one that would go on in another protocol, whose body is not read."""
+    """Any of HTTP/1.0, and one that says so; not one that would go on in another protocol."""
 
     async def test() -> None:
         bench = Bench()
         wire = bench.ask(request(BODY, header, first=first))
-        assert wire.answers == [400 if b"Upgrade" in header else 200]
+        assert wire.answers == [200]
+        assert len(bench.rules) == 1
         assert (CLOSES in wire.written, wire.is_closed) == (closes, closes)
+
+    in_a_loop(test)
+
+
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM"
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 7, 10_000])
+def test_a_wish_for_another_protocol_is_passed_over(piece_bytes: int) -> None:
+    """As `curl --http2` sends it: the body is read by its length or by chunks, and the next request after it."""
+
+    async def test() -> None:
+        chunked = CHUNKED.replace(b"Host: x", UPGRADE) + chunk(BODY[:9]) + chunk(BODY[9:]) + chunk(b"")
+        probe = request(b"", UPGRADE, first=b"GET /healthz HTTP/1.1").replace(b"Content-Length: 0\r\n", b"")
+        empty = request(b"", UPGRADE)
+        stream = request(BODY, UPGRADE) * 40 + chunked + probe + empty + probe + request(BODY)
+        bench = Bench()
+        wire = bench.ask(*[stream[place : place + piece_bytes] for place in range(0, len(stream), piece_bytes)])
+        assert wire.answers == [200] * 42 + [400, 200, 200]
+        assert len(bench.rules) == 42
+        assert (CLOSES in wire.written, wire.is_closed) == (False, False)
+        assert bench.shared.parts_bytes == 0
+
+    in_a_loop(test)
+
+
+def test_a_wish_for_another_protocol_opens_no_way_around() -> None:
+    """Limits and secrets hold as for any request, before the body and after it; a tunnel is refused."""
+
+    async def test() -> None:
+        bench = Bench(path=b"/secret")
+        bench.shared.body_limit_bytes = len(BODY)
+        right = request(BODY, UPGRADE, first=b"POST /secret HTTP/1.1")
+        wire = bench.ask(right + request(BODY, UPGRADE) + request(BODY + b" ", UPGRADE, first=b"POST /secret HTTP/1.1"))
+        assert (wire.answers, len(bench.rules)) == ([200, 404, 413], 1)
+        wire = bench.ask(request(BODY, UPGRADE + b"\r\nOrigin: null") + right)
+        assert (wire.answers, len(bench.rules)) == ([403, 200], 2)
+        wire = bench.ask(b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n" + right, right)
+        assert (wire.answers, len(bench.rules)) == ([405], 2)
+        wire = bench.ask(request(BODY, UPGRADE + b"\r\nA: " + b"x" * HEAD_LIMIT_BYTES))
+        assert (wire.answers, wire.is_closed, len(bench.rules)) == ([431], True, 2)
 
     in_a_loop(test)
 
