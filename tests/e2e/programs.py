@@ -60,6 +60,15 @@ def find_victorialogs() -> Path:
     return built[-1]
 
 
+def find_vmalert() -> Path:
+    """Return what ``tests/e2e/vmalert/build.sh`` built: ``$VMALERT``, or the newest in ``.cache``."""
+    named = os.environ.get("VMALERT")
+    built = [Path(named)] if named else sorted((_COLLECTORS.parent / "vmalert").glob("vmalert-*"))
+    if not built:
+        missing("no vmalert is built; build it with tests/e2e/vmalert/build.sh .cache/vmalert")
+    return built[-1]
+
+
 def find_helm() -> Path:
     """Return the Helm that ``tests/lab/build.sh helm`` built: ``$HELM``, or the one in the lab's cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "falco-lab"

@@ -11,19 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from dashboards.generator.reports import HEADER, LISTS, TEXTS
 from exporter.alert import Alert
-from exporter.catalog.catalog import load_catalog
-from exporter.reporter import Reporter
-from exporter.sinks.otel.encode.budget import Budget
-from exporter.sinks.otel.encode.record import RecordEncoder, Reports
 from tests.e2e.dashboard_queries import filled, queries
-from tests.e2e.processes import Process, fetch, free_port
-from tests.e2e.programs import find_victorialogs
+from tests.e2e.log_store import insert, records_of, victorialogs
 from tests.hostile import hostile_values
 from tests.otel_records import ALERT, attributes_of
 from tests.reference import reference_alert
@@ -74,30 +66,12 @@ def alerts() -> list[Alert]:
     return [replace(alert, time_ns=alert.time_ns + index * 10**9) for index, alert in enumerate(found)]
 
 
-def request_of(records: list[LogRecord]) -> bytes:
-    """An OTLP request with the exporter's resource."""
-    request = ExportLogsServiceRequest()
-    group = request.resource_logs.add()
-    group.resource.attributes.append(KeyValue(key="service.name", value=AnyValue(string_value="falco")))
-    group.scope_logs.add().log_records.extend(records)
-    return request.SerializeToString()
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """VictoriaLogs with a record for every alert."""
-    directory, port = tmp_path_factory.mktemp("vl"), free_port()
-    url = f"http://127.0.0.1:{port}"
-    arguments = [f"-httpListenAddr=127.0.0.1:{port}", f"-storageDataPath={directory / 'data'}", "-retentionPeriod=100y"]
-    process = Process([find_victorialogs(), *arguments], directory / "log")
-    try:
-        wait_until(lambda: fetch(f"{url}/health") or not process.alive(), "VictoriaLogs answers")
-        encoder = RecordEncoder(Budget(10**6, 10**3, lambda: None), Reports(Reporter(load_catalog()).advice_for))
-        records = [LogRecord.FromString(encoder.encode(alert, observed_ns=alert.time_ns).joined) for alert in alerts()]
-        asked = urllib.request.Request(
-            f"{url}/insert/opentelemetry/v1/logs", request_of(records), {"Content-Type": "application/x-protobuf"}
-        )
-        urllib.request.urlopen(asked, timeout=30).close()
+    with victorialogs(tmp_path_factory.mktemp("vl")) as url:
+        records = records_of(alerts())
+        insert(url, records)
         by_uid = {found["log.record.uid"]: found for found in map(attributes_of, records)}
         assert len(by_uid) == len(records)
         running = Store(url, by_uid)
@@ -106,8 +80,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
             "every record is found",
         )
         yield running
-    finally:
-        process.stop()
 
 
 def report_query(**values: str) -> str:
