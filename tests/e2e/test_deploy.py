@@ -73,6 +73,15 @@ def test_compose_accepts_the_stack() -> None:
                 assert Path(volume["source"]).exists(), volume["source"]
 
 
+def test_compose_names_what_others_made_by_version_and_content() -> None:
+    """A tag can be moved to something else; the exporter's own image is built here."""
+    services = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text("utf-8"))["services"]
+    images = {service["image"] for service in services.values() if "build" not in service}
+    assert len(images) == 6
+    for image in images:
+        assert re.fullmatch(r"[a-z./-]+:v?\d+\.\d+\.\d+@sha256:[0-9a-f]{64}", image), image
+
+
 def test_compose_does_not_start_without_its_secrets() -> None:
     """No password that everybody knows and no open receiver: `setup.sh` is asked for."""
     environment = {name: value for name, value in os.environ.items() if name != "ALERTS_PATH"}
