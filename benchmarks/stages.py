@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from exporter.config.model import FalcoGrpc, FalcoTarget, Metrics, Otlp, Queue
 from exporter.memory import COLLECTION_THRESHOLD, tune_memory
 from exporter.pipeline import Pipeline
 from exporter.reporter import Reporter
+from exporter.selfmetrics import SelfMetrics
 from exporter.simulator.alerts import stamp
 from exporter.simulator.scenarios import flood_messages
 from exporter.sinks.otel.encode.budget import Budget
@@ -44,6 +45,7 @@ from exporter.sinks.recent import RecentSink
 from exporter.sources import decode
 from exporter.sources.falco_grpc import BATCH_ALERTS
 from exporter.sources.falco_grpc_channel import GetPoller, open_channel
+from exporter.sparing import SparingReporter
 from exporter.verdict.judgement import Judgement
 
 RUNS = 5
@@ -110,8 +112,11 @@ class Stages:
         yield "receive", "receive (`get`, raw bytes)", self._receive(lambda _: None)
         yield "decode", f"decode ({size:,.0f}-byte messages)", self._cost_of_messages(decode.from_grpc)
         yield "pipeline", "pipeline (no sinks)", cost(each(Pipeline([]).deliver, self.batches), self.count)
-        judge = self.catalog.judge.judge
-        counting, judging = self._prometheus(self.catalog), self._prometheus(self.catalog, judge)
+        judge, judge_all = (
+            self.catalog.judge.judge,
+            SparingReporter(self.reporter, SelfMetrics(CollectorRegistry())).judge,
+        )
+        counting, judging = self._prometheus(self.catalog), self._prometheus(self.catalog, judge_all)
         yield "prometheus", "Prometheus sink", self._of_new(lambda alerts: in_turn(counting.write, alerts))
         yield (
             "prometheus_verdict",
@@ -167,7 +172,9 @@ class Stages:
         return cost(each(sink.write, self.batches), self.count)
 
     @staticmethod
-    def _prometheus(catalog: Catalog, judge: Callable[[Alert], Judgement] | None = None) -> PrometheusSink:
+    def _prometheus(
+        catalog: Catalog, judge: Callable[[Sequence[Alert]], Iterable[Judgement]] | None = None
+    ) -> PrometheusSink:
         rules = [KnownRule(f.rule, Priority.from_label(f.priority), f.source) for f in catalog.rules.values()]
         return PrometheusSink(
             Metrics(),

@@ -137,11 +137,12 @@ class Form:
     What depends on the names only is worked out once for each; it is found by the form itself, not by its value.
     """
 
-    __slots__ = ("counted", "is_kept", "names", "uid_heads")
+    __slots__ = ("characters", "counted", "is_kept", "names", "uid_heads")
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
-        self.is_kept = len(names) <= FORM_NAMES and sum(map(len, names)) <= FORM_CHARACTERS
+        self.characters = sum(map(len, names))
+        self.is_kept = len(names) <= FORM_NAMES and self.characters <= FORM_CHARACTERS
         """Whether anything may be kept for it beyond its alert; not for what only a forged alert has."""
         self.counted = tuple(sorted(name for name in names if name != "evt.time"))
         """Those that count in a uid, sorted."""
@@ -160,7 +161,7 @@ _set = object.__setattr__
 
 def _make_form(names: tuple[str, ...]) -> Form:
     form = Form(names)
-    return _FORMS.keep(names, form, 2 * sum(map(len, names))) if form.is_kept else form
+    return _FORMS.keep(names, form, 2 * form.characters) if form.is_kept else form
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,8 +192,10 @@ class Alert:
     """The rule's tags, sorted by Falco; empty when not given."""
     received: bytes = b""
     """The message that says all this, as it came (``sources.decode.from_received``); empty where it was changed."""
-    _form: Form | None = field(default=None, init=False, repr=False)
-    _noted: tuple[object, object] | None = field(default=None, init=False, repr=False)
+    known_form: Form | None = field(default=None, init=False, repr=False)
+    """``form`` where somebody has asked for it; read that instead."""
+    noted: tuple[object, ...] | None = field(default=None, init=False, repr=False)
+    """The judge that judged it last, what this judge found (``judgement_by``), and what it knows of that."""
 
     @property
     def output(self) -> str:
@@ -216,22 +219,22 @@ class Alert:
     @property
     def form(self) -> Form:
         """The names of the output fields, as one object that alerts share."""
-        form = self._form
+        form = self.known_form
         if form is None:
             fields = self.fields
             names = tuple(fields if type(fields) is dict else self.all_fields())
             form = _FORMS.get(names) or _make_form(names)
-            _set(self, "_form", form)
+            set_form(self, form)
         return form
 
     def judgement_by(self, judge: object) -> object:
         """Return what this judge noted with ``note_judgement``; None where it did not, or another one has since."""
-        noted = self._noted
+        noted = self.noted
         return noted[1] if noted is not None and noted[0] is judge else None
 
     def note_judgement(self, judge: object, judgement: object) -> None:
         """Keep what a judge found, for those who ask it again about this very alert."""
-        _set(self, "_noted", (judge, judgement))
+        set_noted(self, (judge, judgement))
 
     def get(self, field: str) -> str | None:
         """Return one field's value, or None where it is absent; ``evt.time`` as RFC 3339, whatever the transport.
@@ -317,6 +320,12 @@ class Alert:
         return hash((self.time_ns, self.rule))
 
 
+set_form: Callable[[Alert, Form], None] = Alert.known_form.__set__  # type: ignore[union-attr]
+"""Let the alert know its form, which has to be its own: quicker than to ask for it."""
+set_noted: Callable[[Alert, tuple[object, ...]], None] = Alert.noted.__set__  # type: ignore[union-attr]
+"""``Alert.note_judgement`` of a judge and its judgement that stand together already."""
+
+
 class _Draft:
     """An alert that is being made: setting what is frozen costs five times as much."""
 
@@ -343,7 +352,7 @@ class _Draft:
         self.fields = fields
         self.tags = tags
         self.received = received
-        self._form = self._noted = None
+        self.known_form = self.noted = None
         self.__class__ = Alert  # type: ignore[assignment] # which has the same slots
 
 

@@ -7,6 +7,7 @@ back: it goes on without a verdict or without advice.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Sequence
 
 from exporter.alert import Alert
 from exporter.allowance import Allowance
@@ -34,14 +35,14 @@ class SparingReporter:
         self._log_limit = LogLimit()
         self.allowance = Allowance()
 
-    def judge(self, alert: Alert) -> Judgement | None:
-        """Judge for the metrics; None, counted, where the allowance is spent."""
-        judgement = self._reporter.catalog.judge.judge_within(alert, self.allowance)
-        if judgement is None:
-            self._metrics.alerts_not_judged.inc()
-            if self._log_limit.permits("not judged"):
-                logger.warning(_FLOOD)
-        return judgement
+    def judge(self, alerts: Iterable[Alert]) -> Sequence[Judgement]:
+        """Judge for the metrics; an alert counts as undecided, and as not judged, where the allowance is spent."""
+        return self._reporter.catalog.judge.judge_all_within(alerts, self.allowance, self._leave_out)
+
+    def _leave_out(self) -> None:
+        self._metrics.alerts_not_judged.inc()
+        if self._log_limit.permits("not judged"):
+            logger.warning(_FLOOD)
 
     def verdict_of(self, alert: Alert) -> str:
         """Return the verdict's word; ``undecided`` where the allowance is spent."""

@@ -11,15 +11,15 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from exporter.alert import Alert, Form, absent_values
+from exporter.alert import Alert, Form, absent_values, set_form, set_noted
 from exporter.allowance import Allowance
 from exporter.kept import Bound, Kept
 from exporter.verdict.atoms import OF_ALERT
 from exporter.verdict.facts import Facts
-from exporter.verdict.judgement import Judgement, Matched, Verdict
+from exporter.verdict.judgement import UNDECIDED, Judgement, Matched, Verdict
 from exporter.verdict.language import Language
 from exporter.verdict.outcome import outcome_of
-from exporter.verdict.plan import SHAPES_KEPT, Plan, Plans, Shape
+from exporter.verdict.plan import Plan, Plans
 from exporter.verdict.sign import Sign
 from exporter.verdict.weighing import weigh
 
@@ -32,6 +32,15 @@ READ_CHARACTERS = 4_096
 """How much of a value signs read, three quarters from its beginning and one from its end: senders choose its length."""
 PLANS_KEPT = 4_096
 """Rules whose signs are remembered: senders make up names."""
+FORMS_KEPT, FORMS_CHARACTERS = 2_048, 2_000_000
+"""Sets of fields that are remembered, of all rules together, and characters of their names."""
+LATEST_CHARACTERS = 2_048
+"""Of names, and of a judgement and the values that it depends on: a rule's latest are found without a look-up."""
+
+
+_Noted = tuple[object, Judgement, bool]
+"""What an alert has of its judge: the judge, the judgement, and whether both it and its key are short."""
+_NOTHING: _Noted = (None, UNDECIDED, True)
 
 
 class _Weighed(NamedTuple):
@@ -45,26 +54,38 @@ class _Weighed(NamedTuple):
 class _Like:
     """Alerts of one rule and source with the same fields."""
 
-    __slots__ = ("judgements", "plan", "shape", "values")
+    __slots__ = ("form", "judgements", "latest", "more", "names", "plan", "shape", "values")
 
-    def __init__(self, plan: Plan, shape: Shape) -> None:
-        self.plan = plan
-        self.shape = shape
-        self.values = shape.values
-        self.judgements: dict[Any, Judgement] = {}
+    def __init__(self, kind: _Kind, form: Form) -> None:
+        self.form = form
+        self.names = form.names
+        self.plan = kind.plan
+        self.more = kind.more
+        self.shape = kind.plan.shape(form)
+        self.values = self.shape.values
+        self.judgements: dict[Any, _Noted] = {}
         """Those that were given, by the values that they depend on."""
+        self.latest: tuple[Any, _Noted] = (None, _NOTHING)
+        """The values of the latest alert that was not like the one before it, and what it was given."""
+
+    def key(self, alert: Alert) -> Any:
+        """Return what alerts have in common that get the same judgement."""
+        key = self.values(alert.fields)
+        return (key, *[read(alert) for read in self.more]) if self.more else key
 
 
 class _Kind:
     """Alerts of one rule and source."""
 
-    __slots__ = ("forms", "more", "plan")
+    __slots__ = ("forms", "latest", "more", "plan")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.more = (*plan.of_alert, *([_tags_of] if plan.by_tags else []))
         """Readers of what a judgement depends on besides output fields."""
-        self.forms: Kept[Form, _Like] = Kept(SHAPES_KEPT)
+        self.forms: dict[Form, _Like] = {}
+        self.latest: _Like | None = None
+        """The latest alert's: those of one rule mostly have the same fields."""
 
 
 def _tags_of(alert: Alert) -> tuple[str, ...]:
@@ -85,44 +106,86 @@ class Judge:
         self._lock = threading.Lock()
         self._kinds: Kept[tuple[str, str], _Kind] = Kept(PLANS_KEPT)
         self._weighed: Kept[tuple[Any, ...], _Weighed] = Kept(KEPT_WEIGHED)
-        self._given: Bound[Any, Judgement] = Bound(KEPT_JUDGEMENTS, KEPT_CHARACTERS)
+        self._given: Bound[Any, _Noted] = Bound(KEPT_JUDGEMENTS, KEPT_CHARACTERS)
         """How many judgements are kept to be given again."""
+        self._formed: Bound[Form, _Like] = Bound(FORMS_KEPT, FORMS_CHARACTERS)
+        """How many sets of fields are."""
 
     def judge(self, alert: Alert) -> Judgement:
         """Return the alert's verdict, its outcome, and every sign that it bears out."""
-        noted = alert.judgement_by(self)
-        if noted is not None:
-            return noted  # type: ignore[return-value] # noted below
-        like, key = self._like(alert)
-        judgement = like.judgements.get(key) or self._judge(alert, like, key)
-        alert.note_judgement(self, judgement)
-        return judgement
+        noted = alert.noted
+        if noted is not None and noted[0] is self:
+            return noted[1]  # type: ignore[return-value] # a judgement
+        like = self._like(alert)
+        key = like.key(alert)
+        given = like.judgements.get(key) or self._judge(alert, like, key)
+        set_noted(alert, given)
+        return given[1]
 
     def judge_within(self, alert: Alert, allowance: Allowance) -> Judgement | None:
         """Return the same; None where it is unlike every recent alert and the allowance is spent."""
-        noted = alert.judgement_by(self)
-        if noted is not None:
-            return noted  # type: ignore[return-value] # noted below
-        like, key = self._like(alert)
-        judgement = like.judgements.get(key)
-        if judgement is None:
+        noted = alert.noted
+        if noted is not None and noted[0] is self:
+            return noted[1]  # type: ignore[return-value] # a judgement
+        like = self._like(alert)
+        key = like.key(alert)
+        given = like.judgements.get(key)
+        if given is None:
             if not allowance.permits():
                 return None
             begun = allowance.begin()
-            judgement = self._judge(alert, like, key)
+            given = self._judge(alert, like, key)
             allowance.end(begun)
-        alert.note_judgement(self, judgement)
-        return judgement
+        elif given[2]:
+            like.latest = (key, given)
+        set_noted(alert, given)
+        return given[1]
 
-    def _like(self, alert: Alert) -> tuple[_Like, Any]:
-        """Return what is kept for alerts like this one, and what those have in common that get the same judgement."""
+    def judge_all_within(
+        self, alerts: Iterable[Alert], allowance: Allowance, left_out: Callable[[], None]
+    ) -> list[Judgement]:
+        """Return each alert's judgement as ``judge_within`` does; UNDECIDED for those of which it calls ``left_out``.
+
+        For many alerts that repeat this is the quick way: one is compared with the one before it of the same rule.
+        """
+        find, judgements = self._kinds.get, []
+        for alert in alerts:
+            # One function, since every call costs a twentieth of it.
+            fields = alert.fields
+            if type(fields) is not dict:
+                fields = alert.all_fields()
+            kind = find((alert.rule, alert.source))
+            like = None if kind is None else kind.latest
+            if like is not None and tuple(fields) == like.names:
+                key, given = like.latest
+                values = like.values(fields)
+                if (values if not like.more else (values, *[read(alert) for read in like.more])) == key:
+                    set_form(alert, like.form)
+                    set_noted(alert, given)
+                    judgements.append(given[1])
+                    continue
+            judgement = self.judge_within(alert, allowance)
+            if judgement is None:
+                left_out()
+                judgement = UNDECIDED
+            judgements.append(judgement)
+        return judgements
+
+    def _like(self, alert: Alert) -> _Like:
+        """Return what is kept for alerts like this one."""
         kind = self._kinds.get((alert.rule, alert.source)) or self._make_kind(alert)
         form = alert.form
-        like = kind.forms.get(form) or self._make_like(kind, form)
-        key = like.values(alert.fields)
-        return like, (key, *[read(alert) for read in kind.more]) if kind.more else key
+        like = kind.forms.get(form)
+        if like is None:
+            like = _Like(kind, form)
+            if not form.is_kept:
+                return like
+            self._formed.keep(kind.forms, form, like, form.characters)
+        if form.characters <= LATEST_CHARACTERS:
+            kind.latest = like
+        return like
 
-    def _judge(self, alert: Alert, like: _Like, key: Any) -> Judgement:
+    def _judge(self, alert: Alert, like: _Like, key: Any) -> _Noted:
         plan = like.plan
         facts = Facts(reader_of(alert), self._lists)
         weighed = self._weigh(alert, plan, plan.atoms(alert, like.shape, facts))
@@ -130,12 +193,12 @@ class Judge:
             Matched(sign.side, sign.weight, sign.forgeable, sign.say.render(facts), sign.about)
             for sign in weighed.signs
         ]
-        judgement = Judgement(weighed.verdict, outcome_of(facts), tuple(signs))
-        size = _characters_of(key)
-        if size <= KEY_LIMIT_CHARACTERS:
-            size += sum(len(span.text) for sign in signs for span in sign.text)
-            self._given.keep(like.judgements, key, judgement, size)
-        return judgement
+        of_key = _characters_of(key)
+        size = of_key + sum([len(span.text) for sign in signs for span in sign.text])
+        given = (self, Judgement(weighed.verdict, outcome_of(facts), tuple(signs)), size <= LATEST_CHARACTERS)
+        if of_key <= KEY_LIMIT_CHARACTERS:
+            self._given.keep(like.judgements, key, given, size)
+        return given
 
     def _make_kind(self, alert: Alert) -> _Kind:
         own = tuple(self._own(alert))
@@ -145,12 +208,6 @@ class Judge:
         if len(alert.rule) + len(alert.source) <= KEY_LIMIT_CHARACTERS:
             self._kinds.keep((alert.rule, alert.source), kind)
         return kind
-
-    def _make_like(self, kind: _Kind, form: Form) -> _Like:
-        like = _Like(kind.plan, kind.plan.shape(form))
-        if form.is_kept:
-            kind.forms.keep(form, like)
-        return like
 
     def _weigh(self, alert: Alert, plan: Plan, atoms: int) -> _Weighed:
         """Return what the signs come to whose atoms these are."""

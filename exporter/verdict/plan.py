@@ -20,8 +20,8 @@ from exporter.verdict.formula import Formulas, Question
 from exporter.verdict.outcome import OUTCOME_FIELDS
 from exporter.verdict.sign import Sign
 
-SHAPES_KEPT = 64
-"""Sets of fields that one plan's alerts come with."""
+SHAPES_KEPT, SHAPES_CHARACTERS = 64, 65_536
+"""Sets of fields that one plan's alerts come with, and characters of their names."""
 
 Asked = tuple[Question, frozenset[Group]]
 """A sign's condition as a question to the atoms, and the groups of those that it looks at."""
@@ -66,7 +66,7 @@ class Plan:
         """Readers of what they depend on besides, rule and source left out."""
         self.groups = frozenset[Group]().union(*(groups for _, groups in asked))
         self._questions = [(sign, question) for sign, (question, _) in zip(signs, asked, strict=True)]
-        self._shapes: Kept[Form, Shape] = Kept(SHAPES_KEPT)
+        self._shapes: Kept[Form, Shape] = Kept(SHAPES_KEPT, SHAPES_CHARACTERS)
 
     def shape(self, form: Form) -> Shape:
         """Return the shape of an alert of this form."""
@@ -74,7 +74,7 @@ class Plan:
         if shape is None:
             shape = Shape(form, self)
             if form.is_kept:
-                self._shapes.keep(form, shape)
+                self._shapes.keep(form, shape, form.characters)
         return shape
 
     def atoms(self, alert: Alert, shape: Shape, facts: Facts) -> int:

@@ -22,10 +22,12 @@ from exporter.incidents.tactics import tactics_by_rule
 from exporter.incidents.traits import TraitsOf
 from exporter.render.markdown import to_markdown
 from exporter.reporter import Reporter
+from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.otel.encode.budget import Budget
 from exporter.sinks.otel.encode.record import RecordEncoder, Reports
 from exporter.sinks.otel.routes import Router
 from exporter.sinks.prometheus.sink import PrometheusSink
+from exporter.sparing import SparingReporter
 from tests.otel_records import ALERT
 
 HUGE = 200_000
@@ -68,8 +70,10 @@ def everything() -> Callable[[Alert], None]:
     traits, addresses = TraitsOf(), Addresses()
     hosts = make_hosts(Identity(hosts=("none-*=x",)))
     tactics = tactics_by_rule(catalog)
+    sparing = SparingReporter(reporter, SelfMetrics(CollectorRegistry()))
+    sparing.allowance = Allowance(1.0, 1e9)
     metrics = PrometheusSink(
-        Metrics(), registry=CollectorRegistry(), rules=(), describe=lambda *_: None, judge=catalog.judge.judge
+        Metrics(), registry=CollectorRegistry(), rules=(), describe=lambda *_: None, judge=sparing.judge
     )
     assert hosts is not None
 

@@ -25,7 +25,7 @@ from exporter.sinks.prometheus.labels import label_names
 from exporter.sinks.prometheus.legacy import LegacyEvents
 from exporter.sinks.prometheus.rules import Describe, RuleInfos
 from exporter.sinks.prometheus.series import Key, Rule, RuleTable, Series, SeriesTable
-from exporter.verdict.judgement import UNDECIDED, Judgement
+from exporter.verdict.judgement import Judgement
 
 DELAY_BUCKETS_SECONDS = (
     0.005,
@@ -71,9 +71,9 @@ class PrometheusSink(Collector):
 
     ``rules`` start at 0 where they say so, so that ``increase()`` sees their first event.
     ``describe`` gives what ``falco_rule_info`` says of a rule, by its name and
-    source; None for nothing. ``judge`` gives the verdict that an event is counted
-    under, or None where there is no time for it: then it counts as undecided. Without
-    ``judge`` there are no such counts. Raises ConfigError for labels that cannot be.
+    source; None for nothing. ``judge`` gives each alert of a batch the judgement
+    that it is counted under. Without ``judge`` there are no such counts. Raises
+    ConfigError for labels that cannot be.
     """
 
     name = "prometheus"
@@ -85,7 +85,7 @@ class PrometheusSink(Collector):
         registry: CollectorRegistry,
         rules: Iterable[KnownRule],
         describe: Describe,
-        judge: Callable[[Alert], Judgement | None] | None = None,
+        judge: Callable[[Sequence[Alert]], Iterable[Judgement]] | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._extra_fields = settings.extra_labels
@@ -142,19 +142,16 @@ class PrometheusSink(Collector):
         waiting, self._waiting = self._waiting, []
         self._waiting_alerts = self._waiting_bytes = 0
         for now_ns, alerts in waiting:
-            if self._judge is not None:
-                for alert in alerts:
-                    alert.all_fields()  # the judge needs them, and a dictionary is quicker to ask
-            self._count(alerts, now_ns)
+            # Judged first: the judge takes all fields out, and a dictionary is quicker to ask.
+            self._count(alerts, [None] * len(alerts) if self._judge is None else self._judge(alerts), now_ns)
             if self._legacy is not None:
                 self._legacy.count(alerts, now_ns)
 
-    def _count(self, alerts: Sequence[Alert], now_ns: int) -> None:
+    def _count(self, alerts: Sequence[Alert], judgements: Iterable[Judgement | None], now_ns: int) -> None:
         # One function, since every call costs 5 % of it.
         find, admit = self._events.series.get, self._events.admit
         bounds, delays, extra = self._delay_bounds_ns, self._delay_counts, self._extra_fields
-        judge = self._judge
-        for alert in alerts:
+        for alert, judgement in zip(alerts, judgements, strict=True):
             key: Key = (alert.rule, alert.priority, alert.source, alert.hostname, alert.namespace)
             if extra:
                 key += tuple([alert.get(field) or "" for field in extra])
@@ -163,8 +160,7 @@ class PrometheusSink(Collector):
             series.seen_ns = now_ns
             rule = series.rule or self._rule_for(key)
             rule.count += 1
-            if judge is not None:
-                judgement = judge(alert) or UNDECIDED
+            if judgement is not None:
                 if judgement is not rule.judgement:
                     rule.judgement = judgement
                     rule.verdict_count = rule.verdicts.setdefault((judgement.verdict, judgement.outcome), [0])

@@ -22,6 +22,7 @@ from exporter.history.store import Fallback
 from exporter.sources.decode import from_json
 from exporter.sources.followed_file import FollowedFile
 from exporter.sources.json_lines import JsonLinesSource, StandardInput
+from exporter.verdict.judgement import UNDECIDED
 from tests.unit.app.parts import ALERTS, HOST, LOOPBACK, spend, value
 from tests.waiting import wait_until
 
@@ -143,20 +144,20 @@ def test_a_rules_description_is_the_catalogs(bare: App) -> None:
 
 def test_a_flood_is_not_judged_and_said_once(app: App, caplog: pytest.LogCaptureFixture) -> None:
     """Counted each time; what was judged before is judged as before."""
-    judgement = app._sparing.judge(ALERTS[0])
+    (judgement,) = app._sparing.judge(ALERTS[:1])
     assert judgement == app.reporter.catalog.judge.judge(ALERTS[0])
     spend(app)
     unlike = [from_json(ALERTS[0].received.replace(HOST.encode(), b"%d" % n)) for n in range(3)]
     unlike = [from_json(each.received.replace(b"Warning", b"Notice")) for each in unlike]
     unlike = [replace(each, rule=f"Made up {n}") for n, each in enumerate(unlike)]
-    assert [app._sparing.judge(alert) for alert in unlike] == [None] * 3
+    assert app._sparing.judge(unlike) == [UNDECIDED] * 3
     assert value(app, "falco_exporter_alerts_not_judged_total") == 3
     assert [message for message in caplog.messages if message.startswith("too many alerts come that are unlike")] != []
     assert len(caplog.messages) == 1
     assert app.incidents is not None
     assert app.incidents._judge(unlike[0]) is None
     assert app.incidents._allowance is app._sparing.allowance
-    assert app._sparing.judge(ALERTS[0]) is judgement
+    assert app._sparing.judge(ALERTS[:1])[0] is judgement
     assert list(app._sparing._log_limit._written_at) == ["not judged"]
 
 

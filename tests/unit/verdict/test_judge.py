@@ -19,7 +19,7 @@ from exporter.sources.decode import from_json
 from exporter.verdict import judge as module
 from exporter.verdict.files import load_language
 from exporter.verdict.judge import Judge
-from exporter.verdict.judgement import OUTCOMES, VERDICTS
+from exporter.verdict.judgement import OUTCOMES, UNDECIDED, VERDICTS
 
 LINES = Path(__file__).parents[2].joinpath("verdicts", "dev.jsonl").read_text("utf-8").splitlines()
 ALERTS = [from_json(json.dumps(json.loads(line)["alert"]).encode()) for line in LINES]
@@ -83,6 +83,30 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(judge._kinds) <= 5
 
 
+def test_what_is_remembered_of_forms_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all rules together, by number and by the characters of their names, and nothing of what only a forger has."""
+    monkeypatch.setattr(module, "FORMS_KEPT", 10)
+    judge = fresh()
+    for number in range(25):
+        judge.judge(replace(ALERTS[1], rule=f"made up {number % 3}", fields={"proc.name": "a", f"x{number}": "b"}))
+        assert 0 < sum(len(kind.forms) for kind in judge._kinds.values()) <= len(judge._formed) <= 10
+    kept = len(judge._formed)
+    judge.judge(replace(ALERTS[1], fields={f"x{number}": "b" for number in range(600)}))
+    assert len(judge._formed) == kept
+
+
+def test_what_is_found_without_a_look_up_is_short() -> None:
+    """A rule's latest alert is held beyond every bound, so that neither its names nor its values may be long."""
+    judge = fresh()
+    for fields in ({"proc.cmdline": "x" * 3_000}, {"x" * 3_000: "a"}):
+        for _ in range(3):
+            judge.judge_all_within([replace(ALERTS[1], fields=fields)], Allowance(), pytest.fail)
+    for kind in judge._kinds.values():
+        likes = [*kind.forms.values(), kind.latest]
+        assert all(len(str((like.names, like.latest))) < 2_000 for like in likes if like and like is kind.latest)
+        assert all(len(str(like.latest)) < 2_000 for like in likes if like)
+
+
 def test_threads_get_their_own_alerts_judgement(judge: Judge) -> None:
     """Two sinks judge at once, alerts of one rule with different fields among them."""
     bare = [replace(alert, fields={"proc.name": "x"}) for alert in ALERTS]
@@ -94,6 +118,9 @@ def test_threads_get_their_own_alerts_judgement(judge: Judge) -> None:
             for number, alert in enumerate([*ALERTS, *bare]):
                 if judge.judge(alert) != expected[number]:
                     wrong.append(number)
+            again = [replace(alert) for alert in [*ALERTS, *bare]]
+            if judge.judge_all_within(again, Allowance(), pytest.fail) != expected:
+                wrong.append(-1)
 
     threads = [threading.Thread(target=run) for _ in range(4)]
     for thread in threads:
@@ -145,5 +172,9 @@ def test_a_spent_allowance_leaves_unlike_alerts_unjudged() -> None:
     allowance.end(allowance.begin() - 2.0)
     assert judge.judge_within(ALERTS[1], allowance) is None
     assert judge.judge_within(ALERTS[0], allowance) is known
+    left_out: list[int] = []
+    several = [replace(ALERTS[number]) for number in (1, 0, 2)]
+    assert judge.judge_all_within(several, allowance, lambda: left_out.append(1)) == [UNDECIDED, known, UNDECIDED]
+    assert len(left_out) == 2
     now = 5.0
     assert judge.judge_within(ALERTS[1], allowance) == fresh().judge(ALERTS[1])

@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.alert import Alert, Priority
+from exporter.allowance import Allowance
 from exporter.sources.decode import from_json
 from exporter.verdict.facts import Facts
 from exporter.verdict.files import load_language
@@ -82,6 +84,48 @@ def test_alerts_with_parts_of_others(several: list[Alert]) -> None:
         assert JUDGE.judge(alert) == asked_one_by_one(alert, SIGNS, LANGUAGE)
 
 
+ALLOWANCE = Allowance(1.0, 1e9)
+
+
+def quickly(several: Sequence[Alert], judge: Judge = JUDGE) -> list[Judgement]:
+    """Judge as the metrics do; each alert is one that nothing is noted at."""
+    return judge.judge_all_within(list(map(replace, several)), ALLOWANCE, pytest.fail)
+
+
+def test_the_quick_way_gives_every_labelled_alert_the_same_judgement() -> None:
+    """Each alert twice as it is, with other processes and times, and with its fields in another order."""
+    judge = Judge(SIGNS, LANGUAGE)
+    expected = list(map(judge.judge, ALERTS))
+    others: Mapping[str, str] = {"proc.pid": "7", "proc.ppid": "8", "evt.time": "9", "thread.tid": "10"}
+    for changed in (
+        lambda fields: fields,
+        lambda fields: fields,
+        lambda fields: {name: others.get(name, value) for name, value in fields.items()},
+        lambda fields: dict(reversed(fields.items())),
+        lambda fields: fields,
+    ):
+        alerts = [replace(alert, time_ns=5, fields=changed(dict(alert.all_fields()))) for alert in ALERTS]
+        assert quickly(alerts, judge) == list(map(Judge(SIGNS, LANGUAGE).judge, map(replace, alerts)))
+        assert quickly([alert for alert in ALERTS for _ in range(3)], judge)[::3] == expected
+
+
+@given(st.lists(alerts(), min_size=1, max_size=4), st.randoms(use_true_random=False))
+def test_the_quick_way_gives_the_same_judgement(several: list[Alert], chance: Random) -> None:
+    """In any order, again and again, with fields in another order, alerts of one rule and of others in turn."""
+    expected = [asked_one_by_one(alert, SIGNS, LANGUAGE) for alert in several]
+    numbers = chance.choices(range(len(several)), k=12)
+    again = [several[number] for number in numbers]
+    shuffled = [
+        replace(alert, fields=dict(chance.sample(list(alert.fields.items()), len(alert.fields)))) for alert in again
+    ]
+    for alerts in (again, shuffled, again):
+        found = quickly(alerts)
+        assert found == [expected[number] for number in numbers]
+        forms = list(map(replace, alerts))
+        JUDGE.judge_all_within(forms, ALLOWANCE, pytest.fail)
+        assert [alert.form.names for alert in forms] == [tuple(alert.fields) for alert in alerts]
+
+
 OPERATIONS = [
     "proc.name = a", "proc.name in (a, b)", "proc.name != a", "proc.name exists", "fd.snet in (10.0.0.0/8)",
     "proc.name = val(proc.pname)", "tolower(proc.pname) = a", "proc.tty > 0", "alert.rule = R",
@@ -130,8 +174,9 @@ def test_conditions_of_every_form(conditions: list[str], several: list[Alert]) -
         for number, condition in enumerate(conditions)
     ]
     judge = Judge(signs, WORDS)
-    for alert in [*several, *several]:
-        assert judge.judge(alert) == asked_one_by_one(alert, signs, WORDS), conditions
+    expected = [asked_one_by_one(alert, signs, WORDS) for alert in [*several, *several]]
+    assert [judge.judge(alert) for alert in [*several, *several]] == expected, conditions
+    assert quickly([*several, *several], judge) == expected, conditions
 
 
 def test_an_address_that_stands_in_for_a_network_is_not_forgotten() -> None:

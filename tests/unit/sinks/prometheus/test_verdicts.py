@@ -19,7 +19,12 @@ def test_events_are_counted_by_verdict_and_outcome() -> None:
     registry = CollectorRegistry()
     signs = iter([Judgement("attack", "refused", ()), Judgement("benign", "succeeded", ()), UNDECIDED, UNDECIDED])
     sink = PrometheusSink(
-        Metrics(), registry=registry, rules=[KNOWN], describe=describe, judge=lambda _: next(signs), clock_ns=Clock()
+        Metrics(),
+        registry=registry,
+        rules=[KNOWN],
+        describe=describe,
+        judge=lambda alerts: [next(signs) for _ in alerts],
+        clock_ns=Clock(),
     )
     assert samples(registry, "falco_verdict_events_total") == []
     sink.write([make_alert()] * 4)
@@ -48,7 +53,7 @@ def make_judged(clock: Clock | None = None, **settings: Any) -> tuple[Prometheus
         registry=registry,
         rules=[KNOWN],
         describe=describe,
-        judge=judge,
+        judge=lambda alerts: map(judge, alerts),
         clock_ns=clock or Clock(),
     )
     return sink, registry
@@ -107,18 +112,9 @@ def test_rules_that_found_the_table_full_are_counted_by_verdict_too() -> None:
         registry=registry,
         rules=[],
         describe=describe,
-        judge=lambda _: Judgement("attack", "unknown", ()),
+        judge=lambda alerts: [Judgement("attack", "unknown", ())] * len(alerts),
         clock_ns=Clock(),
     )
     sink.write([make_alert(f"made up {n}") for n in range(UNKNOWN_RULES_LIMIT + 3)])
     overflow = [s for s in samples(registry, "falco_verdict_events_total") if s.labels["rule"] == OVERFLOW]
     assert [(s.value, s.labels["verdict"]) for s in overflow] == [(3, "attack")]
-
-
-def test_an_event_that_there_was_no_time_to_judge_is_undecided() -> None:
-    """It is never taken for benign."""
-    registry = CollectorRegistry()
-    sink = PrometheusSink(Metrics(), registry=registry, rules=[KNOWN], describe=describe, judge=lambda _: None)
-    sink.write([make_alert()])
-    (sample,) = samples(registry, "falco_verdict_events_total")
-    assert (sample.labels["verdict"], sample.labels["outcome"], sample.value) == ("undecided", "unknown", 1)
