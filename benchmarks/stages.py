@@ -22,7 +22,9 @@ from benchmarks.falco import of_command, of_process
 from benchmarks.processes import Program, start_falco, start_receiver
 from benchmarks.results import PER_ALERT, Result
 from benchmarks.sizes import FULL, SMOKE, Sizes
+from benchmarks.verdict_cost import added_by
 from exporter.alert import Alert, Priority
+from exporter.allowance import Allowance
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.catalog.describe import describe
 from exporter.config.model import FalcoGrpc, FalcoTarget, Metrics, Otlp, Queue
@@ -49,6 +51,8 @@ from exporter.sparing import SparingReporter
 from exporter.verdict.judgement import Judgement
 
 RUNS = 5
+VERDICTS, VERDICTS_BUDGET = "verdicts_added.", 2.0
+"""What counting by verdict may add for an alert that repeats, µs."""
 
 
 def cost(work: Callable[[], object], count: int, runs: int = RUNS) -> float:
@@ -112,10 +116,9 @@ class Stages:
         yield "receive", "receive (`get`, raw bytes)", self._receive(lambda _: None)
         yield "decode", f"decode ({size:,.0f}-byte messages)", self._cost_of_messages(decode.from_grpc)
         yield "pipeline", "pipeline (no sinks)", cost(each(Pipeline([]).deliver, self.batches), self.count)
-        judge, judge_all = (
-            self.catalog.judge.judge,
-            SparingReporter(self.reporter, SelfMetrics(CollectorRegistry())).judge,
-        )
+        sparing = SparingReporter(self.reporter, SelfMetrics(CollectorRegistry()))
+        sparing.allowance = Allowance(1.0, 1e9)
+        judge, judge_all = self.catalog.judge.judge, sparing.judge
         counting, judging = self._prometheus(self.catalog), self._prometheus(self.catalog, judge_all)
         yield "prometheus", "Prometheus sink", self._of_new(lambda alerts: in_turn(counting.write, alerts))
         yield (
@@ -128,6 +131,8 @@ class Stages:
             "verdict and outcome, alerts repeat",
             self._of_new(lambda alerts: [judge(alert) for alert in alerts]),
         )
+        for mix, what, added in added_by(judging.write, counting.write, turns=self.count // 200):
+            yield f"{VERDICTS}{mix}", f"verdicts add to the Prometheus sink, alerts repeat, {what}", added
         yield "recent", "recent reports", self._sink(RecentSink(1_000))
         yield "uid", "uid", cost(lambda: [alert.uid for alert in self.alerts], self.count)
         yield "report", "advice", cost(lambda: [self.reporter.advice_for(a) for a in self.alerts], self.count)
@@ -267,7 +272,8 @@ def measure_stages(sizes: Sizes, address: str) -> Iterator[Result]:
     tuned = ["env", "GRPC_EXPERIMENTS=-event_engine_client"]
     with Program([*tuned, sys.executable, "-m", "benchmarks.stages", address, *smoke]) as program:
         for key, what, value in program.first["stages"]:
-            yield Result(f"stage.{key}", f"stage: {what}", value, PER_ALERT)
+            budget = VERDICTS_BUDGET if key.startswith(VERDICTS) else None
+            yield Result(f"stage.{key}", f"stage: {what}", value, PER_ALERT, budget)
 
 
 def main() -> None:

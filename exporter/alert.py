@@ -320,9 +320,9 @@ class Alert:
         return hash((self.time_ns, self.rule))
 
 
-set_form: Callable[[Alert, Form], None] = Alert.known_form.__set__  # type: ignore[union-attr]
+set_form: Callable[[Alert, Form], None] = Alert.known_form.__set__  # type: ignore[misc, union-attr] # the slot itself
 """Let the alert know its form, which has to be its own: quicker than to ask for it."""
-set_noted: Callable[[Alert, tuple[object, ...]], None] = Alert.noted.__set__  # type: ignore[union-attr]
+set_noted: Callable[[Alert, tuple[object, ...]], None] = Alert.noted.__set__  # type: ignore[misc, union-attr] # the slot itself
 """``Alert.note_judgement`` of a judge and its judgement that stand together already."""
 
 

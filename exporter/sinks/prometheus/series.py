@@ -56,10 +56,8 @@ class Rule:
         "count",
         "exemplar_ns",
         "exemplar_uid",
-        "judgement",
         "last_alert",
         "latest_ns",
-        "verdict_count",
         "verdicts",
     )
 
@@ -73,9 +71,6 @@ class Rule:
         self.exemplar_uid = ""
         self.verdicts: dict[tuple[str, str], list[int]] = {}
         """Events by verdict and outcome, at most twelve pairs; each count in a list of its own."""
-        self.judgement: object = None
-        """The last event's, whose count is ``verdict_count``: alerts that repeat are given the same."""
-        self.verdict_count: list[int] = []
 
 
 class RuleTable:
@@ -108,7 +103,11 @@ class RuleTable:
 class Series:
     """One counter."""
 
-    __slots__ = ("count", "host_verdict", "judgement", "labels", "rule", "seen_ns")
+    __slots__ = ("count", "host_verdict", "judgement", "labels", "rule", "seen_ns", "verdict_count")
+    host_verdict: Series
+    """Counts its host's events of the last event's verdict; set with the first judgement."""
+    verdict_count: list[int]
+    """Counts its rule's events of the last event's verdict and outcome; set with the first judgement."""
 
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
@@ -119,8 +118,7 @@ class Series:
         self.rule: Rule | None = None
         """The totals of the same rule; None where series of several rules are one."""
         self.judgement: object = None
-        """The last event's, which ``host_verdict`` counts; None in the overflow's series, which is many hosts'."""
-        self.host_verdict: Series | None = None
+        """The last event's: alerts that repeat are given the same. None in the overflow's series."""
 
 
 class SeriesTable:

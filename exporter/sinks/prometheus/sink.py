@@ -161,16 +161,12 @@ class PrometheusSink(Collector):
             rule = series.rule or self._rule_for(key)
             rule.count += 1
             if judgement is not None:
-                if judgement is not rule.judgement:
-                    rule.judgement = judgement
-                    rule.verdict_count = rule.verdicts.setdefault((judgement.verdict, judgement.outcome), [0])
-                rule.verdict_count[0] += 1
                 if judgement is not series.judgement:
-                    self._host_verdict(series, key, judgement, now_ns)
+                    self._note(judgement, series, rule, key, now_ns)
+                series.verdict_count[0] += 1
                 host_verdict = series.host_verdict
-                if host_verdict is not None:
-                    host_verdict.count += 1
-                    host_verdict.seen_ns = now_ns
+                host_verdict.count += 1
+                host_verdict.seen_ns = now_ns
             time_ns = alert.time_ns
             if time_ns > rule.latest_ns:  # noqa: PLR1730 - max() costs three times as much
                 rule.latest_ns = time_ns
@@ -192,15 +188,16 @@ class PrometheusSink(Collector):
             series.rule = rule
         return rule
 
-    def _host_verdict(self, series: Series, key: Key, judgement: Judgement, now_ns: int) -> None:
-        """Let a series know the counter of its host's verdict. Where several hosts' series are one, count at once."""
+    def _note(self, judgement: Judgement, series: Series, rule: Rule, key: Key, now_ns: int) -> None:
+        """Let a series know what counts its events of this judgement: its rule's counter, and that of its host.
+
+        The overflow's series is one of many rules and hosts, and is told anew each time.
+        """
         labels: Key = (key[3], key[1], key[2], judgement.verdict)
-        counter = self._host_verdicts.series.get(labels) or self._host_verdicts.admit(labels, now_ns)
-        if series is self._events.overflow:
-            counter.count += 1
-            counter.seen_ns = now_ns
-        else:
-            series.judgement, series.host_verdict = judgement, counter
+        series.host_verdict = self._host_verdicts.series.get(labels) or self._host_verdicts.admit(labels, now_ns)
+        series.verdict_count = rule.verdicts.setdefault((judgement.verdict, judgement.outcome), [0])
+        if series is not self._events.overflow:
+            series.judgement = judgement
 
     def collect(self) -> Iterable[Metric]:
         """Make every metric of what was counted; series idle for too long are forgotten first."""

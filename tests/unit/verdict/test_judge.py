@@ -101,10 +101,11 @@ def test_what_is_found_without_a_look_up_is_short() -> None:
     for fields in ({"proc.cmdline": "x" * 3_000}, {"x" * 3_000: "a"}):
         for _ in range(3):
             judge.judge_all_within([replace(ALERTS[1], fields=fields)], Allowance(), pytest.fail)
-    for kind in judge._kinds.values():
-        likes = [*kind.forms.values(), kind.latest]
-        assert all(len(str((like.names, like.latest))) < 2_000 for like in likes if like and like is kind.latest)
-        assert all(len(str(like.latest)) < 2_000 for like in likes if like)
+    likes = [like for kind in judge._kinds.values() for like in (*kind.forms.values(), kind.latest) if like is not None]
+    assert likes
+    assert all(len(str(like.latest)) < module.LATEST_CHARACTERS for like in likes)
+    latest = [kind.latest for kind in judge._kinds.values() if kind.latest is not None]
+    assert all(like.form.characters <= module.LATEST_CHARACTERS for like in latest)
 
 
 def test_threads_get_their_own_alerts_judgement(judge: Judge) -> None:

@@ -109,6 +109,16 @@ def test_the_quick_way_gives_every_labelled_alert_the_same_judgement() -> None:
         assert quickly([alert for alert in ALERTS for _ in range(3)], judge)[::3] == expected
 
 
+def test_a_field_instead_of_one_that_no_sign_looks_at_is_seen() -> None:
+    """Two alerts of as many fields, and with the same values of those that the first is judged by."""
+    mapping = {"for": "attack", "weight": 4, "when": "proc.name = a and proc.cwd = /tmp", "say": "it is there"}
+    judge = Judge([Sign.from_mapping(mapping, "x:1", language=WORDS)], WORDS)
+    without, with_it = (replace(ALERTS[0], fields={"proc.name": "a", name: "/tmp"}) for name in ("unread", "proc.cwd"))
+    several = [without, without, without, with_it, without, with_it]
+    verdicts = [judgement.verdict for judgement in quickly(several, judge)]
+    assert verdicts == ["undecided"] * 3 + ["attack", "undecided", "attack"]
+
+
 @given(st.lists(alerts(), min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_the_quick_way_gives_the_same_judgement(several: list[Alert], chance: Random) -> None:
     """In any order, again and again, with fields in another order, alerts of one rule and of others in turn."""
