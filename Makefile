@@ -48,7 +48,7 @@ $(VENV)/.lab-ready: $(READY)
 	@touch $@
 
 lab: $(VENV)/.lab-ready  ## run the advice on lab hosts, containers, a cluster and clouds; one rule: make lab RULE="Clear Log Activities"
-	$(BIN)/python -m pytest -m lab tests/lab --ignore tests/lab/chart $(if $(SHARE),,--lab-record) --lab-rule "$(RULE)" --lab-share "$(SHARE)" --lab-minutes $(or $(MINUTES),0)
+	$(BIN)/python -m pytest -m lab tests/lab --ignore tests/lab/chart $(if $(RULE),,-n $(or $(WORKERS),3)) $(if $(SHARE),,--lab-record) --lab-rule "$(RULE)" --lab-share "$(SHARE)" --lab-minutes $(or $(MINUTES),0)
 
 cluster: $(VENV)/.lab-ready  ## install the image and the Helm chart in a real cluster, with a collector, Prometheus and posts as Falco's (minutes)
 	$(BIN)/python -m pytest -m lab tests/lab/chart

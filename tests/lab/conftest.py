@@ -1,22 +1,22 @@
-"""Fixtures of the lab, and what is printed and kept of a run.
+"""Fixtures of the lab.
 
 Every test below ``tests/lab`` has the marker ``lab``. Which of them run is
-said in ``selection.py``; ``--lab-record`` writes ``proven/`` for what passed.
+said in ``selection.py``, which of them one worker runs in ``groups.py``, and
+what is printed and kept of a run in ``results.py``.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exporter.lint.proven import blocks, count, to_lines
-from tests.lab import audit, ledger, selection
-from tests.lab.ledger import LAB, SCENARIOS, Ledger
+from tests.lab import audit, selection
+from tests.lab.groups import Groups
+from tests.lab.ledger import LAB, Ledger
 from tests.lab.places import vendors
 from tests.lab.places.cluster import Cluster, cluster
 from tests.lab.places.host import Host, host
@@ -24,19 +24,15 @@ from tests.lab.places.node import Node, node
 from tests.lab.places.spot import Spot
 from tests.lab.places.vendors import Vendor
 from tests.lab.programs import begin_building, root_file_system
+from tests.lab.results import LEDGER, Results
 from tests.lab.steps import reporter
 from tests.lab.story import Place, Story, Tell
 
 if TYPE_CHECKING:
     from tests.lab.places.aws import Aws
 
-_LEDGER = pytest.StashKey[Ledger]()
-_RAN = pytest.StashKey[dict[Path, set[str]]]()
-_FAILED = pytest.StashKey[dict[Path, set[str]]]()
 _DEADLINE = pytest.StashKey[float]()
-_WHOLE = pytest.StashKey[int]()
-_COLLECTED = pytest.StashKey[Counter[Path]]()
-_PASSED = pytest.StashKey[Counter[Path]]()
+_RESULTS = pytest.StashKey[Results]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +42,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     minutes = config.getoption("--lab-minutes", 0.0)
     config.stash[_DEADLINE] = time.monotonic() + 60 * minutes if minutes else float("inf")
+    config.stash[_RESULTS] = Results(config)
+    config.pluginmanager.register(config.stash[_RESULTS], "lab-results")
+    config.pluginmanager.register(Groups(), "lab-groups")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -57,10 +56,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if item not in dropped]
-    config.stash[_WHOLE] = len(mine)
-    config.stash[_COLLECTED] = Counter(item.path for item in mine)
-    # What needs a cluster comes last: it may be built meanwhile, which takes longer than a test may.
-    items.sort(key=lambda item: "cluster" in getattr(item, "fixturenames", ()))
+    config.stash[_RESULTS].collected(mine)
     for item in mine:
         if {"cluster", "node", "spot", "github", "aws", "google"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.timeout(1800))
@@ -83,54 +79,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("the time that --lab-minutes gives is over")
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    outcome: Any = yield
-    report = outcome.get_result()
-    ran = item.config.stash.setdefault(_RAN, defaultdict(set))
-    failed = item.config.stash.setdefault(_FAILED, defaultdict(set))
-    if SCENARIOS not in item.path.parents:
-        return
-    if report.failed or report.skipped:
-        failed[item.path] |= item.stash.get(_LEDGER, Ledger()).digests
-    if report.when == "call" and report.passed:
-        ran[item.path] |= item.stash.get(_LEDGER, Ledger()).digests
-        item.config.stash.setdefault(_PASSED, Counter())[item.path] += 1
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if not session.config.getoption("--lab-record", default=False):
-        return
-    stash = session.config.stash
-    failed = stash.get(_FAILED, {})
-    for scenario, digests in stash.get(_RAN, {}).items():
-        count = stash[_COLLECTED][scenario], stash[_PASSED][scenario]
-        is_whole = selection.is_whole(scenario, session.config, *count)
-        present = selection.present() - failed.get(scenario, set())
-        ledger.write(ledger.file_of(scenario), digests & present, is_whole=is_whole, present=present)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    ran = config.stash.get(_RAN, {})
-    if not ran:
-        return
-    passed = len(terminalreporter.stats.get("passed", []))
-    terminalreporter.section("lab")
-    terminalreporter.line(f"{passed} of the lab's {config.stash[_WHOLE]} scenarios ran and passed")
-    now = set().union(*ran.values())
-    every = {block.digest for block in blocks(reporter().catalog)}
-    terminalreporter.line(f"{len(now & every)} of the catalog's {len(every)} commands ran in this run")
-    for line in to_lines(count(reporter().catalog, ledger.proven() | now)):
-        terminalreporter.line(line)
-
-
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Tell:
     """Begin a story: ``tell(fields, host=place, …)``; the rule is the module's ``RULE`` unless given.
 
     ``event`` is a cluster's audit event instead of fields: the alert is made of it as the k8saudit plugin does.
     """
-    book = request.node.stash.setdefault(_LEDGER, Ledger())
+    book = request.node.stash.setdefault(LEDGER, Ledger())
     rules = selection.rules_of(request.node)
 
     def begin(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import tarfile
@@ -215,6 +216,7 @@ def _fetch(command: list[str], directory: str) -> None:
 
 def _keep(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
+    # Of this process: another worker may fetch the same.
+    part = file.with_suffix(f".part{os.getpid()}")
     part.write_bytes(content)
     part.rename(file)

@@ -11,7 +11,6 @@ import contextlib
 import http.client
 import json
 import re
-import subprocess
 import sys
 import time
 import uuid
@@ -26,7 +25,7 @@ import botocore.session
 from botocore.validate import ParamValidator
 
 from tests.lab import aws_rights
-from tests.lab.places.laptop import Laptop, laptop
+from tests.lab.places.laptop import Laptop, laptop, loaded_client
 from tests.lab.programs import LAB, missing
 from tests.lab.standin import Reply, Request, StandIn, in_network, serving
 
@@ -290,32 +289,17 @@ def aws(directory: Path) -> Iterator[Aws]:
         # Its own copy of AWS' managed policies, such as AWSDenyAll.
         settings = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
         moto = place.serve([sys.executable, "-m", "moto.server", "--port", str(_MOTO)], log, settings)
-        client = _begin_client(place, log)
         try:
-            account = Aws(place)
-            place.begin = account.begin
-            _await_moto(place, log)
-            with serving(_Front(account), place, port=_FRONT):
-                yield account
+            with loaded_client(place, "aws", [sys.executable, LAB / "served_client.py", "aws_client"], log):
+                account = Aws(place)
+                place.begin = account.begin
+                _await_moto(place, log)
+                with serving(_Front(account), place, port=_FRONT):
+                    yield account
             assert not account.lacking, "deploy/responder lacks what a step calls:\n" + "\n".join(account.lacking)
         finally:
-            for process in (moto, client):
-                process.kill()
-                process.wait(5)
-
-
-def _begin_client(place: Laptop, log: Path) -> subprocess.Popen[bytes]:
-    """Load the real aws client once, on the laptop, and put what hands commands to it first in the PATH."""
-    at = f"{place.home}/.aws.socket"
-    place.environment["LAB_AWS_SOCKET"] = at
-    place.environment["PATH"] = f"{LAB / 'clients'}:{place.environment['PATH']}"
-    client = place.serve([sys.executable, LAB / "aws_client.py", at], log, inside=True)
-    deadline = time.monotonic() + 60
-    while not place.file(".aws.socket").exists():
-        if client.poll() is not None or time.monotonic() > deadline:
-            missing(f"the aws client did not start: {log.read_text('utf-8', 'replace')[-500:]}")
-        time.sleep(0.05)
-    return client
+            moto.kill()
+            moto.wait(5)
 
 
 def _await_moto(place: Laptop, log: Path) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.lab.paste import Answer, Terminal
-from tests.lab.programs import CACHE
+from tests.lab.programs import CACHE, LAB, missing
 
 _ENTER = """
 set -e
@@ -145,6 +145,30 @@ def laptop(environment: Mapping[str, str] | None = None, *, hosts: Sequence[str]
         outer.send_signal(signal.SIGKILL)
         outer.wait(10)
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def loaded_client(
+    place: Laptop, name: str, words: Sequence[str | Path], log: Path, settings: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Load a vendor's real client once, on the laptop, and put what hands commands to it first in the PATH.
+
+    ``words`` run it (``served_client``); the path of its socket is added to them.
+    """
+    at = f"{place.home}/.{name}.socket"
+    place.environment[f"LAB_{name.upper()}_SOCKET"] = at
+    place.environment["PATH"] = f"{LAB / 'clients'}:{place.environment['PATH']}"
+    client = place.serve([*words, at], log, settings, inside=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not place.file(f".{name}.socket").exists():
+            if client.poll() is not None or time.monotonic() > deadline:
+                missing(f"the {name} client did not start: {log.read_text('utf-8', 'replace')[-500:]}")
+            time.sleep(0.05)
+        yield
+    finally:
+        client.kill()
+        client.wait(5)
 
 
 def _first_process(outer: subprocess.Popen[bytes]) -> int:

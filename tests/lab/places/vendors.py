@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.integration.certificates import Authority
 from tests.lab import openapi, permissions
-from tests.lab.places.laptop import Laptop, laptop
-from tests.lab.programs import built, program
+from tests.lab.places.laptop import Laptop, laptop, loaded_client
+from tests.lab.programs import LAB, built, program
 from tests.lab.standin import Description, Reply, Request, StandIn, serving
 
 OKTA_DOMAIN = "example.okta.com"
@@ -128,7 +128,7 @@ class _ByHost:
 @contextlib.contextmanager
 def google(directory: Path, services: tuple[str, ...]) -> Iterator[Vendor]:
     """Google Cloud, for the real gcloud; ``services`` are names from ``GOOGLES_SERVICES``."""
-    program("gcloud")
+    sdk = Path(program("gcloud")).resolve().parents[1]
     token = directory / "token"
     token.write_text("ya29.lab", encoding="utf-8")
     settings = {
@@ -146,4 +146,12 @@ def google(directory: Path, services: tuple[str, ...]) -> Iterator[Vendor]:
         made.service.guard = made.caller.refusal
         made.laptop.begin = made.caller.begin
         made.laptop.environment["CLOUDSDK_CONFIG"] = f"{made.laptop.home}/.config/gcloud"
-        yield made
+        words = [_python_of(sdk), "-S", LAB / "served_client.py", "gcloud_client", sdk]
+        with loaded_client(made.laptop, "gcloud", words, directory / "gcloud.log", made.laptop.environment):
+            yield made
+
+
+def _python_of(sdk: Path) -> str:
+    """The Python that gcloud would take: its own, else the machine's."""
+    own = sdk / "platform/bundledpythonunix/bin/python3"
+    return str(own) if own.exists() else program("python3")
