@@ -270,7 +270,7 @@ def _await_boot(made: Host, log: Path, *, systemd: bool) -> None:
             made.wait_until(
                 lambda: (
                     subprocess.run(
-                        [*made.enter, "systemctl", "is-system-running"], capture_output=True, check=False
+                        [*made.enter, "systemctl", "is-system-running", "--wait"], capture_output=True, check=False
                     ).stdout.strip()
                     in {b"running", b"degraded"}
                 ),
