@@ -5,9 +5,6 @@ set -euo pipefail
 cache=${FALCO_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/falco-lab}
 bin=$cache/bin
 mkdir -p "$bin"
-# One at a time: who comes second finds everything built.
-exec 9>"$cache/.building"
-flock 9
 
 etcd_version=v3.6.16
 kubernetes_version=v1.36.3
@@ -18,6 +15,37 @@ gh_version=v2.83.0
 coredns_version=v1.14.7
 cert_manager_version=v1.21.2
 prometheus_operator_version=v0.85.0
+
+kubernetes_names="kube-apiserver kubectl kube-controller-manager kube-scheduler kubelet kube-proxy"
+crds_name=crds-$cert_manager_version-$prometheus_operator_version.yaml
+# shellcheck disable=SC2206 # an argument may be several names
+parts=(${@:-etcd crictl kubernetes coredns crds helm kwok gh})
+
+current() { # NAME VERSION: whether the link NAME points at what is built of this version
+  [ -x "$bin/$1-$2" ] && [ "$(readlink "$bin/$1")" = "$1-$2" ]
+}
+
+there() { # PART: whether all of it is built
+  local name version=${1}_version
+  case $1 in
+    kubernetes) for name in $kubernetes_names; do current "$name" "$kubernetes_version" || return 1; done ;;
+    crds) [ -e "$cache/$crds_name" ] && [ "$(readlink "$cache/crds.yaml")" = "$crds_name" ] ;;
+    *) current "$1" "${!version-}" ;;
+  esac
+}
+
+lacking=""
+for part in "${parts[@]}"; do
+  there "$part" || lacking="$lacking $part"
+done
+if [ -z "$lacking" ]; then
+  echo "$bin"
+  exit
+fi
+
+# One builds at a time, and who comes second finds everything built. For what is there already nobody waits.
+exec 9>"$cache/.building"
+flock 9
 
 export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=mod -buildvcs=false -trimpath -p=${LAB_BUILD_JOBS:-$(nproc)}"
 ldflags="-s -w"
@@ -52,7 +80,7 @@ copied_module() { # MODULE VERSION DIRECTORY: a writable copy of a module's sour
 
 kubernetes() {
   local name staging missing="" work
-  for name in kube-apiserver kubectl kube-controller-manager kube-scheduler kubelet kube-proxy; do
+  for name in $kubernetes_names; do
     done_before "$name" "$kubernetes_version" || missing="$missing $name"
   done
   [ -n "$missing" ] || return 0
@@ -101,7 +129,7 @@ END
 }
 
 crds() { # what cert-manager and the Prometheus Operator publish, so that the API server knows their resources: crds.yaml
-  local all=$cache/crds-$cert_manager_version-$prometheus_operator_version.yaml modules kind
+  local all=$cache/$crds_name modules kind
   modules=$(go env GOMODCACHE)
   if [ ! -e "$all" ]; then
     go mod download "github.com/cert-manager/cert-manager@$cert_manager_version" \
@@ -119,22 +147,20 @@ crds() { # what cert-manager and the Prometheus Operator publish, so that the AP
   ln -sfn "$(basename "$all")" "$cache/crds.yaml"
 }
 
-for part in "${@:-etcd crictl kubernetes coredns crds helm kwok gh}"; do
-  for name in $part; do
-    case $name in
-      etcd) module etcd "$etcd_version" go.etcd.io/etcd/server/v3 go.etcd.io/etcd/server/v3 ;;
-      crictl) module crictl "$crictl_version" sigs.k8s.io/cri-tools sigs.k8s.io/cri-tools/cmd/crictl ;;
-      helm) module helm "$helm_version" helm.sh/helm/v3 helm.sh/helm/v3/cmd/helm ;;
-      kwok) module kwok "$kwok_version" sigs.k8s.io/kwok sigs.k8s.io/kwok/cmd/kwok ;;
-      gh) module gh "$gh_version" github.com/cli/cli/v2 github.com/cli/cli/v2/cmd/gh ;;
-      kubernetes) kubernetes ;;
-      coredns) coredns ;;
-      crds) crds ;;
-      *)
-        echo "build.sh: $name is not known; expected etcd, crictl, kubernetes, coredns, crds, helm, kwok or gh" >&2
-        exit 2
-        ;;
-    esac
-  done
+for part in "${parts[@]}"; do
+  case $part in
+    etcd) module etcd "$etcd_version" go.etcd.io/etcd/server/v3 go.etcd.io/etcd/server/v3 ;;
+    crictl) module crictl "$crictl_version" sigs.k8s.io/cri-tools sigs.k8s.io/cri-tools/cmd/crictl ;;
+    helm) module helm "$helm_version" helm.sh/helm/v3 helm.sh/helm/v3/cmd/helm ;;
+    kwok) module kwok "$kwok_version" sigs.k8s.io/kwok sigs.k8s.io/kwok/cmd/kwok ;;
+    gh) module gh "$gh_version" github.com/cli/cli/v2 github.com/cli/cli/v2/cmd/gh ;;
+    kubernetes) kubernetes ;;
+    coredns) coredns ;;
+    crds) crds ;;
+    *)
+      echo "build.sh: $part is not known; expected etcd, crictl, kubernetes, coredns, crds, helm, kwok or gh" >&2
+      exit 2
+      ;;
+  esac
 done
 echo "$bin"
