@@ -24,10 +24,10 @@ import pytest
 from tests.lab.ledger import LAB
 
 SECONDS = {
-    "cluster": 20.0,
-    "shells": 200.0,
-    "google": 15.0,
-    "aws": 12.0,
+    "shells": 50.0,
+    "aws": 20.0,
+    "cluster": 18.0,
+    "google": 9.0,
     "node": 8.0,
     "spot": 6.0,
     "booted_host": 5.0,

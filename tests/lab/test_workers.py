@@ -150,4 +150,4 @@ def test_what_takes_longest_begins_first() -> None:
     clusters = [Item(f"k8s/test_{number}.py", "cluster") for number in range(9)]
     shells = [Item("../test_shells.py", "shells", kind) for kind in ("plain", "hostile")]
     items: list[Any] = [*short, clusters[0], *long, *clusters[1:], *shells]
-    assert groups.largest_first(items) == [*shells, *clusters, *long, *short]
+    assert groups.largest_first(items) == [*clusters, *shells, *long, *short]

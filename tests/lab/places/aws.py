@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -39,6 +40,12 @@ _LOOKUP = "CloudTrail_20131101.LookupEvents"
 """What ``X-Amz-Target`` ends with."""
 
 
+@cache
+def _session() -> Any:
+    """The lab's own session, which reads the services' descriptions once."""
+    return boto3.session.Session("test", "test")
+
+
 class Aws:
     """An account and the laptop from which it is administered."""
 
@@ -54,17 +61,16 @@ class Aws:
         self.complains = True
         """Whether a refused call fails the scenario: not where it is what the scenario shows (``only``)."""
         self._given = ""
+        self._clients: dict[tuple[str, str], Any] = {}
 
     def call(self, service: str, operation: str, region: str = REGION, **parameters: Any) -> dict[str, Any]:
         """Call AWS for the lab, e.g. ``call("iam", "create_user", UserName="mallory")``; no event comes of it."""
 
-        def make() -> dict[str, Any]:
-            client = boto3.session.Session("test", "test", region_name=region).client(
-                service, endpoint_url=f"http://127.0.0.1:{_MOTO}"
-            )
-            return dict(getattr(client, operation)(**parameters))
-
-        return in_network(self.laptop.pid, make)
+        if (service, region) not in self._clients:
+            at = f"http://127.0.0.1:{_MOTO}"
+            self._clients[service, region] = _session().client(service, region_name=region, endpoint_url=at)
+        client = self._clients[service, region]
+        return in_network(self.laptop.pid, lambda: dict(getattr(client, operation)(**parameters)))
 
     def begin(self, phase: str) -> None:
         """Give the laptop's caller what ``deploy/responder`` gives a responder for a step of this phase."""

@@ -279,7 +279,10 @@ class Cluster:
             "platform|developers|readers|lab-.*|falco-responder-.*|system:.*|cluster-admin|admin|edit|view|kubeadm:.*"
         )
         admin.run(
-            f"""kubectl get ns -o name | grep -vxE 'namespace/({kept})' | xargs -rd "\\n" kubectl delete --wait=false
+            # A namespace takes seconds to go, and steps look for a name in all of them.
+            f"""for each in $(kubectl get ns -o name | grep -vxE 'namespace/({kept})'); do
+              kubectl delete cm,secret --all -n "${{each#namespace/}}" --wait=false; kubectl delete --wait=false "$each"
+            done
             kubectl delete pod,deploy,ds,sts,job,cj,cm,secret,sa,role,rolebinding,netpol,svc -n default --all \
               --field-selector metadata.name!=kubernetes --wait=false --grace-period=1 2>/dev/null
             kubectl get clusterrole,clusterrolebinding -o json | jq --arg kept '^({roles})$' '
