@@ -11,11 +11,11 @@ import enum
 import hashlib
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from operator import getitem
+from operator import getitem, itemgetter
 from typing import Any, cast
 
 from exporter.kept import ByLength, Kept
@@ -67,6 +67,7 @@ class Priority(enum.IntEnum):
 
 
 _LABELS = tuple(priority.name.capitalize() for priority in Priority)
+_NAMES = tuple(priority.name for priority in Priority)
 _BY_WORD = {priority.name.lower(): priority for priority in Priority} | {"info": Priority.INFORMATIONAL}
 _PREFIX = re.compile(
     r"(?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d\.\d{1,9}(?:[+-]\d{4})?: (?:(?:" + "|".join(_LABELS) + r")\b ?)?", re.ASCII
@@ -74,8 +75,8 @@ _PREFIX = re.compile(
 """``HH:MM:SS.nnnnnnnnn: Priority ``, and the same with Falco's time_format_iso_8601."""
 _PARTS_OF_ALERT = 5
 """Of a uid, before the fields: time, rule, priority, source, host."""
-ALERT_BYTES, FIELD_BYTES, TAG_BYTES = 600, 220, 80
-"""What an alert, a field and a tag take besides their texts (CPython, 64 bit)."""
+ALERT_BYTES, FIELD_BYTES, TAG_BYTES = 700, 220, 80
+"""What an alert with its uid, a field and a tag take besides their texts (CPython, 64 bit)."""
 _OWN_FORM_FIELD_BYTES = 400
 """What a field takes besides where the alert's form is not shared with others."""
 TIME_LIMIT_NS = 2**63
@@ -137,7 +138,7 @@ class Form:
     What depends on the names only is worked out once for each; it is found by the form itself, not by its value.
     """
 
-    __slots__ = ("characters", "counted", "is_kept", "names", "uid_heads")
+    __slots__ = ("characters", "counted", "is_kept", "names", "uid_heads", "uid_values")
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
@@ -148,6 +149,12 @@ class Form:
         """Those that count in a uid, sorted."""
         self.uid_heads = [*_UID_BEGINS, *(list(map(_uid_head, self.counted)) or [_UidHead()])]
         """What stands before each part of what is hashed for a uid."""
+        self.uid_values: Callable[[Mapping[str, str]], Iterable[str]] = _values_of(self.counted)
+        """Reader of the values of the fields that count in a uid, in their order."""
+
+
+def _values_of(names: tuple[str, ...]) -> Callable[[Mapping[str, str]], Iterable[str]]:
+    return itemgetter(*names) if len(names) > 1 else lambda fields: [fields[name] for name in names]
 
 
 FORM_NAMES, FORM_CHARACTERS = 512, 16_384
@@ -196,6 +203,7 @@ class Alert:
     """``form`` where somebody has asked for it; read that instead."""
     noted: tuple[object, ...] | None = field(default=None, init=False, repr=False)
     """The judge that judged it last, what this judge found (``judgement_by``), and what it knows of that."""
+    _uid: str | None = field(default=None, init=False, repr=False)
 
     @property
     def output(self) -> str:
@@ -302,11 +310,19 @@ class Alert:
         carry these alike. Where Falco is told to leave the fields out
         (``json_include_output_fields_property: false``) the output text stands
         in for them, and the same alert over gRPC has another identifier.
+        Made when first asked for: the history, records and pages all ask.
         """
+        uid = self._uid
+        if uid is None:
+            uid = self._make_uid()
+            _set(self, "_uid", uid)
+        return uid
+
+    def _make_uid(self) -> str:
         fields = self.all_fields()
-        head = (str(self.time_ns), self.rule, self.priority.name, self.source, self.hostname)
         form = self.form
-        parts = [*head, *map(fields.__getitem__, form.counted)] if form.counted else [*head, self.output]
+        values = form.uid_values(fields) if form.counted else (self.output,)
+        parts = [str(self.time_ns), self.rule, _NAMES[self.priority], self.source, self.hostname, *values]
         # Each part's length before it, so that no value can imitate the border to the next.
         text = [""] * (2 * len(parts))
         text[::2] = map(getitem, form.uid_heads, map(len, parts))
@@ -352,7 +368,7 @@ class _Draft:
         self.fields = fields
         self.tags = tags
         self.received = received
-        self.known_form = self.noted = None
+        self.known_form = self.noted = self._uid = None
         self.__class__ = Alert  # type: ignore[assignment] # which has the same slots
 
 

@@ -8,16 +8,18 @@ advise (``catalog``).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from exporter.alert import Alert
+from exporter.alert import Alert, Form
 from exporter.escaping import Unembeddable, regular_expression
+from exporter.kept import Kept
 from exporter.prose import Lookup
 
 _NANOSECONDS = 1_000_000_000
 _WINDOW_SECONDS = 600
+_FORMS_KEPT = 256
 _CONNECTION = re.compile(r"(?P<client>.+):(?P<client_port>\d+)->(?P<server>.+):(?P<server_port>\d+)\Z")
 _SOCKETS = frozenset({"ipv4", "ipv6"})
 _FD_LABELS: Mapping[str, str] = {
@@ -35,6 +37,27 @@ _PTS_MAJORS = range(136, 144)
 _WRITABLE = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/shm/")  # noqa: S108 - looked for, not written to
 _COMPARED = 1_200
 """So many characters of the arguments tell a process."""
+
+
+class FirstOf:
+    """The first of some output fields that an alert has; of its names it is worked out once which of them to ask."""
+
+    def __init__(self, fields: Iterable[str]) -> None:
+        self._fields = tuple(fields)
+        self._of_form: Kept[Form, tuple[str, ...]] = Kept(_FORMS_KEPT)
+
+    def find(self, alert: Alert) -> tuple[str, str] | None:
+        """Return the field and its value, or None."""
+        form = alert.form
+        fields = self._of_form.get(form)
+        if fields is None:
+            fields = tuple([field for field in self._fields if field in form.names])
+            if form.is_kept:
+                self._of_form.keep(form, fields)
+        for field in fields:
+            if value := alert.get(field):
+                return field, value
+        return None
 
 
 def lookup_of(alert: Alert, *, uid: str | None = None) -> Lookup:
@@ -153,12 +176,13 @@ def _account(alert: Alert) -> str | None:
     return None
 
 
-def _principal(alert: Alert) -> str | None:
-    """Who acted: the API's user, or the login behind a process, or its user."""
-    for field in _PRINCIPALS:
-        if value := alert.get(field):
-            return value
-    return alert.get("user.loginname") or alert.get("user.name")
+_actor = FirstOf((*_PRINCIPALS, "user.loginname", "user.name"))
+
+
+def principal_of(alert: Alert) -> str | None:
+    """Return who acted: the API's user, or the login behind a process, or its user."""
+    found = _actor.find(alert)
+    return found[1] if found else None
 
 
 def _arguments(alert: Alert) -> str | None:
@@ -301,7 +325,7 @@ DERIVED: Mapping[str, Callable[[Alert], str | None]] = {
     "alert.place": lambda alert: _placed(alert)[1],
     "alert.place_host": _host_of_container,
     "alert.in": lambda alert: _placed(alert)[0],
-    "alert.principal": _principal,
+    "alert.principal": principal_of,
     "alert.args": _arguments,
     "alert.cmdline_regex": _command_line_pattern,
     "alert.terminal": _terminal,

@@ -315,6 +315,8 @@ def label_value(value: str) -> str:
 
 def valid_text(value: str) -> str:
     """Return the value as text that UTF-8 can hold: lone surrogates become U+FFFD."""
+    if value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError:

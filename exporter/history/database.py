@@ -10,8 +10,9 @@ import contextlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from exporter.errors import ExporterError
 from exporter.history.schema import APPLICATION_ID, BASE, LATER, VERSION
@@ -28,6 +29,8 @@ _PAGE_BYTES = 8_192
 """Of a new file, which is a tenth smaller than with SQLite's 4,096."""
 _CACHE_KIB = 16_384
 _READER_CACHE_KIB = 4_096
+_VALUES_TOGETHER = 300
+"""In one statement; SQLite before 3.32 takes 999."""
 _WAL_LIMIT_BYTES = 16 * 1024 * 1024
 _BUSY_SECONDS = 5.0
 
@@ -176,6 +179,32 @@ def used_bytes(connection: sqlite3.Connection) -> int:
     free = connection.execute("PRAGMA freelist_count").fetchone()[0]
     size: int = connection.execute("PRAGMA page_size").fetchone()[0]
     return int(pages - free) * size
+
+
+def insert(connection: sqlite3.Connection, table: str, columns: Sequence[Sequence[Any]]) -> None:
+    """Insert rows, given as their columns; many with one statement, which costs a third less than one by one.
+
+    ``table`` is the table's name, with its columns where not every one is given. A column of bytes has nothing else.
+    """
+    width, count = len(columns), len(columns[0])
+    together = _VALUES_TOGETHER // width
+    whole = count - count % together
+    row = f"({', '.join('?' * width)})"
+    many = f"INSERT INTO {table} VALUES {', '.join([row] * together)}"
+    connection.executemany(many, (_values(columns, start, start + together) for start in range(0, whole, together)))
+    connection.executemany(
+        f"INSERT INTO {table} VALUES {row}", (_values(columns, start, start + 1) for start in range(whole, count))
+    )
+
+
+def _values(columns: Sequence[Sequence[Any]], start: int, end: int) -> list[Any]:
+    """Return the values of some rows one after another."""
+    values: list[Any] = [None] * (len(columns) * (end - start))
+    for place, column in enumerate(columns):
+        part = column[start:end]
+        # For bytes sqlite3 looks for an adapter each time, in vain, which costs more than a copy.
+        values[place :: len(columns)] = map(bytearray, part) if isinstance(part[0], bytes) else part
+    return values
 
 
 @contextlib.contextmanager

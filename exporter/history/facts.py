@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from exporter.alert import Alert, Priority
-from exporter.derived import DERIVED
+from exporter.derived import principal_of
 from exporter.escaping import valid_text
-from exporter.render.header import about
+from exporter.render.header import place_of
 from exporter.verdict.judgement import Judgement
 
 NAME_LIMIT_CHARACTERS = 300
-_principal = DERIVED["alert.principal"]
 
 
 class Row(NamedTuple):
@@ -54,8 +53,8 @@ def row_of(number: int, alert: Alert, judgement: Judgement) -> Row:
         name_of(alert.source),
         name_of(alert.hostname),
         name_of(alert.namespace),
-        name_of(_principal(alert) or ""),
-        name_of(about(alert).place),
+        name_of(principal_of(alert) or ""),
+        name_of(place_of(alert)),
     )
 
 

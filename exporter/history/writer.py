@@ -18,9 +18,10 @@ from typing import Any
 from exporter.alert import Alert
 from exporter.errors import DecodeError
 from exporter.escaping import valid_text
-from exporter.history.database import transaction, used_bytes
+from exporter.history.database import insert, transaction, used_bytes
 from exporter.history.facets import tokens_of
 from exporter.history.facts import Row, row_of
+from exporter.history.fresh import Fresh
 from exporter.history.query import searchable
 from exporter.history.schema import create_volume, drop_volume
 from exporter.history.stored import ReadMessage, from_stored, to_stored
@@ -30,10 +31,6 @@ from exporter.verdict.judgement import Judgement
 VOLUMES = 16
 """In how many parts a full history is: this share of it goes at once."""
 HOUR_NS = 3_600_000_000_000
-FRESH_LIMIT = 10_000
-"""Alerts that are remembered from their writing to their indexing, so that they need not be read again."""
-FRESH_BYTES = 16 * 1024 * 1024
-"""How much their messages have at most."""
 INDEX_ALERTS = 4_000
 """Alerts that are made searchable at once: one word for many of them costs less than each time anew."""
 INDEX_BYTES = 8 * 1024 * 1024
@@ -42,6 +39,7 @@ SEARCHED_CHARACTERS = 16_384
 """How much of an alert's text can be searched for: senders choose its length."""
 STATES_LIMIT = 5_000
 """Identifiers of incidents that are kept, the latest."""
+_LAST = 2**62
 _NAMED = ("verdict", "rule", "host", "namespace")
 
 
@@ -82,8 +80,7 @@ class Writer:
         self._bounds = bounds
         self._judge = judge
         self._read_message = read_message
-        self._fresh: dict[int, Alert] = {}
-        self._fresh_bytes = 0
+        self._fresh = Fresh()
         self._latest: _Volume | None = None
         self._read_latest()
 
@@ -98,30 +95,29 @@ class Writer:
         now = time.time()
         try:
             with transaction(self._connection):
-                first, last = self._append(alerts, now)
+                first = self._append(alerts, now)
         except BaseException:
             self._read_latest()
             raise
-        size = sum([_size(alert) for alert in alerts])
-        if len(self._fresh) + len(alerts) <= FRESH_LIMIT and self._fresh_bytes + size <= FRESH_BYTES:
-            self._fresh.update(zip(range(first, last + 1), alerts, strict=True))
-            self._fresh_bytes += size
+        self._fresh.keep(first, alerts)
 
-    def _append(self, alerts: Sequence[Alert], now: float) -> tuple[int, int]:
+    def _append(self, alerts: Sequence[Alert], now: float) -> int:
         volume = self._volume(now)
         before = used_bytes(self._connection)
         first = volume.last_id + 1
-        self._connection.executemany(
-            f"INSERT INTO log_{volume.number} VALUES (?, ?, ?)",
-            [(number, valid_text(alert.hostname), to_stored(alert)) for number, alert in enumerate(alerts, first)],
-        )
         volume.last_id += len(alerts)
+        columns = (
+            range(first, volume.last_id + 1),
+            [valid_text(alert.hostname) for alert in alerts],
+            [alert.received or to_stored(alert) for alert in alerts],
+        )
+        insert(self._connection, f"log_{volume.number}", columns)
         self._grow(volume.number, before)
         self._connection.execute(
             "UPDATE volumes SET last_id = ?, alerts = alerts + ?, newest_s = ? WHERE number = ?",
             (volume.last_id, len(alerts), now, volume.number),
         )
-        return first, volume.last_id
+        return first
 
     def _volume(self, now: float) -> _Volume:
         """Return the volume that takes new alerts."""
@@ -152,38 +148,43 @@ class Writer:
         None was looked at when nothing waits.
         """
         volume = self._connection.execute(
-            "SELECT number, indexed_id FROM volumes WHERE indexed_id < last_id ORDER BY number LIMIT 1"
+            "SELECT number, CAST(indexed_id AS INTEGER), last_id, max(0, min(?, last_id - indexed_id)) FROM volumes "
+            "WHERE indexed_id < last_id ORDER BY number LIMIT 1",
+            (limit,),
         ).fetchone()
         if volume is None:
             return 0, 0
-        number, indexed_id = volume
-        stored = self._stored(number, indexed_id, limit)
-        found = [(key, alert) for key, host, message in stored if (alert := self._alert(key, host, message))]
+        number, indexed_id, last_id, limit = volume
+        looked_at = self._next(number, indexed_id, limit)
+        found = [(key, alert) for key, alert in looked_at if alert is not None]
         rows = [row_of(key, alert, self._judge(alert)) for key, alert in found]
-        texts = [searchable(alert)[:SEARCHED_CHARACTERS] for _, alert in found]
+        texts = [_searched(alert) for _, alert in found]
+        last = looked_at[-1][0] if looked_at else last_id
         with transaction(self._connection):
             before = used_bytes(self._connection)
             self._insert(number, rows, texts)
-            last = stored[-1][0] if stored else self._last_id(number)
             self._connection.execute("UPDATE volumes SET indexed_id = ? WHERE number = ?", (last, number))
             self._grow(number, before)
-        for key, _, _ in stored:
-            if (alert := self._fresh.pop(key, None)) is not None:
-                self._fresh_bytes -= _size(alert)
-        return len(stored), len(stored) - len(found)
+        self._fresh.forget(last)
+        return len(looked_at), len(looked_at) - len(found)
 
-    def _stored(self, number: int, behind: int, limit: int) -> list[tuple[int, Any, Any]]:
-        """Return the next alerts behind this one, at most so many, and of large ones fewer."""
+    def _next(self, number: int, behind: int, limit: int) -> list[tuple[int, Alert | None]]:
+        """Return the next alerts of a volume behind this one, at most so many, and of large ones fewer.
+
+        None stands for one that cannot be read.
+        """
+        fresh, size = self._fresh.take(behind, limit, INDEX_BYTES)
+        found: list[tuple[int, Alert | None]] = list(enumerate(fresh, behind + 1))
+        behind += len(fresh)
         rows = self._connection.execute(
-            f"SELECT id, host, message FROM log_{number} WHERE id > ? ORDER BY id LIMIT ?", (behind, limit)
+            f"SELECT id, host, message FROM log_{number} WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
+            (behind, self._fresh.first_behind(behind) or _LAST, limit - len(fresh)),
         )
-        found, size = [], 0
         with contextlib.closing(rows):
-            for row in rows:
-                found.append(row)
-                size += len(row[2]) if isinstance(row[2], bytes) else 0
-                if size > INDEX_BYTES:
-                    break
+            while size <= INDEX_BYTES and (row := rows.fetchone()):
+                key, host, message = row
+                found.append((key, self._read(host, message)))
+                size += len(message) if isinstance(message, bytes) else 0
         return found
 
     def note_losses(self, losses: Mapping[str, int]) -> None:
@@ -215,67 +216,63 @@ class Writer:
         """
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-    def _last_id(self, number: int) -> int:
-        found: int = self._connection.execute("SELECT last_id FROM volumes WHERE number = ?", (number,)).fetchone()[0]
-        return found
-
-    def _alert(self, key: int, host: Any, message: Any) -> Alert | None:
+    def _read(self, host: Any, message: Any) -> Alert | None:
         if not (isinstance(host, str) and isinstance(message, bytes)):
             # SQLite takes any value in any column: a file that is damaged may be whole to it.
             return None
         try:
-            return self._fresh.get(key) or from_stored(message, host, self._read_message)
+            return from_stored(message, host, self._read_message)
         except DecodeError:
             return None
 
     def _insert(self, number: int, rows: Sequence[Row], texts: Sequence[str]) -> None:
+        if not rows:
+            return
+        facts = Row(*zip(*rows, strict=True))
+        stored = facts._replace(uid=list(map(bytes.fromhex, facts.uid)), priority=list(map(int, facts.priority)))
+        insert(self._connection, f"facts_{number}", stored)
+        insert(self._connection, f"words_{number} (rowid, text, facts)", (facts.id, texts, list(map(tokens_of, rows))))
+        hours = [time_ns // HOUR_NS for time_ns in facts.time_ns]
+        first = dict(zip(reversed(hours), reversed(facts.id), strict=True))
+        last = dict(zip(hours, facts.id, strict=True))
         run = self._connection.executemany
         run(
-            f"INSERT INTO facts_{number} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(row.id, row.time_ns, bytes.fromhex(row.uid), *row[3:]) for row in rows],
-        )
-        run(
-            f"INSERT INTO words_{number} (rowid, text, facts) VALUES (?, ?, ?)",
-            [(row.id, _searched(text), tokens_of(row)) for row, text in zip(rows, texts, strict=True)],
-        )
-        hours: dict[int, tuple[int, int]] = {}
-        for row in rows:
-            hour = row.time_ns // HOUR_NS
-            hours[hour] = (hours.get(hour, (row.id,))[0], row.id)
-        run(
             f"INSERT INTO hours_{number} VALUES (?, ?, ?) ON CONFLICT (hour) DO UPDATE SET last_id = excluded.last_id",
-            [(hour, *ids) for hour, ids in hours.items()],
+            [(hour, first[hour], last[hour]) for hour in last],
         )
-        names = Counter((kind, getattr(row, kind)) for row in rows for kind in _NAMED)
+        names = [
+            (kind, name, count) for kind in _NAMED for name, count in Counter(getattr(facts, kind)).items() if name
+        ]
         run(
             f"INSERT INTO names_{number} VALUES (?, ?, ?) "
             "ON CONFLICT (kind, name) DO UPDATE SET alerts = alerts + excluded.alerts",
-            [(kind, name, count) for (kind, name), count in names.items() if name],
+            names,
         )
 
     def trim(self) -> int:
         """Drop the oldest volumes while there is too much or too old; return how many alerts went."""
         dropped = 0
         while (oldest := self._oldest_to_drop()) is not None:
-            number, alerts = oldest
+            number, alerts, last_id = oldest
             with transaction(self._connection):
                 for statement in drop_volume(number):
                     self._connection.execute(statement)
                 self._connection.execute("DELETE FROM volumes WHERE number = ?", (number,))
+            self._fresh.forget(last_id)
             dropped += alerts
         return dropped
 
-    def _oldest_to_drop(self) -> tuple[int, int] | None:
+    def _oldest_to_drop(self) -> tuple[int, int, int] | None:
         oldest = self._connection.execute(
-            "SELECT number, alerts, newest_s FROM volumes ORDER BY number LIMIT 1"
+            "SELECT number, alerts, newest_s, last_id FROM volumes ORDER BY number LIMIT 1"
         ).fetchone()
         if oldest is None or self._latest is None or oldest[0] == self._latest.number:
             # The newest goes on being written; what is in it is at most a sixteenth of the limits.
             return None
-        number, alerts, newest_s = oldest
+        number, alerts, newest_s, last_id = oldest
         too_large = used_bytes(self._connection) > self._bounds.limit_bytes * (VOLUMES - 1) / VOLUMES
         too_old = time.time() - newest_s > self._bounds.limit_age_seconds
-        return (number, alerts) if too_large or too_old else None
+        return (number, alerts, last_id) if too_large or too_old else None
 
     @property
     def waiting(self) -> int:
@@ -284,10 +281,7 @@ class Writer:
         return int(found[0])
 
 
-def _size(alert: Alert) -> int:
-    return len(alert.received) or alert.size_bytes
-
-
-def _searched(text: str) -> str:
-    """Return the text without lone surrogates and NULs, which SQLite does not take, or takes for an end."""
-    return text.encode("utf-8", "replace").decode().replace("\0", " ")
+def _searched(alert: Alert) -> str:
+    """Return what can be searched for, without lone surrogates and NULs, which SQLite does not take, or as an end."""
+    text = searchable(alert)[:SEARCHED_CHARACTERS]
+    return (text if text.isascii() else text.encode("utf-8", "replace").decode()).replace("\0", " ")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from exporter.alert import Alert
+from exporter.derived import FirstOf
 from exporter.escaping import shortened
 from exporter.event_sources import EVENT_SOURCES, host_label
 from exporter.prose import Lookup
@@ -51,7 +52,7 @@ class About(NamedTuple):
     @property
     def place(self) -> str:
         """Where it happened, in one word: pod, container or principal; else the host."""
-        return (self.host or self.subject) if self.label == "User" else self.subject or self.host
+        return _place(self.label, self.subject, self.host)
 
 
 _SUBJECTS = (
@@ -61,6 +62,8 @@ _SUBJECTS = (
     ("User", ("user.name",)),
 )  # fmt: skip
 """What an alert is about, the first that it names."""
+_LABELS = {field: label for label, fields in reversed(_SUBJECTS) for field in fields}
+_first = FirstOf(dict.fromkeys(field for _, fields in _SUBJECTS for field in fields))
 FIELDS = (
     *dict.fromkeys(field for _, fields in _SUBJECTS for field in fields),
     *("k8s.ns.name", "ka.target.namespace"),
@@ -109,10 +112,21 @@ def _outcome_fields(alert: Alert) -> Lookup:
     return lambda field: own.get(field) or alert.get(field)
 
 
+def place_of(alert: Alert) -> str:
+    """Return ``about(alert).place``, without the rest of it."""
+    label, subject = _subject(alert)
+    limit = VALUE_LIMIT_CHARACTERS
+    return _place(label, shortened(subject, limit), shortened(alert.hostname, limit))
+
+
+def _place(label: str, subject: str, host: str) -> str:
+    return (host or subject) if label == "User" else subject or host
+
+
 def _subject(alert: Alert) -> tuple[str, str]:
-    for label, fields in _SUBJECTS:
-        for field in fields:
-            if value := alert.get(field):
-                namespace = alert.get("k8s.ns.name") or alert.get("ka.target.namespace")
-                return label, f"{namespace}/{value}" if label == "Pod" and namespace else value
-    return "", ""
+    found = _first.find(alert)
+    if found is None:
+        return "", ""
+    label, value = _LABELS[found[0]], found[1]
+    namespace = (alert.get("k8s.ns.name") or alert.get("ka.target.namespace")) if label == "Pod" else None
+    return label, f"{namespace}/{value}" if namespace else value

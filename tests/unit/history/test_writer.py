@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.alert import Alert, time_text
+from exporter.history import fresh as fresh_module
 from exporter.history import writer as writer_module
 from exporter.history.database import open_writer
 from exporter.history.writer import Bounds, Writer
@@ -51,7 +52,7 @@ def test_alerts_in_memory_between_writing_and_looking_are_bounded_in_bytes(
     writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those beyond it are read again from the file; once looked at they make room."""
-    monkeypatch.setattr(writer_module, "FRESH_BYTES", 50_000)
+    monkeypatch.setattr(fresh_module, "LIMIT_BYTES", 50_000)
     read = []
 
     def counted(message: bytes) -> Alert:
