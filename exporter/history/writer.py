@@ -228,21 +228,23 @@ class Writer:
     def _insert(self, number: int, rows: Sequence[Row], texts: Sequence[str]) -> None:
         if not rows:
             return
-        facts = Row(*zip(*rows, strict=True))
-        stored = facts._replace(uid=list(map(bytes.fromhex, facts.uid)), priority=list(map(int, facts.priority)))
-        insert(self._connection, f"facts_{number}", stored)
-        insert(self._connection, f"words_{number} (rowid, text, facts)", (facts.id, texts, list(map(tokens_of, rows))))
-        hours = [time_ns // HOUR_NS for time_ns in facts.time_ns]
-        first = dict(zip(reversed(hours), reversed(facts.id), strict=True))
-        last = dict(zip(hours, facts.id, strict=True))
+        columns: dict[str, Sequence[Any]] = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
+        ids, times, priorities, uids = (columns[name] for name in ("id", "time_ns", "priority", "uid"))
+        stored = columns | {"uid": list(map(bytes.fromhex, uids)), "priority": list(map(int, priorities))}
+        insert(self._connection, f"facts_{number}", list(stored.values()))
         run = self._connection.executemany
+        # One by one: before a statement of several rows the index would write out what it gathers in memory.
+        run(
+            f"INSERT INTO words_{number} (rowid, text, facts) VALUES (?, ?, ?)",
+            zip(ids, texts, map(tokens_of, rows), strict=True),
+        )
+        hours = [time_ns // HOUR_NS for time_ns in times]
+        first, last = dict(zip(reversed(hours), reversed(ids), strict=True)), dict(zip(hours, ids, strict=True))
         run(
             f"INSERT INTO hours_{number} VALUES (?, ?, ?) ON CONFLICT (hour) DO UPDATE SET last_id = excluded.last_id",
             [(hour, first[hour], last[hour]) for hour in last],
         )
-        names = [
-            (kind, name, count) for kind in _NAMED for name, count in Counter(getattr(facts, kind)).items() if name
-        ]
+        names = [(kind, name, count) for kind in _NAMED for name, count in Counter(columns[kind]).items() if name]
         run(
             f"INSERT INTO names_{number} VALUES (?, ?, ?) "
             "ON CONFLICT (kind, name) DO UPDATE SET alerts = alerts + excluded.alerts",
