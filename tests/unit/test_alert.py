@@ -138,6 +138,13 @@ def test_the_uid_is_made_as_it_always_was(alert: Alert) -> None:
     assert alert.uid == hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
+def test_an_alert_with_other_members_has_a_uid_of_its_own() -> None:
+    """A uid is worked out once for an alert, and never taken along to another."""
+    assert ALERT.uid is ALERT.uid
+    assert len({alert.uid for alert in (ALERT, ALERT.changed(rule="other"), replace(ALERT, hostname="b"))}) == 3
+    assert replace(ALERT).uid == ALERT.uid
+
+
 def test_the_uid_is_the_same_however_falco_writes_the_output() -> None:
     """Falco can leave the output text out, and 0.45 escapes it as JSON does: the fields identify the alert."""
     assert replace(ALERT, raw_output="").uid == replace(ALERT, raw_output="a\\nb").uid == ALERT.uid
