@@ -2,11 +2,14 @@
 
 The alerts are those of the flood, each with a process id of its own, from 97 hosts and 17 users.
 They are made searchable in the largest pieces that the exporter takes, as in a flood. CPU is that of the one thread,
-since nothing else runs; pages are timed by the clock, none of them asked for before.
+since nothing else runs, with garbage looked for as seldom as in the program; pages are timed by the clock, none of them
+asked for before.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import itertools
 import sqlite3
 import tempfile
@@ -29,6 +32,7 @@ from exporter.history.query import Query, searchable
 from exporter.history.schema import create_volume
 from exporter.history.sink import HistorySink
 from exporter.history.writer import INDEX_ALERTS, Bounds, Writer
+from exporter.memory import COLLECTION_THRESHOLD
 from exporter.reporter import Reporter
 from exporter.selfmetrics import HistoryMetrics
 from exporter.simulator.scenarios import flood
@@ -50,9 +54,24 @@ def measure_history(sizes: Sizes, _address: str) -> Iterator[Result]:
     with tempfile.TemporaryDirectory(prefix="history-") as name:
         directory = Path(name)
         reporter = Reporter(load_catalog())
-        yield from _written(directory, reporter, sizes)
+        with _garbage_as_in_the_program():
+            yield from _written(directory, reporter, sizes)
         yield from _pages(directory, reporter, sizes)
         yield from _walks(directory, reporter, sizes)
+
+
+@contextlib.contextmanager
+def _garbage_as_in_the_program() -> Iterator[None]:
+    """Look for garbage as seldom as the program does, and not among what was there before."""
+    threshold = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECTION_THRESHOLD, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*threshold)
+        gc.unfreeze()
 
 
 def alerts(count: int) -> Iterator[Alert]:
