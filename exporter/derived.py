@@ -108,12 +108,41 @@ def is_connection(alert: Alert) -> bool:
     )
 
 
+def is_listener(alert: Alert) -> bool:
+    """Whether the alert is about a port that waits for connections."""
+    name = alert.get("fd.name") or ""
+    return alert.get("evt.type") in {"listen", "bind"} and "->" not in name and is_connection(alert)
+
+
 def is_file(alert: Alert) -> bool:
     """Whether the alert is about a path: ``fd.type`` decides, then a leading slash."""
-    kind = alert.get("fd.type")
-    if kind is not None and kind not in {"file", "directory"}:
-        return False
-    return (alert.get("fd.name") or alert.get("fs.path.name") or "").startswith("/")
+    return _file(alert) is not None
+
+
+_FILES = ("evt.arg.newpath", "evt.arg.linkpath", "evt.arg.path", "evt.arg.name", "evt.arg.filename")
+
+
+def _file(alert: Alert) -> str | None:
+    """The path that the alert is about: of a descriptor, of a call on a path, or among a call's arguments."""
+    is_named = alert.get("fd.type") in {None, "file", "directory"}
+    for field in ("fd.name", "fs.path.name", *_FILES) if is_named else _FILES:
+        if (value := alert.get(field)) and value.startswith("/"):
+            return value
+    return None
+
+
+def _peer(alert: Alert) -> str | None:
+    """The other end's address: what Falco calls remote; else the client of a connection that was accepted."""
+    if not is_connection(alert):
+        return None
+    if remote := alert.get("fd.rip"):
+        return remote
+    client, server = _side("client")(alert), _side("server")(alert)
+    if client is None:
+        return None if is_listener(alert) else alert.get("fd.sip")
+    ports = _side("client_port")(alert), _side("server_port")(alert)
+    is_server = alert.get("fd.lport") == ports[1] and ports[0] != ports[1]
+    return client if is_server or (alert.get("evt.type") or "").startswith("accept") else server
 
 
 def _side(side: str) -> Callable[[Alert], str | None]:
@@ -169,8 +198,11 @@ def _target(alert: Alert) -> str | None:
 
 
 def _account(alert: Alert) -> str | None:
-    user = alert.get("ct.user") or alert.get("ct.user.arn")
-    account = alert.get("ct.user.accountid") or alert.get("ct.region")
+    user, arn = alert.get("ct.user") or alert.get("ct.user.arn"), alert.get("ct.user.arn") or ""
+    number = arn.split(":")[4:5]
+    account = alert.get("ct.user.accountid") or (number[0] if number and user != arn else "")
+    if not account and not user:
+        account = alert.get("ct.region") or ""
     if user or account:
         return f"{user}@{account}" if user and account else user or account
     return None
@@ -331,6 +363,8 @@ DERIVED: Mapping[str, Callable[[Alert], str | None]] = {
     "alert.terminal": _terminal,
     "alert.workload": _workload,
     "alert.object_kind": lambda alert: fd_label(alert).lower() if alert.get("fd.name") else None,
+    "alert.file": _file,
+    "alert.peer": _peer,
     "alert.client": _side("client"),
     "alert.client_port": _side("client_port"),
     "alert.server": _side("server"),
@@ -372,6 +406,8 @@ READS: Mapping[str, tuple[str, ...]] = {
     "alert.terminal": ("proc.tty",),
     "alert.workload": ("k8s.daemonset.name", "k8s.deployment.name", "k8s.pod.name", "k8s.statefulset.name"),
     "alert.object_kind": ("fd.name", "fd.type"),
+    "alert.file": ("fd.name", "fd.type", "fs.path.name", *_FILES),
+    "alert.peer": (*_PEER, "evt.type", "fd.lport"),
     "alert.client": _PEER,
     "alert.client_port": _PEER,
     "alert.server": _PEER,

@@ -28,7 +28,7 @@ from exporter.catalog.model import Entry, TechniqueStep
 from exporter.catalog.procedures import Procedure
 from exporter.catalog.steps import Choice, CommandStep
 from exporter.catalog.template import ProseTemplate
-from exporter.derived import is_connection, is_file
+from exporter.derived import is_connection, is_file, is_listener
 from exporter.event_sources import EVENT_SOURCES
 from exporter.kept import Recent
 
@@ -38,8 +38,11 @@ _KEY_LIMIT_CHARACTERS, _KEY_LIMIT_TAGS = 1_024, 64
 """Of names and tags, and how many of these; senders choose them, and what has more is composed each time."""
 _TECHNIQUE = re.compile(r"T\d{4}(?:\.\d{3})?(?=\W|_|\Z)")
 _TACTIC = re.compile(r"(TA\d{4})(?=\W|_|\Z)")
-_LIMITS = {"look": 2, "keep": 1, "contain": 1}
+_LIMITS = {"look": 2, "keep": 1, "contain": 2}
 """Steps of each phase in a composed report; what is contained brings its own verification."""
+_TOLD_VALUES = 6
+"""So many fields of a plugin that nobody described are told in the summary."""
+_TELLABLE = re.compile(r"(?!evt\.)[a-z][A-Za-z0-9_.]{0,60}(?:\[[A-Za-z0-9_./-]{1,60}\])?")
 _PLUGINS = {
     source.fields[0].name.partition(".")[0]: name
     for name, source in EVENT_SOURCES.items()
@@ -50,7 +53,8 @@ _T = TypeVar("_T")
 
 
 _TRAITS: tuple[tuple[str, Callable[[Alert], bool]], ...] = (
-    ("connection", is_connection),
+    ("listener", is_listener),
+    ("connection", lambda alert: is_connection(alert) and not is_listener(alert)),
     ("file", is_file),
     ("container", lambda alert: alert.get("container.id") is not None),
     ("process", lambda alert: any(alert.get(f) for f in ("proc.name", "proc.exepath", "proc.cmdline"))),
@@ -96,7 +100,9 @@ class Composer:
     def __init__(self, procedures: Mapping[str, Procedure]) -> None:
         self._procedures = procedures
         self._impacts = {tactic: ProseTemplate(text) for tactic, text in _read_impacts().items()}
-        self._kept: Recent[tuple[str, str, tuple[str, ...], tuple[str, ...]], Entry] = Recent(KEPT_COMPOSITIONS)
+        self._kept: Recent[tuple[str, str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], Entry] = Recent(
+            KEPT_COMPOSITIONS
+        )
 
     @cached_property
     def pieces(self) -> Mapping[str, Entry]:
@@ -108,7 +114,8 @@ class Composer:
     def advice_for(self, alert: Alert) -> Entry:
         """Return general advice for the alert; the same object for alerts of the same kind."""
         tags = tuple(alert.tags)
-        key = (alert.rule, alert.source, tags, traits_of(alert))
+        traits = traits_of(alert)
+        key = (alert.rule, alert.source, tags, traits, _told(alert) if len(traits) == 1 else ())
         entry = self._kept.get(key)
         if entry is None:
             entry = self._compose(*key)
@@ -119,7 +126,9 @@ class Composer:
                 self._kept.keep(key, entry)
         return entry
 
-    def _compose(self, rule: str, source: str, tags: tuple[str, ...], traits: tuple[str, ...]) -> Entry:
+    def _compose(
+        self, rule: str, source: str, tags: tuple[str, ...], traits: tuple[str, ...], told: tuple[str, ...]
+    ) -> Entry:
         pieces = [self.pieces[trait] for trait in traits if trait in self.pieces]
         techniques = techniques_in(tags)
         tactics = (*(tactic for _, tactic in techniques), *tactics_in(tags), "none")
@@ -135,6 +144,7 @@ class Composer:
             ask=ask,
             close_if=close_if,
             escalate_if=escalate_if,
+            summary=_summary_of(told) if told else pieces[0].summary,
             rule=rule,
             source=source,
             attack=tuple(TechniqueStep(*pair) for pair in techniques[:3]),
@@ -147,6 +157,18 @@ class Composer:
             references=_first([piece.references for piece in pieces], 4),
             composed=True,
         )
+
+
+def _told(alert: Alert) -> tuple[str, ...]:
+    """Names of fields that a summary tells with their values, in the alert's order."""
+    names = [name for name in alert.all_fields() if _TELLABLE.fullmatch(name) and alert.get(name)]
+    return tuple(names[:_TOLD_VALUES])
+
+
+def _summary_of(told: Iterable[str]) -> ProseTemplate:
+    """What an alert of a plugin says that nobody has described: its own fields, by their names."""
+    values = ", ".join(f"`{name}` %{{{name}|'none'}}" for name in told)
+    return ProseTemplate(f"The rule matched an event of source %{{alert.source}}: {values}.")
 
 
 def _fitting(piece: Entry, phase: str, traits: tuple[str, ...]) -> tuple[CommandStep | Choice, ...]:

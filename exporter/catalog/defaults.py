@@ -24,11 +24,14 @@ _SYSCALL = _Defaults(
     ProseTemplate(
         "a named person confirms command and hour over another channel, or the job's own log shows this run."
     ),
-    ProseTemplate("nobody does, or this host or container raises another alert."),
+    ProseTemplate("nobody does, or another alert comes from %{alert.place}."),
 )
 _API = _Defaults(
     "ask the caller",
-    ProseTemplate("%{alert.principal|'the account'}'s owner confirms this request and its time over another channel."),
+    ProseTemplate(
+        "the person or team behind %{alert.principal|'the account'} confirms this request and its time "
+        "over another channel."
+    ),
     ProseTemplate("nobody does, the address is new for the caller, or the account raises another alert."),
 )
 _BY_SOURCE: Mapping[str, _Defaults] = {

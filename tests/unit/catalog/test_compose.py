@@ -32,7 +32,9 @@ def report(catalog: Catalog, subject: Alert) -> Report:
     [
         ({}, ("anything",)),
         ({"fd.name": "/etc/passwd", "proc.name": "vi"}, ("file", "process", "anything")),
+        ({"evt.arg.filename": "/tmp/x", "proc.name": "chmod"}, ("file", "process", "anything")),
         ({"fd.name": "10.0.0.1:5->192.0.2.1:443", "proc.name": "nc"}, ("connection", "process", "anything")),
+        ({"fd.name": "0.0.0.0:4444", "fd.type": "ipv4", "evt.type": "listen"}, ("listener", "anything")),
         (CONTAINER | {"proc.cmdline": "sh"}, ("container", "process", "anything")),
         ({"container.id": "host", "proc.name": "sh"}, ("process", "anything")),
         ({"ka.user.name": "alice", "ka.verb": "get"}, ("k8s_audit", "anything")),
@@ -94,10 +96,117 @@ def test_what_is_contained_is_verified(catalog: Catalog) -> None:
     fields = {"proc.name": "nc", "proc.cmdline": "nc -l", "proc.exepath": "/usr/bin/nc", "fd.name": "/tmp/x"}
     for each in (fields, fields | CONTAINER, {"ka.user.name": "a", "ka.verb": "get"}):
         commands = report(catalog, alert(each)).advice.commands
-        phases = [command.phase for command in commands]
-        assert phases.count("contain") == 1
-        contains = phases.index("contain")
-        assert commands[contains].shows or phases[contains + 1] == "verify"
+        contains = [index for index, command in enumerate(commands) if command.phase == "contain"]
+        assert contains
+        for index in contains:
+            assert commands[index].shows or commands[index + 1].phase == "verify"
+
+
+RAN = {"proc.name": "app", "proc.cmdline": "app --serve", "proc.exepath": "/usr/bin/app", "container.id": "host"}
+ENDED = {"proc.name": "cat", "proc.cmdline": "cat x", "proc.exepath": "/usr/bin/cat", "container.id": "host"}
+
+
+def titles(catalog: Catalog, fields: dict[str, str], phase: str = "contain", **more: str) -> list[str]:
+    """The titles of a phase's steps, in their order."""
+    made = report(catalog, alert(fields | {name.replace("__", "."): value for name, value in more.items()}))
+    found = [to_plain(command.title) for command in made.advice.commands if command.phase == phase]
+    return [title.removeprefix("If escalated: ") for title in found]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd", "/etc/sudoers", "/etc/ssh/sshd_config", "/var/lib/app/customers.db", "/var/log/auth.log",
+        "/run/secrets/kubernetes.io/serviceaccount/token", "/usr/bin/env", "/srv/data",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("where", [{"container.id": "host"}, CONTAINER])
+def test_what_a_system_needs_is_not_moved_away(catalog: Catalog, path: str, where: dict[str, str]) -> None:
+    """A rule may have seen the file read; who acted is stopped, and the file stays."""
+    found = titles(catalog, RAN | where | {"fd.name": path})
+    assert found
+    assert not any("away" in title for title in found)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/ld.so.preload", "/etc/cron.d/x", "/etc/systemd/system/x.service", "/tmp/.x/a", "/root/.ssh/authorized_keys"],
+)
+def test_what_acts_by_itself_is_moved_away_after_its_writer_was_stopped(catalog: Catalog, path: str) -> None:
+    """First who wrote it, or it comes back."""
+    found = titles(catalog, RAN | {"fd.name": path})
+    assert [("Freeze" in title, "away" in title) for title in found] == [(True, False), (False, True)]
+
+
+def test_the_host_is_cut_off_last(catalog: Catalog) -> None:
+    """Where the writer has ended and is nobody's login, the file goes first: the smallest cut."""
+    found = titles(catalog, ENDED | {"fd.name": "/etc/cron.d/x", "evt.type": "openat"})
+    assert ["away" in found[0], "Isolate this host" in found[1], len(found)] == [True, True, 2]
+
+
+def test_what_has_ended_is_not_frozen(catalog: Catalog) -> None:
+    """Behind a command that is over, the login is cut, the pod isolated, or the host."""
+    assert titles(catalog, ENDED, user__loginuid="1000") == ["Lock the account and end its sessions."]
+    assert titles(catalog, ENDED) == ["Isolate this host, except for your own SSH session."]
+    assert titles(catalog, ENDED | CONTAINER) == ["Isolate the pod."]
+    assert "What was changed on the host since?" in titles(catalog, ENDED, "look")
+
+
+def test_there_is_a_containment_for_every_system_call(catalog: Catalog) -> None:
+    """However few fields the rule prints."""
+    for fields in ({"proc.cmdline": "x"}, {"container.id": "3fa1b2c4d5e6"}, {"fd.name": "/etc/x"}, {"proc.name": "x"}):
+        assert titles(catalog, fields)
+
+
+def test_who_connects_is_cut_not_the_host_itself(catalog: Catalog) -> None:
+    """The peer of an accepted connection is the client; the server goes on. Loopback and metadata are not cut."""
+    inbound = RAN | {"fd.name": "198.51.100.23:51234->10.0.0.4:22", "fd.sip": "10.0.0.4", "evt.type": "accept4"}
+    assert titles(catalog, inbound) == ["Drop all packets from and to 198.51.100.23."]
+    outbound = RAN | {"fd.name": "10.0.0.4:51234->198.51.100.23:443", "fd.sip": "198.51.100.23", "evt.type": "connect"}
+    assert titles(catalog, outbound)[1:] == ["Drop all packets from and to 198.51.100.23."]
+    for address in ("127.0.0.1", "169.254.169.254"):
+        assert not any(address in each for each in titles(catalog, outbound, fd__name=f"10.0.0.4:5->{address}:80"))
+
+
+@pytest.mark.parametrize(
+    ("verb", "expected"),
+    [
+        ("create", "Delete what was created then."),
+        ("delete", "Make it again, if it should not have gone."),
+        ("patch", "Put it back as before."),
+    ],
+)
+def test_a_request_is_undone_after_its_caller_was_stopped(catalog: Catalog, verb: str, expected: str) -> None:
+    """The steps follow the verb."""
+    fields = {"ka.user.name": "alice", "ka.verb": verb, "ka.target.resource": "configmaps", "ka.target.name": "x"}
+    assert titles(catalog, fields)[1:] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {"ct.user.arn": "arn:aws:iam::1:root", "ct.user": "root"},
+            "Deny everything to root, from the management account.",
+        ),
+        ({"ct.user.arn": "arn:aws:sts::1:assumed-role/app/i-0a", "ct.user": "i-0a"}, "Deny everything to the caller."),
+    ],
+)
+def test_the_caller_in_aws_is_cut_by_its_kind(catalog: Catalog, fields: dict[str, str], expected: str) -> None:
+    """Root and roles have no access keys of a user."""
+    whole = fields | {"ct.name": "StopLogging", "ct.region": "eu-west-1", "ct.srcip": "192.0.2.1"}
+    assert titles(catalog, whole) == [expected]
+    assert not any("access keys" in each for each in titles(catalog, fields))
+
+
+def test_an_unknown_plugin_tells_its_own_fields(catalog: Catalog) -> None:
+    """The summary has them with their values; no step looks for it on the host that Falco ran on."""
+    subject = alert({"keycloak.user.name": "admin", "keycloak.ip": "192.0.2.7"}, source="keycloak")
+    made = report(catalog, subject).advice
+    assert "keycloak.user.name admin, keycloak.ip 192.0.2.7" in to_plain(made.summary)
+    assert not any("sudo" in command.run for command in made.commands)
+    other = alert({"keycloak.error": "x"}, source="keycloak")
+    assert "keycloak.error x" in to_plain(report(catalog, other).advice.summary)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +231,7 @@ def test_every_kind_of_alert_gets_whole_advice(catalog: Catalog, fields: dict[st
     assert made.advice.benign
     assert made.advice.references
     assert any(command.phase == "look" for command in made.advice.commands)
-    assert len(made.advice.commands) <= 5
+    assert len(made.advice.commands) <= 6
 
 
 def test_container_steps_only_for_containers(catalog: Catalog) -> None:
@@ -131,7 +240,7 @@ def test_container_steps_only_for_containers(catalog: Catalog) -> None:
     inside = report(catalog, alert(CONTAINER | {"proc.name": "nc", "proc.cmdline": "nc -l"}))
     assert not any("crictl" in command.run for command in on_host.advice.commands)
     assert any("crictl" in command.run for command in inside.advice.commands)
-    assert any("pgrep" in command.run for command in on_host.advice.commands)
+    assert any("--forest" in command.run for command in on_host.advice.commands)
 
 
 def test_the_impact_is_that_of_the_tactic(catalog: Catalog) -> None:
