@@ -36,6 +36,8 @@ ALERT_VALUES: Mapping[str, str] = {
     "alert.terminal": "pts/0",
     "alert.workload": "deployment",
     "alert.object_kind": "file",
+    "alert.file": "/etc/cron.d/backup",
+    "alert.peer": "192.0.2.7",
     "alert.client": "10.0.3.17",
     "alert.client_port": "40512",
     "alert.server": "192.0.2.7",
