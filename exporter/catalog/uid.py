@@ -22,7 +22,7 @@ def with_uid(advice: Advice, uid: str) -> Advice:
     """Return the advice with the alert's uid (32 hexadecimal digits) in place; itself where it names none."""
     if not advice.names_uid:
         return advice
-    commands = [_in_command(each, uid) if _names_uid(each) else each for each in advice.commands]
+    commands = [command_with_uid(each, uid) for each in advice.commands]
     changes = [_in_change(each, uid) if _names_uid(each) else each for each in advice.changes]
     return replace(
         advice,
@@ -57,7 +57,10 @@ def with_uid_bytes(encoded: bytes, uid: str) -> bytes:
     return encoded.replace(_SENTINEL_BYTES, uid.encode())
 
 
-def _in_command(command: Command, uid: str) -> Command:
+def command_with_uid(command: Command, uid: str) -> Command:
+    """Return a step with the uid in place; itself where it names none."""
+    if not _names_uid(command):
+        return command
     return command._replace(
         run=command.run.replace(UID_SENTINEL, uid),
         undo=command.undo.replace(UID_SENTINEL, uid),

@@ -6,23 +6,19 @@ to word the advice itself (the catalog's) and to render.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from exporter.alert import Alert
-from exporter.catalog.advice import PHASES
 from exporter.catalog.uid import with_uid
 from exporter.incidents.entities import Entity, entities_of, place_of
 from exporter.incidents.incident import Incident, Member
+from exporter.incidents.steps import merged
 from exporter.report import Advice, Command, Prose, Span, Technique, to_plain
 from exporter.verdict.judgement import VERDICTS
 
 MEMBERS_LIMIT = 48
 """Members whose advice is looked at; the most severe first."""
-STEPS_LIMIT = 24
-"""Steps of the merged list; the alerts' own reports have the others."""
-PHASE_STEPS_LIMIT = 8
 KNOWN_LIMIT, UNKNOWN_LIMIT = 6, 5
 
 AdviceFor = Callable[[Alert], Advice]
@@ -54,7 +50,7 @@ class Story(NamedTuple):
     """Of its most severe alert."""
     escalate_if: Prose
     steps: tuple[Command, ...]
-    """Look, keep, contain, verify, recover; none twice."""
+    """Look, keep, contain with what verifies it, recover; none twice."""
     steps_left_out: int
     """Steps that the alerts' own reports have besides."""
     entities: tuple[Entity, ...]
@@ -90,7 +86,7 @@ def story_of(incident: Incident, advice_for: AdviceFor) -> Story:
     )
     by_gravity = [(member, advised[number]) for number, member in ranked]
     gravest = by_gravity[0][1]
-    steps, left_out = _steps([advice for _, advice in by_gravity], incident.members[0].alert.uid)
+    steps, left_out = merged([(member.alert, advice) for member, advice in by_gravity])
     entities = entities_of(incident)
     chain = _chain(timeline)
     uid = by_gravity[0][0].alert.uid
@@ -181,29 +177,3 @@ def _unknown(incident: Incident, advised: Sequence[Advice]) -> Iterator[Prose]:
             seen.setdefault(to_plain(prose), prose)
     yield from list(seen.values())[:UNKNOWN_LIMIT]
     yield (Span("text", "what Falco has no rule for: read the logs of the time between the alerts."),)
-
-
-def _steps(advised: Sequence[Advice], uid: str) -> tuple[tuple[Command, ...], int]:
-    """Return the steps of all, each once, in the order of the phases, and how many found no room.
-
-    What a step keeps goes into one directory, named by the uid of the incident's first alert.
-    """
-    by_phase: dict[str, dict[str, Command]] = {phase: {} for phase in PHASES}
-    for advice in advised:
-        for command in with_uid(advice, uid).commands:
-            alike, act = by_phase[command.phase], _act(command.run)
-            # Of two that differ in when they begin to look, the one that looks further back says more.
-            if act not in alike or _TIME.findall(command.run) < _TIME.findall(alike[act].run):
-                alike[act] = command
-    found = [list(commands.values()) for commands in by_phase.values()]
-    kept = [command for commands in found for command in commands[:PHASE_STEPS_LIMIT]][:STEPS_LIMIT]
-    return tuple(kept), sum(map(len, found)) - len(kept)
-
-
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:Z| UTC)?")
-_COLUMNS = re.compile(r" -o [a-z,]+")
-
-
-def _act(run: str) -> str:
-    """What a block does, whatever columns it prints and from when on it looks."""
-    return " ".join(_COLUMNS.sub("", _TIME.sub("", run)).split())

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 
 from exporter.catalog.catalog import Catalog
+from exporter.catalog.kept_files import kept_files
 from exporter.lint.examples import examples
 from exporter.lint.finding import Finding
 from exporter.prose import to_plain
-from exporter.render.brief_steps import kept_files, split_steps
+from exporter.render.brief_steps import split_steps
 from exporter.report import Advice, Command
 from exporter.reporter import Reporter
 

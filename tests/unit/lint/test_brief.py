@@ -8,10 +8,11 @@ import pytest
 
 from exporter.catalog.advice import Command
 from exporter.catalog.catalog import load_catalog
+from exporter.catalog.kept_files import kept_files
 from exporter.lint.brief import _faults
 from exporter.lint.examples import examples
 from exporter.prose import Span
-from exporter.render.brief_steps import kept_files, split_steps
+from exporter.render.brief_steps import split_steps
 from exporter.report import Advice
 from exporter.reporter import Reporter
 
