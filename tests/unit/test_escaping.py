@@ -100,6 +100,40 @@ def test_web_address_takes_only_the_web(url: str) -> None:
     assert escaping.web_address("https://a.example/?a=b&c") == "https://a.example/?a=b&amp;c"
 
 
+def test_what_shows_nothing_is_hidden() -> None:
+    """A letter or symbol that draws nothing, beside control and format characters; not what can be read."""
+    for value in ("a\u2800b", "\u3164", "a\x00", "\t", "\u200b"):
+        assert escaping.has_hidden(value)
+    for value in ("", "a b", "é", "日本"):
+        assert not escaping.has_hidden(value)
+
+
+@pytest.mark.parametrize(
+    ("url", "destination"),
+    [
+        ("https://a.Example/Az09?b=%20#+,-_~", "https://a.Example/Az09?b=%20#+,-_~"),
+        ("https://a.example/(x)&copy;", "<https://a.example/(x)\\&copy;>"),
+        ("http://a.example/x)[y]*_`|!", "<http://a.example/x)[y]*_`|!>"),
+        ("https://a.example/\u202e", "<https://a.example/\\u202e>"),
+    ],
+)
+def test_markdown_address_is_one_links_destination(url: str, destination: str) -> None:
+    """Bare where nothing in it means something, else between angle brackets; it opens the address that is shown."""
+    assert escaping.markdown_address(url) == destination
+    (link, text, end) = MARKDOWN.parseInline(f"[x]({destination})")[0].children or ()
+    assert (link.type, text.content, end.type) == ("link_open", "x", "link_close")
+    if "\u202e" not in url:
+        assert unquote(str(link.attrs["href"])) == unquote(url)
+
+
+def test_markdown_address_takes_only_the_web() -> None:
+    """Nothing but a plain http or https address becomes a link."""
+    for url in ("javascript:alert(1)", "https://x y", "https://x>y", ""):
+        with pytest.raises(Unembeddable) as refused:
+            escaping.markdown_address(url)
+        assert str(refused.value) == "only http and https addresses become links"
+
+
 def inline(markdown: str) -> list[tuple[str, str]]:
     """The inline tokens of a text that must be one paragraph."""
     tokens = MARKDOWN.parse(markdown)
@@ -328,7 +362,9 @@ def test_valid_text_is_utf8(value: str) -> None:
     ("function", "value", "expected"),
     [
         (escaping.visible_block, "a\tb\x07\nc\x1b", "a\tb\\x07\nc\\x1b"),
+        (escaping.visible_block, "a b\x07  c\xa0", "a b\\x07  c\\xa0"),
         (escaping.visible, "a\nb\rc\td", "a\\nb\\rc\\td"),
+        (escaping.terminal, "\x1b[2Ja", "\\x1b[2Ja"),
         (escaping.visible, "\xff\u0100 \xad\u200b\U000e0001", "\xff\u0100 \\xad\\u200b\\U000e0001"),
         (escaping.visible, "\u0301\u0302a", "\\u0301\\u0302a"),
         (escaping.visible, "\ue000\ufffe\U00010000", "\\ue000\\ufffe\U00010000"),
@@ -342,12 +378,15 @@ def test_valid_text_is_utf8(value: str) -> None:
         (escaping.markdown_code, "", "`  `"),
         (escaping.markdown_code, " a", "`  a `"),
         (escaping.markdown_code, "a ", "` a  `"),
+        (escaping.markdown_code, "ab ", "` ab  `"),
         (escaping.markdown_code, "a`b", "`` a`b ``"),
         (escaping.markdown_code, "a``b", "``` a``b ```"),
         (escaping.markdown_block, "a\n\n", "```\na\n```"),
         (escaping.markdown_block, "\n a ", "```\n\n a \n```"),
         (escaping.markdown_block, "````", "`````\n````\n`````"),
+        (escaping.markdown_block, "X\n", "```\nX\n```"),
         (escaping.shell_word, "it's\n", "$'it\\047s\\n'"),
+        (escaping.shell_word, "X\n", "$'X\\n'"),
         (escaping.shell_word, "\t\r!\x1b\xa0\\", "$'\\t\\r\\041\\033\\302\\240\\\\'"),
         (escaping.url_part, "a b/c?d=é\ud800", "a%20b%2Fc%3Fd%3D%C3%A9%3F"),
         (escaping.label_value, "x" * 512, "x" * 512),
@@ -371,6 +410,8 @@ def test_words_that_go_on_in_a_line_need_no_escape_at_their_start() -> None:
     [
         (escaping.shell_word, "x" * 4_097, "the value has 4097 characters, too many to paste"),
         (escaping.shell_word, "a\0", "no process argument can hold NUL or a lone surrogate"),
+        (escaping.shell_word, "a\ud800", "no process argument can hold NUL or a lone surrogate"),
+        (escaping.shell_word, "a\udfff", "no process argument can hold NUL or a lone surrogate"),
         (escaping.nested_shell_word, "a\n", "POSIX sh has no notation for hidden characters"),
         (escaping.plain_word, "a b", "the format has no quoting and the value is not a plain word"),
         (escaping.regular_expression, "a\n", "grep has no notation for hidden characters"),

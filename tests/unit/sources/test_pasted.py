@@ -60,6 +60,8 @@ PRETTY = json.dumps([document(number) for number in range(3)], indent=2).encode(
         (json.dumps({"log": LINE.decode() + "\n", "stream": "stdout", "time": "2024"}).encode(), 1),
         (b"\n".join(json.dumps({"log": part}).encode() for part in (LINE[:60].decode(), LINE[60:].decode() + "\n")), 1),
         (json.dumps({"MESSAGE": LINE.decode(), "PRIORITY": "5"}).encode(), 1),
+        (b"\n".join(b"2024-01-02T12:00:00.1Z stdout F " + line for line in PRETTY.splitlines()), 3),
+        (LINE.replace(b'"output_fields"', b'\n"output_fields"') + LINE, 2),
         (b"Thu Jan  2 12:00:00 2024: Falco version: 0.43.1 (x86_64)\n" + LINE, 1),
         (gzip.compress(b"\n".join(LINES)), 3),
         (codecs.BOM_UTF8 + LINE, 1),
@@ -80,6 +82,7 @@ def test_alerts_are_found_in_whatever_stands_around_them(data: bytes, count: int
         lambda line: line[: line.index(b"output_fields") - 2],
         lambda line: b"{",
         lambda line: b"no alert",
+        lambda line: b"X",
         lambda line: b'{"rule": 1}',
         lambda line: b'Jan  2 host falco: {"rule": "cut off',
     ],
@@ -113,9 +116,10 @@ def test_a_value_in_falcos_text_is_no_alert(before: bytes) -> None:
 def test_a_document_over_many_lines_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A document that never ends is given up at the limit."""
     monkeypatch.setattr(pasted, "LINE_LIMIT_BYTES", 1_000)
-    found = found_in(b'{\n"a": [\n' + b'"x",\n' * 1_000)
+    found = found_in(b'{\n"ab": [\n' + b'"x",\n' * 1_000)
     assert found[0].line == 1
     assert found[0].error is not None
+    assert found[1].line == 202  # lines 3 to 200 fill the thousand bytes, line 201 is the one too many
 
 
 VALUES = st.recursive(
@@ -148,6 +152,13 @@ def test_a_line_above_the_limit_is_said_and_the_next_is_read(monkeypatch: pytest
     assert (first.line, first.error.reason) == (1, "malformed")
     assert str(first.error) == "expected at most 1,000 bytes in a line, found more"
     assert (second.line, second.error) == (2, None)
+
+
+def test_a_line_of_the_limit_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its line feed counts as one of its bytes, and the line after it is read."""
+    monkeypatch.setattr(pasted, "LINE_LIMIT_BYTES", 1_000)
+    padded = LINE + b" " * (999 - len(LINE)) + b"\n"
+    assert [(each.line, each.error) for each in found_in(padded + LINE)] == [(1, None), (2, None)]
 
 
 def test_each_finding_has_the_line_on_which_it_begins() -> None:
