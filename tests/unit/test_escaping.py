@@ -369,6 +369,8 @@ def test_valid_text_is_utf8(value: str) -> None:
         (escaping.visible, "\u0301\u0302a", "\\u0301\\u0302a"),
         (escaping.visible, "\ue000\ufffe\U00010000", "\\ue000\\ufffe\U00010000"),
         (escaping.yaml_scalar, " ~\x7f\xff\u0100\uffff\U00010000", '" ~\\x7f\\xff\\u0100\\uffff\\U00010000"'),
+        (escaping.yaml_scalar, 'X"\\\xe9', '"X\\"\\\\\\xe9"'),
+        (escaping.query_string, 'a"X\\\xe9', '"a\\"X\\\\\\u00e9"'),
         (escaping.toml_string, "\x1f\U0001f600", '"\\u001f\\U0001f600"'),
         (escaping.html_block, "<a b=\"c\" d='e'>\n\t&", "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;\n\t&amp;"),
         (escaping.markdown_prose, "www.example.com WWW.x", "www&#46;example.com WWW&#46;x"),

@@ -270,6 +270,21 @@ def test_tuning_names_verb_and_object(catalog: Catalog) -> None:
     assert item["exceptions"][0]["fields"] == list(fields)
 
 
+def test_tuning_names_a_clouds_call_and_where_it_was_made(catalog: Catalog) -> None:
+    """Person and address alone would except whatever that person does from there."""
+    fields = {
+        "ct.name": "AuthorizeSecurityGroupIngress", "ct.region": "ap-northeast-1", "ct.request.name": "<NA>",
+        "ct.srcip": "192.0.2.87", "ct.user": "deploy-admin", "ct.user.accountid": "111122223333",
+    }  # fmt: skip
+    (change,) = report(catalog, alert(fields, source="aws_cloudtrail")).advice.tuning
+    (item,) = yaml.safe_load(change.content)
+    (exception,) = item["exceptions"]
+    assert {*exception["fields"]} == {*fields} - {"ct.request.name"}
+    assert exception["comps"] == ["="] * 5
+    (values,) = exception["values"]
+    assert values == [f'"{fields[field]}"' for field in exception["fields"]]
+
+
 def test_alerts_of_a_kind_share_their_advice(catalog: Catalog) -> None:
     """The same rule, tags and traits give the same object; a bounded number of kinds is kept."""
     first = catalog.advice_for(alert({"proc.name": "a"}))
