@@ -256,9 +256,12 @@ def test_who_looks_does_not_wait_for_a_sink_that_is_stuck() -> None:
     finishing.start()
     assert entered.wait(30)
     pipeline.settle(0.01)
+    assert not pipeline.responds(0.01)
     go_on.set()
     finishing.join(30)
     assert not finishing.is_alive()
+    assert pipeline.responds(0.01)
+    assert pipeline.responds(0.01)  # asking leaves nothing behind
 
 
 def test_it_says_how_many_alerts_came_and_which_was_the_latest() -> None:

@@ -155,6 +155,19 @@ def test_kinds_of_fields() -> None:
     assert not silenced(text, {**event, "fd.types": "(file,ipv4)"})
 
 
+def test_the_written_operators() -> None:
+    """An equal text stays one; only a list's name inside a value needs a pattern, which takes nothing else."""
+    named = "ls shell_binaries x"
+    comparisons = [Comparison("proc.name", "a*b"), Comparison("proc.cmdline", named), Comparison("user.uid", "0")]
+    [rule] = yaml.safe_load(write_exception("A rule", "syscall", comparisons))
+    [exception] = rule["exceptions"]
+    assert exception["comps"] == ["=", "glob", "="]
+    assert exception["values"] == [['"a*b"', '"ls[ ]shell_binaries x"', '"0"']]
+    for operator in ("startswith", "endswith", "contains"):
+        with pytest.raises(Unembeddable, match="take the word shell_binaries for a list"):
+            write_exception("A rule", "syscall", [Comparison("proc.cmdline", named, operator)])
+
+
 def test_parts_that_an_author_wrote() -> None:
     """Other operators take the value as it is."""
     text = write_exception("A rule", "syscall", [Comparison("fd.name", "/srv/*/", "startswith")])

@@ -18,6 +18,16 @@ def complaint(text: str | bytes) -> tuple[str, str]:
     return caught.value.reason, str(caught.value)
 
 
+def test_what_is_no_json_at_all_is_shown_without_the_readers_words() -> None:
+    """They say where JSON ends: not where there is none."""
+    assert complaint("hello") == ("malformed", "expected one JSON object, found 'hello'")
+    assert complaint(b"{hello") == (
+        "malformed",
+        "expected one JSON object, found '{hello': "
+        "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+    )
+
+
 @FORMS
 @pytest.mark.parametrize("opening", ["[", "{", "[{"])
 def test_nesting_has_a_limit_that_is_still_allowed(form: Callable[[str], str | bytes], opening: str) -> None:

@@ -25,6 +25,9 @@ TEXT = b"12:00:00.123456789: Warning a shell | cmdline=sh -c " + ALERT
         (b"2024-01-02T12:00:00.1Z stdout F " + ALERT, Piece(ALERT, ends=True, stream="stdout")),
         (b"2024-01-02T12:00:00.1Z stderr P abc\r\n", Piece(b"abc", ends=False, stream="stderr")),
         (b"2024-01-02T12:00:00.1Z stdout X abc", None),
+        (b"2024-01-02T12:00:00.1Z stdout F abcX\r\n", Piece(b"abcX", stream="stdout")),
+        (b'{"message": "abcX\\r\\n"}', Piece(b"abcX")),
+        (b'{"line": "d", "message": "c", "MESSAGE": "b", "log": "a\\n"}', Piece(b"a")),
         (
             json.dumps({"log": ALERT.decode() + "\n", "stream": "stdout"}).encode(),
             Piece(ALERT, ends=True, stream="stdout"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import ConfigError
+from exporter.sources import read_position
 from exporter.sources.read_position import FINGERPRINT_BYTES, Position, PositionFile, position_in, rotated_after
 
 LONG = b"".join(b"line %03d of a file that somebody writes\n" % number for number in range(20))
@@ -31,6 +32,20 @@ def written(path: Path, content: bytes, *, age_seconds: int = 0) -> Path:
     path.write_bytes(content)
     os.utime(path, (1_760_000_000 - age_seconds,) * 2)
     return path
+
+
+def test_a_fingerprint_is_what_it_always_was(tmp_path: Path) -> None:
+    """An upgrade finds the place that the version before remembered."""
+    assert position_of(written(tmp_path / "a", b"abcd"), 3).fingerprint == "cf4ab791c62b8d2b2109c90275287816"
+
+
+def test_what_cannot_be_read_or_is_a_link_is_not_the_file(tmp_path: Path) -> None:
+    """It may have become so after it was looked at."""
+    path = written(tmp_path / "a", LONG)
+    position = position_of(path, 100)
+    (tmp_path / "link").symlink_to(path)
+    fit = {name: read_position._fits(tmp_path / name, position) for name in ("a", "link", "gone", ".")}
+    assert fit == {"a": True, "link": False, "gone": False, ".": False}
 
 
 @pytest.mark.parametrize("offset", [0, 1, 100, FINGERPRINT_BYTES - 1, FINGERPRINT_BYTES, 700])
@@ -156,6 +171,7 @@ def test_a_position_that_cannot_be_read_is_said(
     [record] = caplog.records
     assert record.message.startswith(f"{path}: the remembered position is unreadable (")
     assert record.message.endswith("); reading from the start")
+    assert "(None)" not in record.message
 
 
 def test_a_position_that_cannot_be_remembered_is_said_once_for_each_failure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -219,12 +220,25 @@ def test_a_file_that_ends_for_lack_of_space_says_so(
     """A chunk of which only a part could be written is not there, and the next one is whole."""
     fill(journal, 1)
     monkeypatch.setattr(os, "pwritev", lambda *_: 5)
-    with pytest.raises(SpoolError, match=r"cannot write to the queue in .*: No space left on device"):
+    with pytest.raises(SpoolError, match=r"cannot write to the queue in .*: No space left on device") as caught:
         fill(journal, 1)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.ENOSPC  # by which the log says what helps
     monkeypatch.undo()
     fill(journal, 1)
     assert (journal.records, journal.size_bytes) == (4, 200)
     assert len(read_on(journal)) == 2
+
+
+def test_an_empty_queue_may_be_settled(journal: Journal, tmp_path: Path) -> None:
+    """There is no file yet; what comes later is read from its start."""
+    journal.settle()
+    fill(journal, 1)
+    journal.close()
+    later = Journal(tmp_path)
+    later.open()
+    assert (later.records, len(read_on(later))) == (2, 1)
+    later.close()
 
 
 def test_where_files_begin_is_known(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.model import Otlp, OtlpEndpoint, TlsClient
+from exporter.config.model import Config, Otlp, OtlpEndpoint, TlsClient
 from exporter.errors import ConfigError
 from exporter.sinks.otel.send.endpoint import Endpoint
 from exporter.sinks.otel.send.envelope import to_resource
@@ -18,6 +18,7 @@ from exporter.sinks.otel.send.environment import (
     check_resource_variables,
     to_batching,
     to_endpoint,
+    to_endpoints,
     to_named_endpoint,
     why_disabled,
 )
@@ -52,6 +53,7 @@ def test_log_records_are_on_where_an_endpoint_is_set(endpoint: str, environ: dic
         (Otlp(protocol="http/protobuf"), {BASE: "http://c:4318"}, "http/protobuf", "http://c:4318/v1/logs"),
         (Otlp(protocol="http/protobuf"), {LOGS: "http://c/own"}, "http/protobuf", "http://c/own"),
         (Otlp(), {BASE: "http://c:4318/", PROTOCOL: "http/protobuf"}, "http/protobuf", "http://c:4318/v1/logs"),
+        (Otlp(), {BASE: "http://c/X", PROTOCOL: "http/protobuf"}, "http/protobuf", "http://c/X/v1/logs"),
         (Otlp(protocol="http/protobuf"), {}, "http/protobuf", "http://localhost:4318/v1/logs"),
         (Otlp(endpoint="http://o", protocol="grpc"), {LOGS: "http://c", PROTOCOL: "http/protobuf"}, "grpc", "http://o"),
         (
@@ -314,3 +316,14 @@ def test_a_named_endpoint_has_its_own_certificates_and_says_where_a_header_is_wr
     headers.write_text("x-scope=t")
     found = to_named_endpoint(named, Otlp(), {})
     assert (found.ca_file, found.cert_file, found.key_file) == (ca_file, cert_file, key_file)
+
+
+def test_named_endpoints_stand_beside_the_one_without_a_name() -> None:
+    """Each may be the only one; where the SDK is turned off there is none."""
+    named = (OtlpEndpoint(name="audit", endpoint="http://a:4317"),)
+    both = to_endpoints(Config(endpoints=named), {BASE: "http://c:4317"})
+    assert {name: found.url for name, found in both.items()} == {"default": "http://c:4317", "audit": "http://a:4317"}
+    assert list(to_endpoints(Config(endpoints=named), {})) == ["audit"]
+    assert list(to_endpoints(Config(), {BASE: "http://c:4317"})) == ["default"]
+    assert to_endpoints(Config(), {}) == {}
+    assert to_endpoints(Config(endpoints=named), {BASE: "http://c:4317", "OTEL_SDK_DISABLED": "true"}) == {}

@@ -118,7 +118,7 @@ def test_switches_that_are_not_valid_are_named(variable: str, value: str) -> Non
         why_disabled(Otlp(), {BASE: "http://c", variable: value})
 
 
-@pytest.mark.parametrize("value", ["a", "a=b,c", "=b"])
+@pytest.mark.parametrize("value", ["a", "a=b,c", "=b", "=b=c"])
 def test_resource_attributes_that_cannot_be_read_are_an_error(value: str) -> None:
     """The SDK would leave them out with a warning of its own."""
     with pytest.raises(ConfigError, match="OTEL_RESOURCE_ATTRIBUTES: expected KEY=VALUE"):

@@ -106,6 +106,18 @@ def test_the_thread_has_a_name_and_keeps_no_process_from_ending() -> None:
         assert (bench.sender._thread.name, bench.sender._thread.daemon) == ("otlp-sender", True)
 
 
+def test_a_sender_that_had_nothing_to_do_sends_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tidies the queue meanwhile, again and again."""
+    monkeypatch.setattr("exporter.sinks.otel.send.sender.IDLE_SECONDS", 0.001)
+    tidied: list[int] = []
+    with sending(Receiver()) as bench:
+        monkeypatch.setattr(bench.spool, "tidy", lambda: tidied.append(1))
+        bench.sender.start()
+        wait_until(lambda: len(tidied) > 2)
+        bench.put(2)
+        wait_until(lambda: bench.exported == 2)
+
+
 def test_a_request_that_cannot_be_made_costs_its_batch_alone(caplog: pytest.LogCaptureFixture) -> None:
     """Whatever the mistake: counted, logged with its place, and the next batch goes."""
     receiver = Receiver(ZeroDivisionError("a mistake"))
