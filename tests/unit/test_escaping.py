@@ -413,7 +413,7 @@ def test_words_that_go_on_in_a_line_need_no_escape_at_their_start() -> None:
         (escaping.shell_word, "x" * 4_097, "the value has 4097 characters, too many to paste"),
         (escaping.shell_word, "a\0", "no process argument can hold NUL or a lone surrogate"),
         (escaping.shell_word, "a\ud800", "no process argument can hold NUL or a lone surrogate"),
-        (escaping.shell_word, "a\udfff", "no process argument can hold NUL or a lone surrogate"),
+        (escaping.shell_word, "last \udfff", "no process argument can hold NUL or a lone surrogate"),
         (escaping.nested_shell_word, "a\n", "POSIX sh has no notation for hidden characters"),
         (escaping.plain_word, "a b", "the format has no quoting and the value is not a plain word"),
         (escaping.regular_expression, "a\n", "grep has no notation for hidden characters"),

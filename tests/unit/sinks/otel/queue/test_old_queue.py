@@ -31,7 +31,7 @@ def old_queue(directory: Path, rows: list[tuple[bytes, int, bool]]) -> Path:
 def test_the_queue_of_an_earlier_version_is_moved(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What waited in a SQLite file goes out first, with its age; damaged chunks are counted, the file goes."""
     caplog.set_level("INFO")
-    rows = [(b"first", 2, True), (b"bad", 1, False), (b"second", 3, True), (b"worse", 4, False)]
+    rows = [(b"first", 1, True), (b"bad", 1, False), (b"second", 4, True), (b"worse", 4, False)]
     path = old_queue(tmp_path, rows)
     bench = Bench(tmp_path)
     bench.spool.append(b"new", 1)
