@@ -133,6 +133,7 @@ def test_a_process_id_that_is_used_again(booted_host: Host, tell: Tell) -> None:
     booted_host.run(f"kill -KILL {pid}; sleep 1.1")
     other = booted_host.start("tail", "-f", "/etc/passwd")
     booted_host.run(f"kill -STOP {other}")
+    booted_host.wait_until(lambda: booted_host.state(other) == "T", "the other stands still")
     kept = f"/root/evidence/{report.uid}/stopped"
     booted_host.write(kept, booted_host.read(kept).replace(f"{pid} ", f"{other} ", 1))
     report.again("Freeze the process", undo=True)
