@@ -53,9 +53,9 @@ class Proof:
 
 
 def blocks(catalog: Catalog) -> Iterator[Block]:
-    """Yield each block of the catalog's entries once, undos included."""
+    """Yield each block of the catalog's entries once, and of what rules without an entry get; undos included."""
     seen: set[str] = set()
-    for entry in catalog.entries:
+    for entry in (*catalog.entries, *catalog.composer.pieces.values()):
         for block in blocks_of(entry):
             if block.digest not in seen:
                 seen.add(block.digest)

@@ -9,7 +9,7 @@ import pytest
 from exporter.catalog.catalog import load_catalog
 from exporter.catalog.proof import digest
 from exporter.errors import CatalogError
-from exporter.lint.proven import blocks, count, read_results, to_lines
+from exporter.lint.proven import blocks, blocks_of, count, read_results, to_lines
 
 
 def test_a_block_is_proven_until_its_author_changes_it() -> None:
@@ -30,6 +30,16 @@ def test_blocks_are_counted_once_with_their_undos() -> None:
     assert everything.changing_proven == everything.changing > 0
     assert everything.waiting == ()
     assert f"{len(every)} of {len(every)} commands were run" in to_lines(everything)[0]
+
+
+def test_what_rules_without_an_entry_get_is_counted() -> None:
+    """People run it as they run the rest."""
+    catalog = load_catalog(())
+    every = {block.digest for block in blocks(catalog)}
+    composed = {block.digest for piece in catalog.composer.pieces.values() for block in blocks_of(piece)}
+    written = {block.digest for entry in catalog.entries for block in blocks_of(entry)}
+    assert composed - written
+    assert composed <= every
 
 
 def test_results_are_read_from_every_file(tmp_path: Path) -> None:
