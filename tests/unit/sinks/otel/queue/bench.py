@@ -62,6 +62,16 @@ class Bench:
         return found
 
 
+class WithAdvice(bytes):
+    """A payload that is shorter on disk than in memory, as records with their advice are."""
+
+    def __len__(self) -> int:
+        return 3 * super().__len__()
+
+    def __bytes__(self) -> bytes:
+        return self[:]
+
+
 def payloads(count: int, *, size: int = 100) -> list[bytes]:
     return [f"{index:06d}".encode().ljust(size, b".") for index in range(count)]
 

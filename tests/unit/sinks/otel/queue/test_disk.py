@@ -10,7 +10,7 @@ import pytest
 from exporter.sinks.otel.queue import disk as module
 from exporter.sinks.otel.queue import journal
 from exporter.sinks.otel.queue.chunks import Chunk
-from exporter.sinks.otel.queue.disk import DiskQueue
+from exporter.sinks.otel.queue.disk import DiskQueue, SpoolError
 from exporter.sinks.otel.queue.segment import HEADER_BYTES
 
 STORED = b"s" * 40
@@ -95,6 +95,19 @@ def test_chunks_of_which_one_was_taken_stay_as_they_are(disk: DiskQueue[bytes]) 
     assert disk.take(chunks[0])
     disk.complete(chunks, b"both")
     assert (chunks[0].records, chunks[0].payload) == (2, STORED)
+    assert taken(disk) == [(2, STORED)]
+
+
+def test_a_chunk_that_is_gone_cannot_be_taken(disk: DiskQueue[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text says so; nothing is passed over."""
+    monkeypatch.setattr(module, "KEPT_BYTES", 0)
+    put(disk)
+    chunk = disk.peek()
+    assert chunk is not None
+    assert disk.take(chunk)
+    with pytest.raises(SpoolError, match=r"^the oldest chunk of the queue is gone$"):
+        disk.take(chunk)
+    put(disk)
     assert taken(disk) == [(2, STORED)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.sinks.otel.queue.bench import Bench, files, payloads, resource_limit_of_file_size
+from tests.unit.sinks.otel.queue.bench import Bench, WithAdvice, files, payloads, resource_limit_of_file_size
 
 
 @pytest.mark.parametrize("place", ["/proc/queue", "/dev/null/queue"])
@@ -20,7 +21,7 @@ def test_a_directory_that_cannot_be_had_means_memory(place: str) -> None:
     """Read-only or impossible: the queue works in memory, says that it is not durable, and does not crash."""
     bench = Bench(Path(place))
     assert not bench.spool.durable
-    assert place in bench.spool.unusable
+    assert bench.spool.unusable.startswith(f"cannot use the queue in {place}: ")
     bench.spool.append(b"x", 1)
     assert bench.drain() == [b"x"]
 
@@ -98,6 +99,18 @@ def test_what_was_put_back_while_the_disk_is_away_is_sent_first(tmp_path: Path) 
     assert not bench.drops
 
 
+def test_what_comes_while_the_disk_takes_nothing_counts_by_its_size_in_memory(tmp_path: Path) -> None:
+    """The oldest on disk goes for all of it, and not for what it would take there."""
+    bench = Bench(tmp_path, limit_bytes=501, when_full="drop-oldest")
+    for payload in payloads(3):
+        bench.spool.append(payload, 1)
+    with resource_limit_of_file_size(0):
+        bench.spool.append(b"x", 1)
+    assert not bench.spool.durable
+    bench.spool.append(WithAdvice(payloads(4)[3]), 1)
+    assert (bench.spool.size_bytes, bench.drops) == (501, {"full": 1})
+
+
 def test_the_log_says_once_that_the_disk_fails_and_once_that_it_works_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -117,6 +130,24 @@ def test_the_log_says_once_that_the_disk_fails_and_once_that_it_works_again(
     )  # fmt: skip
     assert (len(lost), len(found), len(caplog.records)) == (2, 2, 4)
     assert bench.drain() == [*payloads(3), b"again"] * 2
+
+
+def test_the_log_says_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the reason for which the disk fails, and with the setting's name; then that it is over."""
+    caplog.set_level("INFO")
+    bench = Bench(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwritev", lambda *_: 5)
+        bench.spool.append(b"x", 1)
+    bench.clock.now += 11
+    bench.spool.tidy()
+    assert [record.message for record in caplog.records] == [
+        f"the queue continues in memory; its records are lost if the exporter ends now: cannot write to the queue in "
+        f"{tmp_path}: No space left on device; free space there, or set queue.directory to another place",
+        "the queue is on disk again",
+    ]
 
 
 FULL = """

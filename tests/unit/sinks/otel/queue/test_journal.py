@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -228,6 +229,46 @@ def test_a_file_that_ends_for_lack_of_space_says_so(
     fill(journal, 1)
     assert (journal.records, journal.size_bytes) == (4, 200)
     assert len(read_on(journal)) == 2
+
+
+def test_a_file_that_could_only_be_begun_does_not_move_the_reading_place(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands within the file before, and goes on there."""
+    small_files(monkeypatch, chunks=2)
+    fill(journal, 4)
+    for _ in range(3):
+        journal.skip(2, 100)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwritev", lambda *_: 5)
+        with pytest.raises(SpoolError):
+            fill(journal, 1)
+    assert (journal.next_record, journal.records, journal.size_bytes) == (6, 2, 100)
+    fill(journal, 1)
+    assert [each if isinstance(each, Damage) else each.first_record for each in read_on(journal)] == [6, 8]
+
+
+def test_a_file_that_is_gone_is_damage_and_one_that_cannot_be_opened_is_not(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds is lost, or waits until it can be read."""
+    small_files(monkeypatch, chunks=1)
+    fill(journal, 2)
+    first, _ = chunk_files(tmp_path)
+    hidden = first.rename(first.with_suffix(".away"))
+    monkeypatch.chdir(tmp_path)
+    # Opening a socket fails, and not as a file that is gone would.
+    with socket.socket(socket.AF_UNIX) as stand_in:
+        stand_in.bind(first.name)
+    with pytest.raises(SpoolError, match=r"^cannot read the queue in .*: "):
+        journal.peek()
+    first.unlink()
+    hidden.rename(first)
+    assert isinstance(journal.peek(), Header)
+    journal.skip(2, 100)
+    chunk_files(tmp_path)[1].unlink()
+    assert journal.peek() == Damage(2)
+    assert (journal.records, journal.size_bytes) == (0, 0)
 
 
 def test_an_empty_queue_may_be_settled(journal: Journal, tmp_path: Path) -> None:

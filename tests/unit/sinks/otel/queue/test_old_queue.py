@@ -62,7 +62,7 @@ def test_an_old_queue_that_cannot_be_read_stays(tmp_path: Path, caplog: pytest.L
     ("column", "value", "lost"),
     [
         ("queued_at", "x", 2), ("bytes", -5, 2), ("bytes", 1.5, 2), ("bytes", "x", 2), ("payload", "x", 2),
-        ("records", -2, 1), ("records", 2**32 + 2, 1), ("records", 1.5, 1), ("records", "x", 1),
+        ("records", -2, 1), ("records", 0, 1), ("records", 2**32, 1), ("records", 1.5, 1), ("records", "x", 1),
     ],
 )  # fmt: skip
 def test_a_damaged_value_costs_its_chunk_only(tmp_path: Path, column: str, value: object, lost: int) -> None:
@@ -75,3 +75,15 @@ def test_a_damaged_value_costs_its_chunk_only(tmp_path: Path, column: str, value
     assert bench.drain() == [b"second"]
     assert bench.drops == {"damaged": lost}
     assert not list(tmp_path.glob("queue.sqlite3*"))
+
+
+@pytest.mark.parametrize(("column", "value"), [("bytes", 0), ("bytes", 1), ("records", 2**32 - 1)])
+def test_a_value_that_a_chunk_can_just_have_is_moved(tmp_path: Path, column: str, value: int) -> None:
+    """Nothing is counted as damaged."""
+    path = old_queue(tmp_path, [(b"first", 2, True)])
+    checksum = zlib.crc32(b"first", value) if column == "records" else None
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"UPDATE chunk SET {column} = ?, crc = ifnull(?, crc)", (value, checksum))
+    bench = Bench(tmp_path)
+    assert bench.drain() == [b"first"]
+    assert not bench.drops

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.sinks.otel.queue import disk
-from tests.unit.sinks.otel.queue.bench import Bench, Clock, payloads, resource_limit_of_file_size
+from tests.unit.sinks.otel.queue.bench import Bench, Clock, WithAdvice, payloads, resource_limit_of_file_size
 
 
 def test_chunks_come_out_in_order_and_leave_on_release(directory: Path | None) -> None:
@@ -87,16 +87,6 @@ def test_a_queue_in_memory_never_makes_anyone_wait(when_full: str) -> None:
     assert bench.spool.room_bytes() is None
     assert bench.drops == {"full": 3}
     assert bench.drain() == payloads(8)[3:]
-
-
-class WithAdvice(bytes):
-    """A payload that is shorter on disk than in memory, as records with their advice are."""
-
-    def __len__(self) -> int:
-        return 3 * super().__len__()
-
-    def __bytes__(self) -> bytes:
-        return self[:]
 
 
 @pytest.mark.parametrize(("on_disk", "fit"), [(True, 5), (False, 1)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -70,6 +71,25 @@ def test_closing_before_the_start_only_closes_the_client() -> None:
     with sending(receiver) as bench:
         bench.sender.close(600)
         assert receiver.closed
+
+
+def test_closing_does_not_wait_for_a_call_that_goes_on() -> None:
+    """A call over HTTP cannot be ended from outside: the process ends all the same."""
+    answered = threading.Event()
+
+    def answer(_numbers: list[int]) -> Answer:
+        answered.wait(30)
+        return ACCEPTED
+
+    receiver = Receiver()
+    receiver.answer = answer
+    with sending(receiver) as bench:
+        bench.put(1)
+        bench.sender.start()
+        wait_until(lambda: receiver.seen)
+        bench.sender.close(0)
+        assert bench.sender._thread.is_alive()
+        answered.set()
 
 
 def test_closing_sends_what_waits_in_as_many_batches_as_it_takes() -> None:

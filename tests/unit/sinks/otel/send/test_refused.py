@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -127,6 +128,19 @@ def test_what_is_too_large_makes_the_next_batches_smaller(
     assert warnings(caplog) == [
         f"batches of at most {limit_bytes} bytes from now on: the OTLP receiver answered http_413 'too much'"
     ]
+
+
+def test_larger_batches_are_tried_one_step_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice as large, and the next step only ten minutes later, up to the usual size."""
+    now = [1_000.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0], time=time.time))
+    sizes: list[float] = []
+    with sending(Receiver()) as bench:
+        bench.sender._limit_bytes = module.BATCH_BYTES // 4
+        for _ in range(3):
+            sizes += [bench.sender._batch_bytes() / module.BATCH_BYTES for _ in range(2)]
+            now[0] += 601.0
+    assert sizes == [0.5, 0.5, 1.0, 1.0, 1.0, 1.0]
 
 
 def test_batches_do_not_become_smaller_than_the_smallest(
