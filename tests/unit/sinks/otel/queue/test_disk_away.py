@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from exporter.sinks.otel.queue import disk
+from exporter.sinks.otel.queue.segment import Reader
 from tests.unit.sinks.otel.queue.bench import Bench, WithAdvice, files, payloads, resource_limit_of_file_size
 
 
@@ -78,6 +81,33 @@ def test_what_is_on_a_disk_that_is_away_stays_in_the_queue(tmp_path: Path, monke
         file.unlink(missing_ok=True)
         hidden.rename(file)
     assert found + bench.drain() == on_disk
+    assert not bench.drops
+
+
+def test_a_disk_that_gives_headers_and_no_payloads_ends_no_call_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked once a call; what came since goes out from memory, then the rest, nothing is lost."""
+    asked: list[object] = []
+
+    def payload(*arguments: object) -> bytes:
+        asked.append(arguments)
+        assert len(asked) < 10
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(disk, "KEPT_BYTES", 0)
+    bench = Bench(tmp_path)
+    for each in payloads(2):
+        bench.spool.append(each, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(Reader, "payload", payload)
+        assert bench.spool.take(10, 10_000) is None
+        assert not bench.spool.durable
+        bench.spool.append(b"new", 1)
+        assert bench.spool.take(10, 10_000) == [b"new"]
+    assert len(asked) == 2
+    bench.spool.release()
+    assert bench.drain() == payloads(2)
     assert not bench.drops
 
 

@@ -187,10 +187,10 @@ def test_what_cannot_be_read_is_counted_and_the_rest_comes(caplog: pytest.LogCap
         assert stored.read(bytes(chunk), 3).count == 2
         assert stored.read(b"\x99 of the future", 7).count == 0
     assert dropped == [("damaged", 1), ("damaged", 7)]
-    assert "its message cannot be read any more: expected a falco.outputs.response" in caplog.records[0].message
-    assert "7 queued records are lost" in caplog.records[1].message
-    assert "found tag b'\\x99'" in caplog.records[1].message
-    assert len(caplog.records) == 2
+    one, chunk_of_the_future = (record.message for record in caplog.records)
+    assert one.startswith("a queued alert is lost: its message cannot be read any more: expected a falco.outputs.resp")
+    assert chunk_of_the_future.startswith("7 queued records are lost: this version cannot read their form: expected a ")
+    assert chunk_of_the_future.endswith("found tag b'\\x99'")
 
 
 def test_what_is_read_whole_counts_no_loss() -> None:
@@ -211,7 +211,8 @@ def test_a_mistake_of_ours_in_one_message_costs_that_alone(caplog: pytest.LogCap
     stored = StoredRecords(encoder(), read_message, on_drop=lambda *drop: dropped.append(drop))
     assert stored.read(Records.stored([b"m"], OBSERVED_NS), 1).count == 0
     assert dropped == [("damaged", 1)]
-    assert "a queued alert is lost: it cannot be encoded again" in caplog.text
+    [record] = caplog.records
+    assert record.message == "a queued alert is lost: it cannot be encoded again (a programming error)"
     assert "ZeroDivisionError" in caplog.text
 
 

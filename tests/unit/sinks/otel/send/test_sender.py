@@ -153,6 +153,18 @@ def test_a_chunk_that_cannot_be_read_back_costs_itself_alone(tmp_path: Path) -> 
     assert receiver.seen == [[0, 1]]
 
 
+def test_a_chunk_of_which_nothing_can_be_read_is_not_sent(tmp_path: Path) -> None:
+    """What it held was counted where it was read; a request without records would be answered like any other."""
+    with sending(Receiver(), tmp_path) as before:
+        before.put(3)
+    receiver = Receiver()
+    with sending(receiver, tmp_path, load=lambda *_: Records()) as bench:
+        bench.sender.start()
+        wait_until(lambda: bench.spool.records == 0)
+        assert (bench.exported, bench.sender.has_delivered) == (0, False)
+    assert receiver.seen == []
+
+
 def test_what_ends_the_thread_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the time since when nothing is delivered, and the reason; what it was sending stays in the queue."""
     monkeypatch.setattr("threading.excepthook", lambda _arguments: None)
