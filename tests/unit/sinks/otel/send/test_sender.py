@@ -14,6 +14,7 @@ from exporter.sinks.otel.send.sender import Pace, Pauses
 from tests.unit.sinks.otel.send.sending import (
     ACCEPTED,
     BUSY,
+    DENIED,
     QUICK,
     Receiver,
     sending,
@@ -98,6 +99,23 @@ def test_the_receivers_own_wish_is_obeyed_until_the_end() -> None:
         bench.sender.start()
         wait_until(lambda: bench.sender.last_error)
     assert receiver.seen == [[0]]
+
+
+def test_a_pause_is_of_the_failures_in_a_row_and_of_the_receivers_wish() -> None:
+    """Only what may be sent again has a wish; a refusal after failures is a pause for those before it."""
+    asked: list[tuple[int, float | None]] = []
+
+    class Noted(Pauses):
+        def after(self, failures: int, asked_seconds: float | None) -> float:
+            asked.append((failures, asked_seconds))
+            return 0.0
+
+    receiver = Receiver(Answer(Verdict.RETRY, "http_429", "", retry_after_seconds=7.0), BUSY, DENIED, DENIED)
+    with sending(receiver, pace=Pace(Noted(), Batching(records=1, linger_seconds=0.0))) as bench:
+        bench.put(3, apart=True)
+        bench.sender.start()
+        wait_until(lambda: bench.exported == 1)
+    assert asked == [(1, 7.0), (2, None), (2, None), (3, None)]
 
 
 def test_the_thread_has_a_name_and_keeps_no_process_from_ending() -> None:
