@@ -8,18 +8,17 @@ advise (``catalog``).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from exporter.alert import Alert, Form
+from exporter.alert import Alert
 from exporter.escaping import Unembeddable, regular_expression
-from exporter.kept import Kept
+from exporter.first_of import FirstOf
 from exporter.prose import Lookup
 
 _NANOSECONDS = 1_000_000_000
 _WINDOW_SECONDS = 600
-_FORMS_KEPT = 256
 _CONNECTION = re.compile(r"(?P<client>.+):(?P<client_port>\d+)->(?P<server>.+):(?P<server_port>\d+)\Z")
 _SOCKETS = frozenset({"ipv4", "ipv6"})
 _FD_LABELS: Mapping[str, str] = {
@@ -37,27 +36,6 @@ _PTS_MAJORS = range(136, 144)
 _WRITABLE = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/shm/")  # noqa: S108 - looked for, not written to
 _COMPARED = 1_200
 """So many characters of the arguments tell a process."""
-
-
-class FirstOf:
-    """The first of some output fields that an alert has; of its names it is worked out once which of them to ask."""
-
-    def __init__(self, fields: Iterable[str]) -> None:
-        self._fields = tuple(fields)
-        self._of_form: Kept[Form, tuple[str, ...]] = Kept(_FORMS_KEPT)
-
-    def find(self, alert: Alert) -> tuple[str, str] | None:
-        """Return the field and its value, or None."""
-        form = alert.form
-        fields = self._of_form.get(form)
-        if fields is None:
-            fields = tuple([field for field in self._fields if field in form.names])
-            if form.is_kept:
-                self._of_form.keep(form, fields)
-        for field in fields:
-            if value := alert.get(field):
-                return field, value
-        return None
 
 
 def lookup_of(alert: Alert, *, uid: str | None = None) -> Lookup:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from exporter.alert import Alert
-from exporter.derived import FirstOf
 from exporter.escaping import shortened
 from exporter.event_sources import EVENT_SOURCES, host_label
+from exporter.first_of import FirstOf
 from exporter.prose import Lookup
 from exporter.verdict.judgement import Outcome
 from exporter.verdict.outcome import APPARENT_FIELDS, only_apparent
