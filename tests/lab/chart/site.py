@@ -162,6 +162,12 @@ class Site:
         self.node.wait_until(lambda: '"made"' in self._log(namespace), "Falco has stopped", 30)
         return self.ledger(namespace)
 
+    def restart_falco(self, namespace: str) -> None:
+        """Let a Falco that was stopped make alerts again, counted from nought, and the collector forget the others."""
+        self.forget_records()
+        self.kubectl(f"rollout restart -n {namespace} daemonset/falco")
+        self.rolled_out(namespace, "daemonset/falco")
+
     def ledger(self, namespace: str) -> Ledger:
         """Return what a Falco has done with its alerts so far."""
         lines = [json.loads(line) for line in self._log(namespace).splitlines() if line.endswith("}")]
