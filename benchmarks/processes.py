@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 COMMAND = Path(sys.executable).with_name("falco-report-exporter")
+_CPUCLOCK_SCHED = 2
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 AS_PROMETHEUS = {
@@ -27,9 +28,11 @@ NO_LAME_DUCK = ("--shutdown.lame-duck-seconds", "0")
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process, all threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """User and system time of a process, all threads, those that have ended too; nanoseconds count.
+
+    Linux numbers a process's clock so (clock_getcpuclockid(3)).
+    """
+    return time.clock_gettime_ns((~pid << 3) | _CPUCLOCK_SCHED) / 1e9
 
 
 def resident_mib(pid: int) -> float:
