@@ -17,6 +17,7 @@ import pytest
 from tests.lab import audit, selection
 from tests.lab.groups import Groups
 from tests.lab.ledger import LAB, Ledger
+from tests.lab.mutants import runs
 from tests.lab.places import vendors
 from tests.lab.places.cluster import Cluster, cluster
 from tests.lab.places.host import Host, host
@@ -37,6 +38,7 @@ _RESULTS = pytest.StashKey[Results]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     selection.add_options(parser)
+    runs.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_RESULTS] = Results(config)
     config.pluginmanager.register(config.stash[_RESULTS], "lab-results")
     config.pluginmanager.register(Groups(), "lab-groups")
+    if runs.is_wanted(config):
+        config.pluginmanager.register(runs.Runs(config), "lab-mutants")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -110,7 +114,8 @@ def tell(request: pytest.FixtureRequest) -> Tell:
             places = {"host": machine, "node": machine} | places
         hostname = getattr(machine, "hostname", "")
         named = {"hostname": hostname, "source": source or _source(name), "time_ns": time_ns}
-        return Story(name, values, places, ledger=book, **named)
+        broken = request.node.stash.get(runs.BROKEN, None)
+        return Story(name, values, places, ledger=book, broken=broken, **named)
 
     return begin
 

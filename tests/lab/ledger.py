@@ -21,11 +21,14 @@ class Ledger:
     """The blocks that one scenario ran."""
 
     digests: set[str] = field(default_factory=set)
+    pasted: set[str] = field(default_factory=set)
+    """Those as well that it pasted without proving anything by that."""
 
     def ran(self, digest: str) -> None:
         """Note that a block was run."""
         if digest:
             self.digests.add(digest)
+            self.pasted.add(digest)
 
 
 def file_of(scenario: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -13,11 +13,13 @@ from exporter.alert import Alert
 from exporter.catalog.advice import Command
 from exporter.catalog.catalog import load_catalog
 from exporter.catalog.proof import digest
+from exporter.catalog.template import CommandTemplate
 from exporter.derived import lookup_of
 from exporter.prose import to_plain
 from exporter.reporter import Reporter
 from exporter.sources.decode_json import from_json
 
+_NONE: Mapping[str, str] = {}
 _FORMER = {"look": ("look", "verify"), "contain": ("contain", "keep", "recover")}
 
 
@@ -65,10 +67,22 @@ def alert_of(rule: str, fields: Mapping[str, Any], *, source: str, hostname: str
     return from_json(json.dumps(document))
 
 
-def steps_of(alert: Alert) -> list[Step]:
-    """Return the steps of the alert's report in its order."""
+def steps_of(alert: Alert, broken: Mapping[str, str] = _NONE) -> list[Step]:
+    """Return the steps of the alert's report in its order.
+
+    ``broken`` holds, by a block's digest, what its author is taken to have written instead (``mutants``).
+    """
     texts = _texts(alert)
-    return [_step(command, texts) for command in reporter().report_for(alert).advice.commands]
+    steps = [_step(command, texts) for command in reporter().report_for(alert).advice.commands]
+    return [_broken(step, broken, alert) for step in steps] if broken else steps
+
+
+def _broken(step: Step, broken: Mapping[str, str], alert: Alert) -> Step:
+    if text := broken.get(step.run_digest):
+        step = replace(step, run=CommandTemplate(text).render(lookup_of(alert)))
+    if text := broken.get(step.undo_digest):
+        step = replace(step, undo=CommandTemplate(text).render(lookup_of(alert)))
+    return step
 
 
 def _texts(alert: Alert) -> dict[tuple[str, str], tuple[str, str]]:

@@ -41,7 +41,7 @@ class Place(Protocol):
 class Story:
     """One alert's report, step by step. A context manager: at its end every step must have been told.
 
-    ``places`` maps ``host``, ``node``, ``cluster`` and ``cloud`` to where such steps run.
+    ``places`` maps ``host``, ``node``, ``cluster`` and ``cloud`` to where such steps run; ``broken`` is for mutants.
     """
 
     def __init__(
@@ -54,11 +54,12 @@ class Story:
         source: str = "syscall",
         hostname: str = "lab-host",
         time_ns: int = 0,
+        broken: Mapping[str, str] | None = None,
     ) -> None:
         self.alert = alert_of(rule, fields, source=source, hostname=hostname, time_ns=time_ns or time.time_ns())
         self.uid = self.alert.uid
         """The alert's uid: steps name their folders by it."""
-        self.steps = steps_of(self.alert)
+        self.steps = steps_of(self.alert, broken or {})
         self._places = places
         self._ledger = ledger
         self._at = 0
@@ -215,6 +216,7 @@ class Story:
         assert len(found) == 1, f"{title!r} names {len(found)} steps of {[step.title for step in self.steps]}"
         step = found[0]
         answer = self._in(step, undoing=undo).paste(step.undo if undo else step.run, "bash", seconds)
+        self._ledger.pasted.add(step.undo_digest if undo else step.run_digest)
         _must_show(answer, shows, hides, step)
         return answer
 
@@ -229,6 +231,7 @@ class Story:
         while self._undos:
             step = self._undos.pop()
             answers.append(self._in(step, undoing=True).paste(step.undo, "bash", seconds))
+            self._ledger.pasted.add(step.undo_digest)
         return answers
 
     def _next(self, phase: str | None, title: str) -> Step:
