@@ -133,7 +133,7 @@ def test_mutants_are_named_in_an_order_that_never_changes() -> None:
     assert [mutant.name for mutant in made] == [mutant.name for mutant in choice.mutants_of(block(STOP))]
     assert [mutant.name for mutant in made][:3] == [f"{digest(STOP)[:8]}-drop-{number}" for number in (1, 2, 3)]
     assert len({mutant.text for mutant in made} | {STOP}) == len(made) + 1, "each is another, and none is the block"
-    assert {mutant.kind for mutant in made} == {"drop", "guard", "chain", "option", "silence"}
+    assert {mutant.kind for mutant in made} == {"drop", "guard", "option", "silence"}
     assert {mutant.kind for mutant in choice.mutants_of(block(STOP, changes=False))} == {choice.LOOKS}
 
 

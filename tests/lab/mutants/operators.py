@@ -129,14 +129,13 @@ def _without(block: str, command: Command) -> Change:
 
 def _only_shows(block: str, command: Command) -> bool:
     """Whether it reads, and what it answers goes to nobody but the reader."""
-    if command.after in {"|", "||", "&&"} or command.before in {"if", "elif"}:
+    if command.is_inside or command.after in {"|", "||", "&&"} or command.before in {"if", "elif"}:
         return False
     text = " ".join(command.words)
     goes_on = re.search(r"(?<!2)>|-o ?\"?\$", text) or re.match(
         r"[^\n]*(?:\n\s*)?\|", block[command.end :].partition(";")[0]
     )
-    is_inside = any(other.start < command.start and command.end < other.end for other in read(block))
-    return not goes_on and not is_inside and _READING.fullmatch(text) is not None
+    return not goes_on and _READING.fullmatch(text) is not None
 
 
 def guard(block: str) -> Iterator[Change]:

@@ -34,6 +34,8 @@ class Command:
     """The operator after it; empty at a list's end."""
     after_at: int
     """Where that operator begins."""
+    is_inside: bool
+    """Whether what it answers is a word of another command, by ``$(…)``."""
 
     @property
     def name(self) -> str:
@@ -54,6 +56,7 @@ class _Reader:
         self.text = text
         self.at = 0
         self.found: list[Command] = []
+        self._substitutions = 0
 
     def list_of_commands(self) -> None:
         """Read up to the bracket that ends this list, or the text's end."""
@@ -102,7 +105,7 @@ class _Reader:
             end = left[-1][1]
         words = tuple(self.text[slice(*span)] for span in left)
         starts = tuple(span[0] for span in left)
-        self.found.append(Command(words, starts, start, end, before, after, self.at))
+        self.found.append(Command(words, starts, start, end, before, after, self.at, self._substitutions > 0))
 
     def _word(self) -> None:
         while self.at < len(self.text) and (character := self.text[self.at]) not in " \t\n;|)(":
@@ -110,8 +113,7 @@ class _Reader:
                 return
             self._piece(character)
             if self.at < len(self.text) and self.text[self.at] == "(" and self.text[self.at - 1] in "<>":
-                self.at += 1
-                self.list_of_commands()
+                self._substitution(1)
 
     def _piece(self, character: str) -> None:
         """Read one piece of a word: something quoted, expanded or a single character."""
@@ -122,12 +124,17 @@ class _Reader:
         elif character == "\\":
             self.at += 2
         elif self.text.startswith("$(", self.at):
-            self.at += 2
-            self.list_of_commands()
+            self._substitution(2)
         elif found := _EXPANSION.match(self.text, self.at) or _PLACE.match(self.text, self.at):
             self.at = found.end()
         else:
             self.at += 1
+
+    def _substitution(self, length: int) -> None:
+        self.at += length
+        self._substitutions += 1
+        self.list_of_commands()
+        self._substitutions -= 1
 
     def _double_quoted(self) -> None:
         self.at += 1

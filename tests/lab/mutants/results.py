@@ -37,6 +37,7 @@ class File:
         self.path = path
         self._read_bytes = 0
         self._results: list[Result] = []
+        self._tests: dict[str, list[str]] = {}
 
     def add(self, result: Result) -> None:
         """Add one line, in one write."""
@@ -55,12 +56,19 @@ class File:
                 lines = file.read().rpartition(b"\n")[0]
             if lines:
                 self._read_bytes += len(lines) + 1
-                self._results += [Result(**json.loads(line)) for line in lines.splitlines()]
+                for line in lines.splitlines():
+                    result = Result(**json.loads(line))
+                    self._results.append(result)
+                    self._tests.setdefault(result.mutant, []).append(result.test)
         return self._results
 
-    def found(self) -> set[str]:
-        """Return the mutants that some scenario has found."""
-        return {result.mutant for result in self.results() if result.outcome == FOUND}
+    def tests_of(self, mutant: str) -> list[str]:
+        """Return the tests that have run a mutant, as far as has been read."""
+        return self._tests.get(mutant, [])
+
+    def found(self, since: int = 0) -> set[str]:
+        """Return the mutants that some scenario has found, in the results from one on."""
+        return {result.mutant for result in self.results()[since:] if result.outcome == FOUND}
 
 
 def survivors(results: Iterable[Result]) -> Mapping[str, list[Result]]:

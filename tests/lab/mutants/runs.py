@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -87,19 +87,19 @@ class Runs:
         self._begin = len(self._file.results())
         config.option.tbstyle = "line"
 
-    def _mutants(self, digest: str) -> list[Mutant]:
-        """Return the mutants of a block that are asked for and that no scenario has found."""
-        if self._named:
-            found = {each.mutant for each in self._file.results()[self._begin :] if each.outcome == FOUND}
-            return [each for each in choice.of_block(digest) if each.name in self._named - found]
-        found = self._file.found()
-        return [each for each in choice.of_block(digest) if each.kind in self._kinds and each.name not in found]
+    def _left(self, item: pytest.Item, digests: Iterable[str]) -> list[Mutant]:
+        """Return the mutants of blocks that are asked for, that no scenario has found and that this one has not run."""
+        found = self._file.found(self._begin if self._named else 0)
+        every = [each for digest in sorted(digests) for each in choice.of_block(digest)]
+        wanted = [each for each in every if (each.name in self._named if self._named else each.kind in self._kinds)]
+        return [each for each in wanted if each.name not in found and not self._is_tried(item, each)]
 
     def _is_tried(self, item: pytest.Item, mutant: Mutant) -> bool:
         """Whether this test has run the mutant, or has with other parameters often enough."""
-        since = self._begin if self._named else 0
+        if self._named:
+            return False
         test = item.nodeid.partition("[")[0]
-        ran = [each.test for each in self._file.results()[since:] if each.mutant == mutant.name]
+        ran = self._file.tests_of(mutant.name)
         return item.nodeid in ran or sum(each.partition("[")[0] == test for each in ran) >= MOST_PARAMETERS
 
     @pytest.hookimpl(tryfirst=True)
@@ -107,8 +107,7 @@ class Runs:
         """Run a scenario with every mutant of its blocks that is left."""
         if ledger.SCENARIOS not in item.path.parents:
             return None
-        proved = sorted(ledger.read(ledger.file_of(item.path)))
-        if any(not self._is_tried(item, mutant) for digest in proved for mutant in self._mutants(digest)):
+        if self._left(item, ledger.read(ledger.file_of(item.path))):
             item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
             begin = time.monotonic()
             reports = _run(item)
@@ -124,15 +123,12 @@ class Runs:
     def _try_all(self, item: pytest.Item) -> None:
         seconds = item.stash[_SECONDS]
         doubtful: list[tuple[Mutant, Result]] = []
-        for digest in sorted(item.stash[LEDGER].pasted):
-            for mutant in self._mutants(digest):
-                if self._is_tried(item, mutant):
-                    continue
-                result = self._try(item, mutant, seconds)
-                if result.outcome == FOUND and SHARED & set(_fixtures(item)):
-                    doubtful.append((mutant, result))
-                else:
-                    self._file.add(result)
+        for mutant in self._left(item, item.stash[LEDGER].pasted):
+            result = self._try(item, mutant, seconds)
+            if result.outcome == FOUND and SHARED & set(_fixtures(item)):
+                doubtful.append((mutant, result))
+            else:
+                self._file.add(result)
         self._settle(item, doubtful, seconds)
 
     def _try(self, item: pytest.Item, mutant: Mutant, seconds: float) -> Result:
