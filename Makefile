@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install uninstall demo test check prose verdicts e2e lab cluster chaos mutants bench bench-smoke incidents stack format proto proto-check docs docs-check lock size dashboards dashboards-check release release-check clean help
+.PHONY: install uninstall demo test check prose verdicts e2e lab lab-mutants cluster chaos mutants bench bench-smoke incidents stack format proto proto-check docs docs-check lock size dashboards dashboards-check release release-check clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/' | sort
@@ -49,6 +49,9 @@ $(VENV)/.lab-ready: $(READY)
 
 lab: $(VENV)/.lab-ready  ## run the advice on lab hosts, containers, a cluster and clouds; one rule: make lab RULE="Clear Log Activities"
 	$(BIN)/python -m pytest -m lab tests/lab --ignore tests/lab/chart $(if $(RULE),,-n $(or $(WORKERS),3)) $(if $(SHARE),,--lab-record) --lab-rule "$(RULE)" --lab-share "$(SHARE)" --lab-minutes $(or $(MINUTES),0)
+
+lab-mutants: $(VENV)/.lab-ready  ## break the advice on purpose and list what no scenario notices: make lab-mutants OF=tests/lab/scenarios/okta KINDS=drop,guard
+	$(BIN)/python -m pytest -p no:randomly -m lab $(or $(OF),tests/lab/scenarios) -n $(or $(WORKERS),3) --lab-mutants $(or $(KINDS),all)
 
 cluster: $(VENV)/.lab-ready  ## install the image and the Helm chart in a real cluster, with a collector, Prometheus and posts as Falco's (minutes)
 	$(BIN)/python -m pytest -m lab tests/lab/chart

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections import defaultdict
@@ -91,8 +92,8 @@ class Groups:
             return
         items[:] = largest_first(items)
         if config.getoption("--lab-mutants", ""):
-            # What a cheap scenario finds, a dear one need not look for.
-            items.sort(key=_seconds)
+            # What a cheap scenario finds, a dear one need not look for, and no hostile twin.
+            items.sort(key=lambda item: (_seconds(item), re.search("hostile|chooses|owned", item.nodeid) is not None))
         worker: Any = config
         file = Path(worker.workerinput["lab_groups"])
         part = file.with_suffix(f".{os.getpid()}")

@@ -1,7 +1,8 @@
 """Runs scenarios with mutants: first as they are, then once more with each fault in each block that they pasted.
 
 A scenario that fails has found the mutant; one that passes has not, and the
-next scenario that pastes the block tries. Where scenarios share a place (a
+next scenario that pastes the block tries, five at most; those with hostile
+values come last, for they look at what such a value does. Where scenarios share a place (a
 node, the cluster), each ends as it began, without a fault: if that fails, the
 place is made anew, and what was found there is tried again.
 """
@@ -33,8 +34,8 @@ _SECONDS = pytest.StashKey[float]()
 """Of a test: how long it took as it is."""
 SHARED = frozenset({"_cluster", "_node", "site"})
 """Fixtures whose places outlive a scenario."""
-MOST_PARAMETERS = 3
-"""With how many sets of its parameters one test tries a mutant."""
+MOST_TESTS, MOST_PARAMETERS = 5, 2
+"""How many tests try a mutant, and one test with how many sets of its parameters."""
 _SLACK_SECONDS = 25.0
 
 
@@ -95,12 +96,13 @@ class Runs:
         return [each for each in wanted if each.name not in found and not self._is_tried(item, each)]
 
     def _is_tried(self, item: pytest.Item, mutant: Mutant) -> bool:
-        """Whether this test has run the mutant, or has with other parameters often enough."""
+        """Whether this test has run the mutant, or it was tried often enough."""
         if self._named:
             return False
         test = item.nodeid.partition("[")[0]
         ran = self._file.tests_of(mutant.name)
-        return item.nodeid in ran or sum(each.partition("[")[0] == test for each in ran) >= MOST_PARAMETERS
+        same = sum(each.partition("[")[0] == test for each in ran)
+        return item.nodeid in ran or same >= MOST_PARAMETERS or len(ran) >= MOST_TESTS
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
