@@ -58,6 +58,11 @@ def only_if_escalated(commands: tuple[Command, ...]) -> tuple[Command, ...]:
     return tuple([_if_escalated(command) if command.phase == "contain" else command for command in commands])
 
 
+def title_alone(command: Command) -> Prose:
+    """Return a step's title without the words that say when to run it."""
+    return command.title[1:] if command.title[:1] == (_IF_ESCALATED,) else command.title
+
+
 def _make_if_escalated(command: Command) -> Command:
     if any("escalated" in span.text for span in command.title if span.kind == "text"):
         return command

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from exporter.alert import Alert
 from exporter.catalog.advice import PHASES
@@ -48,8 +49,18 @@ class _Step:
     verified_by: list[_Step] = field(default_factory=list)
 
 
-def merged(advised: Sequence[tuple[Alert, Advice]]) -> tuple[tuple[Command, ...], int]:
-    """Return the steps of all alerts, the most severe first, and how many found no room."""
+class Merged(NamedTuple):
+    """The steps of all alerts."""
+
+    steps: tuple[Command, ...]
+    alerts: tuple[Alert, ...]
+    """Of each step the alert in whose directory it works."""
+    left_out: int
+    """How many found no room."""
+
+
+def merged(advised: Sequence[tuple[Alert, Advice]]) -> Merged:
+    """Return the steps of all alerts, the most severe first."""
     found: dict[tuple[str, ...], _Step] = {}
     verifying: set[tuple[str, ...]] = set()
     for alert, advice in advised:
@@ -69,7 +80,12 @@ def merged(advised: Sequence[tuple[Alert, Advice]]) -> tuple[tuple[Command, ...]
                 first.command = step.command
             contained = first if phase == "contain" else contained
     chosen = _chosen([step for step in found.values() if step.key not in verifying])
-    return tuple([command_with_uid(step.command, step.uid) for step in chosen]), len(found) - len(chosen)
+    alerts = {alert.uid: alert for alert, _ in advised}
+    return Merged(
+        tuple([command_with_uid(step.command, step.uid) for step in chosen]),
+        tuple([alerts[step.uid] for step in chosen]),
+        len(found) - len(chosen),
+    )
 
 
 def _of_alert(alert: Alert, advice: Advice) -> Iterator[_Step]:

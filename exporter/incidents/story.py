@@ -6,19 +6,22 @@ to word the advice itself (the catalog's) and to render.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from exporter.alert import Alert
+from exporter.catalog.advice import title_alone
 from exporter.catalog.uid import with_uid
 from exporter.incidents.entities import Entity, entities_of, place_of
 from exporter.incidents.incident import Incident, Member
-from exporter.incidents.steps import merged
+from exporter.incidents.steps import Merged, merged
 from exporter.report import Advice, Command, Prose, Span, Technique, to_plain
 from exporter.verdict.judgement import VERDICTS
 
 MEMBERS_LIMIT = 48
-"""Members whose advice is looked at; the most severe first."""
+"""Alerts whose advice is looked at: the first of each member, the most severe first, then their others."""
 KNOWN_LIMIT, UNKNOWN_LIMIT = 6, 5
 
 AdviceFor = Callable[[Alert], Advice]
@@ -47,10 +50,12 @@ class Story(NamedTuple):
     known: tuple[Prose, ...]
     unknown: tuple[Prose, ...]
     close_if: Prose
-    """Of its most severe alert."""
+    """Of its most severe alert, which is named where there are several rules."""
     escalate_if: Prose
     steps: tuple[Command, ...]
     """Look, keep, contain with what verifies it, recover; none twice."""
+    steps_of: tuple[Prose, ...]
+    """Of each step the alert, by time and rule, where its title by itself does not tell; else empty."""
     steps_left_out: int
     """Steps that the alerts' own reports have besides."""
     entities: tuple[Entity, ...]
@@ -85,24 +90,56 @@ def story_of(incident: Incident, advice_for: AdviceFor) -> Story:
         ]
     )
     by_gravity = [(member, advised[number]) for number, member in ranked]
-    gravest = by_gravity[0][1]
-    steps, left_out = merged([(member.alert, advice) for member, advice in by_gravity])
+    gravest, advice = by_gravity[0]
+    advice = with_uid(advice, gravest.alert.uid)
+    close_if, escalate_if = advice.close_if, advice.escalate_if
+    if _rules(incident) > 1:
+        close_if, escalate_if = _of_all(gravest.alert, close_if, escalate_if)
+    steps = merged([*[(member.alert, advice) for member, advice in by_gravity], *_further(ranked, advice_for)])
     entities = entities_of(incident)
     chain = _chain(timeline)
-    uid = by_gravity[0][0].alert.uid
     return Story(
         incident=incident,
         what=_what(incident, entities, chain),
         chain=chain,
         timeline=timeline,
         known=tuple(_known(incident, by_gravity)),
-        unknown=tuple(_unknown(incident, [advice for _, advice in by_gravity])),
-        close_if=with_uid(gravest, uid).close_if,
-        escalate_if=with_uid(gravest, uid).escalate_if,
-        steps=steps,
-        steps_left_out=left_out,
+        unknown=tuple(_unknown(incident, by_gravity)),
+        close_if=close_if,
+        escalate_if=escalate_if,
+        steps=steps.steps,
+        steps_of=tuple(_told_apart(steps)),
+        steps_left_out=steps.left_out,
         entities=entities,
     )
+
+
+def _further(ranked: Sequence[tuple[int, Member]], advice_for: AdviceFor) -> Iterator[tuple[Alert, Advice]]:
+    """Yield the other alerts of each member with their advice: they may be of another program, file or peer."""
+    others = (alert for _, member in ranked for alert in member.alerts[1:])
+    for alert in islice(others, MEMBERS_LIMIT - len(ranked)):
+        yield alert, advice_for(alert)
+
+
+def _rules(incident: Incident) -> int:
+    return len({member.alert.rule for member in incident.members})
+
+
+def _of_all(alert: Alert, close_if: Prose, escalate_if: Prose) -> tuple[Prose, Prose]:
+    """Return when to close and when to escalate, of several rules: by the gravest alert's own words, and its name."""
+    rule = _value(alert.rule)
+    close = (Span("text", "every alert is explained; "), rule, Span("text", ", the gravest, if "), *close_if)
+    escalate = (Span("text", "one of them is not; "), rule, Span("text", ", if "), *escalate_if)
+    return close if close_if else (), escalate if escalate_if else ()
+
+
+def _told_apart(steps: Merged) -> Iterator[Prose]:
+    """Yield for each step which alert it is of, where another step has the same title."""
+    titles = [to_plain(title_alone(step)) for step in steps.steps]
+    count = Counter(titles)
+    for title, alert in zip(titles, steps.alerts, strict=True):
+        when = alert.time_text[:19].replace("T", " ")
+        yield (Span("text", f"{when} "), _value(alert.rule)) if count[title] > 1 else ()
 
 
 def _gravity(numbered: tuple[int, Member]) -> tuple[int, bool, int]:
@@ -168,12 +205,15 @@ _SOURCES_LACK = {
 """What a source's alerts never say."""
 
 
-def _unknown(incident: Incident, advised: Sequence[Advice]) -> Iterator[Prose]:
+def _unknown(incident: Incident, by_gravity: Sequence[tuple[Member, Advice]]) -> Iterator[Prose]:
+    """Yield what is open; of several rules each with its rule, which its words do not name."""
     seen: dict[str, Prose] = {}
     for source in sorted({member.alert.source for member in incident.members} & _SOURCES_LACK.keys()):
         seen[source] = (Span("text", _SOURCES_LACK[source]),)
-    for advice in advised:
+    names_rule = _rules(incident) > 1
+    for member, advice in by_gravity:
+        rule = (_value(member.alert.rule), Span("text", ": ")) if names_rule else ()
         for prose in advice.unknown:
-            seen.setdefault(to_plain(prose), prose)
+            seen.setdefault(to_plain(prose), (*rule, *prose))
     yield from list(seen.values())[:UNKNOWN_LIMIT]
     yield (Span("text", "what Falco has no rule for: read the logs of the time between the alerts."),)

@@ -20,7 +20,7 @@ from exporter.lint.tools import check_tools
 from exporter.lint.tuning import check_tuning
 from exporter.lint.undo import check_undo
 from exporter.lint.vendors import check_vendors
-from exporter.lint.wording import check_wording
+from exporter.lint.wording import check_step_numbers, check_wording
 
 CHECKS = (
     check_fields,
@@ -29,6 +29,7 @@ CHECKS = (
     check_brief,
     check_kinds,
     check_wording,
+    check_step_numbers,
     check_attack,
     check_links,
     check_safety,

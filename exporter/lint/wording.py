@@ -1,4 +1,4 @@
-"""Wording: no sentence stands in two entries, and none would fit any rule."""
+"""Wording: no sentence stands in two entries, none would fit any rule, and none names a step by its number."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from exporter.catalog.catalog import Catalog
+from exporter.catalog.model import Entry
+from exporter.catalog.steps import CommandStep
 from exporter.catalog.template import ProseTemplate
 from exporter.lint.finding import Finding
-from exporter.lint.walk import own_prose, shared_places
+from exporter.lint.walk import own_prose, prose_of, shared_places, steps
 
 RUN_WORDS = 9
 """A run of this many words in two entries is one sentence written twice."""
@@ -32,6 +34,7 @@ _FILLER = (
     r"unauthorized activity",
     r"potentially malicious",
 )
+_NUMBERED = re.compile(r"(?i)\bsteps? \d+")
 _FILLING = re.compile(r"(?i)\b(?:" + "|".join(_FILLER) + ")")
 
 
@@ -56,6 +59,24 @@ def check_wording(catalog: Catalog) -> Iterator[Finding]:
                     )
                 own.setdefault(run, (place, entry.rule))
         seen |= {run: where for run, where in own.items() if run not in seen}
+
+
+def check_step_numbers(catalog: Catalog) -> Iterator[Finding]:
+    """Yield what names a step by its number: where the alert lacks a field, and in incidents, it is another one."""
+    said = [(entry.place, entry.rule, text.text) for entry in catalog.entries for text in _about(entry)]
+    for owned in steps(catalog):
+        texts = [text.text for text in prose_of(owned.step)]
+        if isinstance(owned.step, CommandStep):
+            texts += [owned.step.run.text, owned.step.undo.text]
+        said += [(owned.step.place, owned.owner, text) for text in texts]
+    for place, owner, text in said:
+        if match := _NUMBERED.search(text):
+            yield Finding(place, owner, f"{match[0]} may be another one in an incident; say what is looked at instead")
+
+
+def _about(entry: Entry) -> Iterator[ProseTemplate]:
+    yield from (entry.what, entry.summary, entry.impact, entry.close_if, entry.escalate_if)
+    yield from (sentence.text for sentence in (*entry.benign, *entry.unknown))
 
 
 def runs(text: ProseTemplate) -> Iterator[tuple[str, ...]]:

@@ -101,8 +101,10 @@ def _steps(story: Story) -> Iterator[Block]:
     commands = story.steps
     yield Note("", text(parts.dialect(commands)))
     mixed = len({command.shell for command in commands}) > 1
-    for number, command in enumerate(commands, 1):
+    for number, (command, alert) in enumerate(zip(commands, story.steps_of, strict=True), 1):
         remark = parts.remark(command, names_shell=mixed)
+        if alert:
+            remark = (*remark, Span("text", "; of "), *_short(alert))
         yield Step(number, limited(command.title), remark, tuple(_command(command, number)), command.phase)
     if story.steps_left_out:
         are = "1 further step is" if story.steps_left_out == 1 else f"{story.steps_left_out} further steps are"
@@ -175,7 +177,10 @@ def incident_members(story: Story) -> dict[str, Any]:
         "close_if": prose_members(story.close_if),
         "escalate_if": prose_members(story.escalate_if),
         "timeline": [_moment_members(moment) for moment in story.timeline],
-        "steps": [command_members(command) for command in story.steps],
+        "steps": [
+            command_members(command) | ({"of": prose_members(alert)} if alert else {})
+            for command, alert in zip(story.steps, story.steps_of, strict=True)
+        ],
         "steps_left_out": story.steps_left_out,
     }
 

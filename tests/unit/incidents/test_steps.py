@@ -32,7 +32,7 @@ def advised(*alerts: Alert) -> list[tuple[Alert, Advice]]:
 
 
 def steps(*alerts: Alert) -> tuple[Command, ...]:
-    return merged(advised(*alerts))[0]
+    return merged(advised(*alerts)).steps
 
 
 def directory(step: Command) -> str:
@@ -134,8 +134,9 @@ def test_what_cannot_be_undone_comes_last() -> None:
 
 def test_a_limit_leaves_nothing_without_what_it_reads() -> None:
     """Of very many alerts as many steps are shown as find room, with the looks whose files they read."""
-    found, left_out = merged(advised(*[call(f"user-{number}", at=number) for number in range(30)]))
+    found, alerts, left_out = merged(advised(*[call(f"user-{number}", at=number) for number in range(30)]))
     assert len(found) <= STEPS_LIMIT
     assert left_out
+    assert all(directory(step) in {"", alert.uid} for step, alert in zip(found, alerts, strict=True))
     read = {directory(step) for step in found if "event.json" in kept_files(step.run)[1]}
     assert all(directory(step) in read for step in found if step.phase == "contain")

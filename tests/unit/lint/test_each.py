@@ -84,6 +84,9 @@ USES_A_VALUE = "- list: log_files\n  items: [%{fd.name}]\n  override: {items: ap
         ({"configure": [{**CHANGE, "check": ""}]}, "format audit without `check`"),
         # wording
         ({"impact": "Implement monitoring of the host."}, "would fit any rule"),
+        ({"escalate_if": "step 1 shows a line."}, "step 1 may be another one"),
+        ({"recommend": ["Keep what Steps 2 and 3 found."]}, "Steps 2 may be another one"),
+        ({"steps": [LOOK, {**LOOK, "run": "echo 'see step 1'"}]}, "step 1 may be another one"),
         # attack
         (
             {"attack": [{"technique": "T1070.002", "tactic": "TA0005"}]},
