@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.errors import ExporterError
-from exporter.history.schema import APPLICATION_ID, BASE, LATER, VERSION
+from exporter.history.schema import APPLICATION_ID, BASE, LATER, ROWS_VERSION, VERSION
 from exporter.private_files import make_private_directory, open_locked, open_private
 
 FILE = "history.db"
@@ -104,6 +104,8 @@ def open_writer(directory: Path) -> sqlite3.Connection:
         _check(connection, path)
         for statement in LATER.split(";"):
             connection.execute(statement)
+        if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+            connection.execute(f"PRAGMA user_version = {VERSION}")
     return connection
 
 
@@ -158,7 +160,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID:
         raise DamagedError(f"{path}: expected a history of this program, found another database")
-    if version != VERSION:
+    if version not in {VERSION, ROWS_VERSION}:
         raise DamagedError(f"{path}: expected version {VERSION} of the history, found {version}")
     connection.execute("SELECT count(*) FROM volumes").fetchone()
 

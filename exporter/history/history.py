@@ -22,6 +22,7 @@ from exporter.history import search
 from exporter.history.database import DamagedError, HistoryError, is_damage, open_reader
 from exporter.history.facets import uid_expression
 from exporter.history.facts import Row
+from exporter.history.messages import Messages
 from exporter.history.query import Query
 from exporter.history.search import Span
 from exporter.history.stored import ReadMessage, from_stored
@@ -33,7 +34,8 @@ TALLY_SECONDS = 60.0
 HOUR_NS = 3_600_000_000_000
 CHOICES_LIMIT = 500
 """Names that a list to choose from shows, the most frequent."""
-_CHUNK = 500
+_PIECE = 500
+"""Rows that are read at once of what goes through many."""
 _STEPS = 20_000
 """SQLite's instructions between two looks at the clock."""
 _IDLE_READERS = 4
@@ -231,8 +233,8 @@ class History:
 
     def _in_pieces(self, places: Sequence[tuple[int, int, int]]) -> Iterator[Alert]:
         """Yield the alerts at these places (time, number, volume), without those that are not kept any more."""
-        for start in range(0, len(places), _CHUNK):
-            piece = places[start : start + _CHUNK]
+        for start in range(0, len(places), _PIECE):
+            piece = places[start : start + _PIECE]
             found: dict[int, Alert] = {}
             with self._reading() as connection:
                 for volume in set(search.numbers(connection)) & {volume for *_, volume in piece}:
@@ -245,8 +247,7 @@ class History:
         with self._reading() as connection:
             for number in search.numbers(connection):
                 ids = search.not_indexed(connection, number, limit - len(found))
-                for start in range(0, len(ids), _CHUNK):
-                    found |= self._read(connection, number, ids[start : start + _CHUNK])
+                found |= self._read(connection, number, ids)
         return [found[number] for number in sorted(found)]
 
     def alerts(
@@ -276,16 +277,16 @@ class History:
             with self._reading() as connection:
                 if number not in {volume.number for volume in search.volumes(connection)}:
                     return
-                rows = search.in_order(connection, number, place, until_ns, _CHUNK)
+                rows = search.in_order(connection, number, place, until_ns, _PIECE)
                 alerts = self._read(connection, number, [row.id for row in rows if wanted(row)])
             yield from [Kept(row, alerts[row.id]) for row in rows if row.id in alerts]
-            if len(rows) < _CHUNK:
+            if len(rows) < _PIECE:
                 return
             place = (rows[-1].time_ns, rows[-1].id)
 
-    def _read(self, connection: sqlite3.Connection, number: int, ids: list[int]) -> dict[int, Alert]:
+    def _read(self, connection: sqlite3.Connection, number: int, ids: Iterable[int]) -> dict[int, Alert]:
         found = {}
-        for key, host, message in search.messages(connection, number, ids):
+        for key, host, message in Messages(connection, number).of(ids):
             with contextlib.suppress(DecodeError):
                 found[key] = from_stored(message, host, self._read_message)
         return found

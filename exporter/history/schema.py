@@ -4,7 +4,7 @@ A volume is a run of alerts that is dropped as a whole when it is the oldest
 and the history too large or too old: nothing is ever deleted row by row, which
 a full-text index pays for dearly.
 
-``log`` has the messages, ``facts`` what lists show, ``words`` the full-text
+``chunks`` has the messages, many in a row (``messages.py``), ``facts`` what lists show, ``words`` the full-text
 index (without the text itself; SQLite merges its parts when there are sixteen alike, not a little with each
 transaction, which costs a third more), ``hours`` which alerts an hour of events has,
 ``names`` what there is to choose from. Of a volume's alerts, those up to
@@ -16,7 +16,11 @@ what was last told of each, for the next start.
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
+ROWS_VERSION = 1
+"""Of files whose volumes have a table ``log`` instead of ``chunks``, with one message in a row. They are read, and
+dropped when they are the oldest; new alerts go to a volume with chunks. An exporter that knows only this version
+sets a newer file aside."""
 APPLICATION_ID = 0x46524548
 """*FREH*: tells the file from other programs' databases."""
 
@@ -37,7 +41,7 @@ CREATE INDEX IF NOT EXISTS incidents_first ON incidents (first_ns);
 """What files of earlier versions may lack."""
 
 _VOLUME = """
-CREATE TABLE log_{n} (id INTEGER PRIMARY KEY, host TEXT, message BLOB);
+CREATE TABLE chunks_{n} (id INTEGER PRIMARY KEY, alerts BLOB);
 CREATE TABLE facts_{n} (
   id INTEGER PRIMARY KEY, time_ns INTEGER, uid BLOB, verdict TEXT, outcome TEXT, priority INTEGER,
   rule TEXT, source TEXT, host TEXT, namespace TEXT, principal TEXT, place TEXT
@@ -53,7 +57,7 @@ CREATE TABLE names_{n} (kind TEXT, name TEXT, alerts INTEGER, PRIMARY KEY (kind,
 """
 _HASH_BYTES = 8 * 1024 * 1024
 """Words that wait in memory for the end of a transaction, room for those of ``writer.INDEX_ALERTS`` usual alerts."""
-_TABLES = ("log", "facts", "words", "hours", "names")
+_TABLES = ("log", "chunks", "facts", "words", "hours", "names")
 
 
 def create_volume(number: int) -> list[str]:
@@ -64,4 +68,4 @@ def create_volume(number: int) -> list[str]:
 
 def drop_volume(number: int) -> list[str]:
     """Return the statements that remove a volume's tables."""
-    return [f"DROP TABLE {table}_{int(number)}" for table in _TABLES]
+    return [f"DROP TABLE IF EXISTS {table}_{int(number)}" for table in _TABLES]

@@ -1,7 +1,7 @@
-"""Reading one volume: the alerts that a query asks for, before or after a place, and the messages themselves.
+"""Reading one volume: the alerts that a query asks for, before or after a place.
 
-Owns the SQL. A page costs what its rows cost, however many alerts there are:
-the index walks in the order of the list and stops where the page is full.
+Owns the SQL, except for messages (``messages.py``). A page costs what its rows cost, however many alerts
+there are: the index walks in the order of the list and stops where the page is full.
 """
 
 from __future__ import annotations
@@ -110,14 +110,12 @@ def numbers(connection: sqlite3.Connection) -> list[int]:
     return [number for (number,) in connection.execute("SELECT number FROM volumes ORDER BY number DESC")]
 
 
-def not_indexed(connection: sqlite3.Connection, number: int, limit: int) -> list[int]:
+def not_indexed(connection: sqlite3.Connection, number: int, limit: int) -> range:
     """Return the newest alerts of a volume that are kept and cannot be found yet."""
-    found = connection.execute(
-        f"SELECT id FROM log_{number} WHERE id > (SELECT indexed_id FROM volumes WHERE number = ?) "
-        "ORDER BY id DESC LIMIT ?",
-        (number, limit),
-    )
-    return [key for (key,) in found]
+    behind, last = connection.execute(
+        "SELECT max(indexed_id, last_id - ?), last_id FROM volumes WHERE number = ?", (limit, number)
+    ).fetchone()
+    return range(behind + 1, last + 1)
 
 
 def latest(
@@ -146,14 +144,6 @@ def incident_states(connection: sqlite3.Connection) -> list[State]:
         for name, leads_to, verdict, is_open, first in found
         if verdict in VERDICTS and type(name) is type(leads_to) is str and type(first) is int
     ]
-
-
-def messages(connection: sqlite3.Connection, number: int, ids: list[int]) -> Iterator[tuple[int, str, bytes]]:
-    """Yield number, host and message of alerts of one volume."""
-    marks = ", ".join("?" * len(ids))
-    yield from connection.execute(
-        f"SELECT id, host, message FROM log_{number} WHERE id IN ({marks}) AND typeof(message) = 'blob'", ids
-    )
 
 
 def tally(

@@ -7,21 +7,21 @@ next start goes on where the last one ended. Refuses threads and queues.
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from exporter.alert import Alert
 from exporter.errors import DecodeError
-from exporter.escaping import valid_text
 from exporter.history.database import insert, transaction, used_bytes
 from exporter.history.facets import tokens_of
 from exporter.history.facts import Row, row_of
 from exporter.history.fresh import Fresh
+from exporter.history.messages import Messages, has_chunks, keep
 from exporter.history.query import searchable
 from exporter.history.schema import create_volume, drop_volume
 from exporter.history.stored import ReadMessage, from_stored, to_stored
@@ -60,6 +60,8 @@ class _Volume:
     indexed_id: int
     bytes: int
     opened_s: float
+    takes_more: bool = True
+    """Not one of an earlier version (``schema.ROWS_VERSION``)."""
 
 
 class Writer:
@@ -89,6 +91,8 @@ class Writer:
             "SELECT number, last_id, indexed_id, bytes, opened_s FROM volumes ORDER BY number DESC LIMIT 1"
         ).fetchone()
         self._latest = _Volume(*row) if row else None
+        if self._latest is not None:
+            self._latest.takes_more = has_chunks(self._connection, self._latest.number)
 
     def append(self, alerts: Sequence[Alert]) -> None:
         """Keep the alerts' messages; they can be found once they are indexed."""
@@ -106,12 +110,8 @@ class Writer:
         before = used_bytes(self._connection)
         first = volume.last_id + 1
         volume.last_id += len(alerts)
-        columns = (
-            range(first, volume.last_id + 1),
-            [valid_text(alert.hostname) for alert in alerts],
-            [alert.received or to_stored(alert) for alert in alerts],
-        )
-        insert(self._connection, f"log_{volume.number}", columns)
+        hosts = [alert.hostname for alert in alerts]
+        keep(self._connection, volume.number, first, hosts, [alert.received or to_stored(alert) for alert in alerts])
         self._grow(volume.number, before)
         self._connection.execute(
             "UPDATE volumes SET last_id = ?, alerts = alerts + ?, newest_s = ? WHERE number = ?",
@@ -123,8 +123,11 @@ class Writer:
         """Return the volume that takes new alerts."""
         latest = self._latest
         bounds = self._bounds
-        if latest is not None and (
-            latest.bytes < bounds.limit_bytes / VOLUMES and now - latest.opened_s < bounds.limit_age_seconds / VOLUMES
+        if (
+            latest is not None
+            and latest.takes_more
+            and latest.bytes < bounds.limit_bytes / VOLUMES
+            and now - latest.opened_s < bounds.limit_age_seconds / VOLUMES
         ):
             return latest
         number, last_id = (latest.number + 1, latest.last_id) if latest else (1, 0)
@@ -176,15 +179,12 @@ class Writer:
         fresh, size = self._fresh.take(behind, limit, INDEX_BYTES)
         found: list[tuple[int, Alert | None]] = list(enumerate(fresh, behind + 1))
         behind += len(fresh)
-        rows = self._connection.execute(
-            f"SELECT id, host, message FROM log_{number} WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
-            (behind, self._fresh.first_behind(behind) or _LAST, limit - len(fresh)),
-        )
-        with contextlib.closing(rows):
-            while size <= INDEX_BYTES and (row := rows.fetchone()):
-                key, host, message = row
-                found.append((key, self._read(host, message)))
-                size += len(message) if isinstance(message, bytes) else 0
+        end = self._fresh.first_behind(behind) or _LAST
+        for key, stored in islice(Messages(self._connection, number).behind(behind), limit - len(fresh)):
+            if key >= end or size > INDEX_BYTES:
+                break
+            found.append((key, self._read(*stored) if stored else None))
+            size += len(stored[1]) if stored else 0
         return found
 
     def note_losses(self, losses: Mapping[str, int]) -> None:
@@ -216,10 +216,7 @@ class Writer:
         """
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-    def _read(self, host: Any, message: Any) -> Alert | None:
-        if not (isinstance(host, str) and isinstance(message, bytes)):
-            # SQLite takes any value in any column: a file that is damaged may be whole to it.
-            return None
+    def _read(self, host: str, message: bytes) -> Alert | None:
         try:
             return from_stored(message, host, self._read_message)
         except DecodeError:

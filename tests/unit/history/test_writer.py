@@ -14,6 +14,7 @@ from exporter.alert import Alert, time_text
 from exporter.history import fresh as fresh_module
 from exporter.history import writer as writer_module
 from exporter.history.database import insert, open_writer
+from exporter.history.messages import Messages
 from exporter.history.writer import Bounds, Writer
 from exporter.sources.decode import from_received
 from tests.history_site import alert_of, verdict_of
@@ -40,10 +41,16 @@ def looks(writer: Writer) -> list[tuple[int, int]]:
     return list(iter(lambda: writer.index(1_000), (0, 0)))
 
 
-def test_large_messages_are_made_searchable_in_smaller_pieces(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("remembered", [0, 5, 100])
+def test_large_messages_are_made_searchable_in_smaller_pieces(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch, remembered: int
+) -> None:
     """Each piece ends with the message that passes the limit, so that one larger than it is not left for ever."""
     monkeypatch.setattr(writer_module, "INDEX_BYTES", 30_000)
-    writer.append([received(number, 10 if number < 5 else 20_000 if number < 9 else 90_000) for number in range(11)])
+    monkeypatch.setattr(fresh_module, "LIMIT_ALERTS", remembered)
+    sizes = [*[10] * 5, *[20_000] * 4, *[90_000] * 2]
+    for part in (range(5), range(5, 11)):
+        writer.append([received(number, sizes[number]) for number in part])
     assert looks(writer) == [(7, 0), (2, 0), (1, 0), (1, 0)]
     assert writer.waiting == 0
 
@@ -67,16 +74,34 @@ def test_alerts_in_memory_between_writing_and_looking_are_bounded_in_bytes(
     assert len(read) == 2
 
 
-@pytest.mark.parametrize("damage", ["host = NULL", "message = 5", "message = NULL", "message = 'text'"])
-def test_a_row_of_another_kind_is_counted_and_the_rest_is_found(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["alerts = NULL", "alerts = 5", "alerts = 'text'", "alerts = x'920190'"])
+def test_a_chunk_of_another_kind_is_counted_and_the_rest_is_found(tmp_path: Path, damage: str) -> None:
     """SQLite takes any value in any column; the thread that writes goes on."""
     with contextlib.closing(open_writer(tmp_path / "history")) as connection:
         first = Writer(connection, Bounds(10**9, 1e9), judge=verdict_of, read_message=from_received)
-        first.append([received(number, 10) for number in range(3)])
-        connection.execute(f"UPDATE log_1 SET {damage} WHERE id = 2")
+        for number in range(0, 9, 3):
+            first.append([received(number + each, 10) for each in range(3)])
+        connection.execute(f"UPDATE chunks_1 SET {damage} WHERE id = 6")
         again = Writer(connection, Bounds(10**9, 1e9), judge=verdict_of, read_message=from_received)
-        assert looks(again) == [(3, 1)]
-        assert [key for (key,) in connection.execute("SELECT id FROM facts_1 ORDER BY id")] == [1, 3]
+        assert looks(again) == [(9, 3)]
+        assert [key for (key,) in connection.execute("SELECT id FROM facts_1 ORDER BY id")] == [1, 2, 3, 7, 8, 9]
+
+
+@pytest.mark.parametrize("limit", [1, 7, 32, 33])
+def test_after_a_restart_in_the_middle_of_a_chunk_each_alert_becomes_searchable_once(
+    tmp_path: Path, limit: int
+) -> None:
+    with contextlib.closing(open_writer(tmp_path / "history")) as connection:
+        writer = Writer(connection, Bounds(10**9, 1e9), judge=verdict_of, read_message=from_received)
+        writer.append([received(number, 10) for number in range(70)])
+        looked_at = 0
+        while waiting := writer.waiting:
+            writer = Writer(connection, Bounds(10**9, 1e9), judge=verdict_of, read_message=from_received)
+            assert writer.index(limit) == (min(limit, waiting), 0)
+            looked_at += min(limit, waiting)
+        assert looked_at == 70
+        found = [uid.hex() for (uid,) in connection.execute("SELECT uid FROM facts_1 ORDER BY id")]
+        assert found == [from_received(received(number, 10).received).uid for number in range(70)]
 
 
 @pytest.mark.parametrize("limit", [2, 5, 1_000])
@@ -100,8 +125,7 @@ def test_what_is_remembered_and_what_is_read_again_becomes_searchable_in_the_ord
         kept: list[tuple[int, bytes]] = []
         for each in volumes:
             found = connection.execute(f"SELECT id, uid FROM facts_{each} ORDER BY id").fetchall()
-            logged = connection.execute(f"SELECT id FROM log_{each} ORDER BY id").fetchall()
-            assert [key for key, _ in found] == [key for (key,) in logged]
+            assert [key for key, _ in found] == [key for key, _ in Messages(connection, each).behind(len(kept))]
             kept += found
         assert [(key, uid.hex()) for key, uid in kept] == [(each + 1, alert_of(each).uid) for each in range(number)]
 
