@@ -128,7 +128,7 @@ def _rules(incident: Incident) -> int:
 def _of_all(alert: Alert, close_if: Prose, escalate_if: Prose) -> tuple[Prose, Prose]:
     """Return when to close and when to escalate, of several rules: by the gravest alert's own words, and its name."""
     rule = _value(alert.rule)
-    close = (Span("text", "every alert is explained; "), rule, Span("text", ", the gravest, if "), *close_if)
+    close = (Span("text", "every alert is explained; "), rule, Span("text", ", the most severe, if "), *close_if)
     escalate = (Span("text", "one of them is not; "), rule, Span("text", ", if "), *escalate_if)
     return close if close_if else (), escalate if escalate_if else ()
 
