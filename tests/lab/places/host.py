@@ -62,6 +62,8 @@ class Host:
         self.hostname = hostname
         self._groups = groups
         self.environment = dict(_ENVIRONMENT)
+        self.starter: list[str] = []
+        """The command that starts the reader's shells, whose words come after it; it may stay their parent."""
         self._terminals: dict[str, Terminal] = {}
 
     @property
@@ -79,7 +81,7 @@ class Host:
     def terminal(self, shell: str) -> Terminal:
         """Return root's terminal with an interactive shell, opened at first use."""
         if shell not in self._terminals:
-            self._terminals[shell] = Terminal(shell, self.enter, self.environment)
+            self._terminals[shell] = Terminal(shell, [*self.enter, *self.starter], self.environment)
         return self._terminals[shell]
 
     def new_terminals(self) -> None:

@@ -65,7 +65,7 @@ def to_the_cut(report: Story, title: str) -> None:
             report.unproven("", "another cut, which has a story of its own")
 
 
-@pytest.mark.parametrize("address", ["$(touch owned)", "203.0.113.45; touch owned", "-rf"])
+@pytest.mark.parametrize("address", ["$(touch owned)", "203.0.113.45; touch owned", "-rf", "0.0.0.0/0"])
 def test_an_address_that_is_none(spot: Spot, tell: Tell, address: str) -> None:
     fields = spot.fields(spot.start("tail", "-f", "/etc/passwd"), fd__type="ipv4", fd__sip=address, fd__rip=address)
     report = tell(fields | {"fd.name": f"10.99.0.2:1->{address}:2"}, rule=POOL, host=spot.place)
@@ -75,8 +75,16 @@ def test_an_address_that_is_none(spot: Spot, tell: Tell, address: str) -> None:
     assert not spot.place.exists("/root/owned")
 
 
-def test_the_readers_own_address_is_spared(booted_host: Host, tell: Tell) -> None:
-    booted_host.environment["SSH_CONNECTION"] = f"{PEER} 50000 10.99.0.2 22"
+def logged_in(host: Host, connection: str, *, sudo: bool) -> None:
+    """The reader comes over SSH; sudo's shell does not have the variable that its parents have."""
+    host.environment["SSH_CONNECTION"] = connection
+    if sudo:
+        host.starter = ["sh", "-c", 'env -u SSH_CONNECTION "$@"; true', "sudo"]
+
+
+@pytest.mark.parametrize("sudo", [False, True])
+def test_the_readers_own_address_is_spared(booted_host: Host, tell: Tell, *, sudo: bool) -> None:
+    logged_in(booted_host, f"{PEER} 50000 10.99.0.2 22", sudo=sudo)
     spot = Spot(booted_host)
     fields = spot.fields(fd__type="ipv4", fd__rip=PEER, fd__sip=PEER, fd__name=f"10.99.0.2:1->{PEER}:2")
     report = tell({**fields, "proc.cmdline": "x", "proc.pname": "x", "user.loginuid": -1}, rule=POOL, host=booted_host)
@@ -87,7 +95,7 @@ def test_the_readers_own_address_is_spared(booted_host: Host, tell: Tell) -> Non
 @pytest.mark.parametrize("port", [22, 2222])
 def test_a_host_is_isolated(booted_host: Host, tell: Tell, tmp_path: Path, port: int) -> None:
     host = booted_host
-    host.environment["SSH_CONNECTION"] = f"{PEER} 50000 10.99.0.2 {port}"
+    logged_in(host, f"{PEER} 50000 10.99.0.2 {port}", sudo=port != 22)
     spot = Spot(host)
     host.write("/usr/lib/x86_64-linux-gnu/liblzma.so.5.6.0", b"\xf3\x0f\x1e\xfa\x55")
     fields = {"fd.name": "/usr/lib/x86_64-linux-gnu/liblzma.so.5.6.0", "proc.name": "sshd", "proc.pname": "systemd"}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.lab.paste import SHELLS
 from tests.lab.places.host import Host
 from tests.lab.places.node import Node
 from tests.lab.places.spot import Spot
@@ -19,7 +20,8 @@ LISTENER = "Interpreted procs inbound network activity"
 ETC = "Write below etc"
 WEB = "Web Server Spawned Shell"
 SHM = "Execution from /dev/shm"
-RULES = (READER, HOST_READER, LISTENER, ETC, WEB, SHM)
+BPF = "BPF Program Not Profiled"
+RULES = (READER, HOST_READER, LISTENER, ETC, WEB, SHM, BPF)
 FREEZE = "Freeze the process"
 
 
@@ -124,6 +126,43 @@ def test_nothing_is_frozen_that_could_not_be_written_down(booted_host: Host, tel
     report = told(Spot(booted_host), tell, pid)
     report.again(FREEZE, shows="Read-only file system")
     assert booted_host.state(pid) == "S", "it stands still, and no undo knows"
+
+
+@pytest.mark.parametrize("rule", [HOST_READER, LISTENER, BPF])
+def test_the_reader_has_come_in_by_the_same_program(booted_host: Host, tell: Tell, rule: str) -> None:
+    """A menu that starts shells for those who log in: the intruder's is stopped, and the reader's own is not."""
+    host = booted_host
+    host.write("/opt/menu.sh", 'if [ -t 0 ]; then "$@"; else sleep 4321; fi; true\n')
+    host.starter = ["sh", "/opt/menu.sh"]
+    host.terminal("bash")
+    own = int(host.run("pgrep -f '^sh /opt/menu.sh'"))
+    pid = host.start("sh", "/opt/menu.sh", *SHELLS["bash"])
+    host.wait_until(lambda: host.run("pgrep -fx 'sleep 4321' || true"), "the intruder's menu has started a program")
+    fields = Spot(host).fields(pid, fd__name="/etc/shadow")
+    if rule == LISTENER:
+        fields |= {"fd.type": "ipv4", "fd.name": "203.0.113.9:4->10.0.0.1:80"}
+    report = tell(fields, rule=rule, host=host)
+    report.again("End the process" if rule == BPF else FREEZE)
+    host.wait_until(lambda: host.state(pid) in {"T", "Z", ""}, "the intruder's menu is stopped")
+    assert host.state(own) == "S", "the reader's own session was stopped"
+
+
+def test_what_was_kept_outlives_the_process(booted_host: Host, tell: Tell) -> None:
+    """The step is pasted once more when all has ended: its program is only in what was kept."""
+    host, spot = booted_host, Spot(booted_host)
+    program(spot, "/opt/tail")
+    pid = spot.start("/opt/tail", "-f", "/etc/passwd")
+    report = told(spot, tell, pid)
+    report.contain(FREEZE, state=lambda: still(host, pid), becomes=True)
+    kept = f"/root/evidence/{report.uid}"
+    before = host.snapshot(*(f"{kept}/{pid}.{name}" for name in ("exe", "environ", "maps")))
+    assert host.path(f"{kept}/{pid}.exe").read_bytes() == spot.path("/opt/tail").read_bytes()
+    assert "PATH=" in host.read(f"{kept}/{pid}.environ")
+    assert "/opt/tail" in host.read(f"{kept}/{pid}.maps")
+    host.run(f"rm /opt/tail; kill -KILL {pid}")
+    host.wait_until(lambda: not host.alive(pid), "the process has ended")
+    report.again(FREEZE)
+    assert host.snapshot(*before) == before, "what was kept was written over by what is no more"
 
 
 def test_a_program_that_names_shared_memory_in_its_arguments(booted_host: Host, tell: Tell) -> None:
