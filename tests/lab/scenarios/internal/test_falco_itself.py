@@ -121,7 +121,23 @@ def test_falcos_figures(watched: Host, tell: Tell) -> None:
         answer = report.look("Which of Falco's files", shows=["root /etc/falco/falco_rules.yaml", changed])
         newest = [line for line in answer.text.splitlines() if " root /etc/falco/" in line][-1]
         assert newest.endswith("/etc/falco/falco_rules.yaml")
+        # Somebody gave it a weight before; where that cannot be written down, it stays.
+        watched.run("systemctl set-property --runtime falco CPUWeight=200")
+        watched.run("mkdir -p /root/evidence; mount -t tmpfs -o ro tmpfs /root/evidence")
+        report.again("Give Falco's service", shows="CPUWeight=200")
+        watched.run("umount /root/evidence")
         precedence(report, watched)
+
+
+def test_falco_is_no_service(watched: Host, tell: Tell) -> None:
+    """As in a pod: its scope is the container runtime's, and so is the weight."""
+    watched.run("systemctl stop falco; systemd-run --scope --unit falco-pod /usr/bin/falco >/dev/null 2>&1 &")
+    watched.wait_until(lambda: attached(watched), "Falco has attached")
+    properties = "systemctl show -p CPUWeight falco-pod.scope"
+    before = watched.run(properties)
+    report = tell({"falco.version": "0.43.0"}, rule=FIGURES, host=watched)
+    report.again("Give Falco's service", shows="no service: give the pod a CPU request")
+    assert watched.run(properties) == before, "the runtime's scope was changed"
 
 
 def test_falco_was_stopped_and_detached(watched: Host, tell: Tell) -> None:
