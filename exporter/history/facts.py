@@ -60,4 +60,6 @@ def row_of(number: int, alert: Alert, judgement: Judgement) -> Row:
 
 def name_of(text: str) -> str:
     """Return a name as it stands in rows and queries."""
+    if len(text) <= NAME_LIMIT_CHARACTERS and text.isascii():  # nearly all, and six an alert
+        return text
     return valid_text(text[:NAME_LIMIT_CHARACTERS])

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -235,8 +236,13 @@ def test_an_alert_that_was_changed_on_the_way_is_kept_as_it_is(alert: Alert) -> 
 
 
 def test_a_host_keeps_the_name_that_it_had_when_the_alert_came() -> None:
-    message = b'{"time":"2024-01-01T00:00:00Z","rule":"r","priority":"Notice","output":"o","hostname":"falco-x"}'
-    assert from_stored(message, "node-7", from_received).hostname == "node-7"
+    message = (
+        b'{"time":"2024-01-01T00:00:00Z","rule":"r","priority":"Notice","output":"o","hostname":"falco-x",'
+        b'"source":"syscall","tags":["a","b"],"output_fields":{"fd.name":"/etc/shadow"}}'
+    )
+    found = from_stored(message, "node-7", from_received)
+    assert found == replace(from_received(message), hostname="node-7")
+    assert (found.raw_output, list(found.tags), found.received) == ("o", ["a", "b"], message)
 
 
 def test_hostile_values_are_kept_and_found(start: Start) -> None:
