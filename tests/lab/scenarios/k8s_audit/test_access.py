@@ -16,6 +16,7 @@ USER = "Disallowed K8s User"
 SPACE = "K8s Namespace Created"
 OTHER_SPACE = "Create Disallowed Namespace"
 DELETED = "K8s ConfigMap Deleted"
+NAME = """open "x\\'"""
 SERVER = "https://10.98.0.1:6443"
 RULES = (ANONYMOUS, ADMIN, READ, REFUSED, USER, SPACE, OTHER_SPACE, DELETED)
 
@@ -34,14 +35,14 @@ def bind(cluster: Cluster, name: str, role: str, subject: dict[str, str]) -> Non
 
 
 def test_anybody_may_read(cluster: Cluster, tell: Tell) -> None:
-    bind(cluster, "open x'", "view", {"kind": "User", "name": "system:anonymous"})
+    bind(cluster, NAME, "view", {"kind": "User", "name": "system:anonymous"})
     bind(cluster, "logins", "system:discovery", {"kind": "User", "name": "system:anonymous"})
     cluster.node.wait_until(lambda: '"items"' in anonymous(cluster), "anybody may read")
     event = cluster.audit_event(user="system:anonymous", code=200, resource="pods")
     before = bindings(cluster)
     with tell(event=event, rule=ANONYMOUS, cluster=cluster.node) as report:
-        report.looks(shows=["open x'", "/api/v1/namespaces/default/pods"])
-        report.contain("Remove the binding", state=lambda: set(bindings(cluster)), becomes=set(before) - {"open x'"})
+        report.looks(shows=["open ", "/api/v1/namespaces/default/pods"])
+        report.contain("Remove the binding", state=lambda: set(bindings(cluster)), becomes=set(before) - {NAME})
         assert {"system:public-info-viewer", "logins"} <= set(bindings(cluster))
         report.undo(state=lambda: bindings(cluster), becomes=before)
 
@@ -49,7 +50,7 @@ def test_anybody_may_read(cluster: Cluster, tell: Tell) -> None:
 def test_anybody_may_delete(cluster: Cluster, tell: Tell) -> None:
     cluster.namespace("shop")
     cluster.laptop("alice").apply(object_of("ConfigMap", "settings", "shop", data={"a": "1"}))
-    bind(cluster, "open x'", "edit", {"kind": "User", "name": "system:anonymous"})
+    bind(cluster, NAME, "edit", {"kind": "User", "name": "system:anonymous"})
     bind(cluster, "logins", "system:discovery", {"kind": "User", "name": "system:anonymous"})
     target = f"{SERVER}/api/v1/namespaces/shop/configmaps/settings"
     cluster.node.wait_until(lambda: "Success" in cluster.node.run(f"curl -sk -X DELETE {target}"), "anybody may delete")
@@ -58,7 +59,7 @@ def test_anybody_may_delete(cluster: Cluster, tell: Tell) -> None:
     report = tell(event=event, rule=DELETED, cluster=cluster.node)
     report.looks(shows="system:anonymous")
     report.unproven("Make it again", "it has a story of its own among the deletions")
-    report.contain("Remove the binding", state=lambda: set(bindings(cluster)), becomes=set(before) - {"open x'"})
+    report.contain("Remove the binding", state=lambda: set(bindings(cluster)), becomes=set(before) - {NAME})
     report.undo(state=lambda: bindings(cluster), becomes=before)
 
 

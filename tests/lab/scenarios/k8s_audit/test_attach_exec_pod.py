@@ -32,7 +32,13 @@ def test_mallory_opens_a_shell(cluster: Cluster, tell: Tell) -> None:
         report.contain("keep and freeze what the sessions run", state=state, becomes=frozen, shows="sleep 4321")
         kept = node.snapshot(f"/root/evidence/{report.uid}")
         assert len([name for name in kept if name.endswith(".exe")]) == 2, "the shell of the session and its sleep"
+        # A process that somebody else has stopped, with the number of one that was frozen and has ended since.
+        other = int(node.run("sleep 4399 >/dev/null 2>&1 & kill -STOP $!; echo $!").split()[-1])
+        frozen_file = node.path(f"/root/evidence/{report.uid}/frozen")
+        frozen_file.write_text(f"{frozen_file.read_text()}{other} Thu Jan  1 00:00:00 2026\n")
         report.undo(state=state, becomes=running)
+        assert node.state(other) == "T", "a process that was not frozen goes on"
+        node.run(f"kill -KILL {other}")
         report.contain(
             "Delete the pod",
             state=lambda: (exists(cluster), node.pids_of(container)),

@@ -120,4 +120,12 @@ def test_somebody_who_is_no_node(cluster: Cluster, tell: Tell) -> None:
         # There is no token, and none is made or lost.
         assert tokens(cluster) == {}
         report.everything()
-    assert tokens(cluster) == {}
+        assert tokens(cluster) == {}
+        # One is made after the step was pasted for the first time.
+        token(cluster)
+        made = tokens(cluster)
+        report.again("Let no further machine join", shows="No resources found")
+        assert tokens(cluster) == {}
+        report.again("Let no further machine join", undo=True)
+        assert tokens(cluster) == made
+    clean(cluster)

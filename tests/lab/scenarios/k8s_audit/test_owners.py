@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.places.cluster import Cluster
 from tests.lab.scenarios.k8s_audit.test_creations import deployment, now
-from tests.lab.scenarios.k8s_audit.test_pods import PRIVILEGED, pod
+from tests.lab.scenarios.k8s_audit.test_pods import PRIVILEGED, never_started, pod
 from tests.lab.story import Tell
 
 MADE = "K8s Deployment Created"
@@ -73,10 +73,12 @@ def test_the_logs_of_its_pods_are_kept(cluster: Cluster, tell: Tell) -> None:
     manifest = deployment()
     container = manifest["spec"]["template"]["spec"]["containers"][0]
     container |= {"imagePullPolicy": "Never", "command": ["sh", "-c", "echo mined; sleep 86400"]}
+    manifest["spec"]["template"]["spec"]["containers"] += never_started()
     cluster.namespace("shop")
     cluster.laptop("bob").apply(manifest)
     event = cluster.audit_event(user="bob", verb="create", code=201, resource="deployments")
-    cluster.laptop().run("kubectl wait -n shop --for=condition=Ready pod -l app=web --timeout=40s", 60)
+    logs = "kubectl logs -n shop -l app=web -c web"
+    cluster.node.wait_until(lambda: "mined" in cluster.laptop().run(f"{logs} || true"), "it has a log", 40)
 
     with tell(event=event, rule=MADE, cluster=cluster.node) as report:
         report.look("Was it made", shows='"web"')

@@ -18,8 +18,9 @@ PODS: dict[str, tuple[str, dict[str, Any]]] = {
     "Pod Created in Kube Namespace": ("kube-system", {}),
     PRIVILEGED: ("shop", {}),
 }
+EXEC = "Attach/Exec Pod"
 EPHEMERAL = "EphemeralContainers Created"
-RULES = (*PODS, EPHEMERAL)
+RULES = (*PODS, EPHEMERAL, EXEC)
 
 
 def pod(rule: str, name: str = "tool") -> dict[str, Any]:
@@ -80,6 +81,34 @@ def test_a_pod_with_an_hours_grace_is_stopped(cluster: Cluster, tell: Tell) -> N
     report = tell(event=event, rule=PRIVILEGED, node=cluster.node, cluster=cluster.node)
     report.looks()
     report.contain("delete the pod", state=lambda: gone_soon(cluster, "shop"), becomes="")
+
+
+def never_started() -> list[dict[str, Any]]:
+    """Return containers that have no log, as no node has their image: ``kubectl logs`` may ask one of them first."""
+    late = {"image": "registry.example.net/none:1", "imagePullPolicy": "Never"}
+    return [{"name": f"late-{number}", **late} for number in range(4)]
+
+
+def test_one_containers_log_is_kept_though_others_have_none(cluster: Cluster, tell: Tell) -> None:
+    cluster.namespace("shop")
+    manifest = pod(PRIVILEGED)
+    manifest["spec"]["containers"][0]["command"] = ["sh", "-c", "echo mined; sleep 86400"]
+    manifest["spec"]["containers"] += never_started()
+    alice, node = cluster.laptop("alice"), cluster.node
+    for rule, title in ((PRIVILEGED, "Keep its log"), (EXEC, "Delete the pod")):
+        alice.apply(manifest)
+        event = cluster.audit_event(user="alice", verb="create", code=201, resource="pods")
+        logs = "kubectl logs -n shop tool -c web || true"
+        node.wait_until(lambda command=logs: "mined" in alice.run(command), "it has a log", 40)
+        if rule == EXEC:
+            alice.run("kubectl exec -n shop tool -c web -- true")
+            event = cluster.audit_event(user="alice", subresource="exec", stage="ResponseStarted")
+        report = tell(event=event, rule=rule, node=node, cluster=node)
+        if rule == PRIVILEGED:
+            report.looks()
+        report.again(title)
+        assert "mined" in node.read(f"/root/evidence/{report.uid}/log"), f"{rule}: the log is lost with the pod"
+        assert not gone_soon(cluster, "shop")
 
 
 def test_a_refused_pod_stops_nothing(cluster: Cluster, tell: Tell) -> None:
