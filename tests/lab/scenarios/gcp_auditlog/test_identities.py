@@ -151,12 +151,40 @@ def test_a_stranger_becomes_owner(google: Vendor, tell: Tell) -> None:
         report.undo(state=lambda: policy.grants, becomes=before, seconds=SECONDS)
 
 
+@pytest.mark.parametrize("setting", ["CORE_ACCOUNT", "AUTH_IMPERSONATE_SERVICE_ACCOUNT"])
 @pytest.mark.parametrize("caller", [CALLER, PERSON])
-def test_the_responder_is_left_alone(google: Vendor, tell: Tell, caller: str) -> None:
-    """The calls are the responder's own."""
+def test_the_responder_is_left_alone(google: Vendor, tell: Tell, caller: str, setting: str) -> None:
+    """The calls are the responder's own, by their account or by one that gcloud acts as."""
     project = Project(google, "SetIamPolicy", "projects/shop-prod", user=caller, **DELTA)
-    google.laptop.environment["CLOUDSDK_CORE_ACCOUNT"] = caller
+    google.laptop.environment[f"CLOUDSDK_{setting}"] = caller
     report = begin(tell, google, POLICY, gcp_user=caller)
     title = "Disable the service account that" if caller == CALLER else "Take the person's own roles"
     report.again(title, shows="yourself", seconds=SECONDS)
+    assert not project.caller["disabled"]
+
+
+def test_the_responder_keeps_what_the_calls_gave_them(google: Vendor, tell: Tell) -> None:
+    """An owner gave the responder rights for this very incident; a stranger came in by the same minutes."""
+    mine = {"action": "ADD", "role": "roles/editor", "member": "user:me@example.com"}
+    google.laptop.environment["CLOUDSDK_CORE_ACCOUNT"] = "me@example.com"
+    delta = {
+        "serviceData": {"policyDelta": {"bindingDeltas": [*DELTA["serviceData"]["policyDelta"]["bindingDeltas"], mine]}}
+    }
+    project = Project(google, "SetIamPolicy", "projects/shop-prod", user=PERSON, **delta)
+    policy = Policy(("roles/editor", "user:me@example.com"), ("roles/owner", "user:eve@evil.example"))
+    project.on("POST /v1/projects/{p}:getIamPolicy", policy.get)
+    project.on("POST /v1/projects/{p}:setIamPolicy", policy.put)
+    report = begin(tell, google, POLICY, gcp_user=PERSON)
+    project.read(report)
+    report.again("Take out the members", seconds=SECONDS)
+    assert policy.grants == {("roles/editor", "user:me@example.com")}
+
+
+def test_an_account_that_could_not_be_kept_is_not_disabled(google: Vendor, tell: Tell) -> None:
+    """The undo asks whether it was disabled before."""
+    project = Project(google, "SetIamPolicy", "projects/shop-prod", **DELTA)
+    refused = Reply({"error": {"code": 403, "message": "denied", "status": "PERMISSION_DENIED"}}, 403)
+    project.on(f"GET /v1/projects/{{p}}/serviceAccounts/{CALLER}", lambda _: refused)
+    report = begin(tell, google, POLICY)
+    report.again("Disable the service account that", shows="denied", seconds=SECONDS)
     assert not project.caller["disabled"]

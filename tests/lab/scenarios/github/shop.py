@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.lab.places.vendors import Vendor
 from tests.lab.standin import Reply, Request
@@ -39,6 +40,9 @@ class Shop:
         self.actions: dict[str, Any] = {"enabled": True, "allowed_actions": "all"}
         self.workflow = "active"
         self.runs = {9: "in_progress", 8: "completed"}
+        self.cancelled: set[int] = set()
+        self.page = 100
+        """The most runs on one page."""
         self.pushes: list[dict[str, Any]] = []
         self.leaks = [leak("aws_key", "AKIALAB")]
         self.revoked: list[str] = []
@@ -79,7 +83,7 @@ class Shop:
         self._on(f"GET {at}/tarball/HEAD", lambda _: archive)
         self._on(f"GET {at}/commits", lambda _: [{"commit": commit}])
         self._on("GET /search/repositories", lambda _: {"total_count": 1, "items": [fork]})
-        self._on(f"GET {at}/secret-scanning/alerts", lambda _: self.leaks)
+        self._on(f"GET {at}/secret-scanning/alerts", lambda request: page_of(request, self.leaks))
         self._on("POST /credentials/revoke", self._revoke)
         self._on(f"GET {at}/keys", lambda _: [])
         mine = {"full_name": "shop/web", "owner": {"login": "shop"}, "permissions": {"admin": True}}
@@ -122,8 +126,7 @@ class Shop:
         self._on(f"GET {at}/workflows/{{w}}", lambda _: {"id": 5, "state": self.workflow, "path": WORKFLOW})
         self._on(f"PUT {at}/workflows/{{w}}/disable", lambda _: self._switch("disabled_manually"))
         self._on(f"PUT {at}/workflows/{{w}}/enable", lambda _: self._switch("active"))
-        listed = lambda _: {"workflow_runs": [run(one, status) for one, status in self.runs.items()]}  # noqa: E731
-        self._on(f"GET {at}/workflows/{{w}}/runs", listed)
+        self._on(f"GET {at}/workflows/{{w}}/runs", self._list_runs)
         self._on(f"POST {at}/runs/{{id}}/cancel", self._cancel)
         self._on(f"GET {at}/runs/{{id}}/logs", self._logs)
         self._on(f"GET /repos/{{o}}/{{r}}/contents/{WORKFLOW}", lambda _: script)
@@ -171,11 +174,17 @@ class Shop:
         self.workflow = state
         return Reply(status=204)
 
+    def _list_runs(self, request: Request) -> Any:
+        """The runs of a status, the newest first, in pages of ``page`` or as many as are asked for."""
+        wanted = request.query.get("status")
+        found = [run(one, status) for one, status in self.runs.items() if wanted in {None, status}]
+        return page_of(request, found, lambda runs: {"workflow_runs": runs}, most=self.page)
+
     def _cancel(self, request: Request) -> Reply:
         one = int(request.parameters["id"])
         if self.runs[one] == "completed":
             return Reply({"message": "Cannot cancel a workflow run that is completed.", "status": "409"}, 409)
-        self.runs[one] = "cancelling"
+        self.cancelled.add(one)
         return Reply({}, 202)
 
     def _logs(self, request: Request) -> Reply:
@@ -183,8 +192,17 @@ class Shop:
         one = int(request.parameters["id"])
         if self.runs[one] == "completed":
             return Reply(b"PK log of %d" % one, headers=ZIP)
-        self.runs[one] = "completed"
+        if one in self.cancelled:
+            self.runs[one] = "completed"
         return MISSING
+
+
+def page_of(request: Request, found: list[Any], document: Callable[[list[Any]], Any] = list, most: int = 100) -> Reply:
+    """The page that is asked for, of 30 where nothing is said, with a link to the next."""
+    size, page = min(most, int(request.query.get("per_page", 30))), int(request.query.get("page", 1))
+    asked = urlencode({**request.query, "page": page + 1})
+    link = {"Link": f'<https://api.github.com{request.path}?{asked}>; rel="next"'}
+    return Reply(document(found[(page - 1) * size : page * size]), headers=link if page * size < len(found) else {})
 
 
 def person(name: str, role: str) -> dict[str, Any]:

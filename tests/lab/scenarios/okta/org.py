@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -73,7 +74,7 @@ class Org:
     def _users(self) -> None:
         user = "/api/v1/users/{id}"
         self._on("GET /api/v1/logs", self._events)
-        self._on(f"GET {user}", self._user)
+        self._on(f"GET {user}", self.user)
         self._on(f"DELETE {user}/sessions", self._end)
         factor = {"factorType": "push", "provider": "OKTA", "status": "ACTIVE"}
         self._on(
@@ -125,10 +126,13 @@ class Org:
         if '"Mallory"' not in asked and f'"{ADDRESS}"' not in asked:
             return []
         found = [each for each in self.log if each["published"][:19] >= request.query["since"][:19]]
+        if one := re.search(r'actor.id eq "(\w+)"', asked):
+            found = [each for each in found if each["actor"]["id"] == one[1]]
         found.sort(key=lambda each: str(each["published"]), reverse=request.query.get("sortOrder") == "DESCENDING")
         return found[: int(request.query["limit"])]
 
-    def _user(self, request: Request) -> Any:
+    def user(self, request: Request) -> Any:
+        """One user, or whose the token is."""
         one = request.parameters["id"]
         if one == "me":
             return {"id": self.me, "status": "ACTIVE", "profile": {"login": "me@example.com"}}
