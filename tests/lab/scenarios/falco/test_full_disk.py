@@ -103,6 +103,11 @@ def test_a_program_that_is_to_end(spot: Spot, tell: Tell) -> None:
     report = tell(spot.fields(pid), rule=KILL, host=spot.place)
     alive = lambda: spot.place.alive(pid)  # noqa: E731
     title = "End the process"
+    # A line has room where a program is too large, as by a quota.
+    spot.place.terminal("bash").set_up("ulimit -Sf 64")
+    report.again(title)
+    assert alive(), "it was ended, and its program is lost"
+    spot.place.terminal("bash").set_up("ulimit -Sf unlimited")
     with almost_full(spot.place) as make_room:
         report.again(title, shows="No space left on device")
         assert alive(), "it was ended, and its program is lost"
