@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from benchmarks.processes import Exporter, Program, cpu_seconds, free_port, start_receiver
 from benchmarks.results import PER_ALERT, Result
@@ -72,7 +73,7 @@ class Receiver:
     sender: Program
     pid: int
 
-    def warmed(self, sizes: Sizes) -> Receiver:
+    def warmed(self, sizes: Sizes) -> Self:
         """Post a little, also so that each connection has its first request before its deadline; return this."""
         self.post(max(sizes.posts // 10, max(CONNECTIONS)))
         return self

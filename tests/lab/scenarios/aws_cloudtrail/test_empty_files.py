@@ -12,9 +12,14 @@ STEPS: dict[str, tuple[str, dict[str, str], str, str]] = {
     "Create AWS user": ("CreateUser", {"ct.request.username": "backdoor"}, "Deny the new user", "not made by this"),
     "Create Group": ("CreateGroup", {"ct.request.groupname": "helpers"}, "deny everything to the group", "not made by"),
     "ECS Service Created": ("CreateService", {}, "scale it to nothing", "read the event first"),
-    "ECS Task Run or Started": ("RunTask", {}, "stop them", "read the event first"),
-    "Console Login Through Assume Role": ("ConsoleLogin", {}, "Who took this role's session", "read the event first"),
-    "Console Root Login Without MFA": ("ConsoleLogin", {"ct.user": "root"}, "deny everything to root", "read the event first"),
+    "ECS Task Run or Started": ("RunTask", {}, "stop them", "no task in it"),
+    "Console Login Through Assume Role": ("ConsoleLogin", {}, "Who took this role's session", "the event is not read"),
+    "Console Root Login Without MFA": (
+        "ConsoleLogin",
+        {"ct.user": "root"},
+        "deny everything to root",
+        "read the event",
+    ),
 }
 """A rule, its call and fields, the step that reads the event, and what it says of an empty one."""
 TRAIL = "CloudTrail Trail Created"

@@ -25,7 +25,7 @@ OBJECTS = {
     "gcp.location": "europe-west3",
 }
 REFUSED = re.compile(r"PERMISSION_DENIED|Permission '?[a-z.A-Z]+'? denied|does not have permission|403")
-TOLD = re.compile(rf"{REFUSED.pattern}|unknown|read the event first|keep them first|nothing|no such|No such file|Could not open")
+TOLD = re.compile(rf"{REFUSED.pattern}|unknown|keep them first|nothing|no such|No such file|Could not open")
 LOOKS = {"look", "keep", "verify"}
 
 
