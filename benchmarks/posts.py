@@ -75,7 +75,7 @@ class Receiver:
 
     def warmed(self, sizes: Sizes) -> Self:
         """Post a little, also so that each connection has its first request before its deadline; return this."""
-        self.post(max(sizes.posts // 10, max(CONNECTIONS)))
+        self.post(max(sizes.posts // 10, *CONNECTIONS))
         return self
 
     def post(self, count: int, command: str = "post") -> Found:
