@@ -104,6 +104,10 @@ class Runs:
         same = sum(each.partition("[")[0] == test for each in ran)
         return item.nodeid in ran or same >= MOST_PARAMETERS or len(ran) >= MOST_TESTS
 
+    def pytest_collection_finish(self) -> None:
+        """Read the catalog before a test's time runs."""
+        choice.of_block("")
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Run a scenario with every mutant of its blocks that is left."""
