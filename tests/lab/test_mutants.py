@@ -12,12 +12,14 @@ import pytest
 from exporter.catalog.proof import digest
 from exporter.catalog.template import CommandTemplate
 from exporter.lint.proven import Block
-from tests.lab.ledger import LAB
+from tests.lab.ledger import LAB, PROVEN
+from tests.lab.ledger import read as read_digests
 from tests.lab.mutants import choice, operators
-from tests.lab.mutants.__main__ import figures
+from tests.lab.mutants.__main__ import described, figures
 from tests.lab.mutants.reading import read
 from tests.lab.mutants.results import FOUND, SURVIVED, File, Result, survivors
 
+pytestmark = pytest.mark.timeout(600)
 STOP = """(
   d=/root/evidence/%{alert.uid}; mkdir -pm700 "$d"
   x=%{proc.exepath}; pgrep -fx -- %{alert.cmdline_regex} | while read -r p; do
@@ -140,6 +142,15 @@ def test_mutants_are_named_in_an_order_that_never_changes() -> None:
 def test_a_mutant_shows_its_fault_in_two_lines() -> None:
     made = {mutant.name.partition("-")[2]: mutant for mutant in choice.mutants_of(block(STOP))}
     assert made["silence-1"].difference == '-   ps -o pid -p "$p"\n+   :'
+    said = described(made["silence-1"], [Result("", "tests/lab/scenarios/okta/test_x.py::test_a", SURVIVED, 1.0)])
+    assert said.splitlines()[1:] == ['-   ps -o pid -p "$p"', "+   :", "  not found by: okta/test_x.py::test_a"]
+
+
+def test_a_survivor_names_the_scenarios_that_have_not_tried_it() -> None:
+    name = sorted(set(read_digests(PROVEN / "okta/test_accounts.txt")) & set(choice._blocks()))[0]
+    mutant = choice.Mutant("x-drop-1", choice._blocks()[name], "")
+    said = described(mutant, [Result("", "tests/lab/scenarios/github/test_x.py::test_a", SURVIVED, 1.0)])
+    assert re.search("not tried with: .*okta/test_accounts.py", said)
 
 
 def test_every_mutant_of_the_catalog_can_be_pasted() -> None:
@@ -238,7 +249,7 @@ def run(folder: Path, scenario: str, *words: str) -> tuple[int, str, dict[str, s
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=280,
     )
     found: dict[str, set[str]] = {}
     for result in File(file).results():

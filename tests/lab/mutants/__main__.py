@@ -6,7 +6,7 @@ import argparse
 from collections import defaultdict
 from pathlib import Path
 
-from tests.lab.ledger import LAB
+from tests.lab.ledger import LAB, PROVEN, SCENARIOS, read
 from tests.lab.mutants import choice
 from tests.lab.mutants.choice import Mutant
 from tests.lab.mutants.results import File, Result, source_of, survivors
@@ -49,8 +49,20 @@ def figures(results: list[Result]) -> list[str]:
 
 def described(mutant: Mutant, runs: list[Result]) -> str:
     """Return a survivor in some lines: its name, rule and step, the fault, and which scenarios missed it."""
-    tests = ", ".join(dict.fromkeys(run.test.removeprefix("tests/lab/scenarios/") for run in runs))
-    return f"{mutant.name} | {mutant.block.rule} | {mutant.block.title}\n{mutant.difference}\n  not found by: {tests}\n"
+    tests = dict.fromkeys(run.test.removeprefix("tests/lab/scenarios/") for run in runs)
+    tried = {test.partition("::")[0] for test in tests}
+    others = [name for name in _pasting(mutant.block.digest) if name not in tried]
+    lines = [f"{mutant.name} | {mutant.block.rule} | {mutant.block.title}", mutant.difference]
+    lines.append(f"  not found by: {', '.join(tests)}")
+    if others:
+        lines.append(f"  not tried with: {', '.join(others)}")
+    return "\n".join(lines) + "\n"
+
+
+def _pasting(digest: str) -> list[str]:
+    """Return the scenario files that paste a block, by their results."""
+    files = (SCENARIOS / path.relative_to(PROVEN) for path in sorted(PROVEN.rglob("*.txt")) if digest in read(path))
+    return [str(file.relative_to(SCENARIOS).with_suffix(".py")) for file in files]
 
 
 if __name__ == "__main__":
