@@ -91,7 +91,7 @@ class Host:
 
     def _by_sh(self, block: str, timeout_seconds: float) -> Answer:
         done = subprocess.run(
-            [*self.enter, "sh", "-c", block],
+            [*self.enter, *self.starter, "sh", "-c", block],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

@@ -79,7 +79,7 @@ def logged_in(host: Host, connection: str, *, sudo: bool) -> None:
     """The reader comes over SSH; sudo's shell does not have the variable that its parents have."""
     host.environment["SSH_CONNECTION"] = connection
     if sudo:
-        host.starter = ["sh", "-c", 'env -u SSH_CONNECTION "$@"; true', "sudo"]
+        host.starter = ["sh", "-c", 'env -u SSH_CONNECTION "$@"; exit "$?"', "sudo"]
 
 
 @pytest.mark.parametrize("sudo", [False, True])

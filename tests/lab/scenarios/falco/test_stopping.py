@@ -71,6 +71,20 @@ def test_an_account_is_made_and_locked(booted_host: Host, tell: Tell) -> None:
     assert not host.exists("/root/owned")
 
 
+def test_neither_root_nor_the_reader_is_locked_out(booted_host: Host, tell: Tell) -> None:
+    host = booted_host
+    host.run("useradd eve; echo 'eve:correct horse' | chpasswd")
+    # The login of whoever reads the report, as sudo keeps it.
+    host.starter = ["sh", "-c", 'u=$(id -u alice); echo "$u" > /proc/self/loginuid; exec "$@"', "sudo"]
+    words = "gpasswd --administrators root,alice eve root alice"
+    alert = Spot(host).fields(host.start("tail", "-f", "/etc/passwd"))
+    others = [shadow(host, "alice"), shadow(host, "root")]
+    report = tell(alert | {"proc.cmdline": words, "proc.name": "gpasswd"}, rule=USERS, host=host)
+    forward(report, "lock the accounts")
+    report.contain("lock the accounts", state=lambda: "!" in shadow(host, "eve"), becomes=True, shows="eve L")
+    assert [shadow(host, "alice"), shadow(host, "root")] == others, "the reader, or root, was locked out"
+
+
 def test_a_relay_hands_out_a_shell(booted_host: Host, tell: Tell, tmp_path: Path) -> None:
     host = booted_host
     with internet(host) as far:
