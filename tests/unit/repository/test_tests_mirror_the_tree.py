@@ -19,6 +19,7 @@ QUESTIONS = {
     "catalog/test_falco_snippets.py": "the rules that entries offer",
     "catalog/test_holes.py": "no sentence with a hole",
     "catalog/test_shipped_as_needed.py": "an entry is read when it is needed",
+    "history/test_earlier.py": "files of earlier versions",
     "history/test_failures.py": "a full disk, damage and kill -9",
     "incidents/test_generator.py": "a run of the event generator",
     "incidents/test_order.py": "the order in which alerts arrive",
