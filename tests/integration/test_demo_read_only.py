@@ -19,7 +19,7 @@ for place in $(cut -d' ' -f5 /proc/self/mountinfo | sort -u | grep -vE '^/(proc|
 done
 """
 HOLD = 'exec 9< "$ROOT"\n'
-AGAIN = 'mkdir -p "$ROOT"; mount --bind /proc/self/fd/9 "$ROOT"; mount -o remount,bind,ro "$ROOT"\n'
+AGAIN = 'mkdir -p "$ROOT"; mount -c --bind /proc/self/fd/9 "$ROOT"; mount -o remount,bind,ro "$ROOT"\n'
 """For a project that lies below what is mounted over."""
 DEMO = 'cd /; exec "$PYTHON" -m exporter demo --once'
 
