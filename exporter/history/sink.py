@@ -156,14 +156,14 @@ class HistorySink:
         if self._thread is not None:
             self._thread.join(deadline_seconds)
             if self._thread.is_alive():
-                logger.warning("history: %d alerts were not written before the exporter ended", self._queued)
+                # It goes on while the process lives, as after SIGHUP, and lets go when it is done.
+                if self._queued:
+                    logger.warning("history: %d alerts were not written before the exporter ended", self._queued)
                 return
         if self._queued:
             logger.warning("history: %d alerts could not be written before the exporter ended", self._queued)
             self._drop(self._queued)
             self._take(len(self._queue))
-        self._let_go()
-        self._file_lock.release()
 
     def warnings(self) -> Mapping[str, str]:
         """Say what goes wrong: part and what it means."""
@@ -193,6 +193,9 @@ class HistorySink:
         except BaseException as exc:
             self._error = exc
             raise
+        finally:
+            self._let_go()
+            self._file_lock.release()
 
     def _work(self) -> bool:
         """Do what there is to do; False where it failed and is worth another try later."""

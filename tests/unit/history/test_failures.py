@@ -6,20 +6,26 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from exporter.alert import Alert
+from exporter.config.model import HistorySettings
 from exporter.history import sink as sink_module
 from exporter.history.database import FILE
 from exporter.history.history import History
 from exporter.history.query import Query
 from exporter.history.sink import HistorySink
 from exporter.incidents.state import State
+from exporter.selfmetrics import HistoryMetrics
 from exporter.sources.decode import from_received
-from tests.history_site import alert_of, ask_everything, dropped, filled, sample
+from exporter.verdict.judgement import UNDECIDED, Judgement
+from tests.history_site import alert_of, ask_everything, dropped, filled, make_sink, sample
 from tests.waiting import wait_until
 
 Start = Callable[..., HistorySink]
@@ -127,3 +133,30 @@ def test_an_incident_of_a_later_version_is_left_out(start: Start, tmp_path: Path
         connection.commit()
     with contextlib.closing(History(tmp_path / "history", from_received)) as history:
         assert history.incident_states() == [known]
+
+
+def test_a_writer_that_is_late_at_the_end_lets_go_by_itself(tmp_path: Path) -> None:
+    """Settings are read again while alerts are still being judged: the next exporter in this process has the history."""
+    judging, go_on = threading.Event(), threading.Event()
+
+    def judge(_: Alert) -> Judgement:
+        judging.set()
+        go_on.wait(30)
+        return UNDECIDED
+
+    late = HistorySink(
+        HistorySettings(directory=tmp_path), judge=judge, read_message=from_received,
+        metrics=HistoryMetrics(CollectorRegistry()),
+    )  # fmt: skip
+    late.start()
+    late.write([alert_of(1)])
+    assert judging.wait(30)
+    late.close(0.0)
+    following = make_sink(tmp_path)
+    following.start()
+    following.write([alert_of(2)])
+    assert "another process" in following.trouble
+    go_on.set()
+    wait_until(lambda: len(following.history) == 2, "both are found")
+    assert not following.trouble
+    following.close(30.0)
