@@ -54,6 +54,8 @@ from exporter.web.server import WebServer
 
 logger = logging.getLogger(__name__)
 
+SOURCE_SECONDS = 5.0
+"""How long a source may take to end, however short the shutdown is: what it answers meanwhile needs its sinks."""
 RESPONSE_SECONDS = 10.0
 """A batch that takes longer to pass through every sink counts as stuck."""
 
@@ -279,12 +281,15 @@ class App:
     def close(self) -> None:
         """Let senders go elsewhere, stop sources, drain sinks within the deadline, stop the pages. Twice is safe."""
         self._be_lame_duck()
-        deadline = time.monotonic() + self.config.shutdown_seconds
+        seconds = self.config.shutdown_seconds
+        source_seconds = max(seconds, SOURCE_SECONDS)
+        begun = time.monotonic()
+        deadline = begun + seconds
         self._stop.set()
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(max(0.0, begun + source_seconds - time.monotonic()))
             if thread.is_alive():
-                logger.warning("%s did not end within %g s", thread.name, self.config.shutdown_seconds)
+                logger.warning("%s did not end within %g s", thread.name, source_seconds)
         self.pipeline.close(max(0.0, deadline - time.monotonic()))
         self.web.close()
         self._deaths.close()

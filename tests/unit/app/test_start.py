@@ -95,8 +95,9 @@ def test_a_source_that_does_not_end_is_left(
     config: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is named, and nothing is left of the time for the sinks."""
+    monkeypatch.setattr("exporter.app.SOURCE_SECONDS", 0.05)
     end = threading.Event()
-    app = App(replace(config, shutdown_seconds=0.05))
+    app = App(replace(config, shutdown_seconds=0.01))
     app.sources = (Waiting(end=end),)  # type: ignore[assignment]
     given = closes(app, monkeypatch)
     app.start()
@@ -105,6 +106,19 @@ def test_a_source_that_does_not_end_is_left(
     assert caplog.messages == ["source mine did not end within 0.05 s"]
     assert given == [0.0]
     app._threads[0].join(30)
+
+
+def test_sinks_outlive_a_source_that_is_slow_to_end(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short the shutdown is to be: what the source has answered until then would be lost."""
+    end = threading.Event()
+    app = App(replace(config, shutdown_seconds=0.0))
+    app.sources = (Waiting(end=end),)  # type: ignore[assignment]
+    given = closes(app, monkeypatch)
+    app.start()
+    threading.Timer(0.3, end.set).start()
+    app.close()
+    assert end.is_set()
+    assert given == [0.0]
 
 
 @pytest.fixture

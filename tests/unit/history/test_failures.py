@@ -136,7 +136,7 @@ def test_an_incident_of_a_later_version_is_left_out(start: Start, tmp_path: Path
 
 
 def test_a_writer_that_is_late_at_the_end_lets_go_by_itself(tmp_path: Path) -> None:
-    """Settings are read again while alerts are still being judged: the next exporter in this process has the history."""
+    """Settings are read again while alerts are still judged: the next exporter in this process has the history."""
     judging, go_on = threading.Event(), threading.Event()
 
     def judge(_: Alert) -> Judgement:
