@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from exporter.alert import Alert
-from exporter.incidents.fact import SAME, Fact, Group
+from exporter.incidents.fact import GRAVE, SAME, Fact, Group
 from exporter.incidents.tie import ANY, Key
 from exporter.verdict.judgement import VERDICTS, Judgement, Verdict
 
@@ -86,11 +86,18 @@ def is_incident(group: Group) -> bool:
 
     Something undecided that repeats is an incident where a container, session or the like says who did it.
     """
-    return len(group.facts) > 1 or any(fact.verdict == "attack" or _repeats(fact) for fact in group.facts)
+    if any(fact.verdict == "attack" for fact in group.facts):
+        return True
+    # Alike alerts are one fact or several, by the order in which they came.
+    mark = next(iter(group.facts)).mark
+    return any(fact.mark != mark for fact in group.facts) or _repeats(group)
 
 
-def _repeats(fact: Fact) -> bool:
-    return fact.count > 1 and any(tie.needs == ANY and tie.key[0] != SAME for tie in fact.ties)
+def _repeats(group: Group) -> bool:
+    """Whether alike alerts of a group come more than once, and something else than being alike ties them."""
+    fact = next(iter(group.facts))
+    ties = (tie for tie in fact.ties if tie.key[0] != SAME)
+    return group.count > 1 and any(tie.needs == ANY or fact.verdict in GRAVE for tie in ties)
 
 
 def name_of(group: Group) -> str:

@@ -91,3 +91,15 @@ def test_a_repetition_ties_what_was_too_far() -> None:
     late = alert(130, "attack b", container__id="a" * 12)
     assert len(parts([early, late])) == 2
     assert parts([early, late, between]) == parts([early, between, late]) == {frozenset({"attack a", "attack b"})}
+
+
+def test_a_repetition_is_told_alike_in_any_order() -> None:
+    """Three alike alerts that nothing else ties are no incident, also where the middle one comes last."""
+    fields = {
+        "container__id": "host", "evt__type": "openat", "fd__name": "/etc/shadow", "proc__aname[2]": "pkexec",
+        "proc__cmdline": "cat /etc/shadow", "proc__exepath": "/usr/bin/cat", "proc__name": "cat", "proc__pname": "bash",
+        "proc__tty": "0", "user__loginuid": "-1", "user__name": "root", "user__uid": "0",
+    }  # fmt: skip
+    rule = "Read sensitive file untrusted"
+    first, between, last = (alert(minute, rule, host="wiki-1", **fields) for minute in (0, 1, 16))
+    assert told(joined([first, last, between])) == told(joined([first, between, last]))
