@@ -20,8 +20,9 @@ _PLACES = PLACE + PROGRAM + TEXT
 _ANY = re.compile(f"[{_PLACES}]")
 _EXPANSION = re.compile(r"\$\{[A-Za-z0-9_#!@*?:%/.\[\]=+,^~-]*\}")
 _HEREDOC = re.compile(r"<<(-?)[ \t]*(?:'([^'\n]+)'|\"([^\"\n]+)\"|\\?([A-Za-z0-9_]+))")
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
-_BEFORE_COMMAND = frozenset({"!", "{", "do", "elif", "else", "if", "then", "time", "until", "while"})
+ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
+BEFORE_COMMAND = frozenset({"!", "{", "do", "elif", "else", "if", "then", "time", "until", "while"})
+"""Words after which a command begins."""
 _EVALUATING = frozenset({".", "[[", "eval", "let", "source", "ssh", "watch"})
 _SHELLS = frozenset({"ash", "bash", "busybox", "dash", "flock", "ksh", "runuser", "script", "sh", "su", "zsh"})
 _INTERPRETERS = frozenset(
@@ -53,7 +54,7 @@ class _Segment:
     def command(self) -> list[str]:
         """The command from its own name on; empty before that has been read."""
         for index, word in enumerate(self.words):
-            if word not in _BEFORE_COMMAND and not _ASSIGNMENT.match(word):
+            if word not in BEFORE_COMMAND and not ASSIGNMENT.match(word):
                 return self.words[index:]
         return []
 

@@ -35,6 +35,8 @@ __all__ = ["Absent", "CommandTemplate", "ContentTemplate", "LanguageWord", "Look
 
 _CONTENT_LIMIT_CHARACTERS = 4096
 _LANGUAGE = re.compile(r"%\[([a-z]+):((?:%\{[^}]*\}|\[(?:%\{[^}]*\}|[^\[\]])*\]|[^\[\]])*)\]")
+PLACEHOLDER = re.compile(rf"%\{{[^}}]*\}}|{_LANGUAGE.pattern}")
+"""What stands for a value in an author's command: a field, or a word in another language."""
 
 
 def _fields(parts: list[str | Place]) -> frozenset[str]:

@@ -86,18 +86,19 @@ def is_incident(group: Group) -> bool:
 
     Something undecided that repeats is an incident where a container, session or the like says who did it.
     """
-    if any(fact.verdict == "attack" for fact in group.facts):
+    one = next(iter(group.facts))
+    if one.verdict == "attack":
         return True
+    if len(group.facts) == 1:
+        return one.count > 1 and _says_who(one)
     # Alike alerts are one fact or several, by the order in which they came.
-    mark = next(iter(group.facts)).mark
-    return any(fact.mark != mark for fact in group.facts) or _repeats(group)
+    return any(fact.mark != one.mark for fact in group.facts) or _says_who(one)
 
 
-def _repeats(group: Group) -> bool:
-    """Whether alike alerts of a group come more than once, and something else than being alike ties them."""
-    fact = next(iter(group.facts))
+def _says_who(fact: Fact) -> bool:
+    """Whether something else than being alike ties the alerts of a fact to others like them."""
     ties = (tie for tie in fact.ties if tie.key[0] != SAME)
-    return group.count > 1 and any(tie.needs == ANY or fact.verdict in GRAVE for tie in ties)
+    return any(tie.needs == ANY or fact.verdict in GRAVE for tie in ties)
 
 
 def name_of(group: Group) -> str:

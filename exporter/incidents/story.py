@@ -20,7 +20,7 @@ from exporter.incidents.steps import Merged, merged
 from exporter.report import Advice, Command, Prose, Span, Technique, to_plain
 from exporter.verdict.judgement import VERDICTS
 
-MEMBERS_LIMIT = 48
+ADVICE_LIMIT = 48
 """Alerts whose advice is looked at: the first of each member, the most severe first, then their others."""
 KNOWN_LIMIT, UNKNOWN_LIMIT = 6, 5
 
@@ -81,7 +81,7 @@ _VERDICT_WORDS = {
 
 def story_of(incident: Incident, advice_for: AdviceFor) -> Story:
     """Tell the incident: ``advice_for`` is asked for an alert of each member, the most severe members first."""
-    ranked = sorted(enumerate(incident.members), key=_gravity)[:MEMBERS_LIMIT]
+    ranked = sorted(enumerate(incident.members), key=_gravity)[:ADVICE_LIMIT]
     advised = {number: advice_for(member.alert) for number, member in ranked}
     timeline = tuple(
         [
@@ -117,7 +117,7 @@ def story_of(incident: Incident, advice_for: AdviceFor) -> Story:
 def _further(ranked: Sequence[tuple[int, Member]], advice_for: AdviceFor) -> Iterator[tuple[Alert, Advice]]:
     """Yield the other alerts of each member with their advice: they may be of another program, file or peer."""
     others = (alert for _, member in ranked for alert in member.alerts[1:])
-    for alert in islice(others, MEMBERS_LIMIT - len(ranked)):
+    for alert in islice(others, ADVICE_LIMIT - len(ranked)):
         yield alert, advice_for(alert)
 
 

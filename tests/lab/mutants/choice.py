@@ -7,13 +7,12 @@ block's digest, what was done to it, and which of these it is, from 1.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 
-from exporter.catalog.template import CommandTemplate
+from exporter.catalog.template import PLACEHOLDER, CommandTemplate
 from exporter.errors import CatalogError
 from exporter.lint.proven import Block, blocks
 from exporter.lint.shell import Script, syntax_errors
@@ -23,7 +22,6 @@ from tests.lab.steps import reporter
 LOOKS = "looks"
 """Names the mutants of blocks that change nothing: one command left out."""
 NAMES = (*OPERATORS, LOOKS)
-_VALUES = re.compile(r"%\{[^}]*\}|%\[[a-z]+:(?:%\{[^}]*\}|\[(?:%\{[^}]*\}|[^\[\]])*\]|[^\[\]])*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ def _pasteable(block: Block) -> Sequence[Mutant]:
 def _parsing(made: Iterable[Mutant]) -> list[Mutant]:
     """Leave out what no shell and no template parses."""
     kept = [mutant for mutant in made if _is_template(mutant.text)]
-    scripts = [Script(mutant.name, mutant.block.rule, _VALUES.sub("x", mutant.text)) for mutant in kept]
+    scripts = [Script(mutant.name, mutant.block.rule, PLACEHOLDER.sub("x", mutant.text)) for mutant in kept]
     wrong = {script.text for script, _ in syntax_errors(scripts)}
     return [mutant for mutant, script in zip(kept, scripts, strict=True) if script.text not in wrong]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_PLACE = re.compile(r"%\{[^}]*\}|%\[[a-z]+:(?:%\{[^}]*\}|\[(?:%\{[^}]*\}|[^\[\]])*\]|[^\[\]])*\]")
+from exporter.catalog.shell_places import ASSIGNMENT, BEFORE_COMMAND
+from exporter.catalog.template import PLACEHOLDER
+
 _EXPANSION = re.compile(r"\$\{[^}]*\}")
 _OPERATOR = re.compile(r"&&|\|\||;;|[;|&\n]")
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
-_BEFORE = frozenset({"!", "{", "do", "elif", "else", "if", "then", "time", "until", "while"})
 _NO_COMMAND = frozenset({"}", "case", "done", "esac", "fi", "for", "in"})
 
 
@@ -94,12 +94,12 @@ class _Reader:
 
     def _command(self, spans: list[tuple[int, int]], before: str, after: str) -> None:
         left = list(spans)
-        while left and self.text[slice(*left[0])] in _BEFORE:
+        while left and self.text[slice(*left[0])] in BEFORE_COMMAND:
             before = self.text[slice(*left.pop(0))]
         if not left or self.text[slice(*left[0])] in _NO_COMMAND:
             return
         start = left[0][0]
-        while left and _ASSIGNMENT.match(self.text, left[0][0]):
+        while left and ASSIGNMENT.match(self.text, left[0][0]):
             end = left.pop(0)[1]
         if left:
             end = left[-1][1]
@@ -125,7 +125,7 @@ class _Reader:
             self.at += 2
         elif self.text.startswith("$(", self.at):
             self._substitution(2)
-        elif found := _EXPANSION.match(self.text, self.at) or _PLACE.match(self.text, self.at):
+        elif found := _EXPANSION.match(self.text, self.at) or PLACEHOLDER.match(self.text, self.at):
             self.at = found.end()
         else:
             self.at += 1
