@@ -26,6 +26,8 @@ _ZSH = (
 )
 _JQ_YES = r"\bjq (?=(?:-\w+ )*-(?:\w*e|-exit-status))(?!(?:-\w+ )*-\w*[ns])[^|;&\n]*"
 _JQ_MESSAGE = "{}: jq 1.6 ends with 0 where its file is empty, which reads as a yes; write jq -se '.[]|…'"
+_ASKED = "aws|crictl|curl|gcloud|gh|kubectl"
+"""Programs whose answer may not come: no right, no network, another version."""
 _EVERYWHERE: tuple[tuple[str, str], ...] = (
     (rf"(?m)(?:^|[\s;(&|])(?:{_ZSH})=|\b(?:for|read|read -r) (?:{_ZSH})\b",
      "{} has a meaning in zsh, macOS' default shell; take another name"),
@@ -51,6 +53,10 @@ _EVERYWHERE: tuple[tuple[str, str], ...] = (
      "{}: read later, or in the alert's own second, it leaves out what came just before; begin a minute before "
      "and take the first lines, or end at alert.just_after"),
     (r"--password \"?\$\w+", "{} shows the hash to everybody in ps; write printf '%s:%s' NAME HASH | chpasswd -e"),
+    (rf"\[ [^\n\]]*!= \"?\$\((?:{_ASKED})\b[^\n]*",
+     "{}: where nobody answers, it passes; write m=$(…); [ … != \"${{m:?unknown}}\" ]"),
+    (rf"(?:^|[\s;(&|])! (?:{_ASKED})\b[^\n|]*\|(?!\|)[^\n]*",
+     "{}: where nobody answers, nothing is found and it passes; read the answer first, and refuse an empty one"),
     (r"\bkubectl (?:un)?cordon\b", "{}: its undo lifts what others closed; taint it by a key of the alert's own"),
 )  # fmt: skip
 """What no block may do, with {} for what was found."""

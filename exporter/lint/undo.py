@@ -60,7 +60,7 @@ def unsafe_saving(run: str, undo: str) -> Iterator[str]:
     moved = [] if deletes else list(_MOVED.finditer(run))
     for written in (*_WRITTEN.finditer(run), *moved):
         file = (written["aside"] if written.re is _MOVED else written[1]).strip('"')
-        if not _reads(undo, file):
+        if file.startswith("/dev/") or not _reads(undo, file):
             continue
         if not _saves_once(run, file) and not _ASKS_FIRST.search(run, 0, written.start()):
             yield (

@@ -133,6 +133,7 @@ def google(directory: Path, services: tuple[str, ...]) -> Iterator[Vendor]:
     token.write_text("ya29.lab", encoding="utf-8")
     settings = {
         "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
+        "CLOUDSDK_CORE_ACCOUNT": "responder@example.com",
         "CLOUDSDK_CORE_PROJECT": "shop-prod",
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
         "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",

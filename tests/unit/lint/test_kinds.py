@@ -64,6 +64,11 @@ def contain(run: str, **keys: str) -> dict[str, Any]:
         (look("journalctl --until %{alert.time} | tail"), "leaves out what came just before"),
         (contain("true", undo='usermod --password "$h" "$n"'), "shows the hash to everybody"),
         (contain("true", undo="kubectl uncordon %{alert.hostname}"), "lifts what others closed"),
+        (contain('[ "$u" != "$(aws sts get-caller-identity)" ] || exit 1'), "where nobody answers, it passes"),
+        (
+            contain("! gcloud config list | grep -qx me || exit 1"),
+            "where nobody answers, nothing is found and it passes",
+        ),
         (look("pgrep -fx -- %{alert.cmdline_regex}", only="host"), "finds containers' processes too"),
         (look("nsenter -t 1 -m -- ls -l /etc"), "runs a program of the container's as the node's root"),
         (look("nsenter --target 1 --all ls"), "runs a program of the container's as the node's root"),

@@ -11,6 +11,7 @@ GOOD = (
     ("[ -s a.json ] ||\n  get > a.json\n[ ! -s a.json ] || change", "put a.json"),
     ('if [ ! -s "$f" ]; then\n  get > "$f"\nfi\n[ ! -s "$f" ] || change', 'put "$f"'),
     ('get > "$f.new" && mv "$f.new" "$f" && kubectl delete thing', 'kubectl create -f "$f"'),
+    ("asks >/dev/null||exit\nchange", "change </dev/null"),
     ('[[ -s $f ]] || get > "$f"\n[[ -s $f ]] && change', 'put "$f"'),
     ('user=$(get | jq -e .active) &&\n  printf %s "$user" > a.json && change', "put a.json"),
     ('get > "$f.new" && jq -e .open "$f.new" && mv -f "$f.new" "$f" && patch', 'put "$f"'),

@@ -159,14 +159,24 @@ def test_the_responder_is_left_alone(google: Vendor, tell: Tell, caller: str, se
     google.laptop.environment[f"CLOUDSDK_{setting}"] = caller
     report = begin(tell, google, POLICY, gcp_user=caller)
     title = "Disable the service account that" if caller == CALLER else "Take the person's own roles"
-    report.again(title, shows="yourself", seconds=SECONDS)
+    report.again(title, shows="you, or unknown", seconds=SECONDS)
+    assert not project.caller["disabled"]
+
+
+@pytest.mark.parametrize("caller", [CALLER, PERSON])
+def test_nobody_says_who_the_responder_is(google: Vendor, tell: Tell, caller: str) -> None:
+    """A token was given to gcloud and no account, so that the calls may be the responder's own."""
+    project = Project(google, "SetIamPolicy", "projects/shop-prod", user=caller, **DELTA)
+    google.laptop.environment["CLOUDSDK_CORE_ACCOUNT"] = ""
+    report = begin(tell, google, POLICY, gcp_user=caller)
+    title = "Disable the service account that" if caller == CALLER else "Take the person's own roles"
+    report.again(title, shows="you, or unknown", seconds=SECONDS)
     assert not project.caller["disabled"]
 
 
 def test_the_responder_keeps_what_the_calls_gave_them(google: Vendor, tell: Tell) -> None:
     """An owner gave the responder rights for this very incident; a stranger came in by the same minutes."""
     mine = {"action": "ADD", "role": "roles/editor", "member": "user:me@example.com"}
-    google.laptop.environment["CLOUDSDK_CORE_ACCOUNT"] = "me@example.com"
     delta = {
         "serviceData": {"policyDelta": {"bindingDeltas": [*DELTA["serviceData"]["policyDelta"]["bindingDeltas"], mine]}}
     }
@@ -176,6 +186,10 @@ def test_the_responder_keeps_what_the_calls_gave_them(google: Vendor, tell: Tell
     project.on("POST /v1/projects/{p}:setIamPolicy", policy.put)
     report = begin(tell, google, POLICY, gcp_user=PERSON)
     project.read(report)
+    google.laptop.environment["CLOUDSDK_CORE_ACCOUNT"] = ""
+    report.again("Take out the members", shows="unknown", seconds=SECONDS)
+    assert len(policy.grants) == 2
+    google.laptop.environment["CLOUDSDK_CORE_ACCOUNT"] = "me@example.com"
     report.again("Take out the members", seconds=SECONDS)
     assert policy.grants == {("roles/editor", "user:me@example.com")}
 
