@@ -13,6 +13,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
+from exporter.lint.proven import blocks_of
 from tests.lab import ledger
 from tests.lab.groups import is_worker
 from tests.lab.ledger import LAB, Ledger
@@ -27,6 +29,8 @@ from tests.lab.mutants import choice
 from tests.lab.mutants.choice import Mutant
 from tests.lab.mutants.results import FOUND, SURVIVED, File, Result, survivors
 from tests.lab.results import LEDGER
+from tests.lab.selection import rules_of
+from tests.lab.steps import reporter
 
 BROKEN = pytest.StashKey[dict[str, str]]()
 """Of a test: by a block's digest, what stands in its place."""
@@ -113,7 +117,7 @@ class Runs:
         """Run a scenario with every mutant of its blocks that is left."""
         if ledger.SCENARIOS not in item.path.parents:
             return None
-        if self._left(item, ledger.read(ledger.file_of(item.path))):
+        if self._left(item, _may_paste(item)):
             item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
             begin = time.monotonic()
             reports = _run(item)
@@ -177,6 +181,21 @@ class Runs:
         """Fail where a mutant survived."""
         if session.exitstatus == 0 and not is_worker(session.config) and survivors(self._file.results()[self._begin :]):
             session.exitstatus = 1
+
+
+def _may_paste(item: pytest.Item) -> set[str]:
+    """Return the digests of what a scenario may paste: what its file has proven, and the blocks of its rules.
+
+    What a scenario pastes out of its turn (``again``) proves nothing, so a file of such scenarios has no results.
+    """
+    rules = frozenset(rules_of(item))
+    return ledger.read(ledger.file_of(item.path)) | {digest for rule in rules for digest in _digests_of(rule)}
+
+
+@cache
+def _digests_of(rule: str) -> frozenset[str]:
+    entries = (entry for entry in reporter().catalog.entries if entry.rule == rule)
+    return frozenset(block.digest for entry in entries for block in blocks_of(entry))
 
 
 def _run(item: pytest.Item) -> list[pytest.TestReport]:
