@@ -10,6 +10,7 @@ import pytest
 from tests.lab.places.cluster import Cluster, web_pod
 from tests.lab.places.node import Container
 from tests.lab.scenarios.falco.test_stopping import forward
+from tests.lab.scenarios.k8s_audit.test_bystanders import nobody_asks_who_they_are
 from tests.lab.story import Tell
 
 RELEASE = "Detect release_agent File Container Escapes"
@@ -151,6 +152,18 @@ def test_who_came_in(cluster: Cluster, tell: Tell) -> None:
     report.again(refused, shows="gone, or made since")
     report.again(refused, undo=True, shows="not found")
     assert not cluster.laptop().get("validatingadmissionpolicy", f"falco-{report.uid}")
+
+
+def test_a_namespace_is_not_closed_to_its_reader(cluster: Cluster, tell: Tell) -> None:
+    """Where nobody may ask who they are, the reader's own shells would be refused with the others."""
+    container = pod(cluster)
+    alert = fields(container, "tar cf - /etc", fd__name="/etc/passwd", proc__name="tar")
+    report = tell(alert, rule=COPY, node=cluster.node, cluster=cluster.node)
+    with nobody_asks_who_they_are(cluster):
+        report.again("Refuse exec", shows="unknown", hides=["denied request", "the server has received"], seconds=60)
+        assert not cluster.laptop().get("validatingadmissionpolicies")["items"]
+        calls = [event for event in cluster.audit_events() if event.get("objectRef", {}).get("subresource") == "exec"]
+    assert not calls, "a command was run in the pod"
 
 
 def may_exec(cluster: Cluster) -> bool:

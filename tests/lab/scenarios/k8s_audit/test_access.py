@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from typing import Any
 
 from tests.lab.places.cluster import Cluster
@@ -40,11 +42,19 @@ def test_anybody_may_read(cluster: Cluster, tell: Tell) -> None:
     cluster.node.wait_until(lambda: '"items"' in anonymous(cluster), "anybody may read")
     event = cluster.audit_event(user="system:anonymous", code=200, resource="pods")
     before = bindings(cluster)
+    finalizers(cluster, "evil.example/keep")
     with tell(event=event, rule=ANONYMOUS, cluster=cluster.node) as report:
         report.looks(shows=["open ", "/api/v1/namespaces/default/pods"])
         report.contain("Remove the binding", state=lambda: set(bindings(cluster)), becomes=set(before) - {NAME})
         assert {"system:public-info-viewer", "logins"} <= set(bindings(cluster))
         report.undo(state=lambda: bindings(cluster), becomes=before)
+    finalizers(cluster)
+
+
+def finalizers(cluster: Cluster, *names: str) -> None:
+    """Give the binding these finalizers. With one it still grants what it says after it was deleted."""
+    patch = shlex.quote(json.dumps({"metadata": {"finalizers": names or None}}))
+    cluster.laptop().run(f"kubectl patch clusterrolebinding --type=merge -p {patch} -- {shlex.quote(NAME)}")
 
 
 def test_anybody_may_delete(cluster: Cluster, tell: Tell) -> None:
@@ -59,8 +69,10 @@ def test_anybody_may_delete(cluster: Cluster, tell: Tell) -> None:
     report = tell(event=event, rule=DELETED, cluster=cluster.node)
     report.looks(shows="system:anonymous")
     report.unproven("Make it again", "it has a story of its own among the deletions")
+    finalizers(cluster, "evil.example/keep")
     report.contain("Remove the binding", state=lambda: set(bindings(cluster)), becomes=set(before) - {NAME})
     report.undo(state=lambda: bindings(cluster), becomes=before)
+    finalizers(cluster)
 
 
 def test_anybody_reads_a_secret_and_the_alert_does_not_say_by_which_binding(cluster: Cluster, tell: Tell) -> None:

@@ -50,7 +50,9 @@ def test_mallory_opens_a_shell(cluster: Cluster, tell: Tell) -> None:
         report.again("On which node", shows="NotFound")
         report.again("keep and freeze", hides="sleep")
         report.again("Delete the pod", shows="gone, or made again since")
-        cluster.laptop("bob").apply(web_pod("web-1"))
+        speaks = web_pod("web-1")
+        speaks["spec"]["containers"][0]["command"] = ["sh", "-c", "echo another pod; sleep 86400"]
+        cluster.laptop("bob").apply(speaks)
         cluster.await_pod("shop", "web-1")
         # Its successor of the same name, in which somebody works.
         cluster.laptop("bob").run("kubectl exec -n shop web-1 -- sh -c 'sleep 4323; true' >/dev/null 2>&1 &")
@@ -59,6 +61,8 @@ def test_mallory_opens_a_shell(cluster: Cluster, tell: Tell) -> None:
         report.again("keep and freeze", shows="absent_or_younger")
         assert set(states(cluster, successor).values()) == {"runs"}, "sessions of the pod's successor were frozen"
         report.again("Delete the pod", shows="gone, or made again since")
+        log = node.read(f"/root/evidence/{report.uid}/log")
+        assert "another pod" not in log, "the log of another pod is among the evidence"
         node.run(f"rm -r /root/evidence/{report.uid}")
         report.again("Delete the pod", shows="gone, or made again since")
         assert exists(cluster), "another pod of this name was deleted"

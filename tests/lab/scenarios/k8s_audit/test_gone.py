@@ -6,22 +6,63 @@ import time
 
 import pytest
 
+from tests.lab.audit import Event
 from tests.lab.places.cluster import Cluster
-from tests.lab.scenarios.k8s_audit.test_access import ADMIN, ANONYMOUS, OTHER_SPACE, SPACE, anonymous, bind, bindings
+from tests.lab.scenarios.k8s_audit.test_access import (
+    ADMIN,
+    ANONYMOUS,
+    DELETED,
+    OTHER_SPACE,
+    SPACE,
+    anonymous,
+    bind,
+    bindings,
+)
 from tests.lab.scenarios.k8s_audit.test_deletions import SPACE as ENDED
 from tests.lab.scenarios.k8s_audit.test_deletions import make_volume, policy_of
 from tests.lab.story import Story, Tell
 
-RULES = (ANONYMOUS, ADMIN, SPACE, OTHER_SPACE, ENDED)
+RULES = (ANONYMOUS, ADMIN, DELETED, SPACE, OTHER_SPACE, ENDED)
 ANYBODY = {"kind": "User", "name": "system:anonymous"}
 MALLORY = {"kind": "User", "name": "mallory"}
 ANOTHER = "gone, or made again since"
 
 
-def test_the_binding_that_let_anybody_in(cluster: Cluster, tell: Tell) -> None:
+@pytest.mark.parametrize("rule", [ANONYMOUS, DELETED])
+def test_the_binding_that_let_anybody_in_was_mended(cluster: Cluster, tell: Tell, rule: str) -> None:
+    """Somebody has made it again for those whom it was meant for before the report is read."""
+    event = let_in(cluster)
+    cluster.laptop().run("kubectl delete clusterrolebinding open")
+    bind(cluster, "open", "view", {"kind": "User", "name": "bob"})
+    live = bindings(cluster)
+    report = tell(event=event, rule=rule, cluster=cluster.node)
+    if rule == ANONYMOUS:
+        report.looks(hides="\topen")
+    report.again("Remove the binding", shows="none")
+    report.again("Remove the binding", undo=True, hides="created")
+    assert bindings(cluster) == live, "a binding that lets nobody in was removed"
+
+
+def test_the_binding_by_which_anybody_deleted(cluster: Cluster, tell: Tell) -> None:
+    report = tell(event=let_in(cluster), rule=DELETED, cluster=cluster.node)
+    report.again("Remove the binding", shows="not found")
+    bind(cluster, "open", "view", ANYBODY)
+    live = bindings(cluster)
+    report.again("Remove the binding", shows=ANOTHER)
+    assert bindings(cluster) == live, "a binding that somebody made since was removed"
+    report.again("Remove the binding", undo=True, hides="created")
+    assert bindings(cluster) == live
+
+
+def let_in(cluster: Cluster) -> Event:
+    """Bind anybody to a role by the binding ``open``, and return an event of such a caller."""
     bind(cluster, "open", "view", ANYBODY)
     cluster.node.wait_until(lambda: '"items"' in anonymous(cluster), "anybody may read")
-    event = cluster.audit_event(user="system:anonymous", code=200, resource="pods")
+    return cluster.audit_event(user="system:anonymous", code=200, resource="pods")
+
+
+def test_the_binding_that_let_anybody_in(cluster: Cluster, tell: Tell) -> None:
+    event = let_in(cluster)
     report = tell(event=event, rule=ANONYMOUS, cluster=cluster.node)
     report.looks(shows="open")
     replaced(cluster, report, "open", ANYBODY)

@@ -65,8 +65,11 @@ def test_what_makes_such_pods_is_stopped(cluster: Cluster, tell: Tell, kind: str
         made = cluster.laptop().get(kind, "-n", "shop", "tool")["metadata"]["uid"]
         cluster.laptop().run(f"kubectl delete {kind} tool -n shop --cascade=foreground --now", 60)
         cluster.laptop("alice").apply(owner(kind))
+        fresh = cluster.laptop().get(kind, "-n", "shop", "tool")
+        assert fresh["metadata"]["uid"] != made
         report.again("Stop what makes", undo=True, shows="made again since")
-        assert cluster.laptop().get(kind, "-n", "shop", "tool")["metadata"]["uid"] != made
+        report.again("Stop what makes", shows="gone, or made again since")
+        assert cluster.laptop().get(kind, "-n", "shop", "tool")["spec"] == fresh["spec"], "a namesake was stopped"
 
 
 def test_the_logs_of_its_pods_are_kept(cluster: Cluster, tell: Tell) -> None:

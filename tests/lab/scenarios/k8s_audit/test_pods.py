@@ -74,13 +74,14 @@ def test_a_pod_with_an_hours_grace_is_stopped(cluster: Cluster, tell: Tell) -> N
     cluster.namespace("shop")
     manifest = pod(PRIVILEGED)
     manifest["spec"]["terminationGracePeriodSeconds"] = 3600
-    manifest["spec"]["containers"][0]["command"] = ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"]
+    manifest["spec"]["containers"][0]["command"] = ["sh", "-c", "trap '' TERM; while echo mined; do sleep 1; done"]
     cluster.laptop("alice").apply(manifest)
     event = cluster.audit_event(user="alice", verb="create", code=201, resource="pods")
     cluster.await_pod("shop", "tool")
     report = tell(event=event, rule=PRIVILEGED, node=cluster.node, cluster=cluster.node)
     report.looks()
     report.contain("delete the pod", state=lambda: gone_soon(cluster, "shop"), becomes="")
+    assert "mined" in cluster.node.read(f"/root/evidence/{report.uid}/log"), "the second run has spoiled the log"
 
 
 def never_started() -> list[dict[str, Any]]:
@@ -164,7 +165,8 @@ def test_a_container_is_added(cluster: Cluster, tell: Tell) -> None:
     node = cluster.node
     time.sleep(6)
     image = "--image=registry.example.net/shop/web:1.2.3 --image-pull-policy=Never"
-    cluster.laptop("alice").run(f"kubectl debug -n shop web-1 {image} --target=web -c probe -- sleep 4321")
+    probe = "sh -c 'echo probed; sleep 4321'"
+    cluster.laptop("alice").run(f"kubectl debug -n shop web-1 {image} --target=web -c probe -- {probe}")
     event = cluster.audit_event(user="alice", subresource="ephemeralcontainers", code=200)
     node.wait_until(lambda: "probe" in node.run("crictl ps"), "the container runs", 30)
 
@@ -175,6 +177,10 @@ def test_a_container_is_added(cluster: Cluster, tell: Tell) -> None:
         assert f"/root/evidence/{report.uid}/containers.json" in node.snapshot(f"/root/evidence/{report.uid}")
         node.run("sleep 3")
         assert running(cluster) == left, "it was started again"
+        folder = f"/root/evidence/{report.uid}"
+        kept = node.read(f"{folder}/containers.json")
+        assert "probe" in kept, "the second run has spoiled what was kept of the container"
+        assert "probed" in node.run(f"cat {folder}/log-*"), "what the container wrote is lost with the pod"
 
 
 def test_the_pod_of_an_added_container_is_another_now(cluster: Cluster, tell: Tell) -> None:

@@ -149,6 +149,10 @@ def test_who_may_not_look_changes_nothing(cluster: Cluster, tell: Tell) -> None:
     node.run(f"cp -r {viewer.environment['HOME']}/evidence/. /root/evidence/")
     report.again("Put it back", undo=True, shows="nothing was changed")
     assert now(cluster, made) == after, "an undo of nothing changed the role"
+    report.again("Put it back", shows="as before")
+    assert rules(cluster) == READ
+    report.again("Put it back", undo=True, shows="replaced")
+    assert now(cluster, made) == after
     remove(cluster)
 
 
