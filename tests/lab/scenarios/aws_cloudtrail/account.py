@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,11 @@ MALLORY = {
     "accessKeyId": "AKIALAB",
 }
 FIELDS = {"ct.user": "mallory", "ct.srcip": "203.0.113.45", "ct.region": REGION}
+REQUESTED = {
+    f"ct.request.{name.casefold()}": name
+    for name in ("cluster", "functionName", "groupName", "name", "serviceName", "taskDefinition", "userName")
+}
+"""By an alert's field, the parameter of the call that it comes from."""
 SECONDS = 600.0
 FIRST = "Read exactly this event"
 
@@ -27,13 +33,31 @@ def alert(
 ) -> Story:
     """Record ``call``, a name and its service, and return the story of its alert; ``more`` is of the event.
 
+    What the call asked for is in the event as the alert's fields have it, unless ``more`` says otherwise.
     The caller has the id that the account gave to the user or role of this name, unless the event says ``another``.
     """
     name, service = call
     identity = more.pop("identity", MALLORY)
+    asked = {REQUESTED[key]: value for key, value in (fields or {}).items() if key in REQUESTED}
+    more.setdefault("requestParameters", asked or None)
     event = aws.record(name, f"{service}.amazonaws.com", identity=known(aws, identity), **more)
     moment = datetime.fromisoformat(event["eventTime"].replace("Z", "+00:00"))
-    return tell(FIELDS | (fields or {}), rule=rule, cloud=aws.laptop, time_ns=int(moment.timestamp()) * 1_000_000_000)
+    named = {"ct.user": user_of(event["userIdentity"])}
+    return tell(
+        FIELDS | named | (fields or {}), rule=rule, cloud=aws.laptop, time_ns=int(moment.timestamp()) * 1_000_000_000
+    )
+
+
+def user_of(identity: Mapping[str, Any]) -> str | None:
+    """Return what Falco's plugin takes for the user of an identity; none for a root user without an alias."""
+    match identity["type"]:
+        case "Root" | "IAMUser":
+            return identity.get("userName")
+        case "AssumedRole":
+            issuer: Mapping[str, str] = identity.get("sessionContext", {}).get("sessionIssuer", {})
+            return issuer.get("userName", "AssumedRole")
+        case kind:
+            return str(kind)
 
 
 def known(aws: Aws, identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,3 +87,25 @@ def read(aws: Aws, report: Story, *shows: str) -> None:
     who = aws.events[-1]["userIdentity"]["arn"]
     report.look(FIRST, shows=[aws.events[-1]["eventID"], who, *shows], seconds=SECONDS)
     assert aws.laptop.files()[f"evidence/{report.uid}/event.json"]
+
+
+def put(aws: Aws, report: Story, name: str, content: object) -> None:
+    """Leave a file among the report's evidence, as an earlier step would have."""
+    folder = aws.laptop.file(f"evidence/{report.uid}")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(json.dumps(content), "utf-8")
+
+
+def told(aws: Aws, report: Story) -> None:
+    """Leave the newest event as the one that the first step read."""
+    put(aws, report, "event.json", aws.events[-1])
+
+
+def without_sts(aws: Aws) -> None:
+    """Let nobody tell the responder who they are: STS is switched off in the region, or a proxy lets it not through."""
+    aws.laptop.environment |= {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
+
+
+def granted(*rights: str) -> dict[str, Any]:
+    """Return a policy that allows these rights and nothing else."""
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(rights), "Resource": "*"}]}

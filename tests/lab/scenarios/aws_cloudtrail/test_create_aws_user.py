@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from tests.lab.places.aws import ACCOUNT, Aws
 from tests.lab.scenarios.aws_cloudtrail.account import known
-from tests.lab.story import Tell
+from tests.lab.story import Story, Tell
 
 RULE = "Create AWS user"
 MALLORY = {
@@ -44,13 +45,20 @@ def tell_of(aws: Aws, name: str, response: dict[str, Any] | None, **more: Any) -
     aws.record(name, "iam.amazonaws.com", identity=known(aws, MALLORY), **more)
 
 
+def alert_of_the_user(aws: Aws, tell: Tell) -> Story:
+    """The story of the alert, of the second of the user's creation."""
+    (made,) = (each["eventTime"] for each in aws.events if each["eventName"] == "CreateUser")
+    moment = datetime.fromisoformat(made.replace("Z", "+00:00"))
+    return tell(FIELDS, cloud=aws.laptop, time_ns=int(moment.timestamp()) * 1_000_000_000)
+
+
 def policies(aws: Aws, user: str) -> Any:
     return aws.call("iam", "list_user_policies", UserName=user)["PolicyNames"]
 
 
 def test_a_stolen_key_makes_a_user(aws: Aws, tell: Tell) -> None:
     make_the_backdoor(aws)
-    with tell(FIELDS, cloud=aws.laptop) as report:
+    with alert_of_the_user(aws, tell) as report:
         kept = f"evidence/{report.uid}/event.json"
         report.keep(
             "Read exactly this event",
@@ -83,7 +91,7 @@ def test_a_refused_creation_leaves_the_older_user_alone(aws: Aws, tell: Tell) ->
     """Mallory may not create `backdoor`, which exists already and does honest work."""
     aws.call("iam", "create_user", UserName="backdoor")
     tell_of(aws, "CreateUser", None, errorCode="EntityAlreadyExistsException")
-    report = tell(FIELDS, cloud=aws.laptop)
+    report = alert_of_the_user(aws, tell)
     report.again("Read exactly this event", shows="mallory")
     report.again("Deny the new user everything", shows="not made by this event")
     assert policies(aws, "backdoor") == []

@@ -36,7 +36,16 @@ OBJECTS = (
     "Put Bucket Policy",
 )
 """Rules about things whose names are in the refused call too."""
-RULES = (USER, MADE, EMPTIED, LOGIN, BY_ROLE, *OBJECTS)
+CALLED = (
+    "Deactivate MFA for Root User",
+    "List Buckets",
+    "Run Instances",
+    "Run Instances in Non-approved Region",
+    "Update Lambda Function Code",
+    "Update Lambda Function Configuration",
+)
+"""Rules whose first step looks for the caller's name and the thing's among the event's."""
+RULES = (USER, MADE, EMPTIED, LOGIN, BY_ROLE, *OBJECTS, *CALLED)
 PERMITTED = ("-rf", "=,.@+-")
 
 
@@ -104,6 +113,7 @@ def test_a_refused_name_does_nothing(aws: Aws, tell: Tell, word: str) -> None:
     aws.call("iam", "create_user", UserName="mallory")
     fields = {"ct.request.username": word, "ct.user": word}
     more = {"requestParameters": {"userName": word}, "errorCode": "ValidationException", "userAgent": word}
+    more["identity"] = named(word)
     for rule in (USER, LOGIN):
         report = alert(aws, tell, rule, ("CreateUser", "iam"), fields, **more)
         report.everything(SECONDS)
@@ -146,4 +156,14 @@ def test_a_refused_object_does_nothing(aws: Aws, tell: Tell, rule: str) -> None:
         fields = {f"ct.request.{name}": word for name in names} | {"s3.bucket": word}
         more = {"requestParameters": {"name": word}, "errorCode": "ValidationException", "userAgent": word}
         alert(aws, tell, rule, ("CreateFunction20150331", "lambda"), fields, **more).everything(SECONDS)
+    assert not [name for name in aws.laptop.files() if "owned" in name]
+
+
+@pytest.mark.parametrize("rule", CALLED)
+def test_a_hostile_caller_does_nothing(aws: Aws, tell: Tell, rule: str) -> None:
+    word = " ".join(WORDS.values())
+    fields = {"ct.user": word, "ct.request.functionname": word, "ct.response.reservationid": word}
+    more = {"requestParameters": {"name": word}, "errorCode": "ValidationException", "userAgent": word}
+    report = alert(aws, tell, rule, ("CreateFunction20150331", "lambda"), fields, identity=named(word), **more)
+    report.everything(SECONDS)
     assert not [name for name in aws.laptop.files() if "owned" in name]

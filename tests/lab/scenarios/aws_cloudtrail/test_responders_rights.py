@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.places.aws import ACCOUNT, REGION, Aws
-from tests.lab.scenarios.aws_cloudtrail.account import FIELDS, MALLORY, SECONDS, alert
+from tests.lab.scenarios.aws_cloudtrail.account import FIELDS, MALLORY, SECONDS, alert, known
 from tests.lab.steps import Step
 from tests.lab.story import Tell
 
@@ -94,7 +94,7 @@ def test_a_rule_without_an_entry(aws: Aws, tell: Tell) -> None:
     elsewhere = tell(FIELDS, rule="Our own rule", source="aws_cloudtrail", cloud=aws.laptop, time_ns=NOW)
     elsewhere.again("Deactivate the user", shows="another account's", seconds=SECONDS)
     assert state() == before, "keys of another account's user of this name were switched off"
-    aws.record("CreateVpc", "ec2.amazonaws.com", identity=MALLORY, eventTime=AT)
+    aws.record("CreateVpc", "ec2.amazonaws.com", identity=known(aws, MALLORY), eventTime=AT)
     with tell(FIELDS, rule="Our own rule", source="aws_cloudtrail", cloud=aws.laptop, time_ns=NOW) as report:
         report.looks(seconds=SECONDS)
         report.contain("Deactivate the user", state=state, becomes=["Inactive"] * 2, seconds=SECONDS)

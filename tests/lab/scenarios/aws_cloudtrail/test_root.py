@@ -24,8 +24,7 @@ def test_root_is_denied(aws: Aws, tell: Tell) -> None:
     aws.call("organizations", "create_organization", FeatureSet="ALL")
     made = aws.call("organizations", "create_account", AccountName="shop", Email="shop@example.com")
     member = made["CreateAccountStatus"]["AccountId"]
-    fields = {"ct.user": "root"}
-    with alert(aws, tell, ROOT, LOGIN, fields, identity=root_of(member), recipientAccountId=member) as report:
+    with alert(aws, tell, ROOT, LOGIN, identity=root_of(member), recipientAccountId=member) as report:
 
         def state() -> list[str]:
             which = {"TargetId": member, "Filter": "SERVICE_CONTROL_POLICY"}
@@ -41,13 +40,13 @@ def test_root_is_denied(aws: Aws, tell: Tell) -> None:
 
 def test_root_of_the_management_account_is_left_alone(aws: Aws, tell: Tell) -> None:
     aws.call("organizations", "create_organization", FeatureSet="ALL")
-    report = alert(aws, tell, ROOT, LOGIN, {"ct.user": "root"}, identity=root_of(ACCOUNT))
+    report = alert(aws, tell, ROOT, LOGIN, identity=root_of(ACCOUNT))
     read(aws, report)
     report.again("deny everything to root", shows="no SCP binds the management account", seconds=SECONDS)
 
 
 def test_root_takes_its_device_away(aws: Aws, tell: Tell) -> None:
     call = ("DeactivateMFADevice", "iam")
-    report = alert(aws, tell, NO_DEVICE, call, {"ct.user": "root"}, identity=root_of(ACCOUNT))
+    report = alert(aws, tell, NO_DEVICE, call, identity=root_of(ACCOUNT))
     read(aws, report)
     report.look("Is a device left?", shows="0", seconds=SECONDS)
