@@ -17,7 +17,7 @@ cloudkms.cryptoKeys.get cloudkms.cryptoKeys.getIamPolicy cloudkms.cryptoKeys.lis
 cloudfunctions.functions.get cloudfunctions.functions.getIamPolicy cloudfunctions.functions.setIamPolicy
 compute.backendServices.list compute.firewalls.get compute.globalOperations.get
 compute.instances.get compute.instances.resume compute.instances.start compute.instances.stop compute.instances.suspend
-compute.securityPolicies.list compute.urlMaps.list compute.zoneOperations.get
+compute.projects.get compute.securityPolicies.list compute.urlMaps.list compute.zoneOperations.get
 iam.roles.get iam.serviceAccounts.disable iam.serviceAccounts.enable iam.serviceAccounts.get
 iam.serviceAccounts.getIamPolicy iam.serviceAccounts.undelete
 logging.sinks.get logging.sinks.list logging.sinks.update
@@ -49,6 +49,7 @@ _OTHERS: dict[str, str] = {
     "sql.backups.getBackup": "cloudsql.backupRuns.get",
     "sql.backups.listBackups": "cloudsql.backupRuns.list",
     "sql.instances.get": "cloudsql.instances.get",
+    "sql.instances.list": "cloudsql.instances.list",
     "sql.instances.patch": "cloudsql.instances.get cloudsql.instances.update",
     "sql.instances.restoreBackup": "cloudsql.backupRuns.get cloudsql.instances.restoreBackup",
     "sql.operations.cancel": "cloudsql.instances.export",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.lab.places.laptop import Laptop
 from tests.lab.places.vendors import Vendor
-from tests.lab.scenarios.gcp_auditlog.project import FIELDS, SECONDS, Project
+from tests.lab.scenarios.gcp_auditlog.project import FIELDS, SECONDS, Project, entry
 from tests.lab.standin import Reply, Request
 from tests.lab.story import Story, Tell
 
@@ -28,10 +29,13 @@ class Database(Project):
         self.passwords = {"postgres": "old"}
         self.networks = ["0.0.0.0/0", "192.0.2.0/24"]
         self.instances = {"db1"}
+        self.restored: list[str] = []
+        """Into which instances a backup was restored."""
         self.exports = {"op7": "RUNNING", "op6": "DONE"}
         self.backups = [{"id": "7", "status": "SUCCESSFUL", "instance": "db1", "description": "nightly"}]
         self.done: list[str] = []
         self.on(f"GET {SQL}/instances/{{i}}", self.instance)
+        self.on(f"GET {SQL}/instances", lambda _: {"items": [about(name) for name in sorted(self.instances)]})
         self.on(f"PATCH {SQL}/instances/{{i}}", self.patch)
         self.on(f"GET {SQL}/instances/{{i}}/users", lambda _: {"items": [{"name": "postgres", "type": "BUILT_IN"}]})
         self.on(f"PUT {SQL}/instances/{{i}}/users", self.set_password)
@@ -51,9 +55,7 @@ class Database(Project):
             return MISSING
         networks = [{"kind": "sql#aclEntry", "value": each} for each in self.networks]
         settings = {"settingsVersion": "1", "tier": "db-f1-micro", "ipConfiguration": {"authorizedNetworks": networks}}
-        about = {"name": name, "project": "shop-prod", "state": "RUNNABLE", "backendType": "SECOND_GEN"}
-        about |= {"instanceType": "CLOUD_SQL_INSTANCE", "databaseVersion": "POSTGRES_15", "region": "europe-west1"}
-        return {**about, "settings": settings}
+        return {**about(name), "settings": settings}
 
     def patch(self, request: Request) -> Any:
         """Change the networks."""
@@ -78,6 +80,7 @@ class Database(Project):
     def restore(self, request: Request) -> Any:
         """Restore a backup into an instance."""
         self.instances.add(request.parameters["i"])
+        self.restored.append(request.parameters["i"])
         return operation("op1", "RESTORE_VOLUME", "DONE")
 
     def retained(self, _: Request) -> Any:
@@ -97,6 +100,12 @@ class Database(Project):
             return Reply({"error": {"code": 400, "message": "it has ended"}}, 400)
         self.exports[request.parameters["o"]] = "DONE"
         return {}
+
+
+def about(name: str) -> dict[str, Any]:
+    """An instance that runs."""
+    made = {"name": name, "project": "shop-prod", "state": "RUNNABLE", "backendType": "SECOND_GEN"}
+    return {**made, "instanceType": "CLOUD_SQL_INSTANCE", "databaseVersion": "POSTGRES_15", "region": "europe-west1"}
 
 
 def retained(name: str, state: str, ended: str) -> dict[str, Any]:
@@ -128,6 +137,36 @@ def test_a_login_is_changed(google: Vendor, tell: Tell) -> None:
     assert db.passwords == {}
 
 
+def test_only_the_logins_of_calls_that_succeeded_are_replaced(google: Vendor, tell: Tell) -> None:
+    """One call was refused, one only looked, and a login whose name begins with another's is not that other."""
+    db = Database(google, "cloudsql.users.update", request={"name": "app writer", "host": "%"})
+    for user, method, code in (("postgres", "update", 7), ("batch", "get", 0)):
+        payload = {"request": {"name": user}, "status": {"code": code}}
+        db.entries.append(entry(f"cloudsql.users.{method}", "projects/shop-prod/instances/db1", payload))
+    db.passwords |= {"app writer": "old", "app": "old", "batch": "old"}
+    report = begin(tell, google, USER)
+    db.read(report, "app writer")
+    report.again("Replace the password", seconds=SECONDS)
+    assert [name for name, password in db.passwords.items() if password != "old"] == ["app writer"]
+
+
+def test_no_login_gets_an_empty_password(google: Vendor, tell: Tell) -> None:
+    """A laptop without openssl."""
+    db = Database(google, "cloudsql.users.update", request={"name": "postgres", "host": "%"})
+    without(google.laptop, "openssl")
+    report = begin(tell, google, USER)
+    db.read(report)
+    report.again("Replace the password", shows="openssl", seconds=SECONDS)
+    assert db.passwords == {"postgres": "old"}
+
+
+def without(laptop: Laptop, program: str) -> None:
+    """Let a program fail as if it were not there."""
+    laptop.run(f"mkdir -p ~/bin; printf '#!/bin/sh\\necho {program}: not found >&2; exit 127\\n' > ~/bin/{program}")
+    laptop.run(f"chmod +x ~/bin/{program}")
+    laptop.environment["PATH"] = f"{laptop.home}/bin:{laptop.environment['PATH']}"
+
+
 def test_a_backup_is_deleted(google: Vendor, tell: Tell) -> None:
     db = Database(google, "cloudsql.backupRuns.delete")
     report = begin(tell, google, BACKUP)
@@ -152,9 +191,32 @@ def test_an_instance_is_opened(google: Vendor, tell: Tell) -> None:
     db.read(report)
     report.contain("Close the instance", state=lambda: list(db.networks), becomes=[], seconds=SECONDS)
     report.undo(state=lambda: list(db.networks), becomes=before, seconds=SECONDS)
+    refused = Reply({"error": {"code": 403, "message": "denied", "errors": [{"reason": "notAuthorized"}]}}, 403)
     db.networks = ["198.51.100.0/24"]
+    db.on(f"GET {SQL}/instances/{{i}}", lambda _: refused)
+    report.again("Close the instance", undo=True, shows="not authorized", seconds=SECONDS)
+    assert db.networks == ["198.51.100.0/24"], "what it did not see was shut out"
+    db.on(f"GET {SQL}/instances/{{i}}", db.instance)
     report.again("Close the instance", undo=True, seconds=SECONDS)
     assert db.networks == [*before, "198.51.100.0/24"], "a network that somebody let in since was shut out"
+
+
+def test_an_instance_that_could_not_be_kept_is_not_closed(google: Vendor, tell: Tell) -> None:
+    """Which networks were let in is what the undo must know."""
+    db = Database(google, "cloudsql.instances.update")
+    before = list(db.networks)
+    refused = Reply({"error": {"code": 403, "message": "denied", "errors": [{"reason": "notAuthorized"}]}}, 403)
+    asked: list[Request] = []
+
+    def get(request: Request) -> Any:
+        asked.append(request)
+        return refused if len(asked) == 1 else db.instance(request)
+
+    db.on(f"GET {SQL}/instances/{{i}}", get)
+    report = begin(tell, google, CHANGED)
+    db.read(report)
+    report.again("Close the instance", shows="not authorized", seconds=SECONDS)
+    assert db.networks == before
 
 
 def test_an_instance_is_deleted(google: Vendor, tell: Tell) -> None:
@@ -167,5 +229,11 @@ def test_an_instance_is_deleted(google: Vendor, tell: Tell) -> None:
         state = lambda: set(db.instances)  # noqa: E731
         report.recover("Restore the newest backup", state=state, becomes=back, shows="b1", seconds=SECONDS)
         report.undo(state=lambda: db.caller["disabled"], becomes=False, seconds=SECONDS)
+        # Two days later somebody pastes it once more; the list cannot be had at that moment.
+        refused = Reply({"error": {"code": 403, "message": "denied", "errors": [{"reason": "notAuthorized"}]}}, 403)
+        for route in (f"GET {SQL}/instances", f"GET {SQL}/instances/{{i}}"):
+            db.on(route, lambda _: refused)
+        report.again("Restore the newest backup", shows="denied", seconds=SECONDS)
+        assert db.restored == ["db1-restored"], "what was written into it since is overwritten"
         db.backups.clear()
         report.again("Restore the newest backup", shows="no backup of it is left", seconds=SECONDS)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.places.vendors import Vendor
 from tests.lab.scenarios.gcp_auditlog.project import FIELDS, SECONDS, Project
-from tests.lab.standin import Request
+from tests.lab.standin import Reply, Request
 from tests.lab.story import Tell
 
 DELETED = {
@@ -116,3 +116,40 @@ def test_a_sink_excludes(google: Vendor, tell: Tell) -> None:
     report.again("Enable the sinks", undo=True, seconds=SECONDS)
     assert state() == (True, ["severity<INFO", 'resource.type="x"'])
     assert feed.sink["destination"].endswith("topics/feed")
+
+
+def test_exclusions_come_back_as_they_were(google: Vendor, tell: Tell) -> None:
+    """A regular expression over two lines, and one that was switched off and must exclude nothing."""
+    feed = Feed(google, "google.logging.v2.ConfigServiceV2.UpdateSink", "sinks/audit")
+    probes = {"name": "probes", "filter": 'httpRequest.userAgent=~"probe|check,.*"\n-- ours\nseverity<=INFO'}
+    before = [probes, {"name": "all", "filter": 'logName:"activity"', "disabled": True}]
+    feed.sink |= {"disabled": False, "exclusions": deepcopy(before)}
+    report = tell(FIELDS, rule=EXCLUDED, cloud=google.laptop)
+    feed.read(report)
+    report.contain("Enable the sinks", state=lambda: feed.sink["exclusions"], becomes=[], seconds=SECONDS)
+    report.undo(state=lambda: feed.sink["exclusions"], becomes=before, seconds=SECONDS)
+    assert feed.sink["disabled"] is False, "it was on before the step"
+
+
+@pytest.mark.parametrize("rule", [PUSHED, EXCLUDED])
+def test_what_could_not_be_kept_is_not_changed(google: Vendor, tell: Tell, rule: str) -> None:
+    """Its settings are what the undo must know."""
+    sink = rule == EXCLUDED
+    method = (
+        "google.logging.v2.ConfigServiceV2.UpdateSink" if sink else "google.pubsub.v1.Subscriber.UpdateSubscription"
+    )
+    feed = Feed(google, method, "sinks/audit" if sink else "subscriptions/falco")
+    refused = Reply({"error": {"code": 403, "message": "denied", "status": "PERMISSION_DENIED"}}, 403)
+    found = feed.sink if sink else feed.subscription
+    before = deepcopy(found)
+    asked: list[Request] = []
+
+    def get(request: Request) -> Any:
+        asked.append(request)
+        return refused if len(asked) == 1 else deepcopy(found)
+
+    feed.on(f"GET {SINK if sink else SUBSCRIPTION}", get)
+    report = tell(FIELDS, rule=rule, cloud=google.laptop)
+    feed.read(report)
+    report.again("Enable the sinks" if sink else "Set the subscriptions", shows="denied", seconds=SECONDS)
+    assert found == before

@@ -96,6 +96,16 @@ def test_a_key_of_another_account_is_taken(google: Vendor, tell: Tell) -> None:
         report.undo(state=state, becomes=before, seconds=90)
 
 
+def test_a_key_that_its_owner_had_disabled_stays_so(google: Vendor, tell: Tell) -> None:
+    project = Project(google)
+    project.disabled["new1"] = True
+    report = tell(FIELDS, cloud=google.laptop)
+    report.again("What did the call do", shows=ACCOUNT, seconds=90)
+    report.again("Disable every key", shows="True", seconds=90)
+    report.again("Disable every key", undo=True, seconds=90)
+    assert project.disabled == {"0ld": False, "new1": True}
+
+
 def test_nothing_is_disabled_where_the_log_has_no_such_call(google: Vendor, tell: Tell) -> None:
     project = Project(google)
     project.entries.clear()

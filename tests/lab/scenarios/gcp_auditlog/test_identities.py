@@ -151,47 +151,149 @@ def test_a_stranger_becomes_owner(google: Vendor, tell: Tell) -> None:
         report.undo(state=lambda: policy.grants, becomes=before, seconds=SECONDS)
 
 
-@pytest.mark.parametrize("setting", ["CORE_ACCOUNT", "AUTH_IMPERSONATE_SERVICE_ACCOUNT"])
+def with_policy(project: Project, *bindings: tuple[str, str]) -> Policy:
+    """Give the project a policy."""
+    policy = Policy(*bindings)
+    project.on("POST /v1/projects/{p}:getIamPolicy", policy.get)
+    project.on("POST /v1/projects/{p}:setIamPolicy", policy.put)
+    return policy
+
+
+@pytest.mark.parametrize("setting", ["CORE_ACCOUNT", "AUTH_IMPERSONATE_SERVICE_ACCOUNT", ""])
 @pytest.mark.parametrize("caller", [CALLER, PERSON])
 def test_the_responder_is_left_alone(google: Vendor, tell: Tell, caller: str, setting: str) -> None:
-    """The calls are the responder's own, by their account or by one that gcloud acts as."""
+    """The calls are the responder's own: by their account, by one that gcloud acts as, or by a token alone."""
     project = Project(google, "SetIamPolicy", "projects/shop-prod", user=caller, **DELTA)
-    google.laptop.environment[f"CLOUDSDK_{setting}"] = caller
+    policy = with_policy(project, ("roles/owner", f"user:{PERSON}"))
+    google.laptop.environment[f"CLOUDSDK_{setting or 'CORE_ACCOUNT'}"] = caller if setting else ""
     report = begin(tell, google, POLICY, gcp_user=caller)
     title = "Disable the service account that" if caller == CALLER else "Take the person's own roles"
-    report.again(title, shows="you, or unknown", seconds=SECONDS)
+    report.again(title, shows="yourself", seconds=SECONDS)
     assert not project.caller["disabled"]
+    assert policy.grants == {("roles/owner", f"user:{PERSON}")}
 
 
-@pytest.mark.parametrize("caller", [CALLER, PERSON])
-def test_nobody_says_who_the_responder_is(google: Vendor, tell: Tell, caller: str) -> None:
-    """A token was given to gcloud and no account, so that the calls may be the responder's own."""
-    project = Project(google, "SetIamPolicy", "projects/shop-prod", user=caller, **DELTA)
-    google.laptop.environment["CLOUDSDK_CORE_ACCOUNT"] = ""
-    report = begin(tell, google, POLICY, gcp_user=caller)
-    title = "Disable the service account that" if caller == CALLER else "Take the person's own roles"
-    report.again(title, shows="you, or unknown", seconds=SECONDS)
-    assert not project.caller["disabled"]
-
-
-def test_the_responder_keeps_what_the_calls_gave_them(google: Vendor, tell: Tell) -> None:
+@pytest.mark.parametrize("account", ["me@example.com", ""])
+def test_the_responder_keeps_what_the_calls_gave_them(google: Vendor, tell: Tell, account: str) -> None:
     """An owner gave the responder rights for this very incident; a stranger came in by the same minutes."""
-    mine = {"action": "ADD", "role": "roles/editor", "member": "user:me@example.com"}
+    mine = {"action": "ADD", "role": "roles/editor", "member": "user:Me@example.com"}
+    google.laptop.environment["CLOUDSDK_CORE_ACCOUNT"] = account
     delta = {
         "serviceData": {"policyDelta": {"bindingDeltas": [*DELTA["serviceData"]["policyDelta"]["bindingDeltas"], mine]}}
     }
     project = Project(google, "SetIamPolicy", "projects/shop-prod", user=PERSON, **delta)
-    policy = Policy(("roles/editor", "user:me@example.com"), ("roles/owner", "user:eve@evil.example"))
-    project.on("POST /v1/projects/{p}:getIamPolicy", policy.get)
-    project.on("POST /v1/projects/{p}:setIamPolicy", policy.put)
+    policy = with_policy(project, ("roles/editor", "user:Me@example.com"), ("roles/owner", "user:eve@evil.example"))
     report = begin(tell, google, POLICY, gcp_user=PERSON)
     project.read(report)
-    google.laptop.environment["CLOUDSDK_CORE_ACCOUNT"] = ""
-    report.again("Take out the members", shows="unknown", seconds=SECONDS)
-    assert len(policy.grants) == 2
-    google.laptop.environment["CLOUDSDK_CORE_ACCOUNT"] = "me@example.com"
+    report.again("Take out the members", shows="" if account else "gcloud has no account", seconds=SECONDS)
+    assert ("roles/editor", "user:Me@example.com") in policy.grants, "the responder is locked out"
+    assert (("roles/owner", "user:eve@evil.example") in policy.grants) is (account == "")
+
+
+def test_what_was_refused_takes_nothing_away(google: Vendor, tell: Tell) -> None:
+    """Mallory may not grant anything; Eve has had her role from the owner for years."""
+    project = Project(google, "SetIamPolicy", "projects/shop-prod", user=PERSON, **DELTA, status={"code": 7})
+    policy = with_policy(project, ("roles/owner", "user:eve@evil.example"))
+    report = begin(tell, google, POLICY, gcp_user=PERSON)
+    project.read(report)
     report.again("Take out the members", seconds=SECONDS)
-    assert policy.grants == {("roles/editor", "user:me@example.com")}
+    assert policy.grants == {("roles/owner", "user:eve@evil.example")}
+
+
+def test_rights_for_a_time_do_not_come_back_for_good(google: Vendor, tell: Tell) -> None:
+    """The undo cannot make conditions; without them it would give more than there was."""
+    project = Project(google, "SetIamPolicy", "projects/shop-prod", user=PERSON, **DELTA)
+    policy = with_policy(project, ("roles/viewer", "user:eve@evil.example"), ("roles/viewer", f"user:{PERSON}"))
+    until = {"title": "until May", "expression": 'request.time < timestamp("2027-05-01T00:00:00Z")'}
+    members = ["user:eve@evil.example", f"user:{PERSON}"]
+    policy.document["bindings"].append({"role": "roles/owner", "members": members, "condition": until})
+    policy.document["version"] = 3
+    report = begin(tell, google, POLICY, gcp_user=PERSON)
+    project.read(report)
+    for title in ("Take out the members", "Take the person's own roles"):
+        report.again(title, seconds=SECONDS)
+    assert policy.grants == {("roles/viewer", "user:eve@evil.example")}
+    for title in ("Take out the members", "Take the person's own roles"):
+        report.again(title, undo=True, seconds=SECONDS)
+    assert policy.grants == {("roles/viewer", "user:eve@evil.example"), ("roles/viewer", f"user:{PERSON}")}
+
+
+def test_roles_that_an_owner_took_are_not_given_back(google: Vendor, tell: Tell) -> None:
+    """The responder may read the policy and not change it; the owner takes Mallory's role away by hand."""
+    assert google.caller is not None
+    project = Project(google, "SetIamPolicy", "projects/shop-prod", user=PERSON, **DELTA)
+    policy = with_policy(project, ("roles/owner", f"user:{PERSON}"))
+    refused = Reply({"error": {"code": 403, "message": "denied", "status": "PERMISSION_DENIED"}}, 403)
+    project.on("POST /v1/projects/{p}:setIamPolicy", lambda _: refused)
+    report = begin(tell, google, POLICY, gcp_user=PERSON)
+    project.read(report)
+    report.again("Take the person's own roles", shows="denied", seconds=SECONDS)
+    policy.document["bindings"] = []
+    project.on("POST /v1/projects/{p}:setIamPolicy", policy.put)
+    report.again("Take the person's own roles", undo=True, seconds=SECONDS)
+    assert policy.grants == set()
+
+
+def test_a_policy_that_could_not_be_kept_is_not_changed(google: Vendor, tell: Tell) -> None:
+    """Of what nothing was kept, the undo brings nothing back."""
+    project = Project(google, "SetIamPolicy", "projects/shop-prod", user=PERSON, **DELTA)
+    policy = with_policy(project, ("roles/owner", f"user:{PERSON}"), ("roles/owner", "user:eve@evil.example"))
+    before = policy.grants
+    asked: list[Request] = []
+
+    def get(request: Request) -> Any:
+        asked.append(request)
+        busy = Reply({"error": {"code": 403, "message": "denied", "status": "PERMISSION_DENIED"}}, 403)
+        return busy if len(asked) == 1 else policy.get(request)
+
+    report = begin(tell, google, POLICY, gcp_user=PERSON)
+    project.read(report)
+    for title in ("Take out the members", "Take the person's own roles"):
+        asked.clear()
+        project.on("POST /v1/projects/{p}:getIamPolicy", get)
+        report.again(title, shows="denied", seconds=SECONDS)
+        assert policy.grants == before
+
+
+def test_an_account_whose_state_is_unknown_is_not_disabled(google: Vendor, tell: Tell) -> None:
+    """Whether it was in use before is what the undo must know."""
+    project = Accounts(
+        google, "google.iam.admin.v1.CreateServiceAccount", "projects/shop-prod", response={"email": NEW}
+    )
+    refused = Reply({"error": {"code": 403, "message": "denied", "status": "PERMISSION_DENIED"}}, 403)
+    project.on(f"GET {ACCOUNT}", lambda _: refused)
+    report = begin(tell, google, CREATED)
+    project.read(report)
+    report.again("Disable the accounts that", shows="denied", seconds=SECONDS)
+    assert "disabled" not in project.new
+
+
+def test_an_account_that_was_off_before_stays_off(google: Vendor, tell: Tell) -> None:
+    """Both were disabled before the step by somebody else; the undo is no reason to let them in."""
+    project = Accounts(
+        google, "google.iam.admin.v1.CreateServiceAccount", "projects/shop-prod", response={"email": NEW}
+    )
+    project.new["disabled"] = project.caller["disabled"] = True
+    report = begin(tell, google, CREATED)
+    project.read(report)
+    for undo in (False, True):
+        for title in ("Disable the accounts that", "Disable the service account that"):
+            report.again(title, undo=undo, seconds=SECONDS)
+    assert (project.new["disabled"], project.caller["disabled"]) == (True, True)
+
+
+def test_a_role_that_could_not_be_kept_is_left(google: Vendor, tell: Tell) -> None:
+    """Its stage is what the undo must know."""
+    name = "projects/shop-prod/roles/harmless"
+    project = Project(google, ROLE["GCP IAM custom role modified"], name)
+    refused = Reply({"error": {"code": 403, "message": "denied", "status": "PERMISSION_DENIED"}}, 403)
+    changed: list[Request] = []
+    project.on("GET /v1/projects/{p}/roles/{r}", lambda _: refused)
+    project.on("PATCH /v1/projects/{p}/roles/{r}", changed.append)
+    report = begin(tell, google, "GCP IAM custom role modified")
+    project.read(report)
+    report.again("Disable the custom roles", shows="denied", seconds=SECONDS)
+    assert not changed
 
 
 def test_an_account_that_could_not_be_kept_is_not_disabled(google: Vendor, tell: Tell) -> None:
