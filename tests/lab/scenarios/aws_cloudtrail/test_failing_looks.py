@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.lab.places.aws import Aws
+from tests.lab.places.aws import ACCOUNT, Aws
 from tests.lab.scenarios.aws_cloudtrail.account import MALLORY, SECONDS, alert, granted, put, told, without_sts
 from tests.lab.scenarios.aws_cloudtrail.test_buckets import ALL_USERS, PUBLIC, make_bucket, setting
 from tests.lab.scenarios.aws_cloudtrail.test_callers import DENIED, LISTED
+from tests.lab.scenarios.aws_cloudtrail.test_create_aws_user import RULE as MADE_USER
 from tests.lab.scenarios.aws_cloudtrail.test_functions import limit, make_function
-from tests.lab.scenarios.aws_cloudtrail.test_groups_and_trails import is_logging, make_trail
+from tests.lab.scenarios.aws_cloudtrail.test_groups_and_trails import DENY, GROUP, is_logging, make_trail
+from tests.lab.scenarios.aws_cloudtrail.test_groups_and_trails import MADE as MADE_GROUP
 from tests.lab.scenarios.aws_cloudtrail.test_machines import make_definition
+from tests.lab.scenarios.aws_cloudtrail.test_root import ROOT, root_of
 from tests.lab.scenarios.aws_cloudtrail.test_rules_without_entry import KEYS, begin, keys, make
 from tests.lab.story import Tell
 
@@ -118,7 +121,7 @@ MAKE: dict[str, tuple[str, str, str, Callable[[Aws], Thing]]] = {
     STOPPED: ("StopLogging", "cloudtrail", "start it again", stopped_trail),
 }
 """A rule, its call and service, the step that changes something, and what makes the thing."""
-RULES = tuple(MAKE)
+RULES = (*MAKE, LISTED, MADE_USER, MADE_GROUP, ROOT)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +175,37 @@ def test_who_the_responder_is_cannot_be_told(aws: Aws, tell: Tell) -> None:
     assert aws.call("iam", "list_user_policies", UserName="mallory")["PolicyNames"] == []
     by_name.again(KEYS, seconds=SECONDS)
     assert set(keys(aws).values()) == {"Active"}
+
+
+def test_whether_it_is_made_for_the_responder_cannot_be_told(aws: Aws, tell: Tell) -> None:
+    """The new user may be theirs, and so may be a member of the new group."""
+    user = aws.call("iam", "create_user", UserName="backdoor")["User"]["UserId"]
+    group = aws.call("iam", "create_group", GroupName="helpers")["Group"]["GroupId"]
+    aws.call("iam", "add_user_to_group", GroupName="helpers", UserName="backdoor")
+    answer: dict[str, Any] = {"user": {"userId": user, "userName": "backdoor"}}
+    made = alert(
+        aws, tell, MADE_USER, ("CreateUser", "iam"), {"ct.request.username": "backdoor"}, responseElements=answer
+    )
+    told(aws, made)
+    answer = {"group": {"groupId": group, "groupName": "helpers"}}
+    grouped = alert(aws, tell, MADE_GROUP, ("CreateGroup", "iam"), GROUP, responseElements=answer)
+    told(aws, grouped)
+    without_sts(aws)
+    made.again("Deny the new user", shows="unknown", seconds=SECONDS)
+    assert aws.call("iam", "list_user_policies", UserName="backdoor")["PolicyNames"] == []
+    grouped.again(DENY, shows="unknown", seconds=SECONDS)
+    assert aws.call("iam", "list_group_policies", GroupName="helpers")["PolicyNames"] == []
+
+
+def test_whether_root_is_the_management_accounts_cannot_be_told(aws: Aws, tell: Tell) -> None:
+    """A policy would bind nobody there, and the list of it would say that it held."""
+    aws.call("organizations", "create_organization", FeatureSet="ALL")
+    report = alert(aws, tell, ROOT, ("ConsoleLogin", "signin"), identity=root_of(ACCOUNT))
+    told(aws, report)
+    aws.only(granted("organizations:CreatePolicy", "organizations:AttachPolicy"))
+    report.again("deny everything to root", shows="unknown", seconds=SECONDS)
+    found = aws.call("organizations", "list_policies", Filter="SERVICE_CONTROL_POLICY")["Policies"]
+    assert [each["Name"] for each in found] == ["FullAWSAccess"]
 
 
 def test_an_event_without_an_id_is_nobodys(aws: Aws, tell: Tell) -> None:
