@@ -189,8 +189,9 @@ def subjects(cluster: Cluster) -> list[str]:
 
 
 def policy_of(cluster: Cluster, name: str = "data") -> str:
-    """What becomes of the volume once its claim is gone."""
-    return str(cluster.laptop().get("persistentvolume", name)["spec"]["persistentVolumeReclaimPolicy"])
+    """What becomes of the volume once its claim is gone; ``gone`` where it went with its claim."""
+    found = cluster.laptop().get("persistentvolume", name)
+    return str(found.get("spec", {}).get("persistentVolumeReclaimPolicy", "gone"))
 
 
 def make_volume(cluster: Cluster, name: str = "data", namespace: str = "lost", policy: str = "Delete") -> None:
