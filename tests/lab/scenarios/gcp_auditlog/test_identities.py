@@ -287,8 +287,14 @@ def test_a_role_that_could_not_be_kept_is_left(google: Vendor, tell: Tell) -> No
     name = "projects/shop-prod/roles/harmless"
     project = Project(google, ROLE["GCP IAM custom role modified"], name)
     refused = Reply({"error": {"code": 403, "message": "denied", "status": "PERMISSION_DENIED"}}, 403)
+    asked: list[Request] = []
     changed: list[Request] = []
-    project.on("GET /v1/projects/{p}/roles/{r}", lambda _: refused)
+
+    def get(request: Request) -> Any:
+        asked.append(request)
+        return refused if len(asked) == 1 else {"name": name, "stage": "GA", "etag": "abc="}
+
+    project.on("GET /v1/projects/{p}/roles/{r}", get)
     project.on("PATCH /v1/projects/{p}/roles/{r}", changed.append)
     report = begin(tell, google, "GCP IAM custom role modified")
     project.read(report)
