@@ -43,6 +43,8 @@ def test_root_of_the_management_account_is_left_alone(aws: Aws, tell: Tell) -> N
     report = alert(aws, tell, ROOT, LOGIN, identity=root_of(ACCOUNT))
     read(aws, report)
     report.again("deny everything to root", shows="no SCP binds the management account", seconds=SECONDS)
+    made = aws.call("organizations", "list_policies", Filter="SERVICE_CONTROL_POLICY")["Policies"]
+    assert [each["Name"] for each in made] == ["FullAWSAccess"], "a policy that binds nobody was made"
 
 
 def test_root_takes_its_device_away(aws: Aws, tell: Tell) -> None:
