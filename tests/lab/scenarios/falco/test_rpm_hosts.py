@@ -110,6 +110,22 @@ def test_a_file(rpm_spot: Spot, tell: Tell, path: str, *, stays: bool) -> None:
     assert spot.run(f"test -e {path} && echo stays || echo gone").strip() == ("stays" if stays else "gone")
 
 
+@pytest.mark.parametrize("programs", ["dpkg", "none"])
+def test_who_owns_it_is_unknown(rpm_spot: Spot, tell: Tell, programs: str) -> None:
+    """A host of rpm's packages where somebody has installed dpkg too, and one with neither, as Alpine is."""
+    spot = rpm_spot
+    if programs == "dpkg":
+        spot.run('for f in /root/dpkg*; do mv "$f" /usr/bin; done')
+    else:
+        spot.run("mv /usr/bin/rpm /root")
+    for fields, rule, path in (
+        ({"evt__arg__name": "/usr/bin/tool"}, DRIFT, "/usr/bin/tool"),
+        ({"evt__arg__path": "/usr/lib/tool"}, MKDIR, "/usr/lib/tool/part"),
+    ):
+        tell(actor(spot, **fields), rule=rule, host=spot.place).again(TAKE, shows="not moved")
+        assert spot.run(f"test -e {path} && echo stays").strip() == "stays"
+
+
 @pytest.mark.parametrize(("path", "stays"), [("/usr/lib/tool/", True), ("/lib/tool", True), ("/usr/lib/.x", False)])
 def test_a_directory(rpm_spot: Spot, tell: Tell, path: str, *, stays: bool) -> None:
     spot = rpm_spot

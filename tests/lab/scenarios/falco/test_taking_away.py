@@ -129,6 +129,13 @@ def test_a_table_of_jobs(spot: Spot, tell: Tell) -> None:
     report.contain("take it away", state=lambda: is_there(spot, table), becomes=False)
     # `crontab` writes a line with the time above it.
     report.undo(state=lambda: spot.run("crontab -l"), becomes="* * * * * /opt/miner\n")
+    # It is put back, and taken away again: that table is kept too, and the undo leaves one that was made since.
+    spot.write(table, "* * * * * /opt/second\n", 0o600)
+    report.again("take it away", shows="no crontab")
+    assert "/opt/second" in (spot.evidence / report.uid / "tables").read_text("utf-8")
+    spot.write(table, "* * * * * /opt/made-since\n", 0o600)
+    report.again("take it away", undo=True, shows="made again since")
+    assert spot.run("crontab -l") == "* * * * * /opt/made-since\n"
 
 
 def test_the_table_of_jobs_is_gone(booted_host: Host, tell: Tell) -> None:
