@@ -25,6 +25,7 @@ _GCLOUD = {
     "compute backend-services": "compute.backendServices",
     "compute firewall-rules": "compute.firewalls",
     "compute instances": "compute.instances",
+    "compute project-info": "compute.projects",
     "compute security-policies": "compute.securityPolicies",
     "compute url-maps": "compute.urlMaps",
     "functions": "cloudfunctions.functions",
@@ -75,8 +76,8 @@ def aws_needs(text: str) -> Iterator[str]:
 
 
 def gcloud_needs(text: str) -> Iterator[str]:
-    """What a block's gcloud commands need."""
-    for words in re.findall(r"\bgcloud ((?:[a-z-]+ )+)", text):
+    """What a block's gcloud commands need; not what it says."""
+    for words in re.findall(r"\bgcloud ((?:[a-z-]+ )+)", re.sub(r'\becho "[^"]*"', "", text)):
         command = words.split()
         if command[0] in {"auth", "config"}:
             continue
