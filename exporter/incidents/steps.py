@@ -27,7 +27,7 @@ PHASE_STEPS_LIMIT = 8
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:Z| UTC)?")
 _COLUMNS = re.compile(r" -o [a-z,]+")
-_OF_THAT_MOMENT = re.compile(r"==\s*\$a?t\b|fabs<=|\. \* \. <=")
+_OF_THAT_MOMENT = re.compile(r"==\s*\$(?:a?t\b|w\[0\])|fabs<=|\. \* \. <=")
 """What was done in the alert's own second is looked for: at another time it was something else."""
 _OF_CALLER = frozenset({"event.json", "trail.json"})
 """Kept files that say who called; and what else a block may ask them for."""

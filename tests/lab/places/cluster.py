@@ -85,7 +85,9 @@ _UNITS = {
     "--kubelet-client-certificate /etc/kubernetes/pki/kubelet-client.crt "
     "--kubelet-client-key /etc/kubernetes/pki/kubelet-client.key --client-ca-file /etc/kubernetes/pki/ca.crt "
     "--kubelet-preferred-address-types InternalIP --audit-policy-file /etc/kubernetes/audit.yaml "
-    f"--audit-log-path={AUDIT_LOG} --audit-log-mode blocking --anonymous-auth=true --profiling=false",
+    # A file that it rotated to is not written at its end, and would begin with zeros once it is emptied.
+    f"--audit-log-path={AUDIT_LOG} --audit-log-maxsize=100000 --audit-log-mode blocking --anonymous-auth=true "
+    "--profiling=false",
     "kube-controller-manager": "kube-controller-manager --kubeconfig /etc/kubernetes/admin.conf --leader-elect=false "
     "--use-service-account-credentials=true --service-account-private-key-file /etc/kubernetes/pki/sa.key "
     "--root-ca-file /etc/kubernetes/pki/apiserver.crt",

@@ -85,6 +85,13 @@ class Spot:
         process = self._process(pid) if pid else {}
         return {**where, **process, **{key.replace("__", "."): value for key, value in more.items()}}
 
+    def _name_of(self, pid: int) -> str:
+        """Return a parent's name; that of whoever takes its children over, where it has ended."""
+        try:
+            return self.place.read(f"/proc/{pid}/comm").rstrip("\n")
+        except FileNotFoundError:
+            return "systemd"
+
     def _process(self, pid: int) -> dict[str, Any]:
         read = self.place.read
         name = read(f"/proc/{pid}/comm").rstrip("\n")
@@ -97,7 +104,7 @@ class Spot:
             "proc.cmdline": " ".join([name, *words[1:]]),
             "proc.args": " ".join(words[1:]),
             "proc.exepath": str(self.place.path(f"/proc/{pid}/exe").readlink()).removesuffix(" (deleted)"),
-            "proc.pname": read(f"/proc/{parent}/comm").rstrip("\n") if parent else "systemd",
+            "proc.pname": self._name_of(parent),
             "proc.tty": 0,
             "user.loginuid": -1 if login == 0xFFFFFFFF else login,
             "user.name": pwd.getpwuid(uid).pw_name if uid in (0, 33) else str(uid),

@@ -33,7 +33,8 @@ def test_mallory_opens_a_shell(cluster: Cluster, tell: Tell) -> None:
         kept = node.snapshot(f"/root/evidence/{report.uid}")
         assert len([name for name in kept if name.endswith(".exe")]) == 2, "the shell of the session and its sleep"
         # A process that somebody else has stopped, with the number of one that was frozen and has ended since.
-        other = int(node.run("sleep 4399 >/dev/null 2>&1 & kill -STOP $!; echo $!").split()[-1])
+        other = node.start("sleep", "4399")
+        node.run(f"kill -STOP {other}")
         frozen_file = node.path(f"/root/evidence/{report.uid}/frozen")
         frozen_file.write_text(f"{frozen_file.read_text()}{other} Thu Jan  1 00:00:00 2026\n")
         report.undo(state=state, becomes=running)
