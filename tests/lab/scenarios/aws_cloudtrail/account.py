@@ -89,16 +89,16 @@ def read(aws: Aws, report: Story, *shows: str) -> None:
     assert aws.laptop.files()[f"evidence/{report.uid}/event.json"]
 
 
-def put(aws: Aws, report: Story, name: str, content: object) -> None:
+def leave(aws: Aws, report: Story, name: str, content: object) -> None:
     """Leave a file among the report's evidence, as an earlier step would have."""
     folder = aws.laptop.file(f"evidence/{report.uid}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(json.dumps(content), "utf-8")
 
 
-def told(aws: Aws, report: Story) -> None:
+def leave_event(aws: Aws, report: Story) -> None:
     """Leave the newest event as the one that the first step read."""
-    put(aws, report, "event.json", aws.events[-1])
+    leave(aws, report, "event.json", aws.events[-1])
 
 
 def without_sts(aws: Aws) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.lab.places.aws import ACCOUNT, Aws
-from tests.lab.scenarios.aws_cloudtrail.account import FIRST, MALLORY, SECONDS, alert, earlier, known, told
+from tests.lab.scenarios.aws_cloudtrail.account import FIRST, MALLORY, SECONDS, alert, earlier, known, leave_event
 from tests.lab.scenarios.aws_cloudtrail.test_buckets import ALL_USERS, FLAGS, KMS, PLAIN, PUBLIC, make_bucket, setting
 from tests.lab.scenarios.aws_cloudtrail.test_callers import DENIED, LISTED, ROLE
 from tests.lab.scenarios.aws_cloudtrail.test_console_logins import LOGIN, NO_MFA
@@ -25,8 +25,7 @@ from tests.lab.scenarios.aws_cloudtrail.test_failing_looks import (
 )
 from tests.lab.scenarios.aws_cloudtrail.test_functions import limit
 from tests.lab.scenarios.aws_cloudtrail.test_groups_and_trails import is_logging
-from tests.lab.scenarios.aws_cloudtrail.test_rules_without_entry import CALL, KEYS, keys, make
-from tests.lab.scenarios.aws_cloudtrail.test_rules_without_entry import told as told_without_address
+from tests.lab.scenarios.aws_cloudtrail.test_rules_without_entry import CALL, KEYS, keys, make, told
 from tests.lab.story import Tell
 
 OPENED = "Delete Bucket Public Access Block"
@@ -111,7 +110,7 @@ def test_a_user_of_the_name_is_made_later(aws: Aws, tell: Tell) -> None:
     """The intruder's user was deleted, and somebody new has its name and a key."""
     make(aws, "Active")
     aws.record(CALL[0], f"{CALL[1]}.amazonaws.com", identity={**MALLORY, "another": True})
-    report = told_without_address(aws, tell)
+    report = told(aws, tell)
     report.again(KEYS, shows="another user of this name", seconds=SECONDS)
     assert set(keys(aws).values()) == {"Active"}
 
@@ -123,7 +122,7 @@ def test_a_session_of_the_name_after_an_honest_call(aws: Aws, tell: Tell) -> Non
     aws.record(CALL[0], call, identity=known(aws, MALLORY), eventTime=earlier(2))
     session = {**ROLE, "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/web/mallory", "principalId": "AROALAB:mallory"}
     aws.record(CALL[0], call, identity=session)
-    report = told_without_address(aws, tell)
+    report = told(aws, tell)
     report.again(KEYS, shows="no user's event", seconds=SECONDS)
     assert set(keys(aws).values()) == {"Active"}
 
@@ -133,7 +132,7 @@ def test_the_owner_has_stopped_the_function(aws: Aws, tell: Tell) -> None:
     thing = MAKE[FUNCTION][3](aws)
     aws.call("lambda", "put_function_concurrency", FunctionName="thumbnails", ReservedConcurrentExecutions=0)
     report = alert(aws, tell, FUNCTION, ("CreateFunction20150331", "lambda"), thing.fields)
-    told(aws, report)
+    leave_event(aws, report)
     report.again("Keep code and settings", undo=True, shows="nothing was kept", seconds=SECONDS)
     assert limit(aws) == 0, "a function that its owner had stopped runs again"
 
@@ -142,7 +141,7 @@ def test_the_record_is_of_the_first_run(aws: Aws, tell: Tell) -> None:
     """The intruder clears the function's settings after it was stopped; the evidence is what it was."""
     thing = MAKE[FUNCTION][3](aws)
     report = alert(aws, tell, FUNCTION, ("CreateFunction20150331", "lambda"), thing.fields)
-    told(aws, report)
+    leave_event(aws, report)
     report.again("Keep code and settings", shows="app.handler", seconds=SECONDS)
     aws.call("lambda", "update_function_configuration", FunctionName="thumbnails", Handler="innocent.handler")
     report.again("Keep code and settings", seconds=SECONDS)
@@ -156,7 +155,7 @@ def test_the_record_of_a_task_is_of_while_it_ran(aws: Aws, tell: Tell) -> None:
     call, named_, title, make_thing = MAKE[TASK]
     thing = make_thing(aws)
     report = alert(aws, tell, TASK, (call, named_), thing.fields, responseElements=thing.answer)
-    told(aws, report)
+    leave_event(aws, report)
     for _ in range(2):
         report.again(title, seconds=SECONDS)
     assert thing.state() == "STOPPED"
@@ -243,7 +242,7 @@ def test_a_trail_of_the_name_in_another_account(aws: Aws, tell: Tell) -> None:
     call, named_, title, make_thing = MAKE[STOPPED]
     thing = make_thing(aws)
     report = alert(aws, tell, STOPPED, (call, named_), thing.fields, recipientAccountId="210987654321")
-    told(aws, report)
+    leave_event(aws, report)
     report.again(title, shows="another account's event", seconds=SECONDS)
     assert not thing.state()
 
@@ -254,7 +253,7 @@ def test_a_trail_is_stopped_again_where_the_client_prints_text(aws: Aws, tell: T
     call, named_, title, make_thing = MAKE[STOPPED]
     thing = make_thing(aws)
     report = alert(aws, tell, STOPPED, (call, named_), thing.fields)
-    told(aws, report)
+    leave_event(aws, report)
     report.again(title, seconds=SECONDS)
     assert is_logging(aws, "audit")
     report.again(title, undo=True, seconds=SECONDS)

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.lab.places.aws import ACCOUNT, Aws
-from tests.lab.scenarios.aws_cloudtrail.account import MALLORY, SECONDS, alert, granted, put, told, without_sts
+from tests.lab.scenarios.aws_cloudtrail.account import MALLORY, SECONDS, alert, granted, leave, leave_event, without_sts
 from tests.lab.scenarios.aws_cloudtrail.test_buckets import ALL_USERS, PUBLIC, make_bucket, setting
 from tests.lab.scenarios.aws_cloudtrail.test_callers import DENIED, LISTED
 from tests.lab.scenarios.aws_cloudtrail.test_create_aws_user import RULE as MADE_USER
@@ -143,9 +143,9 @@ def test_what_could_not_be_kept_is_not_changed(aws: Aws, tell: Tell, rule: str, 
     thing = make_thing(aws)
     before = thing.state()
     report = alert(aws, tell, rule, (call, named), thing.fields, responseElements=thing.answer)
-    told(aws, report)
+    leave_event(aws, report)
     for name, content in thing.kept.items():
-        put(aws, report, name, content)
+        leave(aws, report, name, content)
     aws.only(granted(*rights))
     report.again(title, seconds=SECONDS)
     assert thing.state() == before, "changed without a record of what it was"
@@ -158,7 +158,7 @@ def test_whose_account_it_is_cannot_be_told(aws: Aws, tell: Tell, rule: str) -> 
     thing = make_thing(aws)
     before = thing.state()
     report = alert(aws, tell, rule, (call, named), thing.fields)
-    put(aws, report, "seen", "the folder is there")
+    leave(aws, report, "seen", "the folder is there")
     without_sts(aws)
     report.again(title, seconds=SECONDS)
     assert thing.state() == before
@@ -168,7 +168,7 @@ def test_who_the_responder_is_cannot_be_told(aws: Aws, tell: Tell) -> None:
     """They may be who is about to be denied."""
     make(aws, "Active")
     report = alert(aws, tell, LISTED, ("ListBuckets", "s3"))
-    told(aws, report)
+    leave_event(aws, report)
     by_name = begin(aws, tell)
     without_sts(aws)
     report.again(DENIED, seconds=SECONDS)
@@ -186,10 +186,10 @@ def test_whether_it_is_made_for_the_responder_cannot_be_told(aws: Aws, tell: Tel
     made = alert(
         aws, tell, MADE_USER, ("CreateUser", "iam"), {"ct.request.username": "backdoor"}, responseElements=answer
     )
-    told(aws, made)
+    leave_event(aws, made)
     answer = {"group": {"groupId": group, "groupName": "helpers"}}
     grouped = alert(aws, tell, MADE_GROUP, ("CreateGroup", "iam"), GROUP, responseElements=answer)
-    told(aws, grouped)
+    leave_event(aws, grouped)
     without_sts(aws)
     made.again("Deny the new user", shows="unknown", seconds=SECONDS)
     assert aws.call("iam", "list_user_policies", UserName="backdoor")["PolicyNames"] == []
@@ -201,7 +201,7 @@ def test_whether_root_is_the_management_accounts_cannot_be_told(aws: Aws, tell: 
     """A policy would bind nobody there, and the list of it would say that it held."""
     aws.call("organizations", "create_organization", FeatureSet="ALL")
     report = alert(aws, tell, ROOT, ("ConsoleLogin", "signin"), identity=root_of(ACCOUNT))
-    told(aws, report)
+    leave_event(aws, report)
     aws.only(granted("organizations:CreatePolicy", "organizations:AttachPolicy"))
     report.again("deny everything to root", shows="unknown", seconds=SECONDS)
     found = aws.call("organizations", "list_policies", Filter="SERVICE_CONTROL_POLICY")["Policies"]
@@ -214,7 +214,7 @@ def test_an_event_without_an_id_is_nobodys(aws: Aws, tell: Tell) -> None:
     aws.call("iam", "create_role", RoleName="mallory", AssumeRolePolicyDocument=json.dumps({"Statement": []}))
     nameless = {name: value for name, value in MALLORY.items() if name != "principalId"} | {"another": True}
     report = alert(aws, tell, LISTED, ("ListBuckets", "s3"), identity=nameless)
-    told(aws, report)
+    leave_event(aws, report)
     aws.only(granted("iam:PutRolePolicy", "iam:PutUserPolicy"))
     report.again(DENIED, seconds=SECONDS)
     assert aws.call("iam", "list_role_policies", RoleName="mallory")["PolicyNames"] == []
@@ -226,7 +226,7 @@ def test_a_caller_is_only_who_was_looked_up(aws: Aws, tell: Tell) -> None:
     aws.call("iam", "create_user", UserName="mallory")
     aws.call("iam", "create_role", RoleName="mallory", AssumeRolePolicyDocument=json.dumps({"Statement": []}))
     report = alert(aws, tell, LISTED, ("ListBuckets", "s3"))
-    told(aws, report)
+    leave_event(aws, report)
     aws.only(granted("iam:PutRolePolicy", "iam:PutUserPolicy", "iam:GetRole"))
     report.again(DENIED, shows="not held", seconds=SECONDS)
     assert aws.call("iam", "list_role_policies", RoleName="mallory")["PolicyNames"] == []
@@ -244,7 +244,7 @@ def test_a_policy_that_is_gone_is_not_made(aws: Aws, tell: Tell) -> None:
     """The owner has removed it meanwhile; a step or its undo does not write one of its own."""
     make_bucket(aws)
     report = alert(aws, tell, GRANTED, ("PutBucketPolicy", "s3"), {"s3.bucket": "invoices"})
-    told(aws, report)
+    leave_event(aws, report)
     for undo in (False, True):
         report.again("add a Deny", undo=undo, shows="NoSuchBucketPolicy", seconds=SECONDS)
         assert policy_of(aws) == "NoSuchBucketPolicy"
