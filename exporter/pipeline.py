@@ -28,6 +28,17 @@ Transform = Callable[[Alert], Alert | None]
 """Gives the alert as the sinks should see it; None drops it, which the transform has to count itself."""
 
 
+class Arrival(Protocol):
+    """A message whose sender is answered before its alert is read."""
+
+    @property
+    def message(self) -> bytes:
+        """The message as it came, which becomes ``Alert.received``."""
+
+    def read(self) -> Alert | None:
+        """Return the alert, the same one each time; None, which is counted once, where the message is none."""
+
+
 class Sink(Protocol):
     """Where alerts go. Called by one thread at a time."""
 
@@ -52,8 +63,19 @@ class Sink(Protocol):
 class KeepingSink(Sink, Protocol):
     """A sink with something to do before a sender is answered; the rest of the work can come later."""
 
+    @property
+    def stores(self) -> bool:
+        """Whether ``keep`` puts anything on disk."""
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether ``keep_messages`` can be used; asked only of one that ``stores``."""
+
     def keep(self, alerts: Sequence[Alert]) -> bool:
         """Take the batch; say whether it is as safe now as ``write`` would make it."""
+
+    def keep_messages(self, arrivals: Sequence[Arrival]) -> bool:
+        """Do what ``keep`` does with messages, whose alerts are read by the time of ``write_kept``."""
 
     def write_kept(self) -> None:
         """Do what ``write`` does besides, with every batch kept since the last time, in order."""
@@ -61,6 +83,14 @@ class KeepingSink(Sink, Protocol):
 
 class Handover(Protocol):
     """What a source sees of the pipeline."""
+
+    @property
+    def reads_behind(self) -> bool:
+        """Whether ``keep_messages`` can be used: nothing needs an alert before its sender is answered."""
+
+    @property
+    def stores(self) -> bool:
+        """Whether keeping writes to a disk, so that many at once cost less."""
 
     def wait_for_room(self, timeout_seconds: float) -> int:
         """Return how many alerts may be delivered now; 0 when there was no room within the time-out."""
@@ -70,6 +100,9 @@ class Handover(Protocol):
 
     def keep(self, alerts: Sequence[Alert]) -> None:
         """Take the batch, on disk where a sink has one; ``finish`` does the rest. Safe from any thread."""
+
+    def keep_messages(self, arrivals: Sequence[Arrival]) -> None:
+        """Do what ``keep`` does with messages, whose alerts ``finish`` reads. Safe from any thread."""
 
     def finish(self) -> None:
         """Give every sink what was kept. The caller of ``keep`` calls it soon, and at the end. Safe from any thread."""
@@ -104,10 +137,24 @@ class Pipeline:
         self._latest: tuple[float, Alert] | None = None
         """When the latest alert arrived, seconds since 1970, and that alert."""
         self._keeping = tuple([sink for sink in self.sinks if isinstance(sink, KeepingSink)])
+        self._storing = tuple([sink for sink in self._keeping if sink.stores])
         self._kept: list[Alert] = []
         """What ``finish`` gives to the sinks."""
+        self._unread: list[Arrival] = []
+        """What came after that and is not read yet."""
         self._failure: BaseException | None = None
         """What went wrong in the thread of somebody who only looks."""
+
+    @property
+    def reads_behind(self) -> bool:
+        """Whether messages can be kept before they are read; not where what is stored is another alert than came."""
+        takes = self._transform is None and all(sink.takes_messages for sink in self._storing)
+        return takes or not self._storing
+
+    @property
+    def stores(self) -> bool:
+        """Whether keeping writes to a disk."""
+        return bool(self._storing)
 
     def room(self) -> int:
         """The least room of any sink, in alerts."""
@@ -137,11 +184,20 @@ class Pipeline:
         alerts = self._transformed(alerts)
         if alerts:
             with self._lock:
+                self._read()
                 self._note(alerts)
                 self._kept += alerts
                 kept = [sink.keep(alerts) for sink in self._keeping]
                 if not all(kept):
                     self._finish()
+
+    def keep_messages(self, arrivals: Sequence[Arrival]) -> None:
+        """Take messages as they came; they are read at once where a sink cannot keep them so just now."""
+        with self._lock:
+            self._unread += arrivals
+            kept = [sink.keep_messages(arrivals) for sink in self._storing]
+            if not all(kept):
+                self._finish()
 
     def finish(self) -> None:
         """Give every sink what was kept."""
@@ -153,7 +209,7 @@ class Pipeline:
 
         A sink's error is raised to the sources, not to who looks.
         """
-        if not (self._kept or self._lock.locked()) or not self._lock.acquire(timeout=timeout_seconds):
+        if not (self._kept or self._unread or self._lock.locked()) or not self._lock.acquire(timeout=timeout_seconds):
             return
         try:
             self._finish()
@@ -165,6 +221,7 @@ class Pipeline:
     def _finish(self) -> None:
         if self._failure is not None:
             raise self._failure
+        self._read()
         if not self._kept:
             return
         alerts, self._kept = self._kept, []
@@ -173,6 +230,20 @@ class Pipeline:
                 sink.write_kept()
             else:
                 sink.write(alerts)
+
+    def _read(self) -> None:
+        """Read the messages that were kept; sinks that have stored them know them already."""
+        arrivals, self._unread = self._unread, []
+        if not arrivals:
+            return
+        found = [arrival.read() for arrival in arrivals]
+        alerts = self._transformed([alert for alert in found if alert is not None])
+        if alerts:
+            self._note(alerts)
+            self._kept += alerts
+        for sink in self._keeping:
+            if alerts and sink not in self._storing:
+                sink.keep(alerts)
 
     def _transformed(self, alerts: Sequence[Alert]) -> Sequence[Alert]:
         if self._transform is not None:

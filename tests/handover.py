@@ -6,10 +6,13 @@ import threading
 from collections.abc import Sequence
 
 from exporter.alert import Alert
+from exporter.pipeline import Arrival
 
 
 class Kept:
     """Has the given rooms, then much room; sets ``stop`` once it was asked ``looks`` times."""
+
+    reads_behind = stores = False
 
     def __init__(self, *rooms: int, stop: threading.Event | None = None, looks: int = 0) -> None:
         self._rooms = list(rooms)
@@ -27,6 +30,9 @@ class Kept:
         self.batches.append(list(alerts))
 
     def keep(self, alerts: Sequence[Alert]) -> None:
+        raise AssertionError("what such a source gives is delivered")
+
+    def keep_messages(self, arrivals: Sequence[Arrival]) -> None:
         raise AssertionError("what such a source gives is delivered")
 
     def finish(self) -> None:

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from exporter.alert import Alert
 from exporter.config.model import FalcoHttp
 from exporter.listener.connection import Connections, Limits
+from exporter.pipeline import Arrival
 from exporter.selfmetrics import SelfMetrics
 from exporter.simulator.scenarios import flood
 from exporter.sources.falco_http_admission import Admission, Refusals
@@ -57,7 +58,10 @@ class Wire:
 
 
 class Delivered:
-    """A hand-over that keeps what it is given while it has room."""
+    """A hand-over that keeps what it is given while it has room; messages are read at once, by then answered or not."""
+
+    reads_behind = True
+    stores = False
 
     def __init__(self) -> None:
         self.alerts: list[Alert] = []
@@ -71,6 +75,10 @@ class Delivered:
 
     def keep(self, alerts: Sequence[Alert]) -> None:
         self.alerts += alerts
+
+    def keep_messages(self, arrivals: Sequence[Arrival]) -> None:
+        found = [arrival.read() for arrival in arrivals]
+        self.alerts += [alert for alert in found if alert is not None]
 
     def finish(self) -> None:
         pass

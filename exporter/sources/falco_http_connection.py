@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_answers_due", "_body", "_body_bytes", "_fed_bytes", "_framing", "_head_bytes", "_headers", "_is_between",
         "_is_in_head", "_is_last", "_is_plain", "_is_refused", "_is_repeated", "_is_retired", "_parser", "_parts_bytes",
-        "_requests", "_shared", "_transport", "_url", "clients", "deadline", "is_resting", "peer",
+        "_requests", "_shared", "_transport", "_url", "alerts_in_a_row", "clients", "deadline", "is_resting", "peer",
     )  # fmt: skip
 
     def __init__(self, shared: Shared) -> None:
@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
         self._answers_due = 0
         self._is_last = self._is_retired = False
         self._is_between = True
-        self._fed_bytes = self._parts_bytes = self._requests = 0
+        self._fed_bytes = self._parts_bytes = self._requests = self.alerts_in_a_row = 0
         self.peer = ""
         """Whom it comes from (``to_peer``)."""
         self.clients: bytes | None = None

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.alert import Alert, Priority
-from exporter.pipeline import Pipeline
+from exporter.pipeline import Arrival, Pipeline
 
 ALERT = Alert(1, "A rule", Priority.WARNING, "syscall", "node-1", "text", {"n": "0"}, ())
 
@@ -175,18 +175,41 @@ def test_no_sink_gets_less_than_no_time() -> None:
 class TwoSteps(ListSink):
     """Keeps before the rest is done; can be told that it cannot."""
 
-    def __init__(self, name: str, *, keeps: bool = True) -> None:
+    def __init__(self, name: str, *, keeps: bool = True, stores: bool = False, takes_messages: bool = True) -> None:
         super().__init__(name)
-        self.kept: list[Alert] = []
+        self.kept: list[Alert | Arrival] = []
         self.keeps = keeps
+
+        self.stores, self.takes_messages = stores, takes_messages
+        self.stored: list[bytes] = []
+        """Messages, in place of what is not an alert yet."""
 
     def keep(self, alerts: Sequence[Alert]) -> bool:
         self.kept += alerts
         return self.keeps
 
+    def keep_messages(self, arrivals: Sequence[Arrival]) -> bool:
+        self.stored += [arrival.message for arrival in arrivals]
+        self.kept += arrivals
+        return self.keeps
+
     def write_kept(self) -> None:
-        self.alerts += self.kept
+        found = [each if isinstance(each, Alert) else each.read() for each in self.kept]
+        self.alerts += [alert for alert in found if alert is not None]
         self.kept = []
+
+
+class Message:
+    """One that says which alert it is, or that it is none; counts how often it is read."""
+
+    def __init__(self, number: int | None) -> None:
+        self.message = b"%d" % number if number is not None else b"none"
+        self._alert = None if number is None else many(number + 1)[-1]
+        self.reads = 0
+
+    def read(self) -> Alert | None:
+        self.reads += 1
+        return self._alert
 
 
 def test_what_is_kept_reaches_the_other_sinks_when_it_is_finished() -> None:
@@ -210,13 +233,79 @@ def test_a_sink_that_cannot_keep_has_everything_done_at_once() -> None:
     assert plain.alerts == keeping.alerts == many(2)
 
 
+@pytest.mark.parametrize("stores", [False, True])
+def test_messages_are_read_when_they_are_finished(stores: bool) -> None:
+    """In order with what was read before its answer; only a sink that stores has them earlier, as they came."""
+    plain, keeping = ListSink("plain"), TwoSteps("keeping", stores=stores)
+    pipeline = Pipeline([plain, keeping])
+    assert pipeline.reads_behind
+    assert pipeline.stores == stores
+    messages = [Message(0), Message(None), Message(1)]
+    pipeline.keep_messages(messages[:1])
+    pipeline.keep_messages(messages[1:])
+    assert [message.reads for message in messages] == [0, 0, 0]
+    assert keeping.stored == ([b"0", b"none", b"1"] if stores else [])
+    pipeline.keep(many(3)[2:])
+    pipeline.keep_messages([Message(3)])
+    assert plain.alerts == keeping.alerts == []
+    pipeline.finish()
+    assert plain.alerts == keeping.alerts == many(4)
+    pipeline.finish()
+    assert len(plain.alerts) == 4
+    assert pipeline.arrivals().startswith("4 since the start")
+
+
+def test_messages_that_are_no_alerts_reach_no_sink() -> None:
+    """Not even as an empty batch."""
+    pipeline = Pipeline([ListSink("never", write_error=AssertionError("called")), TwoSteps("keeping")])
+    pipeline.keep_messages([Message(None)])
+    pipeline.finish()
+    assert pipeline.arrivals() == "none has arrived since the start"
+
+
+def test_messages_that_cannot_be_stored_are_written_at_once() -> None:
+    """The disk has failed: an answer means no less."""
+    plain, keeping = ListSink("plain"), TwoSteps("keeping", keeps=False, stores=True)
+    Pipeline([plain, keeping]).keep_messages([Message(0), Message(1)])
+    assert plain.alerts == keeping.alerts == many(2)
+
+
+@pytest.mark.parametrize(
+    ("stores", "takes_messages", "transforms", "reads_behind"),
+    [
+        (False, True, False, True),
+        (False, False, True, True),
+        (True, True, False, True),
+        (True, False, False, False),
+        (True, True, True, False),
+    ],
+)
+def test_when_messages_can_be_kept(stores: bool, takes_messages: bool, transforms: bool, reads_behind: bool) -> None:
+    """Not where a disk would have what was to be masked, or where the alert decides what is stored."""
+    sinks = [ListSink("plain"), TwoSteps("keeping", stores=stores, takes_messages=takes_messages)]
+    assert Pipeline(sinks, (lambda alert: alert) if transforms else None).reads_behind == reads_behind
+
+
+def test_what_is_read_later_is_transformed_before_any_sink_has_it() -> None:
+    """A secret is masked in memory too."""
+    plain, keeping = ListSink("plain"), TwoSteps("keeping")
+    pipeline = Pipeline([plain, keeping], lambda alert: replace(alert, hostname="masked"))
+    pipeline.keep_messages([Message(0)])
+    pipeline.finish()
+    assert [alert.hostname for alert in plain.alerts + keeping.alerts] == ["masked"] * 2
+
+
+@pytest.mark.parametrize("unread", [False, True])
 @pytest.mark.parametrize("how", ["deliver", "settle", "close"])
-def test_what_was_kept_goes_before_whatever_comes_next(how: str) -> None:
+def test_what_was_kept_goes_before_whatever_comes_next(how: str, unread: bool) -> None:
     """Another source's batch, somebody who looks and the end all find it in the sinks."""
     plain, keeping = ListSink("plain"), TwoSteps("keeping")
     pipeline = Pipeline([plain, keeping])
     kept = many(2)
-    pipeline.keep(kept)
+    if unread:
+        pipeline.keep_messages([Message(0), Message(1)])
+    else:
+        pipeline.keep(kept)
     if how == "settle":
         pipeline.settle()
     elif how == "close":

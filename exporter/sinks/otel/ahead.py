@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from exporter.alert import Alert
+from exporter.pipeline import Arrival
 from exporter.sinks.otel.queue.chunks import Chunk
 from exporter.sinks.otel.queue.records import Encoded, Records
 from exporter.sinks.otel.queue.spool import Spool
@@ -23,13 +24,19 @@ _FIRST_GUESS_BYTES = 8_192
 
 
 class _Kept(NamedTuple):
-    """Alerts that came together."""
+    """Alerts that came together, or messages that were not read when they came."""
 
     alerts: Sequence[Alert]
+    arrivals: Sequence[Arrival]
     observed_ns: int
     """When they came, nanoseconds since 1970."""
     chunk: Chunk[Records] | None
     """Their messages in the queue on disk; None where they are in memory only."""
+
+    def read(self) -> Sequence[Alert]:
+        """Return the alerts; of messages those that are alerts."""
+        found = [arrival.read() for arrival in self.arrivals]
+        return [alert for alert in found if alert is not None] if found else self.alerts
 
 
 class Ahead:
@@ -53,32 +60,42 @@ class Ahead:
     def keep(self, alerts: Sequence[Alert], observed_ns: int) -> bool:
         """Take alerts; False where they would have to be on disk and are not."""
         if not self._is_durable or not self._spool.durable:
-            self._kept.append(_Kept(alerts, observed_ns, None))
+            self._kept.append(_Kept(alerts, (), observed_ns, None))
             return True
         is_kept = True
-        for piece in [alerts] if len(alerts) == 1 else self._pieces(alerts):
-            chunk = None
-            messages = [alert.received for alert in piece]
-            # Without its message, because it was changed, an alert waits on disk as its record.
-            if is_kept and all(messages):
-                stored = Records.stored(messages, observed_ns)
-                chunk = self._spool.keep(stored, len(piece), self._record_bytes * len(piece))
+        messages = [alert.received for alert in alerts]
+        for piece in self._pieces(messages):
+            chunk = self._store(messages[piece], observed_ns) if is_kept else None
             is_kept = chunk is not None
-            self._kept.append(_Kept(piece, observed_ns, chunk))
+            self._kept.append(_Kept(alerts[piece], (), observed_ns, chunk))
         return is_kept
 
-    def _pieces(self, alerts: Sequence[Alert]) -> Iterator[Sequence[Alert]]:
+    def keep_messages(self, arrivals: Sequence[Arrival], observed_ns: int) -> bool:
+        """Take messages that are read by the time of ``complete``; False where they are not on disk."""
+        is_kept = True
+        messages = [arrival.message for arrival in arrivals]
+        for piece in self._pieces(messages):
+            chunk = self._store(messages[piece], observed_ns) if is_kept else None
+            is_kept = chunk is not None
+            self._kept.append(_Kept((), arrivals[piece], observed_ns, chunk))
+        return is_kept
+
+    def _store(self, messages: Sequence[bytes], observed_ns: int) -> Chunk[Records] | None:
+        """Put messages on disk as one chunk; None where that cannot be."""
+        # Without its message, because it was changed, an alert waits on disk as its record.
+        if not all(messages):
+            return None
+        stored = Records.stored(messages, observed_ns)
+        return self._spool.keep(stored, len(messages), self._record_bytes * len(messages))
+
+    def _pieces(self, messages: Sequence[bytes]) -> Iterator[slice]:
         """Split so that no piece's records are more than a chunk's."""
-        piece: list[Alert] = []
-        size = 0
-        for alert in alerts:
-            piece.append(alert)
-            size += max(len(alert.received), self._record_bytes)
-            if len(piece) >= self._chunk_records or size > CHUNK_BYTES:
-                yield piece
-                piece, size = [], 0
-        if piece:
-            yield piece
+        begin = size = 0
+        for end, message in enumerate(messages, 1):
+            size += max(len(message), self._record_bytes)
+            if end - begin >= self._chunk_records or size > CHUNK_BYTES or end == len(messages):
+                yield slice(begin, end)
+                begin, size = end, 0
 
     def complete(self) -> list[Alert]:
         """Make records of what is on disk; return the alerts that are in no queue yet, in order."""
@@ -86,7 +103,8 @@ class Ahead:
         waiting = {id(chunk) for chunk in self._spool.waiting([each.chunk for each in kept if each.chunk is not None])}
         others: list[Alert] = []
         records, chunks = Records(), list[Chunk[Records]]()
-        for alerts, observed_ns, chunk in kept:
+        for each in kept:
+            alerts, observed_ns, chunk = each.read(), each.observed_ns, each.chunk
             if chunk is None:
                 others += alerts
             elif id(chunk) in waiting:
@@ -101,5 +119,6 @@ class Ahead:
 
     def _give(self, chunks: Sequence[Chunk[Records]], records: Records) -> None:
         if chunks:
-            self._record_bytes = len(records) // records.count
+            if records.count:  # of messages that are no alerts there is none
+                self._record_bytes = len(records) // records.count
             self._spool.complete(chunks, records)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from exporter.alert import Alert
 from exporter.config.routes import DEFAULT
 from exporter.incidents.ledger import Change
+from exporter.pipeline import Arrival
 from exporter.selfmetrics import SelfMetrics
 from exporter.sinks.otel.encode.incident import incident_record
 from exporter.sinks.otel.routes import Router
@@ -27,6 +28,7 @@ class RoutedSink:
     def __init__(self, sinks: Mapping[str, OtelLogsSink], router: Router, metrics: SelfMetrics) -> None:
         self.sinks = dict(sinks)
         self._router = router
+        self._has_one_way = not router.has_routes and DEFAULT in sinks
         self._filtered = metrics.alerts_filtered
 
     def start(self) -> None:
@@ -48,13 +50,27 @@ class RoutedSink:
         kept = [self.sinks[name].keep(batch) for name, batch in self._routed(alerts).items()]
         return all(kept)
 
+    @property
+    def stores(self) -> bool:
+        """Whether any queue is to be on disk."""
+        return any(sink.stores for sink in self.sinks.values())
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether messages go one way whatever they say."""
+        return self._has_one_way and self.sinks[DEFAULT].takes_messages
+
+    def keep_messages(self, arrivals: Sequence[Arrival]) -> bool:
+        """Keep messages for the one endpoint (``OtelLogsSink.keep_messages``)."""
+        return self.sinks[DEFAULT].keep_messages(arrivals)
+
     def write_kept(self) -> None:
         """Queue what was kept."""
         for sink in self.sinks.values():
             sink.write_kept()
 
     def _routed(self, alerts: Sequence[Alert]) -> Mapping[str, Sequence[Alert]]:
-        if not self._router.has_routes and DEFAULT in self.sinks:
+        if self._has_one_way:
             return {DEFAULT: alerts}
         batches: dict[str, list[Alert]] = {}
         for alert in alerts:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from exporter.alert import Alert
 from exporter.config.model import Grouping, Otlp, Queue
+from exporter.pipeline import Arrival
 from exporter.selfmetrics import DeliveryMetrics, SelfMetrics
 from exporter.sinks.otel.ahead import CHUNK_BYTES, Ahead
 from exporter.sinks.otel.encode.advice import NONE
@@ -156,6 +157,16 @@ class OtelLogsSink:
             self._write_kept()
             self._join(alerts)
 
+    @property
+    def stores(self) -> bool:
+        """Whether the queue is to be on disk."""
+        return self._queue.directory is not None
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether a record is of one message."""
+        return self._grouper is None
+
     def keep(self, alerts: Sequence[Alert]) -> bool:
         """Put the batch on disk, where the queue has one, as it came; False where it has to be written as records."""
         self._check_sender()
@@ -163,6 +174,12 @@ class OtelLogsSink:
             is_kept = self._ahead.keep(alerts, time.time_ns())
         # A group is one record, which says more than any message.
         return is_kept and (self._grouper is None or self._queue.directory is None)
+
+    def keep_messages(self, arrivals: Sequence[Arrival]) -> bool:
+        """Put messages on disk as they came; False where they have to be written as records."""
+        self._check_sender()
+        with self._lock:
+            return self._ahead.keep_messages(arrivals, time.time_ns())
 
     def write_kept(self) -> None:
         """Make records of what was kept."""

@@ -12,12 +12,21 @@ from prometheus_client import CollectorRegistry
 
 from exporter.alert import Alert
 from exporter.errors import DecodeError
+from exporter.pipeline import Arrival
 from exporter.selfmetrics import SelfMetrics
 from exporter.simulator.scenarios import flood
 from exporter.sources import falco_http_inbox as module
 from exporter.sources.decode import from_json
 from exporter.sources.falco_http_answers import make_answer
-from exporter.sources.falco_http_inbox import ALONE_REQUESTS, BATCH_ALERTS, BEHIND_ALERTS, Inbox, split
+from exporter.sources.falco_http_inbox import (
+    ALONE_REQUESTS,
+    BATCH_ALERTS,
+    BEHIND_ALERTS,
+    TRUSTED_ALERTS,
+    Inbox,
+    Post,
+    split,
+)
 from exporter.sources.intake import Intake
 
 BODIES = [alert.to_json().encode() for alert in flood(BATCH_ALERTS + 1, 10**18)]
@@ -28,6 +37,7 @@ class Peer:
 
     def __init__(self, said: list[tuple[str, Any]] | None = None) -> None:
         self.answers: list[bytes] = []
+        self.alerts_in_a_row = 0
         self._said = said
 
     def write_answer(self, answer: bytes) -> None:
@@ -47,8 +57,11 @@ class Peer:
 class Kept:
     """A hand-over that notes what happens in which order."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, reads_behind: bool = False, stores: bool = False) -> None:
+        self.reads_behind, self.stores = reads_behind, stores
         self.said: list[tuple[str, Any]] = []
+        self.unread: list[Arrival] = []
+        self.rules: list[str] = []
         self.error: BaseException | None = None
 
     def wait_for_room(self, timeout_seconds: float) -> int:
@@ -62,8 +75,16 @@ class Kept:
         if self.error is not None:
             raise self.error
 
+    def keep_messages(self, arrivals: Sequence[Arrival]) -> None:
+        self.said.append(("kept unread", len(arrivals)))
+        self.unread += arrivals
+        if self.error is not None:
+            raise self.error
+
     def finish(self) -> None:
         self.said.append(("finished", None))
+        self.rules += [alert.rule for arrival in self.unread if (alert := arrival.read()) is not None]
+        self.unread.clear()
         if self.error is not None:
             raise self.error
 
@@ -75,9 +96,9 @@ class Kept:
 class Bench:
     """An inbox with its counters; for use inside an event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Kept | None = None) -> None:
         self.registry = CollectorRegistry()
-        self.kept = Kept()
+        self.kept = kept or Kept()
         self.failures: list[BaseException] = []
         self.inbox = Inbox(Intake("mine", SelfMetrics(self.registry)), self.kept, self.failures.append)
 
@@ -93,9 +114,9 @@ class Bench:
         return self.value("falco_exporter_decode_errors_total", reason="malformed")
 
 
-def in_a_loop(test: Callable[[Bench], Awaitable[None]]) -> None:
+def in_a_loop(test: Callable[[Bench], Awaitable[None]], kept: Kept | None = None) -> None:
     async def play() -> None:
-        await test(Bench())
+        await test(Bench(kept))
 
     asyncio.run(play())
 
@@ -258,6 +279,169 @@ def test_a_sinks_error_is_told_and_nobody_is_answered(alone: bool) -> None:
         assert bench.kept.words == ["kept", "finished"]
 
     in_a_loop(test)
+
+
+def trust(bench: Bench, peer: Peer) -> None:
+    """Let the peer post alerts, one a turn, until its next is answered before it is read."""
+    for _ in range(TRUSTED_ALERTS):
+        assert peer.alerts_in_a_row < TRUSTED_ALERTS
+        bench.inbox.take_alone(peer, BODIES[0])
+        bench.inbox.flush()
+    assert peer.alerts_in_a_row == TRUSTED_ALERTS
+    bench.inbox.finish()
+    bench.kept.said.clear()
+
+
+def test_a_sender_of_alerts_is_answered_before_its_posts_are_read() -> None:
+    """At once, whoever else posts, and in order; they are read with what else is behind the answers."""
+
+    async def test(bench: Bench) -> None:
+        one, other, late = Peer(), Peer(), Peer()
+        trust(bench, one)
+        trust(bench, other)
+        bench.inbox.take_alone(late, BODIES[0])
+        before = bench.received
+        for peer, body in ((one, BODIES[1]), (other, BODIES[2]), (one, BODIES[3])):
+            bench.inbox.take_alone(peer, body)
+        assert (len(one.answers), len(other.answers)) == (TRUSTED_ALERTS + 2, TRUSTED_ALERTS + 1)
+        assert set(one.statuses + other.statuses) == {200}
+        assert late.answers == []
+        assert bench.kept.said == [("kept unread", 1)] * 3
+        assert bench.received == before
+        assert (bench.inbox._behind, bench.inbox._behind_bytes) == (3, sum(map(len, BODIES[1:4])))
+        bench.inbox.finish()
+        assert bench.kept.rules == [json.loads(body)["rule"] for body in BODIES[1:4]]
+        assert bench.received == (before or 0) + 3
+        bench.inbox.flush()
+        assert late.statuses == [200]
+        bench.inbox.finish()
+
+    in_a_loop(test, Kept(reads_behind=True))
+
+
+def test_posts_of_one_turn_go_to_the_disk_together() -> None:
+    """Unread ones in one go, then those that were read; all are kept before anybody is answered."""
+
+    async def test(bench: Bench) -> None:
+        one, other, late = Peer(bench.kept.said), Peer(bench.kept.said), Peer(bench.kept.said)
+        trust(bench, one)
+        trust(bench, other)
+        bench.inbox.take_alone(late, BODIES[0])
+        bench.inbox.take_alone(one, BODIES[1])
+        bench.inbox.take_alone(other, BODIES[2])
+        assert bench.kept.said == []
+        await asyncio.sleep(0)
+        assert bench.kept.words == ["kept unread", "kept", *["answered"] * 3]
+        assert bench.kept.said[:2] == [("kept unread", 2), ("kept", 1)]
+        assert (bench.inbox._behind, bench.inbox._behind_bytes) == (3, sum(map(len, BODIES[:3])))
+        bench.inbox.finish()
+        bench.kept.said.clear()
+        for _ in range(ALONE_REQUESTS + 1):
+            bench.inbox.take_alone(one, BODIES[1])
+            bench.inbox.flush()
+        bench.kept.said.clear()
+        bench.inbox.take_alone(one, BODIES[1])  # alone by now: not at the end of the turn
+        assert bench.kept.words == ["kept unread", "answered"]
+        bench.inbox.finish()
+
+    in_a_loop(test, Kept(reads_behind=True, stores=True))
+
+
+def test_a_post_is_read_once() -> None:
+    """Whoever asks, and whatever it is: a queue on disk and the pipeline both do."""
+
+    async def test(bench: Bench) -> None:
+        for body in (BODIES[0], b"{}"):
+            before = bench.received or 0
+            post = Post(body, Peer(), bench.inbox._intake)
+            assert post.read() is post.read()
+            assert (bench.received or 0) == before + 1
+
+    in_a_loop(test)
+
+
+@pytest.mark.parametrize("body", [b"{no json}", b"{}", b'{"rule": "x"}'])
+def test_a_sender_of_something_else_is_read_first_again(body: bytes) -> None:
+    """What is no alert is counted as ever, and its sender hears of the next one."""
+
+    async def test(bench: Bench) -> None:
+        peer = Peer()
+        trust(bench, peer)
+        before = bench.received or 0
+        bench.inbox.take_alone(peer, body)
+        assert peer.statuses[-1] == 200
+        bench.inbox.finish()
+        for number, post in enumerate((body, BODIES[0], body), 1):
+            bench.inbox.take_alone(peer, post)
+            bench.inbox.flush()
+            assert peer.statuses[-1] == (200 if number == 2 else 400)
+            assert peer.alerts_in_a_row == (number == 2)
+        bench.inbox.finish()
+        assert bench.received == before + 4
+        assert bench.kept.rules == []
+        errors = [
+            sample.value
+            for family in bench.registry.collect()
+            for sample in family.samples
+            if sample.name == "falco_exporter_decode_errors_total"
+        ]
+        assert sum(errors) == 3
+
+    in_a_loop(test, Kept(reads_behind=True))
+
+
+@pytest.mark.parametrize("body", [BODIES[0] + b" ", BODIES[0] + b"\n", b"[" + BODIES[0] + b"]", b"", b"{", b"none"])
+def test_what_does_not_look_like_one_alert_is_read_first(body: bytes) -> None:
+    """Whoever sends it."""
+
+    async def test(bench: Bench) -> None:
+        peer = Peer()
+        trust(bench, peer)
+        bench.inbox.take_alone(peer, body)
+        bench.inbox.flush()
+        assert "kept unread" not in bench.kept.words
+        assert peer.statuses[-1] == (200 if b"rule" in body else 400)
+        bench.inbox.finish()
+
+    in_a_loop(test, Kept(reads_behind=True))
+
+
+def test_an_unread_post_that_cannot_be_kept_is_not_answered() -> None:
+    """As a read one: by itself and in a turn with others."""
+
+    async def test(bench: Bench) -> None:
+        for stores in (False, True):
+            peer = Peer()
+            trust(bench, peer)
+            bench.inbox._stores = stores
+            bench.inbox._last_peer = None
+            before = len(peer.answers)
+            bench.kept.error = ZeroDivisionError("a mistake")
+            bench.inbox.take_alone(peer, BODIES[0])
+            bench.inbox.flush()
+            assert len(peer.answers) == before
+            assert bench.failures[-1] is bench.kept.error
+            bench.kept.error = None
+
+    in_a_loop(test, Kept(reads_behind=True))
+
+
+def test_a_full_turn_of_unread_posts_does_not_wait_for_its_end() -> None:
+    """As of read ones."""
+
+    async def test(bench: Bench) -> None:
+        peers = [Peer() for _ in range(BATCH_ALERTS)]
+        for peer in peers:
+            peer.alerts_in_a_row = TRUSTED_ALERTS
+        for peer in peers[:-1]:
+            bench.inbox.take_alone(peer, BODIES[0])
+        assert bench.kept.said == []
+        bench.inbox.take_alone(peers[-1], BODIES[0])
+        assert bench.kept.said[0] == ("kept unread", BATCH_ALERTS)
+        assert all(peer.statuses == [200] for peer in peers)
+        bench.inbox.finish()
+
+    in_a_loop(test, Kept(reads_behind=True, stores=True))
 
 
 def error_of(part: bytes) -> str:

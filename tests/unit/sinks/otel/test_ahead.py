@@ -69,6 +69,18 @@ def records_of(expected: list[Alert], observed_ns: int = 5) -> list[bytes]:
     return [to_record(alert, observed_ns).joined for alert in expected]
 
 
+def journal_copy(directory: Path) -> list[bytes]:
+    """What another process would send if this one ended now."""
+    (directory / "copy").mkdir(0o700)
+    for file in (directory / "queue").iterdir():
+        (directory / "copy" / file.name).write_bytes(file.read_bytes())
+        (directory / "copy" / file.name).chmod(0o600)
+    other = open_spool(directory / "copy")
+    found = taken(other)
+    other.close()
+    return found
+
+
 def test_what_was_kept_is_sent_as_the_record_that_was_made_of_it(spool: Spool[Records]) -> None:
     """One by one, as Falco posts, and completed together."""
     ahead, made = ahead_of(spool), alerts(30)
@@ -89,13 +101,69 @@ def test_what_was_kept_survives_a_process_that_ends_before_its_record_is_made(
     ahead = ahead_of(spool)
     ahead.keep(made[:1], 5)
     ahead.keep(made[1:], 5)
-    (tmp_path / "copy").mkdir(0o700)
-    for file in (tmp_path / "queue").iterdir():
-        (tmp_path / "copy" / file.name).write_bytes(file.read_bytes())
-        (tmp_path / "copy" / file.name).chmod(0o600)
-    other = open_spool(tmp_path / "copy")
-    assert taken(other) == records_of(made)
-    other.close()
+    assert journal_copy(tmp_path) == records_of(made)
+
+
+class Message:
+    """A message that is read when somebody asks."""
+
+    def __init__(self, message: bytes) -> None:
+        self.message = message
+
+    def read(self) -> Alert | None:
+        return None if self.message.startswith(b"no") else from_json(self.message)
+
+
+def messages_of(made: list[Alert]) -> list[Message]:
+    return [Message(alert.received) for alert in made]
+
+
+@pytest.mark.parametrize("at_once", [1, 7])
+def test_messages_are_on_disk_before_they_are_read(spool: Spool[Records], tmp_path: Path, at_once: int) -> None:
+    """Another process would send the same records."""
+    ahead, made = ahead_of(spool, chunk_records=4), alerts(14)
+    for place in range(0, 14, at_once):
+        assert ahead.keep_messages(messages_of(made[place : place + at_once]), 5)
+    assert spool.records == 14
+    assert journal_copy(tmp_path) == records_of(made)
+    assert ahead.complete() == []
+    assert taken(spool) == records_of(made)
+    assert DROPPED == []
+
+
+def test_messages_and_alerts_stay_in_their_order(spool: Spool[Records]) -> None:
+    """Some of a turn's posts were read before their answers."""
+    ahead, made = ahead_of(spool), alerts(6)
+    ahead.keep_messages(messages_of(made[:2]), 5)
+    ahead.keep(made[2:4], 5)
+    ahead.keep_messages(messages_of(made[4:]), 5)
+    assert ahead.complete() == []
+    assert taken(spool) == records_of(made)
+
+
+@pytest.mark.parametrize("unread", [[0], [1, 2], [0, 1, 2]])
+def test_a_message_that_is_no_alert_becomes_no_record(spool: Spool[Records], unread: list[int]) -> None:
+    """It was counted when it was read: the queue neither sends nor drops it."""
+    ahead, made = ahead_of(spool), alerts(3)
+    messages = messages_of(made)
+    for number in unread:
+        messages[number].message = b"no alert"
+    assert ahead.keep_messages(messages, 5)
+    assert ahead.complete() == []
+    assert taken(spool) == records_of([alert for number, alert in enumerate(made) if number not in unread])
+    assert (spool.records, DROPPED) == (0, [])
+    assert ahead.keep(made, 5)
+    assert ahead.complete() == []
+    assert taken(spool) == records_of(made)
+
+
+def test_messages_without_a_disk_are_written_as_records(tmp_path: Path) -> None:
+    """The disk has failed since the start: nothing is kept, and nothing is lost."""
+    spool = open_spool(None)
+    ahead, made = ahead_of(spool), alerts(3)
+    assert not ahead.keep_messages(messages_of(made), 5)
+    assert ahead.complete() == made
+    spool.close()
 
 
 def test_what_the_sender_has_taken_already_is_not_made_again(spool: Spool[Records]) -> None:
