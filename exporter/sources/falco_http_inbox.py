@@ -122,19 +122,16 @@ class Inbox:
         Its answer does not wait for the end of the turn where this peer has been the only one for a while, or where
         keeping costs nothing. It comes before the body is read where the peer's posts have been alerts.
         """
-        is_alone = self._is_alone(peer)
-        if not body.startswith(b"{") or b"\n" in body:
-            self.take(peer, body)
-        elif peer.alerts_in_a_row >= TRUSTED_ALERTS and body.endswith(b"}") and self._reads_behind:
+        is_one = body.startswith(b"{") and b"\n" not in body
+        if is_one and self._reads_behind and peer.alerts_in_a_row == TRUSTED_ALERTS and body.endswith(b"}"):
             post = Post(body, peer, self._intake)
-            if is_alone or not self._stores:
-                if self._keep_unread([post]):
-                    peer.write_answer(self._taken)
-                    self._finish_in_time(1, len(body))
-            else:
+            if self._stores and not self._is_alone(peer):
                 self._unread.append(post)
                 self.answer(peer, self._taken)
-        elif is_alone:
+            elif self._keep_unread((post,)):
+                peer.write_answer(self._taken)
+                self._finish_in_time(1, len(body))
+        elif self._is_alone(peer) and is_one:
             self._take_now(peer, body)
         else:
             self.take(peer, body)
