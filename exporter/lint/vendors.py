@@ -24,9 +24,21 @@ _ANYWHERE: tuple[tuple[str, str], ...] = (
         r"\[ -s (\S+) \] \|\| (?:aws cloudtrail lookup-events|gcloud logging read)\b[^|]*>\s?\"?\1",
         "{}: a log that came late is kept as an empty answer for good; read it anew, or keep what `//empty` lets by",
     ),
+    (
+        r"\[ -s (\S+) \] \|\| kubectl get [a-z,]+(?: -\S+)* > \1(?! \|\|)",
+        "{}: of a refused list an empty one is kept for good; end it with || {{ rm …; exit 1; }}",
+    ),
+    (
+        r"\[ \"\$\(kubectl\b[^\n]*? get\b[^\n]*?\)\" =|\bkubectl\b[^\n|;&]* get\b[^\n|;&]*\| cmp\b",
+        "{}: what may not be looked at reads as gone or changed; write l=$(…) || exit 1 and compare that",
+    ),
 )
 """What no block on a cluster or cloud may do, with {} for what was found."""
 _CHANGING: tuple[tuple[str, str], ...] = (
+    (
+        r"\bkubectl\b[^\n|;&]* get\b[^\n|;&]*\| jq\b(?=(?:'[^']*'|[^'|;&])*>)",
+        "{}: what may not be listed reads as none; write it to a file || exit 1, and let jq read that",
+    ),
     (
         r"\bkubectl\b[^|;&\n]* delete\b(?![^|;&\n]*(?:--timeout|--wait=false|--raw))[^|;&\n]*",
         "{} waits for ever where the object has a finalizer, which its author chose; add --timeout",

@@ -139,7 +139,7 @@ def test_a_refused_creation_changes_nothing(cluster: Cluster, tell: Tell) -> Non
     event = created(cluster, "bob", 409)
     report = tell({"ka.response.code": "<NA>"}, event=event, rule=rule, cluster=cluster.node)
     report.looks(shows="409")
-    report.again("Delete what was created", shows="nothing was created then")
+    report.again("Delete what was created", shows="kept none")
     assert now(cluster, manifest) == before
 
 

@@ -17,9 +17,9 @@ RULES = (JOINED, REFUSED)
 STRAY = "system:node:stray"
 
 
-def token(cluster: Cluster, name: str = "abcdef") -> None:
+def token(cluster: Cluster, name: str = "abcdef", value: str = "0123456789abcdef") -> None:
     """Make a token by which machines join."""
-    data = {"token-id": name, "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true"}
+    data = {"token-id": name, "token-secret": value, "usage-bootstrap-authentication": "true"}
     kind = "bootstrap.kubernetes.io/token"
     secret = object_of("Secret", f"bootstrap-token-{name}", "kube-system", type=kind, stringData=data)
     cluster.laptop("alice").apply(secret)
@@ -128,4 +128,27 @@ def test_somebody_who_is_no_node(cluster: Cluster, tell: Tell) -> None:
         assert tokens(cluster) == {}
         report.again("Let no further machine join", undo=True)
         assert tokens(cluster) == made
+    clean(cluster)
+
+
+def test_tokens_that_are_made_meanwhile(cluster: Cluster, tell: Tell) -> None:
+    """An intruder makes another, and somebody on duty makes the first anew; none is left, none is lost."""
+    clean(cluster)
+    token(cluster)
+    join(cluster)
+    event = cluster.audit_event(user=STRAY, verb="create", resource="nodes", code=201)
+    report, step = tell(event=event, rule=JOINED, cluster=cluster.node), "Let no further machine join"
+    nobody = tell(event=event, rule=JOINED, cluster=cluster.laptop("nobody"))
+    nobody.again(step, shows="orbidden", hides="No resources")
+    report.again(step)
+    token(cluster, "ghijkl")
+    other = tokens(cluster)
+    report.again(step)
+    assert tokens(cluster) == {}, "a machine may still join"
+    token(cluster, value="fedcba9876543210")
+    renewed = tokens(cluster)
+    report.again(step)
+    assert tokens(cluster) == {}, "a machine may still join"
+    report.again(step, undo=True)
+    assert tokens(cluster) == renewed | other, "not the tokens that were there last"
     clean(cluster)
