@@ -57,6 +57,10 @@ _EVERYWHERE: tuple[tuple[str, str], ...] = (
      "{}: where nobody answers, it passes; write m=$(…); [ … != \"${{m:?unknown}}\" ]"),
     (rf"(?:^|[\s;(&|])! (?:{_ASKED})\b[^\n|]*\|(?!\|)[^\n]*",
      "{}: where nobody answers, nothing is found and it passes; read the answer first, and refuse an empty one"),
+    (r"\bcp -(?!\w*T)\w+ (?:-- )?\"?(?:/root|\$HOME|\$d)/[^\n;&|)]*",
+     "{} puts it into a folder that has been made by that name since; write cp -…T"),
+    (r"\bps -o tty= -p\b",
+     "{} knows a container's terminal only where the machine has one of that number; compare stat's with proc.tty"),
     (r"\bkubectl (?:un)?cordon\b", "{}: its undo lifts what others closed; taint it by a key of the alert's own"),
 )  # fmt: skip
 """What no block may do, with {} for what was found."""
@@ -77,7 +81,7 @@ _APPLIED = re.compile(r"\bkubectl\b[^\n|;]*\bapply\b")
 _HIDES = re.compile(r"2>\s*/dev/null|&>\s*/dev/null|>\s*/dev/null 2>&1")
 _OVERLAY_FILES = re.compile(r"\bfind\b[^\n|;]*(?:upper|\$up|/diff\b)[^\n|;]*-type f\b")
 _OF_ANY_SIZE = re.compile(r"\bgcore\b|\bcp -aT\b|\btar\b[^\n|;)]* -\w*c\w*")
-_OF_ANY_CONTAINER = re.compile(r"\bpgrep -f(?![^\n]*--ns=)[^\n|]*")
+_OF_ANY_CONTAINER = re.compile(r"\bpgrep (?![^\n|]*(?:--ns=|-P ))[^\n|]*")
 _SAVED = re.compile(r"(?<![<>&=\-\d])>>?\s*\"?(?!/dev/|&|/proc/|/sys/)((?:\$\w+|\$\{\w+\}|\$HOME|~|/|\w)[^\s\";|&)]*)")
 _RELOAD_ALL = re.compile(r"\b(?:systemctl (?:reboot|kexec)|sysctl --system|update-grub|nft flush ruleset)\b")
 

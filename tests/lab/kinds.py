@@ -33,7 +33,7 @@ _CREATES = re.compile(
 )
 _LIMITED = re.compile(
     r"container\.(?:id|image\.repository)|k8s\..*|ka\.(?:resp|target|user)\.(?:name|namespace|resource)|ka\.auth\.reason"
-    r"|ka\.req\.configmap\.name|(?:fd|user)\.(?:[rslc]?(?:ip|port)|uid|loginuid)|proc\.(?:v?pid|sid)(?:\.ts)?"
+    r"|ka\.req\.configmap\.name|(?:fd|user)\.(?:[rslc]?(?:ip|port)|uid|loginuid)|proc\.(?:v?pid|sid|tty)(?:\.ts)?"
     r"|ct\.(?:id|region|srcip)|s3\.bucket|gcp\.(?:callerIP|projectId|user|storage\.bucket|cloudsql\.databaseId)"
     r"|json\.value\[/resource/labels/dataset_id\]|okta\.(?:client\.ip|target\.user\.id)"
     r"|github\.(?:org|owner|user|repo\.name|webhook\.id)"

@@ -57,6 +57,8 @@ class Internet:
     def connect(self, address: str, port: int, says: str = "", *, source: str = "") -> subprocess.Popen[bytes]:
         """Connect to the host from out there, from an address of one's own where given, and stay connected."""
         words = ["socat", "-", f"TCP4:{address}:{port},bind={source}"] if source else ["nc", address, str(port)]
+        if ":" in address:
+            words = ["socat", "-", f"TCP6:[{address}]:{port}"]
         process = subprocess.Popen(
             self._inside(*words), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
         )

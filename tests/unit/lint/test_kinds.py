@@ -63,6 +63,8 @@ def contain(run: str, **keys: str) -> dict[str, Any]:
         (look("crictl logs --tail 500 a"), "leaves out what came just before"),
         (look("journalctl --until %{alert.time} | tail"), "leaves out what came just before"),
         (contain("true", undo='usermod --password "$h" "$n"'), "shows the hash to everybody"),
+        (contain("true", undo="cp -an -- /root/evidence/x /srv/x"), "a folder that has been made by that name since"),
+        (contain('[ "$(ps -o tty= -p "$p")" = pts/0 ] && kill -HUP "$p"'), "where the machine has one of that number"),
         (contain("true", undo="kubectl uncordon %{alert.hostname}"), "lifts what others closed"),
         (contain('[ "$u" != "$(aws sts get-caller-identity)" ] || exit 1'), "where nobody answers, it passes"),
         (
@@ -70,6 +72,7 @@ def contain(run: str, **keys: str) -> dict[str, Any]:
             "where nobody answers, nothing is found and it passes",
         ),
         (look("pgrep -fx -- %{alert.cmdline_regex}", only="host"), "finds containers' processes too"),
+        (look('pgrep -u %{user.uid} "$s" | wc -l', only="host"), "finds containers' processes too"),
         (look("nsenter -t 1 -m -- ls -l /etc"), "runs a program of the container's as the node's root"),
         (look("nsenter --target 1 --all ls"), "runs a program of the container's as the node's root"),
         (look('p=7; sha256sum "/proc/$p/root"%{fd.name}'), "a link of the container's leads to the node's own files"),

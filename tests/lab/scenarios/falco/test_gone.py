@@ -161,3 +161,29 @@ def test_the_server_of_a_host_is_gone(booted_host: Host, tell: Tell, rule: str) 
     report.again("what the web server started", undo=True, shows="No such file")
     assert not [pid for pid in others if booted_host.state(pid) not in {"R", "S"}], "a bystander was stopped"
     assert booted_host.snapshot("/var/www", "/etc") == before
+
+
+PATHS: dict[str, dict[str, Any]] = {
+    "Adding ssh keys to authorized_keys": {"fd.name": "/root/.ssh/authorized_keys"},
+    "Container Drift Detected (open+create)": {"evt.arg.name": "/opt/agent"},
+    "Container Drift Detected (chmod)": {"evt.arg.filename": "/opt/agent"},
+    "Detect crypto miners using the Stratum protocol": {"proc.exepath": "/opt/agent"},
+    "Mkdir binary dirs": {"evt.arg.path": "/usr/local/bin/.x"},
+    "Create Symlink Over Sensitive Files": {"evt.arg.target": "/etc/shadow", "evt.arg.linkpath": "/srv/x"},
+    "Create Hardlink Over Sensitive Files": {"evt.arg.oldpath": "/etc/shadow", "evt.arg.newpath": "/srv/x"},
+    "Set Setuid or Setgid bit": {"evt.arg.filename": "/opt/agent", "fd.name": "/opt/agent", "evt.arg.mode": "S_ISUID"},
+}
+
+
+@pytest.mark.parametrize("rule", PATHS)
+def test_the_container_of_a_file_is_gone(node: Node, tell: Tell, rule: str) -> None:
+    """A reader who hears of a link would look for its target; there is none any more."""
+    web = Spot(node, node.start_container())
+    fields = web.fields(web.start("tail", "-f", "/etc/passwd")) | PATHS[rule]
+    node.remove_pods()
+    report = tell(fields, rule=rule, host=node)
+    for step in report.steps:
+        if "contain" in step.phases and any(word in step.title.casefold() for word in ("take", "remove")):
+            report.again(step.title, shows="gone", hides=["link_out", "no_file"])
+            if "/proc/" in step.undo:
+                report.again(step.title, undo=True, shows="gone", hides=["link_out", "no_file"])

@@ -202,3 +202,33 @@ def test_a_link_in_a_folder_that_is_one(web: Spot, tell: Tell) -> None:
     report.again("then remove it", shows="link_out_of_the_container")
     report.again("then remove it", undo=True, shows="link_out_of_the_container")
     assert web.place.snapshot(OUTSIDE) == before
+
+
+UNDONE: dict[str, Fields] = {
+    KEYS: FILES[KEYS],
+    DRIFT: FILES[DRIFT],
+    BELOW: FILES[BELOW],
+    "Container Drift Detected (chmod)": {"evt.arg.filename": "{}"},
+    "Detect crypto miners using the Stratum protocol": {"proc.exepath": "{}"},
+    MKDIR: {"evt.arg.path": "{}"},
+    SYMLINK: {"evt.arg.target": "/etc/shadow", "evt.arg.linkpath": "{}"},
+    "Create Hardlink Over Sensitive Files": {"evt.arg.oldpath": "/etc/shadow", "evt.arg.newpath": "{}"},
+}
+
+
+@pytest.mark.parametrize("rule", UNDONE)
+def test_the_way_back_leads_out(web: Spot, tell: Tell, rule: str) -> None:
+    """What was taken away was in a folder that is a link to the node's own since."""
+    web.run("mkdir -p /opt/x /etc; echo 'root:*:1::::::' > /etc/shadow")
+    name = "/opt/x/new"
+    acts = {MKDIR: f"mkdir {name}; touch {name}/tool", SYMLINK: f"ln -s /etc/shadow {name}"}
+    acts["Create Hardlink Over Sensitive Files"] = f"ln /etc/shadow {name}"
+    web.run(acts.get(rule, f"echo own > {name}"))
+    before = web.place.snapshot(OUTSIDE)
+    report = told(web, tell, rule, name, UNDONE[rule])
+    title = next(step.title for step in report.steps if "take" in step.title.casefold() or "remove" in step.title)
+    report.again(title)
+    assert not web.path(name).exists()
+    web.run(f"rmdir /opt/x; ln -s {OUTSIDE} /opt/x")
+    report.again(title, undo=True, shows="link_out_of_the_container")
+    assert web.place.snapshot(OUTSIDE) == before, "it was put into the node's own folder"

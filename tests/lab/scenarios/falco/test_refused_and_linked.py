@@ -58,6 +58,7 @@ def test_a_directory_that_was_there_before(spot: Spot, tell: Tell) -> None:
     later = time.time_ns() + 3600 * 10**9
     report = tell(actor(spot, evt__arg__path="/usr/local/bin/site"), rule=MKDIR, host=spot.place, time_ns=later)
     report.again(TAKE, shows="older: not moved")
+    assert spot.snapshot("/usr/local/bin") == before
     report.again(TAKE, undo=True)
     assert spot.snapshot("/usr/local/bin") == before
 

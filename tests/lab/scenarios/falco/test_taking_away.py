@@ -160,3 +160,87 @@ def test_a_directory_goes_and_comes_back(spot: Spot, tell: Tell, path: str) -> N
     report.contain("take it away", state=lambda: is_there(spot, path), becomes=False)
     report.undo(state=lambda: spot.snapshot(path), becomes=before)
     assert not spot.place.exists("/root/owned")
+
+
+def test_the_bit_of_a_directory(spot: Spot, tell: Tell) -> None:
+    """Nothing of its content is kept, and its bit comes back; where nothing can be written down it stays."""
+    spot.path("/opt").mkdir(exist_ok=True)
+    folder = spot.path("/opt/shared")
+    folder.mkdir()
+    folder.chmod(0o2775)
+    fields = actor(spot, evt__arg__filename="/opt/shared", fd__name="/opt/shared", evt__arg__mode="S_ISGID")
+    report = tell(fields, rule=BITS, host=spot.place)
+    report.looks()
+    spot.place.run("mkdir -p /root/evidence; mount -t tmpfs -o ro tmpfs /root/evidence")
+    report.again("Take the bit away", shows="Read-only file system")
+    spot.place.run("umount /root/evidence")
+    assert mode(spot, "/opt/shared") == 0o2775, "it was changed, and the undo would not know"
+    report.contain("Take the bit away", state=lambda: mode(spot, "/opt/shared"), becomes=0o775)
+    report.undo(state=lambda: mode(spot, "/opt/shared"), becomes=0o2775)
+    report.again("Take the bit away")
+    report.again("Take the bit away", undo=True, hides="nothing saved")
+
+
+def test_a_program_of_the_systems_behind_a_link(spot: Spot, tell: Tell) -> None:
+    """The file with the bit is gone, and its name leads to a program that must have one."""
+    needed = "/usr/bin/passwd"
+    if spot.container:
+        spot.write(needed, b"#!/bin/sh\n", 0o4755)
+    spot.write("/opt/helper", b"#!/bin/sh\n", 0o4755)
+    fields = actor(spot, evt__arg__filename="/opt/helper", fd__name="/opt/helper", evt__arg__mode="S_ISUID")
+    report = tell(fields, rule=BITS, host=spot.place)
+    spot.path("/opt/helper").unlink()
+    spot.path("/opt/helper").symlink_to(needed)
+    if not spot.container:
+        report.again("Take the bit away", shows="a link")
+        assert mode(spot, needed) == 0o4755, "a program of the system lost its bit"
+    spot.path("/opt/helper").unlink()
+    spot.write("/opt/helper", b"#!/bin/sh\n", 0o4755)
+    report.again("Take the bit away")
+    spot.path(needed).chmod(0o755)
+    spot.path("/opt/helper").unlink()
+    spot.path("/opt/helper").symlink_to(needed)
+    report.again("Take the bit away", undo=True)
+    assert mode(spot, needed) == 0o755, "another program got the bit"
+
+
+def test_the_first_program_with_the_bit_is_kept(spot: Spot, tell: Tell) -> None:
+    """It is written anew, with the bit, and the step pasted once more."""
+    spot.write("/opt/helper", b"the first\n", 0o4755)
+    fields = actor(spot, evt__arg__filename="/opt/helper", fd__name="/opt/helper", evt__arg__mode="S_ISUID")
+    report = tell(fields, rule=BITS, host=spot.place)
+    report.again("Take the bit away")
+    spot.write("/opt/helper", b"the second\n", 0o4755)
+    report.again("Take the bit away")
+    assert mode(spot, "/opt/helper") == 0o755
+    assert (spot.evidence / report.uid / "file").read_bytes() == b"the first\n"
+
+
+def test_a_directory_was_made_again_since(spot: Spot, tell: Tell) -> None:
+    spot.write("/usr/local/bin/.x/tool", b"#!/bin/sh\n", 0o755)
+    report = tell(actor(spot, evt__arg__path="/usr/local/bin/.x"), rule=MKDIR, host=spot.place)
+    report.again("take it away")
+    assert not is_there(spot, "/usr/local/bin/.x")
+    spot.write("/usr/local/bin/.x/tool", b"of the next release\n", 0o755)
+    before = spot.snapshot("/usr/local/bin/.x")
+    report.again("take it away", undo=True)
+    assert spot.snapshot("/usr/local/bin/.x") == before, "what was made since was written over"
+
+
+READERS = {
+    MKDIR: ("evt.arg.path", "/usr/local/bin/x/tool"),
+    KEYS: ("fd.name", "/srv/x/tool"),
+    "Container Drift Detected (open+create)": ("evt.arg.name", "/srv/x/tool"),
+}
+
+
+@pytest.mark.parametrize("rule", READERS)
+def test_a_namesake_where_the_reader_works(booted_host: Host, tell: Tell, rule: str) -> None:
+    """The folder that the alert names is gone; the reader has a file of that name in the folder they are in."""
+    spot = Spot(booted_host)
+    field, path = READERS[rule]
+    report = tell({**actor(spot, fd__name=path), field: path}, rule=rule, host=booted_host)
+    booted_host.run("cd /root && echo mine > tool")
+    own = booted_host.snapshot("/root/tool")
+    report.again("take", shows="No such file")
+    assert booted_host.snapshot("/root/tool") == own, "the reader's own file was taken away"

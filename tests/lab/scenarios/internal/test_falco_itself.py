@@ -285,3 +285,22 @@ def test_a_test_alert(host: Host, tell: Tell) -> None:
         host.run(f"kill {receiver}")
         host.wait_until(lambda: not host.alive(receiver), "the receiver has ended")
         report.again("Who can post alerts", hides="280")
+
+
+@pytest.mark.parametrize("rule", [FIGURES, SILENCE])
+def test_somebodys_program_is_called_falco(watched: Host, tell: Tell, rule: str) -> None:
+    """It runs for longer than Falco does."""
+    watched.run("systemctl stop falco; cp /usr/bin/sleep /tmp/falco")
+    other = watched.start("/tmp/falco", "4321", user="www-data")
+    watched.run("sleep 1.1; systemctl start falco")
+    watched.wait_until(
+        lambda: "prog_id" in watched.run("cat /proc/$(pgrep -xn falco)/fdinfo/* || :"), "Falco has attached"
+    )
+    report = tell({"falco.version": "0.43.0"} if rule == FIGURES else {}, rule=rule, host=watched)
+    if rule == FIGURES:
+        report.again("Give Falco's service", shows="CPUWeight=1000")
+        assert weight(watched) == "1000"
+    else:
+        report.again("Is anything of Falco attached", shows="/usr/bin/falco", hides="4321")
+        report.again("Keep its state", shows="1")
+    assert watched.alive(other), "another program was ended"
