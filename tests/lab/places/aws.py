@@ -63,7 +63,7 @@ class Aws:
         self._given = ""
         self._clients: dict[tuple[str, str], Any] = {}
 
-    def call(self, service: str, operation: str, region: str = REGION, **parameters: Any) -> dict[str, Any]:
+    def call(self, service: str, operation: str, region: str = REGION, /, **parameters: Any) -> dict[str, Any]:
         """Call AWS for the lab, e.g. ``call("iam", "create_user", UserName="mallory")``; no event comes of it."""
 
         if (service, region) not in self._clients:
@@ -85,6 +85,18 @@ class Aws:
         self.laptop.begin = lambda _: None
         self.rights = aws_rights.allowed(dict(policy)) if policy else frozenset()
         self.complains = False
+
+    def without(self, *rights: str) -> None:
+        """Leave the laptop's caller, from now on, without these rights of a step that changes something."""
+        self.begin("contain")
+        self.laptop.begin = lambda _: None
+        self.rights -= set(rights)
+        self.complains = False
+
+    def with_all(self) -> None:
+        """Give the laptop's caller again what a responder has."""
+        self.laptop.begin = self.begin
+        self.complains = True
 
     def may(self, request: Request) -> Reply | None:
         """Return the refusal of a request that the laptop's caller has no right to; None where they have."""
@@ -232,6 +244,8 @@ class _Front(StandIn):
         reply = _pass_on(self._account, request)
         if b"Action=DescribeRegions" in request.body:
             reply = Reply(_REGION.sub(_if_on, reply.body), reply.status, reply.headers)
+        if request.headers.get("x-amz-target", "").endswith(".DescribeServices") and reply.status == 200:
+            reply = Reply(_with_times(json.loads(reply.body)), reply.status, reply.headers)
         _record(self._account, request, reply, region)
         return reply
 
@@ -242,6 +256,13 @@ _REGION = re.compile(rb"<item>(?:(?!</item>).)*<regionName>([^<]*)</regionName>.
 def _if_on(item: re.Match[bytes]) -> bytes:
     """Leave a region out that the account has not switched on."""
     return item[0] if item[1].decode() in REGIONS else b""
+
+
+def _with_times(answer: dict[str, Any]) -> dict[str, Any]:
+    """Add when each of ECS' services was made, which moto knows of their deployments only."""
+    for service in answer["services"]:
+        service["createdAt"] = min(each["createdAt"] for each in service["deployments"])
+    return answer
 
 
 def _pass_on(account: Aws, request: Request) -> Reply:

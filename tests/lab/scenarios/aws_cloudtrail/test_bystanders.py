@@ -133,7 +133,7 @@ def test_the_owner_has_stopped_the_function(aws: Aws, tell: Tell) -> None:
     aws.call("lambda", "put_function_concurrency", FunctionName="thumbnails", ReservedConcurrentExecutions=0)
     report = alert(aws, tell, FUNCTION, ("CreateFunction20150331", "lambda"), thing.fields)
     leave_event(aws, report)
-    report.again("Keep code and settings", undo=True, shows="nothing was kept", seconds=SECONDS)
+    report.again("Keep code and settings", undo=True, shows="nothing was changed", seconds=SECONDS)
     assert limit(aws) == 0, "a function that its owner had stopped runs again"
 
 
@@ -172,7 +172,7 @@ def test_the_owner_has_closed_the_bucket(aws: Aws, tell: Tell) -> None:
     closed = dict.fromkeys(FLAGS, True)
     aws.call("s3", "put_public_access_block", Bucket="invoices", PublicAccessBlockConfiguration=closed)
     report = alert(aws, tell, OPENED, ("PutBucketPublicAccessBlock", "s3"), BUCKET)
-    report.again("Block all public", undo=True, shows="nothing was kept", seconds=SECONDS)
+    report.again("Block all public", undo=True, shows="nothing was changed", seconds=SECONDS)
     assert setting(aws, "get_public_access_block", "PublicAccessBlockConfiguration") == closed
 
 

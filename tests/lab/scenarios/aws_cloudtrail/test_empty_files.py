@@ -46,11 +46,11 @@ def test_an_empty_event_is_no_event(aws: Aws, tell: Tell, rule: str) -> None:
     assert aws.call("iam", "list_group_policies", GroupName="helpers")["PolicyNames"] == []
 
 
-def test_an_unknown_state_starts_no_trail(aws: Aws, tell: Tell) -> None:
+def test_a_trail_that_nobody_stopped_is_not_started(aws: Aws, tell: Tell) -> None:
     aws.call("s3", "create_bucket", Bucket="logs", CreateBucketConfiguration={"LocationConstraint": REGION})
     aws.call("cloudtrail", "create_trail", Name="shadow", S3BucketName="logs")
     report = alert(aws, tell, TRAIL, ("CreateTrail", "cloudtrail"), {"ct.request.name": "shadow"})
-    keep_empty(aws, report.uid, "status.json")
+    keep_empty(aws, report.uid, "event.json")
     report.again("stop this trail", undo=True, seconds=SECONDS)
     assert not aws.call("cloudtrail", "get_trail_status", Name="shadow")["IsLogging"]
 

@@ -12,6 +12,7 @@ from tests.lab.scenarios.aws_cloudtrail.test_groups_and_trails import DENY, GROU
 from tests.lab.scenarios.aws_cloudtrail.test_rules_without_entry import CALL, KEYS, keys, told
 from tests.lab.story import Tell
 
+RULES = (LISTED, MADE_USER, MADE)
 ME = {**MALLORY, "userName": "responder", "arn": f"arn:aws:iam::{ACCOUNT}:user/responder"}
 
 
