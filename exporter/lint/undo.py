@@ -24,6 +24,10 @@ _ASKS_FIRST = re.compile(r"\bjq -\w*e|\bif \[ -[ugkL] ")
 """Goes no further where the state is not the one to be saved, as after the step's own doing."""
 _GOES_ON_WHERE_SAVED = re.compile(rf"{_IS_THERE} &&|{_IS_MISSING} \|\||if {_IS_THERE}")
 
+_NOTED = re.compile(r"&&\s*(?:\{[^\n}]*(?:\|\||\]\s*&&)\s*)?(?:mv|touch|echo|cat)\b|\bfalco-?%\{alert\.uid\}")
+"""What a step notes of its own change once the call was accepted, or what only the step calls by this name."""
+_REFUSABLE = re.compile(r"\b(?:aws|gcloud) ")
+
 
 def check_undo(catalog: Catalog) -> Iterator[Finding]:
     """Yield contain steps whose saved state a second run would overwrite, or that act although nothing was saved."""
@@ -31,7 +35,8 @@ def check_undo(catalog: Catalog) -> Iterator[Finding]:
         if step.phase not in {"contain", "recover"}:
             continue
         saving = unsafe_saving(step.run.text, step.undo.text) if step.undo.text else ()
-        for message in (*saving, *unkept_processes(step.run.text, step.undo.text)):
+        others = undoing_others(step.run.text) if step.undo.text and step.where == "cloud" else ()
+        for message in (*saving, *others, *unkept_processes(step.run.text, step.undo.text)):
             yield Finding(step.place, owned.owner, message)
 
 
@@ -46,6 +51,15 @@ def unkept_processes(run: str, undo: str) -> Iterator[str]:
     before, ends, _ = run.partition("kill -KILL")
     if ends and not re.search(r"\$p/(?:exe|\$f)\b", before):
         yield "ends processes whose programs may exist in memory only; first keep exe, environ and maps of each"
+
+
+def undoing_others(run: str) -> Iterator[str]:
+    """Yield that an undo would act where the step's call was refused and somebody else did the same by hand."""
+    if _REFUSABLE.search(run) and not _NOTED.search(run):
+        yield (
+            "the undo cannot tell the step's own change from that of somebody else, where the step was refused; "
+            'note it behind the call that makes it: COMMAND && mv "$d/state.now" "$d/state.json"'
+        )
 
 
 def unsafe_saving(run: str, undo: str) -> Iterator[str]:

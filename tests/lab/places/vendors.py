@@ -88,7 +88,9 @@ class Responder:
         self._phase = phase
 
     def refusal(self, request: Request) -> Reply | None:
-        """Return Google's answer to a call that the caller has no right to; None where they have."""
+        """Return Google's answer to a call without a token or a right; None where the caller has both."""
+        if not request.headers.get("authorization", "").startswith("Bearer ya29."):
+            return Reply({"error": {"code": 401, "message": "no valid token", "status": "UNAUTHENTICATED"}}, 401)
         method = self._services.name_of(request)
         needed = permissions.needed(method)
         if needed is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.lint.undo import unkept_processes, unsafe_saving
+from exporter.lint.undo import undoing_others, unkept_processes, unsafe_saving
 
 GOOD = (
     ('[ -s "$f" ] || get > "$f"\n[ -s "$f" ] && change', 'put "$f"'),
@@ -71,3 +71,30 @@ def test_processes_are_kept_and_go_on(run: str, undo: str, expected: list[str]) 
     found = list(unkept_processes(run, undo))
     assert len(found) == len(expected)
     assert all(message.startswith(beginning) for message, beginning in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        'aws ecs update-service --desired-count=0 && { [ "$n" = 0 ] || mv "$d/now" "$d/was"; }',
+        "aws cloudtrail stop-logging --name=x&&touch stopped",
+        "aws iam put-user-policy --policy-name=falco-%{alert.uid}",
+        'gcloud iam roles update x --stage=DISABLED && { [ "$(jq -r .stage "$f.now")" = DISABLED ] || mv "$f.now" x; }',
+        "curl -X POST https://example.okta.com",
+    ],
+)
+def test_a_change_that_is_noted_once_it_was_made_is_left_alone(run: str) -> None:
+    assert list(undoing_others(run)) == []
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        '[ -s "$d/was" ] || aws x get > "$d/was"; [ -s "$d/was" ] && aws x put',
+        'echo "$u" >> "$d/started" && gcloud compute instances start "$u"',
+        'mv a b && gcloud storage buckets update "gs://$b" --public-access-prevention',
+    ],
+)
+def test_a_change_that_others_may_have_made_is_found(run: str) -> None:
+    (found,) = undoing_others(run)
+    assert "somebody else" in found

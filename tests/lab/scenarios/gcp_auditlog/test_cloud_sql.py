@@ -200,7 +200,7 @@ def test_an_instance_is_opened(google: Vendor, tell: Tell) -> None:
         return refused if len(asked) == 1 else db.instance(request)
 
     db.on(f"GET {SQL}/instances/{{i}}", get)
-    report.again("Close the instance", undo=True, shows="not authorized", seconds=SECONDS)
+    report.again("Close the instance", undo=True, shows="403", seconds=SECONDS)
     assert db.networks == ["198.51.100.0/24"], "what it did not see was shut out"
     report.again("Close the instance", undo=True, seconds=SECONDS)
     assert db.networks == [*before, "198.51.100.0/24"], "a network that somebody let in since was shut out"

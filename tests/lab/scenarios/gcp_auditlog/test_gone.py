@@ -72,7 +72,7 @@ CASES = {
         "projects/_/buckets/invoices",
         "Stop lifecycle",
         says="the bucket is gone",
-        undone="nothing saved",
+        undone="nothing was changed",
         fields=BUCKET,
         before=("Keep the settings",),
     ),

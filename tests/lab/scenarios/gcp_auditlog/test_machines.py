@@ -35,6 +35,7 @@ class Machine(Project):
         super().__init__(google, method, f"{ZONE}/instances/web-1")
         link = f"{HOST}/compute/v1/{ZONE}/instances/web-1"
         self.vm: dict[str, Any] = {"name": "web-1", "id": "1", "status": status, "selfLink": link, "metadata": {}}
+        self.vm["networkInterfaces"] = [{"networkIP": "10.0.0.2"}]
         self.vm["zone"] = f"{HOST}/compute/v1/{ZONE}"
         self.first = deepcopy(self.vm)
         self.moved: set[str] = set()
@@ -195,7 +196,7 @@ class Firewall(Project):
         self.rule |= {"allowed": [{"IPProtocol": "tcp"}], "sourceRanges": ["0.0.0.0/0"]}
         self.rule |= {"selfLink": f"{link}/firewalls/open", "network": f"{link}/networks/default"}
         self.done = {"name": "op", "id": "2", "status": "DONE", "selfLink": f"{link}/operations/op"}
-        self.done["targetLink"] = self.rule["selfLink"]
+        self.done |= {"targetLink": self.rule["selfLink"], "operationType": "compute.firewalls.patch"}
         self.patched: set[str] = set()
         at = f"{COMPUTE}/global"
         self.on(f"GET {at}/firewalls/{{i}}", lambda request: {**deepcopy(self.rule), "name": request.parameters["i"]})
