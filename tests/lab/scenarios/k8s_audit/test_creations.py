@@ -176,6 +176,29 @@ def test_a_finalizer_does_not_keep_a_binding(cluster: Cluster, tell: Tell) -> No
         cluster.laptop().run(strip)
 
 
+def test_what_goes_after_the_step_has_ended_comes_back_too(cluster: Cluster, tell: Tell) -> None:
+    """A finalizer lets it go later than anybody waits."""
+    cluster.namespace("shop")
+    manifest = object_of("ConfigMap", "slow", "shop", data={"a": "1"})
+    manifest["metadata"]["finalizers"] = ["example.net/slow"]
+    cluster.laptop("bob").apply(manifest)
+    event = created(cluster, "bob")
+    made = now(cluster, manifest)
+    let_go = """kubectl patch configmap slow -n shop --type=merge -p '{"metadata":{"finalizers":null}}'"""
+    with tell(event=event, rule="K8s ConfigMap Created", cluster=cluster.node) as report:
+        report.looks()
+        report.contain(
+            "Delete what was created",
+            state=lambda: "deletionTimestamp" in now(cluster, manifest)["metadata"],
+            becomes=True,
+            seconds=90,
+        )
+        cluster.laptop().run(let_go)
+        assert now(cluster, manifest) == {}
+        report.undo(state=lambda: now(cluster, manifest), becomes=made)
+    cluster.laptop().run(let_go)
+
+
 def test_nobody_empties_cluster_admin(cluster: Cluster, tell: Tell) -> None:
     admin = role("ClusterRole", "cluster-admin", ALL)
     before = now(cluster, admin)
