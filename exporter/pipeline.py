@@ -174,8 +174,8 @@ class Pipeline:
         alerts = self._transformed(alerts)
         if alerts:
             with self._lock:
-                self._note(alerts)
                 self._finish()
+                self._note(alerts)
                 for sink in self.sinks:
                     sink.write(alerts)
 

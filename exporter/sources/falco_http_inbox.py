@@ -6,8 +6,8 @@ requests are answered. One write to the disk serves them all, and no request
 waits for another thread. What sinks do besides waits behind the answers, for
 so many alerts or so short a time, and is done in the same thread: many alerts
 in one go cost half of what each costs by itself. Of a sender whose posts have
-all been alerts, reading them waits there too: what was awake for one post only
-reads three times slower. Refuses to know HTTP.
+been alerts, reading them waits there too: a processor that wakes for a single
+post reads it three times slower. Refuses to know HTTP.
 """
 
 from __future__ import annotations

@@ -361,3 +361,6 @@ def test_it_says_how_many_alerts_came_and_which_was_the_latest() -> None:
     pipeline.deliver([first, first])
     pipeline.keep([second, dropped])
     assert pipeline.arrivals() == "3 since the start, the latest 0 s ago: tw\\x1bo"
+    pipeline.keep_messages([Message(0)])
+    pipeline.deliver([first])
+    assert pipeline.arrivals() == "5 since the start, the latest 0 s ago: one"
