@@ -89,7 +89,7 @@ class Spot:
         """Return a parent's name; that of whoever takes its children over, where it has ended."""
         try:
             return self.place.read(f"/proc/{pid}/comm").rstrip("\n")
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return "systemd"
 
     def _process(self, pid: int) -> dict[str, Any]:
