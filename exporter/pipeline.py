@@ -239,11 +239,12 @@ class Pipeline:
             return
         found = [arrival.read() for arrival in arrivals]
         alerts = self._transformed([alert for alert in found if alert is not None])
-        if alerts:
-            self._note(alerts)
-            self._kept += alerts
+        if not alerts:
+            return
+        self._note(alerts)
+        self._kept += alerts
         for sink in self._keeping:
-            if alerts and sink not in self._storing:
+            if sink not in self._storing:
                 sink.keep(alerts)
 
     def _transformed(self, alerts: Sequence[Alert]) -> Sequence[Alert]:

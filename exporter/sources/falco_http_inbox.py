@@ -7,14 +7,14 @@ waits for another thread. What sinks do besides waits behind the answers, for
 so many alerts or so short a time, and is done in the same thread: many alerts
 in one go cost half of what each costs by itself. Of a sender whose posts have
 been alerts, reading them waits there too: a processor that wakes for a single
-post reads it three times slower. Refuses to know HTTP.
+post takes up to four times as long. Refuses to know HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
+from typing import ParamSpec, Protocol
 
 import msgspec
 
@@ -36,6 +36,7 @@ ALONE_REQUESTS = 8
 TRUSTED_ALERTS = 8
 """After so many posts in a row that were one alert each, a peer's next ones are answered before they are read."""
 _SHOWN_ERRORS = 3
+P = ParamSpec("P")
 _to_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -102,17 +103,13 @@ class Inbox:
 
     def take(self, peer: Peer, body: bytes) -> None:
         """Read a body with one alert, with a line per alert, or with an array of them; the peer is answered later."""
-        if body.startswith(b"{") and b"\n" not in body:
-            try:
-                self._alerts.append(decode.from_json(body))
-                answer = self._taken
-                peer.alerts_in_a_row = min(peer.alerts_in_a_row + 1, TRUSTED_ALERTS)
-            except DecodeError as exc:
-                self._intake.reject(exc)
-                answer = make_answer(400, f"{exc}\n")
-                peer.alerts_in_a_row = 0
+        if _is_one(body):
+            alert, answer = self._read(peer, body)
+            if alert is not None:
+                self._alerts.append(alert)
             self._received += 1
         else:
+            peer.alerts_in_a_row = 0
             answer = self._take_several(body)
         self.answer(peer, answer)
 
@@ -122,13 +119,13 @@ class Inbox:
         Its answer does not wait for the end of the turn where this peer has been the only one for a while, or where
         keeping costs nothing. It comes before the body is read where the peer's posts have been alerts.
         """
-        is_one = body.startswith(b"{") and b"\n" not in body
+        is_one = _is_one(body)
         if is_one and self._reads_behind and peer.alerts_in_a_row == TRUSTED_ALERTS and body.endswith(b"}"):
             post = Post(body, peer, self._intake)
             if self._stores and not self._is_alone(peer):
                 self._unread.append(post)
                 self.answer(peer, self._taken)
-            elif self._keep_unread((post,)):
+            elif self._try(self._handover.keep_messages, (post,)):
                 peer.write_answer(self._taken)
                 self._finish_in_time(1, len(body))
         elif self._is_alone(peer) and is_one:
@@ -149,17 +146,23 @@ class Inbox:
     def _take_now(self, peer: Peer, body: bytes) -> None:
         """Keep one alert and answer; nothing of others waits."""
         self._intake.received.inc()
+        alert, answer = self._read(peer, body)
+        if alert is None:
+            peer.write_answer(answer)
+        elif self._try(self._handover.keep, [alert]):
+            peer.write_answer(answer)
+            self._finish_in_time(1, len(body))
+
+    def _read(self, peer: Peer, body: bytes) -> tuple[Alert | None, bytes]:
+        """Return a body's one alert, None where it is none, and the answer; a reason of 400 is counted."""
         try:
             alert = decode.from_json(body)
         except DecodeError as exc:
             self._intake.reject(exc)
             peer.alerts_in_a_row = 0
-            peer.write_answer(make_answer(400, f"{exc}\n"))
-            return
+            return None, make_answer(400, f"{exc}\n")
         peer.alerts_in_a_row = min(peer.alerts_in_a_row + 1, TRUSTED_ALERTS)
-        if self._keep([alert]):
-            peer.write_answer(self._taken)
-            self._finish_in_time(1, len(body))
+        return alert, self._taken
 
     def take_alert(self, peer: Peer, alert: Alert, answer: bytes) -> None:
         """Take an alert that is already one."""
@@ -185,7 +188,9 @@ class Inbox:
             self._intake.received.inc(self._received)
             self._received = 0
         # A peer that waits for an answer sends nothing to be read behind it, so that these are the earlier ones.
-        if (unread and not self._keep_unread(unread)) or (alerts and not self._keep(alerts)):
+        if unread and not self._try(self._handover.keep_messages, unread):
+            return
+        if alerts and not self._try(self._handover.keep, alerts):
             return
         for peer, answer in answers:
             peer.write_answer(answer)
@@ -193,19 +198,10 @@ class Inbox:
             sizes = [len(alert.received) for alert in alerts] + [len(post.message) for post in unread]
             self._finish_in_time(len(sizes), sum(sizes))
 
-    def _keep(self, alerts: Sequence[Alert]) -> bool:
-        """Give alerts to what has to have them before their answer; False where a sink failed."""
+    def _try(self, call: Callable[P, None], *given: P.args, **named: P.kwargs) -> bool:
+        """Call the hand-over; False where a sink failed."""
         try:
-            self._handover.keep(alerts)
-        except BaseException as exc:  # noqa: BLE001 - raised again by the source's thread
-            self.fail(exc)
-            return False
-        return True
-
-    def _keep_unread(self, posts: Sequence[Post]) -> bool:
-        """Keep posts that are read later, as ``_keep``."""
-        try:
-            self._handover.keep_messages(posts)
+            call(*given, **named)
         except BaseException as exc:  # noqa: BLE001 - raised again by the source's thread
             self.fail(exc)
             return False
@@ -226,10 +222,7 @@ class Inbox:
             self._timer.cancel()
             self._timer = None
         self._behind = self._behind_bytes = 0
-        try:
-            self._handover.finish()
-        except BaseException as exc:  # noqa: BLE001 - raised again by the source's thread
-            self.fail(exc)
+        self._try(self._handover.finish)
 
     def _take_several(self, body: bytes) -> bytes:
         errors: list[DecodeError] = []
@@ -248,6 +241,11 @@ class Inbox:
         if taken:
             lines.insert(0, f"{taken} of {taken + len(errors)} alerts were taken, the others could not be read:\n")
         return make_answer(400, "".join(lines))
+
+
+def _is_one(body: bytes) -> bool:
+    """Whether a body has the look of one alert."""
+    return body.startswith(b"{") and b"\n" not in body
 
 
 def split(body: bytes) -> list[bytes]:

@@ -179,7 +179,6 @@ class TwoSteps(ListSink):
         super().__init__(name)
         self.kept: list[Alert | Arrival] = []
         self.keeps = keeps
-
         self.stores, self.takes_messages = stores, takes_messages
         self.stored: list[bytes] = []
         """Messages, in place of what is not an alert yet."""
