@@ -21,7 +21,7 @@ from tests.lab.scenarios.aws_cloudtrail.test_groups_and_trails import MADE as MA
 from tests.lab.scenarios.aws_cloudtrail.test_machines import make_definition
 from tests.lab.scenarios.aws_cloudtrail.test_root import ROOT, root_of
 from tests.lab.scenarios.aws_cloudtrail.test_rules_without_entry import KEYS, begin, keys, make
-from tests.lab.story import Tell
+from tests.lab.story import Story, Tell
 
 FUNCTION = "Create Lambda Function"
 LAUNCHED = "Run Instances"
@@ -124,6 +124,19 @@ MAKE: dict[str, tuple[str, str, str, Callable[[Aws], Thing]]] = {
 RULES = (*MAKE, LISTED, MADE_USER, MADE_GROUP, ROOT)
 
 
+def looked_at(
+    aws: Aws, tell: Tell, rule: str, made: tuple[str, str, str, Callable[[Aws], Thing]]
+) -> tuple[Thing, str, Story]:
+    """Make what an alert is about, as ``MAKE`` has it; return it, its step's title, and the report after its looks."""
+    call, named, title, make_thing = made
+    thing = make_thing(aws)
+    report = alert(aws, tell, rule, (call, named), thing.fields, responseElements=thing.answer)
+    leave_event(aws, report)
+    for name, content in thing.kept.items():
+        leave(aws, report, name, content)
+    return thing, title, report
+
+
 @pytest.mark.parametrize(
     ("rule", "rights"),
     [
@@ -139,13 +152,8 @@ RULES = (*MAKE, LISTED, MADE_USER, MADE_GROUP, ROOT)
 )
 def test_what_could_not_be_kept_is_not_changed(aws: Aws, tell: Tell, rule: str, rights: tuple[str, ...]) -> None:
     """Somebody may change the thing and not read it: without its record the change has no way back."""
-    call, named, title, make_thing = MAKE[rule]
-    thing = make_thing(aws)
+    thing, title, report = looked_at(aws, tell, rule, MAKE[rule])
     before = thing.state()
-    report = alert(aws, tell, rule, (call, named), thing.fields, responseElements=thing.answer)
-    leave_event(aws, report)
-    for name, content in thing.kept.items():
-        leave(aws, report, name, content)
     aws.only(granted(*rights))
     report.again(title, seconds=SECONDS)
     assert thing.state() == before, "changed without a record of what it was"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.lab.places.aws import Aws
-from tests.lab.scenarios.aws_cloudtrail.account import MALLORY, SECONDS, alert, earlier, known, leave, leave_event
+from tests.lab.scenarios.aws_cloudtrail.account import MALLORY, SECONDS, alert, earlier, known, leave_event
 from tests.lab.scenarios.aws_cloudtrail.test_buckets import FLAGS, PLAIN, make_bucket, setting
 from tests.lab.scenarios.aws_cloudtrail.test_bystanders import OPENED, encrypted, remember
 from tests.lab.scenarios.aws_cloudtrail.test_failing_looks import (
@@ -20,6 +20,7 @@ from tests.lab.scenarios.aws_cloudtrail.test_failing_looks import (
     STOPPED,
     TRAIL,
     Thing,
+    looked_at,
 )
 from tests.lab.scenarios.aws_cloudtrail.test_functions import limit, make_function
 from tests.lab.scenarios.aws_cloudtrail.test_groups_and_trails import is_logging
@@ -89,14 +90,9 @@ RULES = tuple(HANDS)
 @pytest.mark.parametrize("rule", HANDS)
 def test_what_the_owner_did_by_hand_is_not_undone(aws: Aws, tell: Tell, rule: str) -> None:
     """The responder was refused and calls the owner, who does it; then somebody pastes the undo, and both once more."""
-    call, named, title, make_thing = MADE[rule]
+    thing, title, report = looked_at(aws, tell, rule, MADE[rule])
     right, by_hand = HANDS[rule]
-    thing = make_thing(aws)
     before = thing.state()
-    report = alert(aws, tell, rule, (call, named), thing.fields, responseElements=thing.answer)
-    leave_event(aws, report)
-    for name, content in thing.kept.items():
-        leave(aws, report, name, content)
     aws.without(right)
     report.again(title, shows="not authorized", seconds=SECONDS)
     assert thing.state() == before
