@@ -23,6 +23,11 @@ def to_request(body: str) -> bytes:
     return f"{_HEAD}{len(raw)}\r\n\r\n".encode() + raw
 
 
+def bodies_of(count: int) -> Iterator[bytes]:
+    """Yield the bodies of so many posts."""
+    return (alert.to_json().encode() for alert in flood(count, time.time_ns()))
+
+
 def requests_of(count: int, *, unlike: bool = False) -> Iterator[bytes]:
     """Yield so many requests; with ``unlike`` no two have the same processes, command lines and files."""
     for number, alert in enumerate(flood(count, time.time_ns())):

@@ -19,6 +19,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from benchmarks.falco import of_command, of_process
+from benchmarks.http_requests import bodies_of
 from benchmarks.processes import Program, start_falco, start_receiver
 from benchmarks.results import PER_ALERT, Result
 from benchmarks.sizes import FULL, SMOKE, Sizes
@@ -51,6 +52,7 @@ from exporter.sparing import SparingReporter
 from exporter.verdict.judgement import Judgement
 
 RUNS = 5
+REST_SECONDS, REST_POSTS = 1e-4, 2_000
 VERDICTS, VERDICTS_BUDGET = "verdicts_added.", 2.0
 """What counting by verdict may add for an alert that repeats, µs."""
 
@@ -115,6 +117,11 @@ class Stages:
         size = sum(map(len, self.messages)) / self.count
         yield "receive", "receive (`get`, raw bytes)", self._receive(lambda _: None)
         yield "decode", f"decode ({size:,.0f}-byte messages)", self._cost_of_messages(decode.from_grpc)
+        for key, what, rest_seconds in (
+            ("decode_json", "decode a post's body, one after the other", 0.0),
+            ("decode_json_rested", f"the same, each after a rest of {REST_SECONDS * 1e3:g} ms", REST_SECONDS),
+        ):
+            yield key, what, self._decode_json(rest_seconds)
         yield "pipeline", "pipeline (no sinks)", cost(each(Pipeline([]).deliver, self.batches), self.count)
         sparing = SparingReporter(self.reporter, SelfMetrics(CollectorRegistry()))
         sparing.allowance = Allowance(1.0, 1e9)
@@ -160,6 +167,22 @@ class Stages:
                 read(message)
 
         return cost(work, self.count)
+
+    @staticmethod
+    def _decode_json(rest_seconds: float) -> float:
+        """CPU of one body in µs: the least of several runs, each body read after so many seconds of rest."""
+        bodies = list(bodies_of(REST_POSTS))
+        runs = []
+        for _ in range(RUNS):
+            spent = 0.0
+            for body in bodies:
+                if rest_seconds:
+                    time.sleep(rest_seconds)
+                begun = time.thread_time()
+                decode.from_json(body)
+                spent += time.thread_time() - begun
+            runs.append(spent)
+        return min(runs) / len(bodies) * 1e6
 
     def _of_new(self, work: Callable[[Sequence[Alert]], object]) -> float:
         """CPU of one alert in µs: the least of several runs, each with alerts that nothing is noted at yet."""
