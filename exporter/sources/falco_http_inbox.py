@@ -7,7 +7,7 @@ waits for another thread. What sinks do besides waits behind the answers, for
 so many alerts or so short a time, and is done in the same thread: many alerts
 in one go cost half of what each costs by itself. Of a sender whose posts have
 been alerts, reading them waits there too: a processor that wakes for a single
-post takes up to four times as long. Refuses to know HTTP.
+post takes almost twice as long. Refuses to know HTTP.
 """
 
 from __future__ import annotations
