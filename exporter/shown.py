@@ -1,4 +1,4 @@
-"""A field's value as a sentence shows it: modes in octal, ages, lists without Falco's brackets, JSON as words.
+"""A field's value as a sentence shows it: modes in octal, ages, plain lists, JSON and codes as words.
 
 Owns which fields are not shown as Falco writes them. Refuses commands, where
 a value stands as it is, and to lose anything: what is not of the expected
@@ -17,6 +17,7 @@ _MODE_BITS = {
     "S_IROTH": 0o4, "S_IWOTH": 0o2, "S_IXOTH": 0o1,
 }  # fmt: skip
 _MINUTE, _HOUR, _DAY, _DIGITS = 60, 3_600, 86_400, 12
+_CALLERS = {"private": "within Google", "gce-internal-ip": "a VM of the organization"}
 _SPECIAL = ((0o4000, "set-user-id"), (0o2000, "set-group-id"), (0o1000, "sticky"))
 
 
@@ -78,6 +79,12 @@ def grants(value: str) -> str:
     return _told(value, _grant)
 
 
+def caller_address(value: str) -> str:
+    """Return a caller's address of Google Cloud, with what its two codes stand for (AuditLog's RequestMetadata)."""
+    meaning = _CALLERS.get(value)
+    return value if meaning is None else f"{value} ({meaning})"
+
+
 def _told(value: str, tell: Callable[[dict[str, object]], str]) -> str:
     inner = value[1:-1] if value.startswith("(") and value.endswith(")") else value
     try:
@@ -130,4 +137,5 @@ _READERS: Mapping[str, Callable[[str], str]] = {
     "ka.req.role.rules": rules,
     "ka.req.service.ports": ports,
     "gcp.policyDelta": grants,
+    "gcp.callerIP": caller_address,
 }

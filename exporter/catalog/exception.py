@@ -115,7 +115,11 @@ class ExceptionStep:
         return Change(title, "falco", file, "falco", content, check, "systemctl reload falco", note)
 
 
-_MERGE: Prose = (Span("text", " Values of `customRules` that you have already stay: Helm merges the keys."),)
+_MERGE: Prose = (
+    Span("text", " Values of "),
+    Span("code", "customRules"),
+    Span("text", " that you have already stay: Helm merges the keys."),
+)
 
 
 _COMPOSED_TITLE = ProseTemplate("Except exactly this case from the rule.")

@@ -37,7 +37,7 @@ PLACES = {
     "host": "root on the host",
     "node": "root on the node",
     "cluster": "kubectl",
-    "cloud": "the provider's client",
+    "cloud": "your machine",
 }
 
 TITLE_VALUE_LIMIT_CHARACTERS = 80

@@ -65,7 +65,7 @@ def summary_notes(advice: Advice) -> Summary:
 
 
 def _why_undecided(advice: Advice, words: int) -> Prose:
-    """Return that no sign decides and which step does, by its title where so many words hold it; else nothing."""
+    """Return that no sign decides and which step does, by the question that it asks where so many words hold it."""
     judgement = advice.judgement
     if judgement.verdict != "undecided" or any(sign.side != "nothing" for sign in judgement.signs):
         return ()
@@ -98,6 +98,8 @@ def _characters(prose: Prose) -> int:
 
 
 def _make_decided_by(step: Command) -> Prose:
+    if not to_plain(step.title).endswith("?"):
+        return text("no sign speaks for either side; begin with step 1.")
     return (*text("no sign speaks for either side; step 1 decides: "), *limited(step.title))
 
 

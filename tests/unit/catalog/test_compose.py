@@ -172,7 +172,7 @@ def test_who_connects_is_cut_not_the_host_itself(catalog: Catalog) -> None:
     ("verb", "expected"),
     [
         ("create", "Delete what was created then."),
-        ("delete", "Make it again, if it should not have gone."),
+        ("delete", "Restore it, if its deletion was wrong."),
         ("patch", "Put it back as before."),
     ],
 )

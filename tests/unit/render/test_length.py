@@ -94,6 +94,10 @@ def test_an_undecided_report_without_a_sign_says_what_decides() -> None:
     assert undecided(nothing, commands=(first,), summary=())["Undecided:"] == (
         "no sign speaks for either side; step 1 decides: Who opened it?"
     )
+    kept = first._replace(phase="keep", title=(Span("text", "Keep a copy."),))
+    assert undecided(commands=(kept,), summary=())["Undecided:"] == (
+        "no sign speaks for either side; begin with step 1."
+    )
     long = (Span("text", "word " * 60),)
     assert (
         undecided(nothing, commands=(first,), summary=long, close_if=long)["Undecided:"] == "no sign; step 1 decides."

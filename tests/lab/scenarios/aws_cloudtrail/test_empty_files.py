@@ -51,7 +51,7 @@ def test_a_trail_that_nobody_stopped_is_not_started(aws: Aws, tell: Tell) -> Non
     aws.call("cloudtrail", "create_trail", Name="shadow", S3BucketName="logs")
     report = alert(aws, tell, TRAIL, ("CreateTrail", "cloudtrail"), {"ct.request.name": "shadow"})
     keep_empty(aws, report.uid, "event.json")
-    report.again("stop this trail", undo=True, seconds=SECONDS)
+    report.again("Stop this trail", undo=True, seconds=SECONDS)
     assert not aws.call("cloudtrail", "get_trail_status", Name="shadow")["IsLogging"]
 
 

@@ -117,7 +117,7 @@ MAKE: dict[str, tuple[str, str, str, Callable[[Aws], Thing]]] = {
     TASK: ("RunTask", "ecs", "stop them", task),
     SHARED: ("PutBucketAcl", "s3", "set the ACL to private", shared_bucket),
     GRANTED: ("PutBucketPolicy", "s3", "add a Deny", granted_bucket),
-    TRAIL: ("CreateTrail", "cloudtrail", "stop this trail", new_trail),
+    TRAIL: ("CreateTrail", "cloudtrail", "Stop this trail", new_trail),
     STOPPED: ("StopLogging", "cloudtrail", "start it again", stopped_trail),
 }
 """A rule, its call and service, the step that changes something, and what makes the thing."""

@@ -81,11 +81,11 @@ def test_a_trail_writes_elsewhere(aws: Aws, tell: Tell) -> None:
     shows = ["logs-shadow", "own bucket", "trail/audit True"]
     report.look("Where does it write", shows=shows, seconds=SECONDS)
     state = lambda: (is_logging(aws, "shadow"), is_logging(aws, "audit"))  # noqa: E731
-    report.contain("stop this trail", state=state, becomes=(False, True), shows="alse", seconds=SECONDS)
+    report.contain("Stop this trail", state=state, becomes=(False, True), shows="alse", seconds=SECONDS)
     report.undo(state=state, becomes=(True, True), seconds=SECONDS)
 
     aws.call("cloudtrail", "delete_trail", Name="shadow")
-    report.again("stop this trail", shows="TrailNotFoundException", seconds=SECONDS)
+    report.again("Stop this trail", shows="TrailNotFoundException", seconds=SECONDS)
 
     # A trail of the same name in the account of another event: its place is in its ARN.
     make_trail(aws, "shadow-2", is_on=True)
@@ -94,7 +94,7 @@ def test_a_trail_writes_elsewhere(aws: Aws, tell: Tell) -> None:
     fields = {"ct.request.name": "shadow-2", "ct.srcip": "203.0.113.46"}
     elsewhere = alert(aws, tell, TRAIL, ("CreateTrail", "cloudtrail"), fields, sourceIPAddress="203.0.113.46", **more)
     read(aws, elsewhere)
-    elsewhere.again("stop this trail", shows="NotFound", seconds=SECONDS)
+    elsewhere.again("Stop this trail", shows="NotFound", seconds=SECONDS)
     assert is_logging(aws, "shadow-2"), "a trail of another account was stopped"
 
 

@@ -206,14 +206,14 @@ def test_a_process_is_traced(booted_host: Host, tell: Tell) -> None:
     host.wait_until(lambda: f"TracerPid:\t{tracer}" in host.read(f"/proc/{victim}/status"), "strace has attached")
     spot = Spot(host)
     with tell(spot.fields(tracer, proc__pcmdline="bash"), rule=ATTACH, host=host) as report:
-        report.look("Who holds whom?", shows=["sleep 4321", f"strace -p {victim}"])
+        report.look("Which process traces which?", shows=["sleep 4321", f"strace -p {victim}"])
         report.look("What started it?")
         report.contain("keep the tracer, then freeze it", state=lambda: host.state(tracer), becomes="T")
         assert f"/root/evidence/{report.uid}/{tracer}.exe" in host.snapshot(f"/root/evidence/{report.uid}")
         report.undo(state=lambda: host.state(tracer), becomes="S")
         host.run(f"kill -KILL {tracer}")
         host.wait_until(lambda: not host.alive(tracer), "the tracer has ended")
-        report.again("Who holds whom?", hides="sleep 4321")
+        report.again("Which process traces which?", hides="sleep 4321")
 
 
 def test_a_shell_that_no_kubelet_knows_of(web: Spot, tell: Tell) -> None:

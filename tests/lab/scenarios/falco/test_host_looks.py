@@ -123,7 +123,7 @@ def test_setuid_files_of_an_unknown_program(booted_host: Host, tell: Tell) -> No
     booted_host.write("/opt/helper", b"#!/bin/sh\n", 0o4755)
     fields = account_tool("helper") | {"proc.exepath": None, "evt.arg.uid": "root"}
     report = tell(fields, rule=SETUID, host=booted_host)
-    said = report.look("Which files carry the bit", shows=[" root 4755 /opt/helper", "/usr/bin/sudo"])
+    said = report.look("Which setuid files are there", shows=[" root 4755 /opt/helper", "/usr/bin/sudo"])
     assert said.text.rstrip().endswith("/opt/helper"), "the newest is not last"
 
 

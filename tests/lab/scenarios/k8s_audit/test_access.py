@@ -68,7 +68,7 @@ def test_anybody_may_delete(cluster: Cluster, tell: Tell) -> None:
     before = bindings(cluster)
     report = tell(event=event, rule=DELETED, cluster=cluster.node)
     report.looks(shows="system:anonymous")
-    report.unproven("Make it again", "it has a story of its own among the deletions")
+    report.unproven("Restore it", "it has a story of its own among the deletions")
     finalizers(cluster, "evil.example/keep")
     report.contain("Remove the binding", state=lambda: set(bindings(cluster)), becomes=set(before) - {NAME})
     report.undo(state=lambda: bindings(cluster), becomes=before)

@@ -54,14 +54,14 @@ def test_what_was_deleted_is_made_again(cluster: Cluster, tell: Tell, rule: str)
 
     report = tell(event=event, rule=rule, cluster=cluster.node)
     report.looks(shows=["alice\tcreate\t201", f"{user}\tdelete\t200"])
-    report.contain("Make it again", state=lambda: now(cluster, manifest), becomes=before)
+    report.contain("Restore it", state=lambda: now(cluster, manifest), becomes=before)
     report.undo(state=lambda: now(cluster, manifest), becomes={})
 
     # Somebody made it again meanwhile.
     cluster.laptop("alice").apply(manifest)
     live = now(cluster, manifest)
-    report.again("Make it again", shows="AlreadyExists")
-    report.again("Make it again", undo=True, shows="made again since")
+    report.again("Restore it", shows="AlreadyExists")
+    report.again("Restore it", undo=True, shows="made again since")
     assert now(cluster, manifest) == live, "a live object was deleted"
 
 
@@ -75,8 +75,8 @@ def test_a_dry_run_deletes_nothing(cluster: Cluster, tell: Tell) -> None:
     event = delete(cluster, "mallory", manifest, "--dry-run=server")
     report = tell(event=event, rule=rule, cluster=cluster.node)
     report.looks(shows="delete\t200\ttrue")
-    report.again("Make it again", shows="AlreadyExists")
-    report.again("Make it again", undo=True, shows="nothing was restored")
+    report.again("Restore it", shows="AlreadyExists")
+    report.again("Restore it", undo=True, shows="nothing was restored")
     assert now(cluster, manifest) == before
 
 

@@ -78,7 +78,7 @@ def changed(cluster: Cluster) -> Event:
 
 UNDONE: dict[str, tuple[str, Callable[[Cluster], Event], tuple[str, ...]]] = {
     "Stop what makes": (PRIVILEGED, refused.owned, ("deployment", "-n", "shop", "tool")),
-    "Make it again": (GONE, removed, ("configmap", "-n", "shop", "settings")),
+    "Restore it": (GONE, removed, ("configmap", "-n", "shop", "settings")),
     "Put it back": (roles.RULE, changed, ("clusterrole", roles.NAME)),
 }
 
@@ -111,9 +111,9 @@ def test_an_undo_of_what_is_gone_says_so(cluster: Cluster, tell: Tell) -> None:
     event = removed(cluster)
     report = tell(event=event, rule=GONE, cluster=cluster.node)
     report.looks()
-    report.again("Make it again")
+    report.again("Restore it")
     cluster.laptop().run("kubectl delete configmap settings -n shop")
-    report.again("Make it again", undo=True, shows="gone", hides="rror")
+    report.again("Restore it", undo=True, shows="gone", hides="rror")
 
 
 def test_a_claim_to_belong_to_another_workload(cluster: Cluster, tell: Tell) -> None:
