@@ -50,7 +50,7 @@ class Project:
     def read(self, report: Story, *shows: str) -> None:
         """Run the first step, which reads the call from the log."""
         report.look(
-            "What did this call and its caller do", shows=[self.entries[0]["protoPayload"]["methodName"], *shows], seconds=SECONDS
+            "What did this call", shows=[self.entries[0]["protoPayload"]["methodName"], *shows], seconds=SECONDS
         )
 
     def freeze(self, report: Story) -> None:

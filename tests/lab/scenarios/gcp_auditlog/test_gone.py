@@ -181,7 +181,7 @@ def test_the_object_is_gone(google: Vendor, tell: Tell, rule: str) -> None:
     Project(google, case.method, case.resource, **case.payload)
     delete_all_but_the_log(google)
     report = tell(FIELDS | case.fields, rule=rule, cloud=google.laptop)
-    for title in (*case.before, "What did this call and its caller do"):
+    for title in (*case.before, "What did this call"):
         report.again(title, seconds=SECONDS)
     google.service.requests.clear()
     report.again(case.step, shows=case.says, hides="Traceback", seconds=SECONDS)

@@ -152,7 +152,7 @@ def test_a_startup_script_is_not_started(google: Vendor, tell: Tell, where: str,
     else:
         machine.metadata = metadata
     report = begin(tell, google, STOPPED)
-    report.again("What did this call and its caller do", shows="web-1", seconds=SECONDS)
+    report.again("What did this call", shows="web-1", seconds=SECONDS)
     report.again("Start them again", shows="read its startup script first", seconds=SECONDS)
     assert machine.vm["status"] == "TERMINATED"
     # Somebody reads it and starts the machine.
@@ -167,7 +167,7 @@ def test_nothing_starts_whose_scripts_are_unknown(google: Vendor, tell: Tell, re
     machine = Machine(google, "v1.compute.instances.stop", "TERMINATED")
     machine.vm["metadata"] = {"items": [{"key": "startup-script", "value": "echo ours"}]}
     report = begin(tell, google, STOPPED)
-    report.again("What did this call and its caller do", shows="web-1", seconds=SECONDS)
+    report.again("What did this call", shows="web-1", seconds=SECONDS)
     report.again("Start them again", shows="read its startup script first", seconds=SECONDS)
     machine.vm["metadata"] = {}
     machine.on(refused, lambda _: REFUSED)
@@ -179,7 +179,7 @@ def test_a_script_that_came_since_is_not_started(google: Vendor, tell: Tell) -> 
     """The machine is started and stopped once more, now with a script."""
     machine = Machine(google, "v1.compute.instances.stop", "TERMINATED")
     report = begin(tell, google, STOPPED)
-    report.again("What did this call and its caller do", shows="web-1", seconds=SECONDS)
+    report.again("What did this call", shows="web-1", seconds=SECONDS)
     report.again("Start them again", shows="RUNNING", seconds=SECONDS)
     machine.vm |= {"status": "TERMINATED", "metadata": {"items": [{"key": "startup-script", "value": "curl evil"}]}}
     report.again("Start them again", shows="read its startup script first", seconds=SECONDS)

@@ -138,7 +138,7 @@ def test_what_the_owner_did_by_hand_is_not_undone(google: Vendor, tell: Tell, na
     thing = make(google)
     before = thing.state()
     report = tell(FIELDS | ABOUT, rule=rule, cloud=google.laptop)
-    report.again("What did this call and its caller do", shows="203.0.113.45", seconds=SECONDS)
+    report.again("What did this call", shows="203.0.113.45", seconds=SECONDS)
     service = google.service
     guard, refused = service.guard, {route.partition(" ")[0] for route in thing.routes}
     endings = tuple(route.rpartition("}")[2] for route in thing.routes)
@@ -175,7 +175,7 @@ def test_one_of_the_name_is_made_since(
     thing.project.entries[0]["resource"]["labels"][label] = "777"
     before = thing.state()
     report = tell(FIELDS, rule=rule, cloud=google.laptop)
-    report.again("What did this call and its caller do", seconds=SECONDS)
+    report.again("What did this call", seconds=SECONDS)
     report.again(thing.title, shows="made since", seconds=SECONDS)
     assert thing.state() == before
     own = thing.project.vm if isinstance(thing.project, Machine) else thing.project.rule  # type: ignore[attr-defined]
@@ -188,7 +188,7 @@ def test_a_rule_that_is_made_anew_is_not_switched_on(google: Vendor, tell: Tell)
     """The intruder's was switched off and deleted; the shop has made one of the name, and keeps it off."""
     thing = firewall(google)
     report = tell(FIELDS, rule=OPENED, cloud=google.laptop)
-    report.again("What did this call and its caller do", seconds=SECONDS)
+    report.again("What did this call", seconds=SECONDS)
     report.again(thing.title, seconds=SECONDS)
     assert thing.state()
     thing.project.rule["id"] = "4"  # type: ignore[attr-defined]

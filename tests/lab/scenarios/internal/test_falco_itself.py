@@ -176,7 +176,7 @@ def test_falco_refused_new_rules(watched: Host, tell: Tell, name: str) -> None:
         report.look("Does it load now", shows="has no mapping for key 'condition'")
         report.look("Which of Falco's files", shows=f"root /etc/falco/{name}")
         here = lambda: (watched.exists(f"/etc/falco/{name}"), watched.exists("/etc/falco/rules.d/own.yaml"))  # noqa: E731
-        report.contain("Set aside the rules and settings", state=here, becomes=(False, True), shows="Loaded without errors")
+        report.contain("Set aside the rules", state=here, becomes=(False, True), shows="Loaded without errors")
         report.undo(state=lambda: watched.snapshot("/etc/falco"), becomes=before)
         assert not watched.exists("/root/owned")
 
@@ -188,15 +188,15 @@ def test_the_broken_rules_are_gone(watched: Host, tell: Tell) -> None:
     before = watched.snapshot("/etc/falco")
     report = tell({}, rule=REFUSED, host=watched)
     report.again("Does it load now", shows="Loaded without errors")
-    report.again("Set aside the rules and settings", shows="it loads: nothing set aside")
-    report.again("Set aside the rules and settings", undo=True, shows="No such file")
+    report.again("Set aside the rules", shows="it loads: nothing set aside")
+    report.again("Set aside the rules", undo=True, shows="No such file")
     assert watched.snapshot("/etc/falco") == before, "rules that load were set aside"
 
     watched.write("/etc/falco/rules.d/new.yaml", "- rule: Broken\n")
-    report.again("Set aside the rules and settings", shows="new.yaml.broken")
+    report.again("Set aside the rules", shows="new.yaml.broken")
     watched.write("/etc/falco/rules.d/new.yaml", GOOD)
     made = watched.snapshot("/etc/falco/rules.d/new.yaml")
-    report.again("Set aside the rules and settings", undo=True, shows="/etc/falco/rules.d/new.yaml was made since: left")
+    report.again("Set aside the rules", undo=True, shows="/etc/falco/rules.d/new.yaml was made since: left")
     assert watched.snapshot("/etc/falco/rules.d/new.yaml") == made, "rules that were made since were written over"
 
 
@@ -207,7 +207,7 @@ def test_falco_runs_from_a_container(watched: Host, tell: Tell) -> None:
     before = watched.snapshot("/etc/falco")
     watched.run("systemctl stop falco; rm /usr/bin/falco")
     report = tell({}, rule=REFUSED, host=watched)
-    report.again("Set aside the rules and settings", shows="nothing set aside")
+    report.again("Set aside the rules", shows="nothing set aside")
     assert watched.snapshot("/etc/falco") == before
 
 
