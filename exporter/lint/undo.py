@@ -27,6 +27,14 @@ _GOES_ON_WHERE_SAVED = re.compile(rf"{_IS_THERE} &&|{_IS_MISSING} \|\||if {_IS_T
 _NOTED = re.compile(r"&&\s*(?:\{[^\n}]*(?:\|\||\]\s*&&)\s*)?(?:mv|touch|echo|cat)\b|\bfalco-?%\{alert\.uid\}")
 """What a step notes of its own change once the call was accepted, or what only the step calls by this name."""
 _REFUSABLE = re.compile(r"\b(?:aws|gcloud) ")
+_WORDS = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^|;&\n\"'])*"
+_CALL = re.compile(
+    rf"\b(?:curl|gh api)\b(?P<words>{_WORDS}?(?:-X ?|--method[ =])(?:POST|PUT|PATCH|DELETE)\b{_WORDS})"
+    r"(?P<then>&&[^\n]*)?"
+)
+"""A call of an interface over HTTP that changes something, and what is done once it was accepted."""
+_ANSWER = re.compile(r"-o ?\"?(?!/dev/)(?P<file>[^\s\"]+)")
+_NOTE = re.compile(r"\b(?:mv \"?[^\s\"]+\"? |touch )\"?(?P<file>[^\s\";}]+)")
 
 
 def check_undo(catalog: Catalog) -> Iterator[Finding]:
@@ -35,7 +43,7 @@ def check_undo(catalog: Catalog) -> Iterator[Finding]:
         if step.phase not in {"contain", "recover"}:
             continue
         saving = unsafe_saving(step.run.text, step.undo.text) if step.undo.text else ()
-        others = undoing_others(step.run.text) if step.undo.text and step.where == "cloud" else ()
+        others = undoing_others(step.run.text, step.undo.text) if step.undo.text and step.where == "cloud" else ()
         for message in (*saving, *others, *unkept_processes(step.run.text, step.undo.text)):
             yield Finding(step.place, owned.owner, message)
 
@@ -53,13 +61,23 @@ def unkept_processes(run: str, undo: str) -> Iterator[str]:
         yield "ends processes whose programs may exist in memory only; first keep exe, environ and maps of each"
 
 
-def undoing_others(run: str) -> Iterator[str]:
+def undoing_others(run: str, undo: str) -> Iterator[str]:
     """Yield that an undo would act where the step's call was refused and somebody else did the same by hand."""
-    if _REFUSABLE.search(run) and not _NOTED.search(run):
+    calls = list(_CALL.finditer(run.replace("\\\n", " ")))
+    refusable = bool(calls) or _REFUSABLE.search(run) is not None
+    noted = any(_is_noted(call, undo) for call in calls) if calls and not _REFUSABLE.search(run) else _NOTED.search(run)
+    if refusable and not noted:
         yield (
             "the undo cannot tell the step's own change from that of somebody else, where the step was refused; "
             'note it behind the call that makes it: COMMAND && mv "$d/state.now" "$d/state.json"'
         )
+
+
+def _is_noted(call: re.Match[str], undo: str) -> bool:
+    """Whether the undo reads what is written only once the call was accepted: its answer, or a note behind it."""
+    found = _ANSWER.search(call["words"]) or _NOTE.search(call["then"] or "")
+    # Of `key-$number.json` the undo looks for `key-*.json`.
+    return found is not None and found["file"].rpartition("/")[2].partition("$")[0] in undo
 
 
 def unsafe_saving(run: str, undo: str) -> Iterator[str]:

@@ -72,6 +72,8 @@ class StandIn:
         self.requests: list[Request] = []
         """Everything that was asked, in order."""
         self.complaints: list[str] = []
+        self.knows: Callable[[Request], Reply | None] = lambda _: None
+        """What refuses a request without the reader's token, or of a token that may only read."""
         self.guard: Callable[[Request], Reply | None] = lambda _: None
         """What refuses a request that the vendor knows, for want of a right."""
 
@@ -95,7 +97,7 @@ class StandIn:
         if complaint := self._description.complaint(request):
             self.complaints.append(f"{request.method} {request.path}: {complaint}")
             return Reply({"message": f"the vendor's description does not know it: {complaint}"}, 400)
-        return self.guard(request) or self._answer(request)
+        return self.knows(request) or self.guard(request) or self._answer(request)
 
     def _answer(self, request: Request) -> Reply:
         for method, pattern, answer in self._routes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.integration.certificates import Authority
 from tests.lab import openapi, permissions
@@ -61,7 +62,11 @@ def github(directory: Path) -> Iterator[Vendor]:
     built("gh")
     # In any other terminal gh asks for the background's colour and reads the answer, and with it what was pasted ahead.
     settings = {"GH_TOKEN": "ghp_lab", "TERM": "screen"}
+    refusals = {401: {"message": "Bad credentials"}, 403: {"message": "Resource not accessible by this token"}}
     with _vendor(directory, openapi.github(), ("api.github.com",), settings) as made:
+        Token("token ghp_lab", {status: {**body, "status": str(status)} for status, body in refusals.items()}).guards(
+            made
+        )
         yield made
 
 
@@ -69,8 +74,39 @@ def github(directory: Path) -> Iterator[Vendor]:
 def okta(directory: Path) -> Iterator[Vendor]:
     """Okta, for curl: ``OKTA_ORG`` and ``OKTA_TOKEN`` are set."""
     settings = {"OKTA_ORG": OKTA_DOMAIN, "OKTA_TOKEN": "00lab"}
+    refusals = {
+        401: {"errorCode": "E0000011", "errorSummary": "Invalid token provided"},
+        403: {"errorCode": "E0000006", "errorSummary": "You do not have permission to perform the requested action"},
+    }
     with _vendor(directory, openapi.okta(), (OKTA_DOMAIN,), settings) as made:
+        Token("SSWS 00lab", refusals).guards(made)
         yield made
+
+
+class Token:
+    """The reader's token for GitHub or Okta: a step that only looks is given one that may change nothing."""
+
+    def __init__(self, header: str, refusals: Mapping[int, Any]) -> None:
+        self._header = header
+        self._refusals = refusals
+        self._phase = "contain"
+
+    def guards(self, vendor: Vendor) -> None:
+        """Have the vendor's stand-in ask for this token."""
+        vendor.service.knows = self.refusal
+        vendor.laptop.begin = self.begin
+
+    def begin(self, phase: str) -> None:
+        """Note which phase the step that is about to be pasted has."""
+        self._phase = phase
+
+    def refusal(self, request: Request) -> Reply | None:
+        """Return the vendor's answer to a request without the token, or to a change by a step that looks."""
+        if request.headers.get("authorization", "") != self._header:
+            return Reply(self._refusals[401], 401)
+        if request.method != "GET" and self._phase in {"look", "keep", "verify"}:
+            return Reply(self._refusals[403], 403)
+        return None
 
 
 class Responder:

@@ -80,11 +80,65 @@ def test_processes_are_kept_and_go_on(run: str, undo: str, expected: list[str]) 
         "aws cloudtrail stop-logging --name=x&&touch stopped",
         "aws iam put-user-policy --policy-name=falco-%{alert.uid}",
         'gcloud iam roles update x --stage=DISABLED && { [ "$(jq -r .stage "$f.now")" = DISABLED ] || mv "$f.now" x; }',
-        "curl -X POST https://example.okta.com",
+        "curl -sSf https://example.okta.com/api/v1/users/me",
     ],
 )
 def test_a_change_that_is_noted_once_it_was_made_is_left_alone(run: str) -> None:
-    assert list(undoing_others(run)) == []
+    assert list(undoing_others(run, "")) == []
+
+
+@pytest.mark.parametrize(
+    ("run", "undo"),
+    [
+        ('curl -XDELETE "$s?a=1&b=2" -H"$h" && mv "$d/app.now" "$d/app.json"', 'post "$d/app.json"'),
+        ('[ -z "$p" ]||{ curl -sSf -XPOST "$u/$p"&&mv "$f.now" "$f.json";}', "find -name 'user-*.json'"),
+        (
+            'gh api --method DELETE "$k" < /dev/null && mv "$d/key.now" "$d/key-$i-$k.json"',
+            'find -name "key-$i-*.json"',
+        ),
+        ('curl -X PATCH "$u" \\\n  -d \'{"a": 1}\' && mv a.now "$d/case-$n.json"', "find -name 'case-*.json'"),
+        ('jq -n {} | curl -XPOST "$z" -d@- -o"$d/zone.json"', 'jq .id "$d/zone.json"'),
+        ('curl -XDELETE "$u/sessions"\ncurl -XPOST "$u/suspend" && touch "$d/suspended"', '[ -e "$d/suspended" ]'),
+    ],
+)
+def test_a_call_over_http_whose_undo_needs_that_it_was_accepted_is_left_alone(run: str, undo: str) -> None:
+    """The answer is kept, or a file is moved into place behind the call, and the undo looks for just that."""
+    assert list(undoing_others(run, undo)) == []
+
+
+OLD_GROUP = """
+[ -s "$d/groups.json" ] || curl -sSf "$s/users/$u/groups" -H"$h" -o"$d/groups.json"||exit 1
+curl -sSf -XDELETE "$s/groups/$g/users/$u" -H"$h"
+curl -sSf "$s/users/$u/groups" -H"$h"|jq -r '.[]|[.id,.profile.name]|@tsv'
+"""
+OLD_REPOSITORY = """
+[ -s "$d/repo.json" ] || { gh api "repos/$r" > "$d/repo.new" && mv "$d/repo.new" "$d/repo.json"; }
+gh api --paginate "repos/$r/forks" --jq '.[] | [.full_name, .created_at] | @tsv'
+jq -se '.[].visibility=="public"' "$d/repo.json" && gh api --method PATCH "repos/$r" -F private=true --jq .visibility
+"""
+OLD_CASES = """
+jq -r '.supportCases[].caseNumber' "$d/cases.json" | while read -r n; do
+  curl -sSf -X PATCH "$u/$n" -H 'Content-Type: application/json' \\
+    -d '{"impersonation": {"status": "DISABLED"}}' < /dev/null
+done
+"""
+
+
+@pytest.mark.parametrize(
+    ("run", "undo"),
+    [
+        (OLD_GROUP, 'jq -se \'.[]|any(.[]; .id==$g)\' "$d/groups.json" && curl -sSf -XPUT "$s/groups/$g/users/$u"'),
+        (OLD_REPOSITORY, '[ "$(jq -r .visibility "$d/repo.json")" != public ] || gh api --method PATCH "repos/$r"'),
+        (OLD_CASES, 'jq .caseNumber "$d/cases.json"'),
+        ('curl -XPOST "$u/suspend" -o /dev/null', 'curl -XPOST "$u/unsuspend"'),
+        ('gh api --method PUT "$a" && mv "$d/a.now" "$d/a.json"', 'jq . "$d/before.json"'),
+        ('gh api -X PUT "$a" ; mv "$d/a.now" "$d/a.json"', 'jq . "$d/a.json"'),
+    ],
+)
+def test_a_call_over_http_that_others_may_have_made_is_found(run: str, undo: str) -> None:
+    """The state before is kept whether the call was accepted or not, or the undo does not ask for the note."""
+    (found,) = undoing_others(run, undo)
+    assert "somebody else" in found
 
 
 @pytest.mark.parametrize(
@@ -96,5 +150,5 @@ def test_a_change_that_is_noted_once_it_was_made_is_left_alone(run: str) -> None
     ],
 )
 def test_a_change_that_others_may_have_made_is_found(run: str) -> None:
-    (found,) = undoing_others(run)
+    (found,) = undoing_others(run, "")
     assert "somebody else" in found

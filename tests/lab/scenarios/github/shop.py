@@ -34,9 +34,14 @@ class Shop:
             "archived": False,
         }
         self.repository |= {"visibility": visibility, "forks_count": 1, "fork": False, "description": "x", "size": 3}
+        self.repository["pushed_at"] = OLD
         self.member: str | None = "member"
+        self.numbers = {"mallory": 4, "peer": 5}
+        """Each account's own number; a name may become another account's."""
         self.people = {"mallory": "admin", "peer": "write"}
         self.invited: dict[str, str] = {}
+        self.asked_back: list[int] = []
+        """Accounts that were invited into the organization, by number."""
         self.actions: dict[str, Any] = {"enabled": True, "allowed_actions": "all"}
         self.workflow = "active"
         self.runs = {9: "in_progress", 8: "completed"}
@@ -46,6 +51,7 @@ class Shop:
         self.pushes: list[dict[str, Any]] = []
         self.leaks = [leak("aws_key", "AKIALAB")]
         self.revoked: list[str] = []
+        self.keys: list[dict[str, Any]] = []
         self.me = "responder"
         self.refuses = False
         self.gone = False
@@ -85,7 +91,7 @@ class Shop:
         self._on("GET /search/repositories", lambda _: {"total_count": 1, "items": [fork]})
         self._on(f"GET {at}/secret-scanning/alerts", lambda request: page_of(request, self.leaks))
         self._on("POST /credentials/revoke", self._revoke)
-        self._on(f"GET {at}/keys", lambda _: [])
+        self._on(f"GET {at}/keys", lambda _: self.keys)
         mine = {"full_name": "shop/web", "owner": {"login": "shop"}, "permissions": {"admin": True}}
         other = {"full_name": "else/where", "owner": {"login": "else"}, "permissions": {"admin": True}}
         self._on("GET /user/repos", lambda _: [mine, other])
@@ -104,19 +110,22 @@ class Shop:
 
     def _access(self) -> None:
         at, member = "/repos/{o}/{r}/collaborators", "/orgs/{org}/memberships/{user}"
+        number = lambda request: self.numbers[request.parameters["user"]]  # noqa: E731
         self._on("GET /user", lambda _: {"login": self.me})
         self._on(
-            "GET /users/{user}", lambda request: {"id": 5, "login": request.parameters["user"], "created_at": now()}
+            "GET /users/{user}",
+            lambda request: {"id": number(request), "login": request.parameters["user"], "created_at": now()},
         )
-        self._on(f"GET {at}", lambda _: [person(name, role) for name, role in self.people.items()])
+        self._on(f"GET {at}", lambda _: [person(name, role, self.numbers[name]) for name, role in self.people.items()])
         self._on(f"GET {at}/{{user}}/permission", self._permission)
         self._on(f"PUT {at}/{{user}}", self._invite)
         self._on(f"DELETE {at}/{{user}}", lambda request: self._remove(request.parameters["user"]))
         listed = lambda _: [invitation(name, role) for name, role in self.invited.items()]  # noqa: E731
         self._on("GET /repos/{o}/{r}/invitations", listed)
-        self._on(f"GET {member}", lambda _: {"role": self.member, "state": "active"} if self.member else MISSING)
+        about = lambda request: {"role": self.member, "state": "active", "user": {"id": number(request)}}  # noqa: E731
+        self._on(f"GET {member}", lambda request: about(request) if self.member else MISSING)
         self._on(f"DELETE {member}", lambda _: self._join(None))
-        self._on(f"PUT {member}", lambda request: self._join(request.json()["role"]))
+        self._on("POST /orgs/{org}/invitations", self._back)
 
     def _ci(self) -> None:
         at = "/repos/{o}/{r}/actions"
@@ -147,11 +156,13 @@ class Shop:
 
     def _permission(self, request: Request) -> Any:
         role = self.people.get(request.parameters["user"])
-        return {"permission": role, "role_name": role, "user": {"id": 5}} if role else MISSING
+        number = self.numbers[request.parameters["user"]]
+        return {"permission": role, "role_name": role, "user": {"id": number}} if role else MISSING
 
     def _invite(self, request: Request) -> Any:
         name, role = request.parameters["user"], {"pull": "read", "push": "write"}[request.json()["permission"]]
         if name in self.people:
+            self.people[name] = role
             return Reply(status=204)
         self.invited[name] = role
         return Reply({"invitee": {"login": name}, "permissions": role}, 201)
@@ -164,7 +175,16 @@ class Shop:
         if role is None and self.member is None:
             return MISSING
         self.member = role
-        return {"role": role, "state": "pending"} if role else Reply(status=204)
+        return Reply(status=204)
+
+    def _back(self, request: Request) -> Reply:
+        """Invite an account into the organization; GitHub refuses one that is in it."""
+        asked = request.json()
+        if self.member:
+            return Reply({"message": "Invitee is already a part of this organization", "status": "422"}, 422)
+        self.asked_back.append(asked["invitee_id"])
+        self.member = {"direct_member": "member"}.get(asked["role"], asked["role"])
+        return Reply({"login": "mallory", "role": asked["role"]}, 201)
 
     def _permit(self, request: Request) -> Reply:
         self.actions.update(request.json())
@@ -205,9 +225,9 @@ def page_of(request: Request, found: list[Any], document: Callable[[list[Any]], 
     return Reply(document(found[(page - 1) * size : page * size]), headers=link if page * size < len(found) else {})
 
 
-def person(name: str, role: str) -> dict[str, Any]:
+def person(name: str, role: str, number: int) -> dict[str, Any]:
     """A collaborator as GitHub lists them."""
-    return {"login": name, "role_name": role, "permissions": {"push": role in ("admin", "write")}}
+    return {"id": number, "login": name, "role_name": role, "permissions": {"push": role in ("admin", "write")}}
 
 
 def invitation(name: str, role: str) -> dict[str, Any]:

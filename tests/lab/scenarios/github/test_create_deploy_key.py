@@ -27,6 +27,8 @@ class Repository:
         self.keys = [key(1, "deploy", "2025-03-01T08:00:00Z"), key(2, "x", now)]
         self.member: str | None = "member"
         self.me = "responder"
+        self.number = 1
+        """The repository's."""
         push = {"id": 1, "node_id": "x", "before": "0" * 40, "after": "f" * 40, "ref": "refs/heads/main"}
         push |= {"timestamp": now, "activity_type": "force_push", "actor": {"login": "mallory"}}
         github.service.answers("GET /repos/{owner}/{repo}/keys", lambda _: self.keys)
@@ -36,7 +38,8 @@ class Repository:
         github.service.answers("GET /user", lambda _: {"login": self.me})
         github.service.answers("GET /orgs/{org}/memberships/{user}", self.membership)
         github.service.answers("DELETE /orgs/{org}/memberships/{user}", self.leave)
-        github.service.answers("PUT /orgs/{org}/memberships/{user}", self.come_back)
+        github.service.answers("POST /orgs/{org}/invitations", self.come_back)
+        github.service.answers("GET /repos/{owner}/{repo}", lambda _: {"id": self.number})
 
     def delete(self, request: Request) -> Reply:
         """Delete a key; 404 where there is none."""
@@ -53,7 +56,7 @@ class Repository:
 
     def membership(self, _: Request) -> Reply:
         """The account's role, or 404 where it is no member."""
-        found = {"role": self.member, "state": "active"}
+        found = {"role": self.member, "state": "active", "user": {"id": 4}}
         return Reply(found) if self.member else Reply({"message": "Not Found", "status": "404"}, 404)
 
     def leave(self, _: Request) -> Reply:
@@ -63,8 +66,9 @@ class Repository:
 
     def come_back(self, request: Request) -> Reply:
         """Invite the account again."""
-        self.member = request.json()["role"]
-        return Reply({"role": self.member, "state": "pending"})
+        assert request.json() == {"invitee_id": 4, "role": "direct_member"}
+        self.member = "member"
+        return Reply({"login": "mallory", "role": "direct_member"}, 201)
 
 
 def key(number: int, title: str, created: str) -> dict[str, Any]:
@@ -87,7 +91,9 @@ def test_a_key_is_left_that_writes(github: Vendor, tell: Tell) -> None:
     with tell(FIELDS, cloud=github.laptop) as report:
         report.look("Which keys are there", shows=["mallory", "false", "never", "force_push"])
         report.contain("Delete the keys", state=lambda: [each["title"] for each in shop.keys], becomes=["deploy"])
-        assert any(b'"id": 2' in content for content in github.laptop.files().values()), "the list was not kept"
+        kept = [content for name, content in github.laptop.files().items() if name.endswith("key-1-2.json")]
+        assert kept, "the key was not kept"
+        assert b'"added_by": "mallory"' in kept[0], "who added it was not kept"
         report.contain("Remove the account", state=lambda: shop.member, becomes=None, shows="404")
         report.undo(
             state=lambda: (shop.member, {each["title"] for each in shop.keys}), becomes=("member", {"deploy", "x"})

@@ -38,7 +38,7 @@ def test_the_repository_is_deleted(github: Vendor, tell: Tell, rule: str) -> Non
     if rule != REMOVED:
         for gone in (True, False):
             shop.gone = gone
-            report.again(STEPS[rule], undo=True, shows="nothing saved" if rule == NEW else "No such file")
+            report.again(STEPS[rule], undo=True, shows="nothing was changed")
     asked = [each for each in github.service.requests if each.method != "GET" and "/repos/shop/web" not in each.path]
     assert not asked, "the step reached past the repository"
     assert (shop.is_public, shop.workflow, shop.actions["enabled"], shop.invited) == (True, "active", True, {})
@@ -52,7 +52,7 @@ def test_the_workflow_is_deleted(github: Vendor, tell: Tell) -> None:
     for verb, path in (("GET", at), ("PUT", f"{at}/disable"), ("PUT", f"{at}/enable"), ("GET", f"{at}/runs")):
         github.service.answers(f"{verb} {path}", MISSING)
     report.again("Switch the workflow off", shows="404")
-    report.again("Switch the workflow off", undo=True, shows="No such file")
+    report.again("Switch the workflow off", undo=True, shows="nothing was changed")
     assert shop.runs == {9: "in_progress", 8: "completed"}
 
 

@@ -210,10 +210,11 @@ def test_nobody_is_removed_whose_role_is_unknown(github: Vendor, tell: Tell) -> 
     shop.gone = True
     report = begin(tell, github, ADDED)
     report.again("Whose account is it", shows="404")
-    shop.gone = False
-    report.again("Remove this", shows="keep the role first")
+    report.again("Remove this", shows="404")
     assert saved(github, "role.json") is None
-    assert shop.people["peer"] == "write"
+    shop.gone = False
+    report.again("Remove this", undo=True, shows="nothing was changed")
+    assert (shop.people["peer"], shop.invited) == ("write", {})
 
 
 def saved(github: Vendor, name: str) -> bytes | None:

@@ -200,6 +200,34 @@ def test_the_broken_rules_are_gone(watched: Host, tell: Tell) -> None:
     assert watched.snapshot("/etc/falco/rules.d/new.yaml") == made, "rules that were made since were written over"
 
 
+def test_rules_that_somebody_else_set_aside_stay_so(watched: Host, tell: Tell) -> None:
+    """The folder is mounted read-only, so the step fails; a colleague mounts it anew and renames the file."""
+    time.sleep(1.1)
+    watched.run("mount -t tmpfs tmpfs /etc/falco/rules.d")
+    watched.write("/etc/falco/rules.d/new.yaml", "- rule: Broken\n")
+    watched.run("mount -o remount,ro /etc/falco/rules.d")
+    report = tell({}, rule=REFUSED, host=watched)
+    report.again("Set rules and settings", shows="Read-only file system")
+    watched.run("mount -o remount,rw /etc/falco/rules.d; cd /etc/falco/rules.d && mv new.yaml new.yaml.broken")
+    report.again("Set rules and settings", undo=True)
+    assert not watched.exists("/etc/falco/rules.d/new.yaml"), "the broken rules are in force again"
+    watched.run("cd /etc/falco/rules.d && mv new.yaml.broken new.yaml")
+    report.again("Set rules and settings", shows="new.yaml.broken")
+    report.again("Set rules and settings", undo=True)
+    assert watched.exists("/etc/falco/rules.d/new.yaml")
+
+
+def test_a_weight_that_was_set_since_stays(watched: Host, tell: Tell) -> None:
+    report = tell({"falco.version": "0.43.0"}, rule=FIGURES, host=watched)
+    report.again("Give Falco's service", shows="CPUWeight=1000")
+    watched.run("systemctl set-property --runtime falco CPUWeight=300")
+    report.again("Give Falco's service", undo=True)
+    assert weight(watched) == "300", "what an administrator chose was written over"
+    report.again("Give Falco's service", shows="CPUWeight=1000")
+    report.again("Give Falco's service", undo=True)
+    assert weight(watched) == "300"
+
+
 def test_falco_runs_from_a_container(watched: Host, tell: Tell) -> None:
     """Without its program nobody can tell which file is broken: none is taken away."""
     time.sleep(1.1)

@@ -20,6 +20,7 @@ def at(seconds: int) -> str:
 
 
 AT = at(0)
+SECRET = "XE6wE17zmphl3KqAPFxO"
 OLD = "2026-01-01T00:00:00.000Z"
 ADDRESS = "203.0.113.45"
 ACTOR = {"id": "00umal", "type": "User", "displayName": "Mallory", "alternateId": "mallory@example.com"}
@@ -38,6 +39,8 @@ class Org:
         """Whose the responder's token is."""
         self.ended: set[str] = set()
         self.groups = {"00geveryone": "Everyone", "00gadmins": "Administrators"}
+        self.deleted: set[str] = set()
+        """Groups that are deleted."""
         self.app: dict[str, Any] | None = {
             "id": "00ueve",
             "scope": "USER",
@@ -56,6 +59,8 @@ class Org:
         self.tokens = {"00Tnew": ("00umal", AT), "00Told": ("00umal", OLD), "00Tother": ("00ubob", AT)}
         self.zones: dict[str, dict[str, Any]] = {}
         self.cases = {"0001": "ENABLED", "0002": "DISABLED"}
+        self.case_ends = at(3600)
+        """When the access of open cases ends by itself."""
         self.refuses = False
         self._okta = okta
         self._users()
@@ -95,12 +100,17 @@ class Org:
         in_group = "/api/v1/groups/{group}/users/{id}"
         listed = lambda _: [{"id": one, "profile": {"name": name}} for one, name in self.groups.items()]  # noqa: E731
         self._on("GET /api/v1/users/{id}/groups", listed)
-        self._on(f"DELETE {in_group}", lambda request: _gone(self.groups, request.parameters["group"]))
+        self._on(f"DELETE {in_group}", self._leave)
         self._on(f"PUT {in_group}", lambda request: _put(self.groups, request.parameters["group"], "Administrators"))
         in_app = "/api/v1/apps/{app}/users/{id}"
         self._on(f"GET {in_app}", lambda _: self.app or Reply(MISSING, 404))
         self._on(f"DELETE {in_app}", lambda _: self._assign(None))
         self._on("POST /api/v1/apps/{app}/users", lambda request: self._assign(request.json()))
+
+    def _leave(self, request: Request) -> Reply:
+        """Take an account out of a group; Okta accepts it for one who is not in the group, too."""
+        self.groups.pop(request.parameters["group"], None)
+        return Reply(MISSING, 404) if request.parameters["group"] in self.deleted else Reply(status=204)
 
     def _rights(self) -> None:
         roles = "/api/v1/users/{id}/roles"
@@ -111,7 +121,9 @@ class Org:
         self._on(f"GET {tokens}", lambda _: [_token(one, *about) for one, about in self.tokens.items()])
         self._on(f"DELETE {tokens}/{{token}}", lambda request: _gone(self.tokens, request.parameters["token"]))
         cases = "/api/v1/org/privacy/oktaSupport/cases"
-        self._on(f"GET {cases}", lambda _: {"supportCases": [_case(*each) for each in self.cases.items()]})
+        self._on(
+            f"GET {cases}", lambda _: {"supportCases": [_case(*each, self.case_ends) for each in self.cases.items()]}
+        )
         self._on(f"PATCH {cases}/{{case}}", self._case)
 
     def _network(self) -> None:
@@ -126,6 +138,8 @@ class Org:
         if '"Mallory"' not in asked and f'"{ADDRESS}"' not in asked:
             return []
         found = [each for each in self.log if each["published"][:19] >= request.query["since"][:19]]
+        if result := re.search(r'outcome.result eq "(\w+)"', asked):
+            found = [each for each in found if each["outcome"]["result"] == result[1]]
         if one := re.search(r'actor.id eq "(\w+)"', asked):
             found = [each for each in found if each["actor"]["id"] == one[1]]
         found.sort(key=lambda each: str(each["published"]), reverse=request.query.get("sortOrder") == "DESCENDING")
@@ -138,7 +152,8 @@ class Org:
             return {"id": self.me, "status": "ACTIVE", "profile": {"login": "me@example.com"}}
         if one not in self.status:
             return Reply(MISSING, 404)
-        return {"id": one, "status": self.status[one], "profile": {"login": f"{one}@example.com"}}
+        about = {"login": f"{one}@example.com", "email": f"{one}@mail.example"}
+        return {"id": one, "status": self.status[one], "profile": about}
 
     def _end(self, request: Request) -> Reply:
         self.ended.add(request.parameters["id"])
@@ -150,7 +165,9 @@ class Org:
             if self.status.get(one) not in before:
                 return Reply({"errorCode": "E0000001", "errorSummary": f"not {before}"}, 400)
             self.status[one] = after
-            return Reply({})
+            # Okta hands out the way in where it is not to send it.
+            told = after == "PROVISIONED" and request.query.get("sendEmail") == "false"
+            return Reply({"activationToken": SECRET} if told else {})
 
         return change
 
@@ -171,7 +188,7 @@ class Org:
     def _case(self, request: Request) -> Any:
         case = request.parameters["case"]
         self.cases[case] = request.json()["impersonation"]["status"]
-        return _case(case, self.cases[case])
+        return _case(case, self.cases[case], self.case_ends)
 
     def _block(self, request: Request) -> Any:
         name = f"nzo{len(self.zones) + 1}"
@@ -216,8 +233,8 @@ def _token(one: str, user: str, made: str) -> dict[str, Any]:
     return {"id": one, "name": "t", "userId": user, "created": made, "lastUpdated": made}
 
 
-def _case(number: str, status: str) -> dict[str, Any]:
-    return {"caseNumber": number, "impersonation": {"status": status}}
+def _case(number: str, status: str, ends: str) -> dict[str, Any]:
+    return {"caseNumber": number, "impersonation": {"status": status, "expiration": ends}}
 
 
 def _gone(things: dict[str, Any], one: str) -> Reply:

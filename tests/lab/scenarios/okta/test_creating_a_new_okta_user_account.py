@@ -34,8 +34,8 @@ class Org:
         okta.service.answers("DELETE /api/v1/users/{id}/sessions", self.end)
         okta.service.answers("POST /api/v1/users/{id}/lifecycle/suspend", self.move("ACTIVE", "SUSPENDED"))
         okta.service.answers("POST /api/v1/users/{id}/lifecycle/unsuspend", self.move("SUSPENDED", "ACTIVE"))
-        okta.service.answers("POST /api/v1/users/{id}/lifecycle/deactivate", self.move("STAGED", "DEPROVISIONED"))
-        okta.service.answers("POST /api/v1/users/{id}/lifecycle/activate", self.move("DEPROVISIONED", "STAGED"))
+        okta.service.answers("POST /api/v1/users/{id}/lifecycle/deactivate", self.move("PROVISIONED", "DEPROVISIONED"))
+        okta.service.answers("POST /api/v1/users/{id}/lifecycle/activate", self.move("DEPROVISIONED", "PROVISIONED"))
 
     def event(self, kind: str, at: str) -> dict[str, Any]:
         """One event of the System Log."""
@@ -84,7 +84,9 @@ def fields(actor: str) -> dict[str, str]:
     return {"okta.actor.name": actor, "okta.target.user.name": "Eve"}
 
 
-@pytest.mark.parametrize(("before", "after"), [("ACTIVE", "SUSPENDED"), ("STAGED", "DEPROVISIONED")])
+@pytest.mark.parametrize(
+    ("before", "after"), [("ACTIVE", "SUSPENDED"), ("PROVISIONED", "DEPROVISIONED"), ("STAGED", "STAGED")]
+)
 def test_an_account_is_made_for_somebody_outside(okta: Vendor, tell: Tell, before: str, after: str) -> None:
     org = Org(okta, "Mallory", before)
     with tell(fields("Mallory"), cloud=okta.laptop, time_ns=MADE) as report:

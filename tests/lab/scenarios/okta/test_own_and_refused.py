@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.lab.places.vendors import Vendor
-from tests.lab.scenarios.okta.org import ADDRESS, Org
+from tests.lab.scenarios.okta.org import ADDRESS, AT, MISSING, Org
 from tests.lab.scenarios.okta.test_accounts import (
     APP,
     BLOCKED,
@@ -108,10 +108,23 @@ def test_two_people_of_one_name_are_not_told_apart_by_guessing(okta: Vendor, tel
     org = Org(okta, RESET[rule])
     org.status["00usame"] = "ACTIVE"
     org.log[1]["actor"] = {**org.log[1]["actor"], "id": "00usame"}
+    org.log[1]["published"] = AT
     report = begin(tell, okta, rule)
     report.look("Whom was it about")
     report.again("void the password", shows="not one user of this name")
     assert set(org.status.values()) == {"ACTIVE"}
+
+
+def test_a_namesake_does_not_keep_the_account_from_being_reset(okta: Vendor, tell: Tell) -> None:
+    """The other one signed in an hour ago; the alert's second says whose attempts these were."""
+    rule = next(iter(RESET))
+    org = Org(okta, RESET[rule])
+    org.status["00usame"] = "ACTIVE"
+    org.log[1]["actor"] = {**org.log[1]["actor"], "id": "00usame"}
+    report = begin(tell, okta, rule)
+    report.look("Whom was it about")
+    report.again("void the password", shows="00umal@mail.example")
+    assert (org.status["00umal"], org.status["00usame"]) == ("RECOVERY", "ACTIVE")
 
 
 @pytest.mark.parametrize("rule", BROUGHT_BACK)
@@ -142,7 +155,7 @@ def test_what_could_not_be_kept_is_not_taken(okta: Vendor, tell: Tell, rule: str
     report.look("Whom was it about")
     groups = lambda _: [{"id": one, "profile": {"name": name}} for one, name in org.groups.items()]  # noqa: E731
     okta.service.answers("GET /api/v1/users/{id}/groups", first_refused(groups))
-    okta.service.answers("GET /api/v1/apps/{app}/users/{id}", first_refused(lambda _: org.app or Reply(status=404)))
+    okta.service.answers("GET /api/v1/apps/{app}/users/{id}", first_refused(lambda _: org.app or Reply(MISSING, 404)))
     report.again(title, shows="429")
     assert state() == before, "changed without what the undo needs"
     report.again(title)
