@@ -9,7 +9,6 @@ from tests.lab.steps import reporter
 
 EXCEPTIONS: dict[str, dict[str, str]] = {
     "refused": {
-        "Create Deploy Key": "GitHub's audit log, which the rule reads, has no refused attempts",
         "EphemeralContainers Created": "the step stops only what began since; a refused one began nothing",
         "GCP BigQuery Dataset access configured to be public": "what a refused call asked for is not on the list",
         "Public Repository Becoming Private": "GitHub's audit log, which the rule reads, has no refused attempts",
