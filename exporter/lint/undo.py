@@ -54,6 +54,10 @@ def unkept_processes(run: str, undo: str) -> Iterator[str]:
         yield 'stops processes, and the undo leaves them stopped; write their pids down, and there: kill -CONT "$p"'
     if re.search(r'>> "\$d/stopped"(?! &&)[^\n]*(?:\n\s*)?(?:[^\n]*; )?kill -STOP', run):
         yield 'stops what it may not have written down, as on a full disk: echo … >> "$d/stopped" && kill -STOP …'
+    if re.search(r"kill -STOP [^\n]*&& echo", run):
+        yield "stops first and writes down afterwards, and of a full disk the undo knows nothing: the other way round"
+    if re.search(r"\bps [^\n]*lstart", undo):
+        yield "the undo compares a time that moves with the clock; take the ticks since boot, /proc/$p/stat"
     if "kill -STOP" in run and re.search(r'pgrep -P "\$\w+"(?! \| while read -r \w+; do (\w+) "\$\w+"; done)', run):
         yield "stops a few generations only; write a function that calls itself for each child"
     before, ends, _ = run.partition("kill -KILL")

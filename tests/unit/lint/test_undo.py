@@ -58,6 +58,8 @@ def test_state_that_a_second_run_would_spoil_is_found(run: str, undo: str, expec
         ('kill -STOP "$p"', 'chmod 755 "$f"', ["stops processes"]),
         ('echo "$p" >> "$d/stopped" && kill -STOP "$p"', 'kill -CONT "$p"', []),
         ('echo "$p" >> "$d/stopped"; kill -STOP "$p"', 'kill -CONT "$p"', ["stops what it may not have written down"]),
+        ('kill -STOP "$p" && echo "$p" >> "$d/frozen"', 'kill -CONT "$p"', ["stops first and writes down"]),
+        ("true", '[ "$(ps -olstart= -p"$p")" = "$s" ] && kill -CONT "$p"', ["the undo compares a time that moves"]),
         ('echo "$p" >> "$d/stopped"\n  kill -STOP "$p"', 'kill -CONT "$p"', ["stops what it may not"]),
         ('pgrep -P "$p" | while read -r c; do kill -STOP "$c"; done', 'kill -CONT "$p"', ["stops a few generations"]),
         ('kill -STOP "$1" && pgrep -P "$1" | while read -r c; do f "$c"; done', 'kill -CONT "$p"', []),

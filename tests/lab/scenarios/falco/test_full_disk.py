@@ -21,7 +21,8 @@ KILL = "BPF Program Not Profiled"
 LOGIN = "System user interactive"
 MKDIR = "Mkdir binary dirs"
 USERS = "User mgmt binaries"
-RULES = (BITS, CRON, DRIFT, HARDLINK, KEYS, KILL, LOGIN, MKDIR, USERS)
+WIPE = "Remove Bulk Data from Disk"
+RULES = (BITS, CRON, DRIFT, HARDLINK, KEYS, KILL, LOGIN, MKDIR, USERS, WIPE)
 LARGE = b"#!/bin/sh\n" + b"x" * 300_000
 """More than there is room for."""
 
@@ -146,3 +147,14 @@ def test_a_table_of_jobs(booted_host: Host, tell: Tell) -> None:
     report = tell(fields | {"proc.name": "crontab", "user.name": "root"}, rule=CRON, host=booted_host)
     jobs = lambda: booted_host.run("crontab -l || true")  # noqa: E731
     held(report, booted_host, "take it away", jobs, "", kilobytes=0)
+
+
+def test_what_wipes_a_disk_is_stopped_all_the_same(spot: Spot, tell: Tell) -> None:
+    """Each second counts; but a wanted disposal must go on again, and no file says which it was."""
+    spot.write("/srv/data/bulk", b"x" * 1_000_000)
+    pid = spot.start(*(("busybox",) if spot.container else ()), "shred", "-n", "1000000", "/srv/data/bulk")
+    report = tell(spot.fields(pid), rule=WIPE, host=spot.place)
+    with almost_full(spot.place, 0):
+        answer = report.again("Stop it now", shows=f"kill -CONT {pid}")
+        assert spot.place.state(pid) == "T", answer
+    spot.place.run(f"kill -CONT {pid}; kill -KILL {pid}")
