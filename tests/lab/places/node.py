@@ -95,6 +95,7 @@ class Node(Host):
         image: str = WEB,
         security: Mapping[str, Any] | None = None,
         mounts: Sequence[Mapping[str, Any]] = (),
+        host_network: bool = False,
     ) -> Container:
         """Run a pod with one container, labelled as the kubelet labels it."""
         pod_uid = f"{time.time_ns():x}"
@@ -104,7 +105,9 @@ class Node(Host):
             "io.kubernetes.pod.uid": pod_uid,
         }
         metadata = {"name": pod, "namespace": namespace, "uid": pod_uid, "attempt": 0}
-        privileged = {"security_context": {"privileged": bool((security or {}).get("privileged"))}}
+        # By the runtime's interface 2 is the node's own network, 0 the pod's.
+        options = {"namespace_options": {"network": 2 if host_network else 0}}
+        privileged = {"security_context": {"privileged": bool((security or {}).get("privileged")), **options}}
         sandbox = {
             "metadata": metadata,
             "labels": labels,
@@ -118,7 +121,7 @@ class Node(Host):
             "labels": labels | {"io.kubernetes.container.name": name},
             "log_path": f"{name}/0.log",
             "mounts": list(mounts),
-            "linux": {"security_context": dict(security or {})},
+            "linux": {"security_context": {**options, **(security or {})}},
         }
         self.write("/root/.lab/pod.json", json.dumps(sandbox))
         self.write("/root/.lab/container.json", json.dumps(document))

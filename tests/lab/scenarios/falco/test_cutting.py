@@ -83,11 +83,14 @@ def logged_in(host: Host, connection: str, *, sudo: bool) -> None:
 
 
 @pytest.mark.parametrize("sudo", [False, True])
-def test_the_readers_own_address_is_spared(booted_host: Host, tell: Tell, *, sudo: bool) -> None:
+@pytest.mark.parametrize("rule", [POOL, SUBNET])
+def test_the_readers_own_address_is_spared(booted_host: Host, tell: Tell, rule: str, *, sudo: bool) -> None:
     logged_in(booted_host, f"{PEER} 50000 10.99.0.2 22", sudo=sudo)
-    spot = Spot(booted_host)
-    fields = spot.fields(fd__type="ipv4", fd__rip=PEER, fd__sip=PEER, fd__name=f"10.99.0.2:1->{PEER}:2")
-    report = tell({**fields, "proc.cmdline": "x", "proc.pname": "x", "user.loginuid": -1}, rule=POOL, host=booted_host)
+    more: dict[str, Any] = {"fd.rip": PEER, "fd.sip": PEER, "fd.name": f"10.99.0.2:1->{PEER}:2"}
+    if rule == SUBNET:
+        more = {"fd.cip": PEER, "fd.name": f"{PEER}:40000->10.99.0.2:22", "evt.type": "accept4"}
+    more |= {"fd.type": "ipv4", "proc.cmdline": "x", "proc.pname": "x", "user.loginuid": -1}
+    report = tell(Spot(booted_host).fields() | more, rule=rule, host=booted_host)
     report.again("Drop all packets", shows="your own address")
     assert "falco" not in booted_host.run("nft list ruleset")
 
@@ -131,6 +134,19 @@ def test_a_containers_way_to_the_peer_is_cut_with_the_hosts(node: Node, tell: Te
         both = lambda: (reaches(outside), reaches(inside))  # noqa: E731
         report.contain("Drop all packets", state=both, becomes=(False, False))
         report.undo(state=both, becomes=(True, True))
+
+
+@pytest.mark.parametrize("rule", [POOL, METADATA])
+def test_a_container_on_the_nodes_network(node: Node, tell: Tell, rule: str) -> None:
+    """The cut would be the whole node's: none of its pods would get a role, and the reader might be away."""
+    inside = Spot(node, node.start_container(host_network=True))
+    more = {"fd.name": f"10.99.0.2:40000->{PEER}:4444", "fd.type": "ipv4", "fd.sip": PEER, "fd.rip": PEER}
+    report = tell(inside.fields(None) | more, rule=rule, host=node)
+    try:
+        report.again("Drop all packets", shows="on the node's network")
+        assert report.uid not in node.run("nft list ruleset"), "the whole node is cut off from the address"
+    finally:
+        node.run(f"nft delete table inet falco_{report.uid} 2>/dev/null || true")
 
 
 def test_a_process_is_ended(spot: Spot, tell: Tell) -> None:

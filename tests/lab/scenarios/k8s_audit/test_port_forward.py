@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.lab.audit import Event
 from tests.lab.places.cluster import Cluster, web_pod
 from tests.lab.scenarios.k8s_audit.test_deletions import may_change, may_change_soon
 from tests.lab.story import Tell
@@ -70,6 +71,50 @@ def test_a_tunnel_is_ended(cluster: Cluster, tell: Tell, address: str) -> None:
         before = started(cluster)
         report.again("end the streams", shows="no_such_pod_here", hides="active")
         assert started(cluster) == before, "the kubelet was restarted for a pod that is not there"
+
+
+def test_a_tunnel_into_a_pod_that_was_made_again(cluster: Cluster, tell: Tell) -> None:
+    """The tunnel has ended with its pod; what others do on the node must not end for a pod that had none."""
+    node = cluster.node
+    event = opened(cluster)
+    cluster.laptop("bob").run("kubectl delete pod -n shop web-1 --now")
+    cluster.laptop("bob").apply(web_pod("web-1"))
+    cluster.await_pod("shop", "web-1")
+    before = started(cluster)
+    report = tell(event=event, node=node, cluster=node)
+    report.again("end the streams", shows="no_such_pod_here", hides="active")
+    assert started(cluster) == before, "the sessions of the whole node were ended"
+    assert not node.exists(f"/root/evidence/{report.uid}/sockets"), "another pod's connections are the evidence"
+
+
+def test_the_connections_of_the_tunnel_outlive_its_end(cluster: Cluster, tell: Tell) -> None:
+    """Whom it spoke to is nowhere else; the step is pasted once more, and the pod speaks to somebody else by then."""
+    node = cluster.node
+    event = opened(cluster)
+    report = tell(event=event, node=node, cluster=node)
+    inner = f"nsenter -t {node.container_of('shop', 'web-1').pid} -n"
+    node.start(*inner.split(), "socat", "TCP4-LISTEN:9090,bind=127.0.0.1,fork", "EXEC:cat")
+    talk = node.start(*inner.split(), "sh", "-c", "sleep 301 | nc.traditional 127.0.0.1 9090")
+    look = f"{inner} ss -tnH state established sport = :9090 || true"
+    node.wait_until(lambda: node.run(look), "somebody speaks to the pod", 30)
+    report.again("end the streams", shows="active")
+    node.run(f"pkill -P {talk}; kill {talk}; true")
+    node.wait_until(lambda: not node.run(look), "they have ended", 30)
+    report.again("end the streams", shows="active")
+    assert ":9090" in node.read(f"/root/evidence/{report.uid}/sockets"), "whom it spoke to is lost"
+
+
+def opened(cluster: Cluster) -> Event:
+    """Open a tunnel into a pod for a moment."""
+    cluster.namespace("shop")
+    cluster.laptop("bob").apply(web_pod("web-1"))
+    cluster.await_pod("shop", "web-1")
+    mallory = cluster.laptop("mallory")
+    mallory.run("kubectl port-forward -n shop web-1 18080:8080 >pf.log 2>&1 & echo $! >pf")
+    mallory.run("while ! grep -q Forwarding pf.log; do sleep 0.2; done; (sleep 1 | nc 127.0.0.1 18080) || true")
+    event = cluster.audit_event(user="mallory", subresource="portforward", stage="ResponseStarted")
+    mallory.run("kill $(cat pf) || true")
+    return event
 
 
 def test_a_refused_tunnel(cluster: Cluster, tell: Tell) -> None:

@@ -68,6 +68,24 @@ def test_a_password_moves(cluster: Cluster, tell: Tell) -> None:
         assert secrets(cluster) == before
 
 
+def test_what_was_moved_is_kept_although_the_step_is_undone(cluster: Cluster, tell: Tell) -> None:
+    """The lines are out of the ConfigMap, so that the Secret has the only ones; then step and undo are pasted again."""
+    cluster.namespace("shop")
+    cluster.laptop("mallory").apply(config())
+    event = cluster.audit_event(user="mallory", verb="create", resource="configmaps", code=201)
+    report = tell(event=event, cluster=cluster.node)
+    report.looks()
+    report.again("Copy it into a Secret", shows="settings")
+    out = '[{"op":"replace","path":"/data","value":{"quiet":"nothing here"}}]'
+    cluster.laptop("bob").run(f"kubectl patch configmap settings -n shop --type=json -p '{out}'")
+    report.again("Copy it into a Secret")
+    report.again("Copy it into a Secret", undo=True)
+    assert not secrets(cluster)
+    assert "hunter2" in cluster.node.run(f"cat /root/evidence/{report.uid}/secret.json"), (
+        "the password is gone for good"
+    )
+
+
 def test_a_secret_that_was_there_stays(cluster: Cluster, tell: Tell) -> None:
     cluster.namespace("shop")
     cluster.laptop("mallory").apply(config())
