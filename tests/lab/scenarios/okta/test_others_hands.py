@@ -109,6 +109,25 @@ def test_an_undo_is_good_for_one_time(okta: Vendor, tell: Tell, name: str) -> No
     assert thing.state() == done, "what somebody else did was taken back"
 
 
+@pytest.mark.parametrize("name", THINGS)
+def test_what_the_first_run_saw_is_not_taken_for_today(okta: Vendor, tell: Tell, name: str) -> None:
+    """Undone, then done by the owner; the next run may not look, and notes nothing that was seen before."""
+    rule, make = THINGS[name]
+    thing = make(okta)
+    report = begin(tell, okta, rule)
+    report.looks()
+    report.again(thing.title)
+    report.again(thing.title, undo=True)
+    thing.by_hand()
+    done = thing.state()
+    limit = Reply({"errorCode": "E0000047", "errorSummary": "API call exceeded rate limit"}, 429)
+    okta.service.guard = lambda request: limit if request.method == "GET" and not request.path.endswith("/me") else None
+    report.again(thing.title, shows="429")
+    okta.service.guard = lambda _: None
+    report.again(thing.title, undo=True)
+    assert thing.state() == done, "what somebody else did was taken back"
+
+
 def refused_event(okta: Vendor, kind: str, *targets: dict[str, str]) -> Org:
     """The intruder tried, and Okta refused it: what was there before is the company's own."""
     org = Org(okta, kind, *targets)
