@@ -325,13 +325,13 @@ class HistorySink:
         self._wake.set()
 
     def _fail(self, text: str, reason: str) -> None:
-        self.trouble, self._failing = text, reason
         self.metrics.failing.set(1)
+        self.trouble, self._failing = text, reason
         if self._log_limit.permits(reason):
             logger.error("history: %s; alerts wait in memory and are left out of the history once that is full", text)
 
     def _recover(self) -> None:
         if self.trouble:
             logger.info("history: alerts are written again")
-            self.trouble, self._failing = "", ""
             self.metrics.failing.set(0)
+            self.trouble, self._failing = "", ""

@@ -158,5 +158,6 @@ def test_a_writer_that_is_late_at_the_end_lets_go_by_itself(tmp_path: Path) -> N
     assert "another process" in following.trouble
     go_on.set()
     wait_until(lambda: len(following.history) == 2, "both are found")
-    assert not following.trouble
+    # An alert can be found in the middle of the round of work that ends the trouble.
+    wait_until(lambda: not following.trouble, "the trouble is over")
     following.close(30.0)
