@@ -11,14 +11,16 @@ import enum
 import hashlib
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from operator import getitem, itemgetter
+from operator import getitem
 from typing import Any, cast
 
-from exporter.kept import ByLength, Kept
+from exporter.form import FORM_NAMES, Form, form_of
+from exporter.kept import Kept
+from exporter.likeness import LIKENESS_BYTES, LIKENESSES, UNLIKE, Likeness, likeness_of
 
 _NO_LOGIN = frozenset({"-1", "4294967295"})
 ABSENT = frozenset({"", "<NA>"})
@@ -73,12 +75,13 @@ _PREFIX = re.compile(
     r"(?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d\.\d{1,9}(?:[+-]\d{4})?: (?:(?:" + "|".join(_LABELS) + r")\b ?)?", re.ASCII
 )
 """``HH:MM:SS.nnnnnnnnn: Priority ``, and the same with Falco's time_format_iso_8601."""
-_PARTS_OF_ALERT = 5
-"""Of a uid, before the fields: time, rule, priority, source, host."""
 ALERT_BYTES, FIELD_BYTES, TAG_BYTES = 700, 220, 80
 """What an alert with its uid, a field and a tag take besides their texts (CPython, 64 bit)."""
 _OWN_FORM_FIELD_BYTES = 400
 """What a field takes besides where the alert's form is not shared with others."""
+_UID_RESTS: Kept[Likeness, bytes] = Kept(LIKENESSES, 1024 * 1024)
+"""What is hashed for a uid behind the time."""
+_set = object.__setattr__
 TIME_LIMIT_NS = 2**63
 """No alert is of this time (in the year 2262) or later, so that ``time_ns`` fits every signed 64-bit field."""
 
@@ -114,63 +117,6 @@ def time_text(time_ns: int) -> str:
     return f"{_second_text(seconds)}.{nanoseconds:09d}Z"
 
 
-class _UidHead(ByLength[str]):
-    """What stands before a field's value in the text that is hashed for a uid, by the value's length."""
-
-    __slots__ = ("_name",)
-
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(_KEPT_LENGTHS)
-        self._name = "" if name is None else f"{len(name)}:{name}"
-
-    def make(self, length: int) -> str:
-        return f"{self._name}{length}:"
-
-
-def _uid_head(name: str) -> _UidHead:
-    head = _UID_HEADS.get(name)
-    return _UID_HEADS.keep(name, _UidHead(name), len(name)) if head is None else head
-
-
-class Form:
-    """The names of an alert's fields, in their order: one object for all alerts with the same, as long as it is kept.
-
-    What depends on the names only is worked out once for each; it is found by the form itself, not by its value.
-    """
-
-    __slots__ = ("characters", "counted", "is_kept", "names", "uid_heads", "uid_values")
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
-        self.characters = sum(map(len, names))
-        self.is_kept = len(names) <= FORM_NAMES and self.characters <= FORM_CHARACTERS
-        """Whether anything may be kept for it beyond its alert; not for what only a forged alert has."""
-        self.counted = tuple(sorted(name for name in names if name != "evt.time"))
-        """Those that count in a uid, sorted."""
-        self.uid_heads = [*_UID_BEGINS, *(list(map(_uid_head, self.counted)) or [_UidHead()])]
-        """What stands before each part of what is hashed for a uid."""
-        self.uid_values: Callable[[Mapping[str, str]], Iterable[str]] = _values_of(self.counted)
-        """Reader of the values of the fields that count in a uid, in their order."""
-
-
-def _values_of(names: tuple[str, ...]) -> Callable[[Mapping[str, str]], Iterable[str]]:
-    return itemgetter(*names) if len(names) > 1 else lambda fields: [fields[name] for name in names]
-
-
-FORM_NAMES, FORM_CHARACTERS = 512, 16_384
-"""Of a set of fields, and of their names, for which something is kept; Falco's largest has some hundred fields."""
-_KEPT_LENGTHS = 128
-_UID_HEADS: Kept[str, _UidHead] = Kept(512, 32_768)
-_UID_BEGINS = [_UidHead() for _ in range(_PARTS_OF_ALERT)]
-_FORMS: Kept[tuple[str, ...], Form] = Kept(256, 256 * 1024)
-_set = object.__setattr__
-
-
-def _make_form(names: tuple[str, ...]) -> Form:
-    form = Form(names)
-    return _FORMS.keep(names, form, 2 * form.characters) if form.is_kept else form
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Alert:
     """One Falco alert.
@@ -201,6 +147,8 @@ class Alert:
     """The message that says all this, as it came (``sources.decode.from_received``); empty where it was changed."""
     known_form: Form | None = field(default=None, init=False, repr=False)
     """``form`` where somebody has asked for it; read that instead."""
+    known_likeness: Likeness | None = field(default=None, init=False, repr=False)
+    """``likeness`` where somebody has asked for it."""
     noted: tuple[object, ...] | None = field(default=None, init=False, repr=False)
     """The judge that judged it last, what this judge found (``judgement_by``), and what it knows of that."""
     _uid: str | None = field(default=None, init=False, repr=False)
@@ -231,9 +179,29 @@ class Alert:
         if form is None:
             fields = self.fields
             names = tuple(fields if type(fields) is dict else self.all_fields())
-            form = _FORMS.get(names) or _make_form(names)
+            form = form_of(names)
             set_form(self, form)
         return form
+
+    @property
+    def likeness(self) -> Likeness:
+        """What stands for every alert that differs from this one in nothing but its time."""
+        likeness = self.known_likeness
+        if likeness is None:
+            likeness = self._find_likeness()
+            set_likeness(self, likeness)
+        return likeness
+
+    def _find_likeness(self) -> Likeness:
+        fields, form = self.all_fields(), self.form
+        size = len(self.received) or sum(map(len, fields.values())) + len(self.raw_output)
+        if size > LIKENESS_BYTES or not form.is_kept:
+            return UNLIKE
+        members = (
+            self.rule, self.priority, self.source, self.hostname, self.output, tuple(self.tags), form,
+            form.uid_values(fields),
+        )  # fmt: skip
+        return likeness_of(members, size)
 
     def judgement_by(self, judge: object) -> object:
         """Return what this judge noted with ``note_judgement``; None where it did not, or another one has since."""
@@ -319,15 +287,27 @@ class Alert:
         return uid
 
     def _make_uid(self) -> str:
-        fields = self.all_fields()
+        likeness = self.known_likeness
+        if likeness is not None and likeness.comes_again:
+            rest = _UID_RESTS.get(likeness)
+            if rest is None:
+                rest = self._timeless_of_uid()
+                _UID_RESTS.keep(likeness, rest, len(rest))
+        else:
+            rest = self._timeless_of_uid()
+        time = str(self.time_ns)
+        return hashlib.blake2b(f"{len(time)}:{time}".encode() + rest, digest_size=16).hexdigest()
+
+    def _timeless_of_uid(self) -> bytes:
+        """Return what is hashed behind the time: each part with its length before it, so that no value can imitate
+        the border to the next."""
         form = self.form
-        values = form.uid_values(fields) if form.counted else (self.output,)
-        parts = [str(self.time_ns), self.rule, _NAMES[self.priority], self.source, self.hostname, *values]
-        # Each part's length before it, so that no value can imitate the border to the next.
+        values = form.uid_values(self.all_fields()) if form.counted else (self.output,)
+        parts = [self.rule, _NAMES[self.priority], self.source, self.hostname, *values]
         text = [""] * (2 * len(parts))
         text[::2] = map(getitem, form.uid_heads, map(len, parts))
         text[1::2] = parts
-        return hashlib.blake2b("".join(text).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        return "".join(text).encode("utf-8", "surrogatepass")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Alert) and self.uid == other.uid
@@ -338,6 +318,8 @@ class Alert:
 
 set_form: Callable[[Alert, Form], None] = Alert.known_form.__set__  # type: ignore[misc, union-attr] # the slot itself
 """Let the alert know its form, which has to be its own: quicker than to ask for it."""
+set_likeness: Callable[[Alert, Likeness], None] = Alert.known_likeness.__set__  # type: ignore[misc, union-attr] # the slot itself
+"""Let the alert know its likeness."""
 set_noted: Callable[[Alert, tuple[object, ...]], None] = Alert.noted.__set__  # type: ignore[misc, union-attr] # the slot itself
 """``Alert.note_judgement`` of a judge and its judgement that stand together already."""
 
@@ -368,7 +350,7 @@ class _Draft:
         self.fields = fields
         self.tags = tags
         self.received = received
-        self.known_form = self.noted = self._uid = None
+        self.known_form = self.known_likeness = self.noted = self._uid = None
         self.__class__ = Alert  # type: ignore[assignment] # which has the same slots
 
 

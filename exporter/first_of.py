@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from exporter.alert import Alert, Form
+from exporter.alert import Alert
+from exporter.form import Form
 from exporter.kept import Kept
 
 _FORMS_KEPT = 256

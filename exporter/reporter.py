@@ -133,6 +133,10 @@ class Reporter:
         allowance.end(begun)
         return advice
 
+    def is_of_second(self, alert: Alert) -> bool:
+        """Say whether alerts of the same second that differ in nothing but their time get the very same advice."""
+        return not self._plan_for(alert).of_alert and self.catalog.judge.is_timeless(alert)
+
     def _advice_for(self, alert: Alert, *, is_brief: bool) -> Advice:
         plan, judgement = self._plan_for(alert), self.catalog.judge.judge(alert)
         key = plan.key(alert, judgement, is_brief=is_brief)

@@ -56,3 +56,7 @@ class SparingReporter:
     def brief_advice_for(self, alert: Alert) -> Advice | None:
         """Return what brief log records have of it; None where the allowance is spent."""
         return self._reporter.advice_within(alert, self.allowance, is_brief=True)
+
+    def is_of_second(self, alert: Alert) -> bool:
+        """Say whether alerts of one second that are alike get the same advice (``Reporter.is_of_second``)."""
+        return self._reporter.is_of_second(alert)

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any
 
-from exporter.alert import Alert, Form
+from exporter.alert import Alert
 from exporter.allowance import Allowance
+from exporter.form import Form
 from exporter.incidents import clouds, kubernetes, processes
 from exporter.incidents.fact import GRAVE, Traits
 from exporter.kept import NAMES_CHARACTERS, Kept
+from exporter.likeness import LIKENESSES, Likeness
 from exporter.verdict.judgement import Judgement
 
 _KEPT, _KEPT_BYTES = 4_096, 8 * 1024 * 1024
@@ -37,12 +39,17 @@ class TraitsOf:
         self._allowance = allowance
         self._kept: Kept[tuple[Any, ...], Traits] = Kept(_KEPT, _KEPT_BYTES)
         self._shapes: Kept[tuple[str, Form], _Values] = Kept(_SHAPES_KEPT)
+        self._alike: Kept[Likeness | None, tuple[Judgement, Traits]] = Kept(LIKENESSES)
 
     def __call__(self, alert: Alert, judgement: Judgement) -> Traits | None:
         """Return the alert's traits, the very same for alerts that differ in nothing they depend on.
 
         None for an alert that is unlike those before, while the allowance is used up.
         """
+        likeness = alert.known_likeness
+        alike = self._alike.get(likeness)
+        if alike is not None and alike[0] is judgement:
+            return alike[1]
         fields, source, form = alert.all_fields(), alert.source, alert.form
         values_of = self._shapes.get((source, form)) or self._shape(source, form)
         key = (alert.rule, judgement.verdict, alert.hostname, values_of, values_of(fields))
@@ -62,6 +69,8 @@ class TraitsOf:
             size += len(alert.rule) + len(alert.hostname)
             if size <= _KEY_LIMIT_CHARACTERS:
                 self._kept.keep(key, traits, 4 * size + 2_048)
+        elif likeness is not None and likeness.comes_again:
+            self._alike.keep(likeness, (judgement, traits))
         return traits
 
     def _shape(self, source: str, form: Form) -> _Values:

@@ -18,6 +18,7 @@ import msgspec
 
 from exporter.alert import TIME_LIMIT_NS, Alert, Priority, make_alert
 from exporter.errors import DecodeError
+from exporter.sources.alike_json import AlikeMessages
 from exporter.sources.json_document import (
     BYTE_ORDER_MARK,
     JSON,
@@ -69,6 +70,10 @@ def from_json(text: bytes | str) -> Alert:
     Raises DecodeError naming the member, what was expected and what was found.
     """
     text = text.strip()
+    return _ALIKE.read(text) if isinstance(text, bytes) else _read_alert(text)
+
+
+def _read_alert(text: bytes | str) -> Alert:
     if isinstance(text, bytes):
         if text.startswith(BYTE_ORDER_MARK) and len(text) > len(BYTE_ORDER_MARK):
             text = text[len(BYTE_ORDER_MARK) :]
@@ -174,3 +179,6 @@ def output_of_document(output: str) -> str:
         return output
     text = document.get("output") or document.get("message") or ""
     return text if "rule" in document and is_text(text) else output
+
+
+_ALIKE = AlikeMessages(_read_alert)

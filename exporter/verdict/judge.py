@@ -11,9 +11,11 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from exporter.alert import Alert, Form, absent_values, set_form, set_noted
+from exporter.alert import Alert, absent_values, set_noted
 from exporter.allowance import Allowance
+from exporter.form import Form
 from exporter.kept import Bound, Kept
+from exporter.likeness import LIKENESSES, Likeness
 from exporter.verdict.atoms import OF_ALERT
 from exporter.verdict.facts import Facts
 from exporter.verdict.judgement import UNDECIDED, Judgement, Matched, Verdict
@@ -77,10 +79,12 @@ class _Like:
 class _Kind:
     """Alerts of one rule and source."""
 
-    __slots__ = ("forms", "latest", "more", "plan")
+    __slots__ = ("forms", "is_timeless", "latest", "more", "plan")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.is_timeless = "evt.time" not in plan.used
+        """Whether an alert's time has no part in its judgement."""
         self.more = (*plan.of_alert, *([_tags_of] if plan.by_tags else []))
         """Readers of what a judgement depends on besides output fields."""
         self.forms: dict[Form, _Like] = {}
@@ -110,6 +114,8 @@ class Judge:
         """How many judgements are kept to be given again."""
         self._formed: Bound[Form, _Like] = Bound(FORMS_KEPT, FORMS_CHARACTERS)
         """How many sets of fields are."""
+        self._alike: Kept[Likeness, tuple[object, ...]] = Kept(LIKENESSES)
+        """Judgements that an alert's time has no part in."""
 
     def judge(self, alert: Alert) -> Judgement:
         """Return the alert's verdict, its outcome, and every sign that it bears out."""
@@ -146,30 +152,39 @@ class Judge:
     ) -> list[Judgement]:
         """Return each alert's judgement as ``judge_within`` does; UNDECIDED for those of which it calls ``left_out``.
 
-        For many alerts that repeat this is the quick way: one is compared with the one before it of the same rule.
+        For many alerts that repeat this is the quick way: one is compared with those that it differs from in its time
+        only, then with the one before it of the same rule.
         """
-        find, judgements = self._kinds.get, []
+        find, find_alike = self._kinds.get, self._alike.get
+        judgements: list[Judgement] = []
         for alert in alerts:
             # One function, since every call costs a twentieth of it.
-            fields = alert.fields
-            if type(fields) is not dict:
-                fields = alert.all_fields()
+            likeness = alert.likeness
+            alike = find_alike(likeness)
+            if alike is not None:
+                set_noted(alert, alike)
+                judgements.append(alike[1])  # type: ignore[arg-type] # a judgement
+                continue
             kind = find((alert.rule, alert.source))
             like = None if kind is None else kind.latest
-            if like is not None and tuple(fields) == like.names:
-                key, given = like.latest
-                values = like.values(fields)
-                if (values if not like.more else (values, *[read(alert) for read in like.more])) == key:
-                    set_form(alert, like.form)
-                    set_noted(alert, given)
-                    judgements.append(given[1])
-                    continue
-            judgement = self.judge_within(alert, allowance)
-            if judgement is None:
+            key, given = (None, _NOTHING) if like is None else like.latest
+            if like is not None and alert.form is like.form and like.key(alert) == key:
+                set_noted(alert, given)
+                judgements.append(given[1])
+            elif (judgement := self.judge_within(alert, allowance)) is not None:
+                judgements.append(judgement)
+            else:
                 left_out()
-                judgement = UNDECIDED
-            judgements.append(judgement)
+                judgements.append(UNDECIDED)
+                continue
+            if likeness.comes_again and alert.noted is not None and self.is_timeless(alert):
+                self._alike.keep(likeness, alert.noted)
         return judgements
+
+    def is_timeless(self, alert: Alert) -> bool:
+        """Say whether the alert's time has no part in its judgement."""
+        kind = self._kinds.get((alert.rule, alert.source)) or self._make_kind(alert)
+        return kind.is_timeless
 
     def _like(self, alert: Alert) -> _Like:
         """Return what is kept for alerts like this one."""

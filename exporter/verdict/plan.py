@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from exporter.alert import Alert, Form
+from exporter.alert import Alert
 from exporter.falco.condition import Node
+from exporter.form import Form
 from exporter.kept import Kept
 from exporter.verdict.atoms import IN_FIELDS, OF_ALERT, Atoms, Group
 from exporter.verdict.facts import Facts

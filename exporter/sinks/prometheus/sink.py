@@ -20,6 +20,8 @@ from prometheus_client.registry import Collector
 
 from exporter.alert import Alert, Priority
 from exporter.config.model import Metrics
+from exporter.kept import Kept
+from exporter.likeness import LIKENESSES, Likeness
 from exporter.sinks.prometheus import families
 from exporter.sinks.prometheus.labels import label_names
 from exporter.sinks.prometheus.legacy import LegacyEvents
@@ -106,6 +108,9 @@ class PrometheusSink(Collector):
             idle_seconds=settings.series_idle_seconds,
             sweeps=False,
         )
+        self._alike: Kept[Likeness | None, Series] = Kept(LIKENESSES)
+        """Series by what alerts have in common; emptied whenever one may be forgotten."""
+        self._is_timeless = "evt.time" not in settings.extra_labels
         self._legacy = LegacyEvents(settings) if settings.legacy_falco_events else None
         self._delay_bounds_ns = [int(seconds * 1e9) for seconds in DELAY_BUCKETS_SECONDS]
         self._delay_counts = [0] * (len(DELAY_BUCKETS_SECONDS) + 1)
@@ -149,20 +154,18 @@ class PrometheusSink(Collector):
 
     def _count(self, alerts: Sequence[Alert], judgements: Iterable[Judgement | None], now_ns: int) -> None:
         # One function, since every call costs 5 % of it.
-        find, admit = self._events.series.get, self._events.admit
-        bounds, delays, extra = self._delay_bounds_ns, self._delay_counts, self._extra_fields
+        find_alike = self._alike.get
+        bounds, delays = self._delay_bounds_ns, self._delay_counts
         for alert, judgement in zip(alerts, judgements, strict=True):
-            key: Key = (alert.rule, alert.priority, alert.source, alert.hostname, alert.namespace)
-            if extra:
-                key += tuple([alert.get(field) or "" for field in extra])
-            series = find(key) or admit(key, now_ns)
+            likeness = alert.known_likeness
+            series = find_alike(likeness) or self._series_of(alert, likeness, now_ns)
             series.count += 1
             series.seen_ns = now_ns
-            rule = series.rule or self._rule_for(key)
+            rule = series.rule or self._rule_for(alert, series)
             rule.count += 1
             if judgement is not None:
                 if judgement is not series.judgement:
-                    self._note(judgement, series, rule, key, now_ns)
+                    self._note(judgement, series, rule, alert, now_ns)
                 series.verdict_count[0] += 1
                 host_verdict = series.host_verdict
                 host_verdict.count += 1
@@ -181,19 +184,34 @@ class PrometheusSink(Collector):
             delays[bisect_left(bounds, delay_ns)] += 1
             self._delay_sum_ns += delay_ns
 
-    def _rule_for(self, key: Key) -> Rule:
-        rule = self._rules.admit(key[:3])
-        series = self._events.series.get(key)
-        if series is not None:
+    def _series_of(self, alert: Alert, likeness: Likeness | None, now_ns: int) -> Series:
+        key: Key = (alert.rule, alert.priority, alert.source, alert.hostname, alert.namespace)
+        if self._extra_fields:
+            key += tuple([alert.get(field) or "" for field in self._extra_fields])
+        series = self._events.series.get(key) or self._admit(key, now_ns)
+        if likeness is not None and likeness.comes_again and self._is_timeless and series is not self._events.overflow:
+            self._alike.keep(likeness, series)
+        return series
+
+    def _admit(self, key: Key, now_ns: int) -> Series:
+        evicted = self._events.evicted_total
+        series = self._events.admit(key, now_ns)
+        if self._events.evicted_total != evicted:
+            self._alike.clear()
+        return series
+
+    def _rule_for(self, alert: Alert, series: Series) -> Rule:
+        rule = self._rules.admit((alert.rule, alert.priority, alert.source))
+        if series is not self._events.overflow:
             series.rule = rule
         return rule
 
-    def _note(self, judgement: Judgement, series: Series, rule: Rule, key: Key, now_ns: int) -> None:
+    def _note(self, judgement: Judgement, series: Series, rule: Rule, alert: Alert, now_ns: int) -> None:
         """Let a series know what counts its events of this judgement: its rule's counter, and that of its host.
 
         The overflow's series is one of many rules and hosts, and is told anew each time.
         """
-        labels: Key = (key[3], key[1], key[2], judgement.verdict)
+        labels: Key = (alert.hostname, alert.priority, alert.source, judgement.verdict)
         series.host_verdict = self._host_verdicts.series.get(labels) or self._host_verdicts.admit(labels, now_ns)
         series.verdict_count = rule.verdicts.setdefault((judgement.verdict, judgement.outcome), [0])
         if series is not self._events.overflow:
@@ -205,6 +223,7 @@ class PrometheusSink(Collector):
             self._count_waiting()
             now_ns = self._clock_ns()
             self._events.evict_idle(now_ns)
+            self._alike.clear()
             self._host_verdicts.evict_idle(now_ns)  # After the series above, each of which counts in one of these.
             host_verdicts = self._host_verdicts.counts()
             events = self._events.counts()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.alert import Form
 from exporter.config.model import Config, FalcoHttp, FalcoTarget, JsonLines, Otlp, Queue
+from exporter.form import Form
 from exporter.simulator.scenarios import demo_scenario, flood
 from exporter.simulator.server import FalcoSimulator
 from exporter.sources.decode import from_json

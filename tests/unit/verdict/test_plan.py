@@ -119,6 +119,26 @@ def test_a_field_instead_of_one_that_no_sign_looks_at_is_seen() -> None:
     assert verdicts == ["undecided"] * 3 + ["attack", "undecided", "attack"]
 
 
+def test_alerts_alike_in_all_but_their_time_are_asked_once() -> None:
+    """All are given the same object."""
+    judge = Judge(SIGNS, LANGUAGE)
+    several = [replace(ALERTS[0], time_ns=ALERTS[0].time_ns + number) for number in range(5)]
+    found = quickly(several, judge)
+    assert len(set(map(id, found))) == 1
+    assert judge._alike[several[-1].likeness][1] is found[0]
+
+
+def test_a_sign_of_the_time_is_asked_about_each_alert() -> None:
+    """Alerts that differ in their time only are judged one by one then."""
+    mapping = {"for": "attack", "weight": 4, "when": "evt.time contains 1970", "say": "long ago"}
+    judge = Judge([Sign.from_mapping(mapping, "x:1", language=WORDS)], WORDS)
+    several = [replace(ALERTS[0], time_ns=time_ns) for time_ns in (5, 5, 5, 10**18, 5, 10**18)]
+    verdicts = [judgement.verdict for judgement in quickly(several, judge)]
+    assert verdicts == ["attack"] * 3 + ["undecided", "attack", "undecided"]
+    assert not judge._alike
+    assert not judge.is_timeless(several[0])
+
+
 @given(st.lists(alerts(), min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_the_quick_way_gives_the_same_judgement(several: list[Alert], chance: Random) -> None:
     """In any order, again and again, with fields in another order, alerts of one rule and of others in turn."""

@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from exporter.alert import Alert, Form
+from exporter.alert import Alert
 from exporter.allowance import Allowance
 from exporter.catalog.uid import names_uid
 from exporter.escaping import visible
+from exporter.form import Form
 from exporter.kept import NAMES_CHARACTERS, Kept, PerObject, Recent
 from exporter.render.brief_steps import RECORD_WORD_LIMIT, WORD_LIMIT
 from exporter.render.header import FIELDS, about
 from exporter.render.markdown import around_header, header_rest, header_time
-from exporter.render.pager import around_time, pager_step, pager_verdict, with_time
+from exporter.render.pager import around_time, behind_moment, moment, pager_step, pager_verdict, with_time
 from exporter.report import Advice, Change, Command, Matched, Prose, Reference, to_plain
 from exporter.sinks.otel.encode.wire import AttributeKey, count_plain, to_item, to_utf8
 from exporter.verdict.judgement import Outcome
@@ -141,6 +142,26 @@ class Shared(NamedTuple):
             header = header_time(time_text).encode()
             length = len(self.before_header) + len(header) + len(header_end) + len(self.after_header)
             into += (_MARKDOWN[length], self.before_header, header, header_end)
+
+    def around_times(self, alert: Alert) -> tuple[bytes, bytes, bytes] | None:
+        """Return what ``write`` appends for one alert, without the two times in it: before, between and behind them.
+
+        The first is ``pager.moment``, the second ``markdown.header_time``; without Markdown nothing stands behind the
+        first. None where the pager's second line is too long, so that its time may be cut.
+        """
+        (place, rest), header_end = _place_of(alert, self.outcome)
+        time_text = alert.time_text
+        before, after = place, behind_moment(rest)
+        if with_time((place, rest), time_text) != f"{before}{moment(time_text)}{after}":
+            return None
+        first, middle = self.pager_first + to_utf8(f"\n{before}"), to_utf8(f"{after}\n") + self.pager_last
+        first = _PAGER[len(first) + len(moment(time_text)) + len(middle)] + first
+        if not self.before_header:
+            return first, middle, b""
+        length = (
+            len(self.before_header) + len(header_time(time_text).encode()) + len(header_end) + len(self.after_header)
+        )
+        return first, middle + _MARKDOWN[length] + self.before_header, header_end
 
     @property
     def attributes(self) -> int:

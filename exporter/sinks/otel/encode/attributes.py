@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from operator import getitem
 
-from exporter.alert import ABSENT, Alert, Form, absent_values
+from exporter.alert import ABSENT, Alert, absent_values
 from exporter.event_sources import fields
+from exporter.form import Form
 from exporter.identity import ATTRIBUTES
 from exporter.kept import NAMES_CHARACTERS, Kept, Made
 from exporter.sinks.otel.encode.wire import AttributeKey

@@ -112,6 +112,11 @@ class Budget:
         self.on_cut()
         return Encoded(self._cut(message), b"")
 
+    def surely_fits(self, size_bytes: int, attributes: int, *, plain_bytes: int) -> bool:
+        """Say whether a record of at most so many bytes and attributes needs no cut, whatever it says."""
+        longest = plain_bytes + (size_bytes - plain_bytes) * _LONGEST_ESCAPE
+        return attributes <= self.attribute_limit and longest <= self.limit_bytes
+
     def _surely_fits(self, record: Encoded, plain: int) -> bool:
         size = len(record.own) + len(record.advice)
         if plain + (size - plain) * _LONGEST_ESCAPE <= self.limit_bytes:

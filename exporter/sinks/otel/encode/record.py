@@ -14,14 +14,15 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 
 from exporter.alert import Alert, Priority
 from exporter.allowance import Allowance
-from exporter.catalog.uid import with_uid_bytes
 from exporter.escaping import visible
 from exporter.event_sources import event_source
 from exporter.kept import NAMES_CHARACTERS, Kept
+from exporter.likeness import LIKENESSES, Likeness
 from exporter.report import Advice
 from exporter.sinks.otel.encode import wire
 from exporter.sinks.otel.encode.advice import FULL, LEFT_OUT, NO_ADVICE, AdviceWriter
 from exporter.sinks.otel.encode.advice import Encoded as EncodedAdvice
+from exporter.sinks.otel.encode.alike import ADDRESS_CHARACTERS, Alike, Timeless, named
 from exporter.sinks.otel.encode.attributes import FieldWriter
 from exporter.sinks.otel.encode.budget import Budget, has_long_values, shorten_values, without_cut_values
 from exporter.sinks.otel.encode.wire import AttributeKey
@@ -47,6 +48,8 @@ SEVERITIES: Mapping[Priority, int] = {
 _KEPT_TEMPLATES = 4_096
 _LONG_TEMPLATE_BYTES = 8_192
 """Of what a record begins with and its key, beyond which it is not kept: senders make up names and tags."""
+_KEPT_ALIKE_BYTES = 4 * 1024 * 1024
+"""Of records in pieces, some 3 KB each."""
 _TIMES = wire.Fixed64Fields(LogRecord, "time_unix_nano", "observed_time_unix_nano")
 _BODY_LIMIT_CHARACTERS = 1_000
 _BODY_HEADS = wire.TextHeads(wire.tag(LogRecord, "body"))
@@ -75,6 +78,8 @@ class Reports:
     """Pays for encoding what is unlike recent advice."""
     on_left_out: Callable[[], None] = lambda: None
     """Called for each record whose advice cannot be made just now."""
+    is_of_second: Callable[[Alert], bool] = lambda _: False
+    """Says whether alerts of one second that differ in nothing but their time get the same advice."""
     incident_of: Callable[[Alert], str] | None = None
     """Gives the identifier of the incident that an alert belongs to, empty without one; None leaves it out."""
 
@@ -95,6 +100,8 @@ class RecordEncoder:
         self._uid = AttributeKey("log.record.uid")
         self._url = AttributeKey("falco.report.url")
         self._incident_of = reports.incident_of
+        self._is_of_second = reports.is_of_second
+        self._alike: Kept[Likeness, Alike] = Kept(LIKENESSES, _KEPT_ALIKE_BYTES)
         self._incident = AttributeKey("falco.incident.id")
 
     def encode(self, alert: Alert, group: Group | None = None, *, observed_ns: int) -> Encoded:
@@ -102,33 +109,62 @@ class RecordEncoder:
 
         ``observed_ns`` is when we saw it, nanoseconds since 1970.
         """
-        template = self._template(alert)
+        likeness = alert.likeness
+        alike = self._alike.get(likeness) if group is None else None
+        if alike is not None:
+            if not alike.is_of(alert):
+                alike = self._keep_alike(likeness, alert, alike.timeless, self._write_advice(alert))
+            if alike is not None:
+                return self._in_pieces(alike, alert, observed_ns)
+        template, fields = self._template(alert), list[bytes]()
+        self._fields.write(alert, fields)
+        advice = self._write_advice(alert)
+        body = _body(alert.output or _without_output(alert))
+        if likeness.comes_again and self._has_pieces(alert):
+            timeless = Timeless(template.encoded, b"".join(fields), body, template.attributes + len(fields))
+            self._keep_alike(likeness, alert, timeless, advice)
         uid = alert.uid
-        parts = [
-            _TIMES.encode(alert.time_ns, observed_ns),
-            template.encoded,
-            self._uid.string(uid),
-        ]
+        parts = [_TIMES.encode(alert.time_ns, observed_ns), template.encoded, self._uid.string(uid)]
         if group is not None:
             parts += _group_attributes(alert, group)
-        self._fields.write(alert, parts)
-        advice = self._write_advice(alert)
-        if self._report_address:
-            parts.append(self._url.string(self._report_address + uid))
-        if self._incident_of is not None and (incident := self._incident_of(alert)):
-            parts.append(self._incident.string(incident))
-        parts.append(_body(alert.output or _without_output(alert)))
+        parts += fields
+        parts += self._own(alert, uid)
+        parts.append(body)
         attributes = template.attributes + len(parts) + advice.attributes
         if advice.shared is not None:
             advice.shared.write(alert, parts, times=1 if group is None else group.count)
         record = Encoded(b"".join(parts), advice.encoded)
         if any(advice.names_uid):
-            in_own, in_advice = advice.names_uid
-            record = Encoded(
-                with_uid_bytes(record.own, uid) if in_own else record.own,
-                with_uid_bytes(record.advice, uid) if in_advice else record.advice,
-            )
+            record = named(record, advice, uid)
         return self._budget.fit(record, attributes, plain_bytes=advice.plain_bytes)
+
+    def _own(self, alert: Alert, uid: str) -> list[bytes]:
+        """The report's address and the incident's name."""
+        own = []
+        if self._report_address:
+            own.append(self._url.string(self._report_address + uid))
+        if self._incident_of is not None and (incident := self._incident_of(alert)):
+            own.append(self._incident.string(incident))
+        return own
+
+    def _in_pieces(self, alike: Alike, alert: Alert, observed_ns: int) -> Encoded:
+        uid, times = alert.uid, _TIMES.encode(alert.time_ns, observed_ns)
+        return alike.record(alert, times, self._uid.string(uid), b"".join(self._own(alert, uid)))
+
+    def _has_pieces(self, alert: Alert) -> bool:
+        """Whether the next record of an alert like this one, in the same second, differs in no other piece."""
+        if not alert.output or len(self._report_address) > ADDRESS_CHARACTERS:
+            return False
+        return self._advice_for is None or (self._is_of_second(alert) and not has_long_values(alert))
+
+    def _keep_alike(self, likeness: Likeness, alert: Alert, timeless: Timeless, advice: EncodedAdvice) -> Alike | None:
+        """Keep the pieces of such alerts' records of this second, and return them; None where there are none."""
+        alike = Alike.of(alert, timeless, advice, self._budget)
+        if alike is None:
+            self._alike.pop(likeness, None)
+        elif alike.is_lasting:
+            self._alike.keep(likeness, alike, alike.size_bytes)
+        return alike
 
     def _write_advice(self, alert: Alert) -> EncodedAdvice:
         if self._advice_for is None:

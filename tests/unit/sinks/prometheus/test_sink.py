@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from prometheus_client import CollectorRegistry
 
-from exporter.alert import Priority
+from exporter.alert import Alert, Priority
 from exporter.config.model import Metrics
 from exporter.sinks.prometheus.sink import UNKNOWN_RULES_LIMIT, KnownRule, PrometheusSink
 from tests.unit.sinks.prometheus.counting import (
@@ -102,3 +105,40 @@ def test_a_known_rule_need_not_begin_at_0() -> None:
     sink.write([make_alert(f"Rule {number}") for number in range(UNKNOWN_RULES_LIMIT + 50)])
     sink.write([make_alert("Quiet")])
     assert rule_total(registry, "Quiet") == 1
+
+
+def repeated(**members: Any) -> Alert:
+    """An alert of which it is known that others like it came before."""
+    make_alert(**members).likeness  # noqa: B018 - asking makes it known
+    alert = make_alert(**members)
+    assert alert.likeness.comes_again
+    return alert
+
+
+def test_a_series_that_was_forgotten_begins_anew_for_alerts_like_its_last() -> None:
+    """Whether a scrape forgot it, or a full table did."""
+    clock = Clock()
+    sink, registry = make_sink(clock, series_limit=2, series_idle_seconds=60)
+    for _ in range(3):
+        sink.write([repeated(host="again")])
+    clock.now_ns += 61_000_000_000
+    assert not samples(registry, "falco_events_total")
+    sink.write([repeated(host="again")])
+    assert [found.value for found in samples(registry, "falco_events_total")] == [1]
+    clock.now_ns += 61_000_000_000
+    sink.write([make_alert(host="one")])
+    sink.write([make_alert(host="two")])
+    sink.write([repeated(host="again")])
+    found = {each.labels["hostname"]: each.value for each in samples(registry, "falco_events_total")}
+    assert found == {"one": 1, "two": 1, "_overflow": 1}
+    assert rule_total(registry, KNOWN.rule) == 7
+
+
+def test_alerts_alike_count_by_a_label_of_their_time() -> None:
+    """A label that differs although nothing else does."""
+    sink, registry = make_sink(extra_labels=("evt.time",))
+    for number in range(3):
+        alert = replace(repeated(), time_ns=make_alert().time_ns + number)
+        alert.likeness  # noqa: B018
+        sink.write([alert])
+    assert len(samples(registry, "falco_events_total")) == 3
