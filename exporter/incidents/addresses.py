@@ -31,6 +31,8 @@ class Addresses:
     def __init__(self, limit: int = ADDRESSES_LIMIT) -> None:
         self._limit = limit
         self._seen: dict[str, _Seen] = {}
+        self.knows_all = True
+        """Whether no address was forgotten yet."""
 
     def note(self, address: str, principal: Key, *, benign: bool) -> bool:
         """Learn that the principal came from there; return whether that made it a shared address."""
@@ -38,6 +40,7 @@ class Addresses:
         if seen is None:
             if len(self._seen) >= self._limit:
                 del self._seen[next(iter(self._seen))]
+                self.knows_all = False
             seen = self._seen[address] = _Seen()
         was = seen.is_shared
         if len(seen.principals) < SHARED_FROM:

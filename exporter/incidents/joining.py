@@ -15,7 +15,7 @@ from exporter.alert import Alert
 from exporter.incidents.addresses import Addresses
 from exporter.incidents.fact import GRAVE, Fact, Group, Mark, Traits
 from exporter.incidents.incident import release
-from exporter.incidents.tie import WHOLE, Key, Tie, may_join
+from exporter.incidents.tie import EIGHTH, WHOLE, Key, Tie, may_join
 
 FACTS_LIMIT = 20_000
 """Facts that can still be joined."""
@@ -38,6 +38,10 @@ class Joiner:
         self._live: dict[Fact, None] = {}
         """Facts that can be joined, in the order of arrival."""
         self._addresses = Addresses()
+        self._latest_first_ns = 0
+        """When the latest fact began, by its first alert's time."""
+        self._crowded: set[Key] = set()
+        """Keys that have or had more facts than are compared, or one that grew without being compared."""
         self.merged: list[tuple[str, Group]] = []
         """Incidents that became part of another since somebody last looked: the identifier, and the group now."""
         self.parted: list[Group] = []
@@ -65,12 +69,28 @@ class Joiner:
         if fact is None or not fact.is_near(time_ns, self._eighth_ns):
             fact = traits.fact = self._new(alert, traits)
             return fact
-        is_longer = not fact.first_ns <= time_ns <= fact.last_ns
+        brings_near = self._may_bring_near(fact, time_ns)
         fact.take(alert)
-        if is_longer:
+        if brings_near:
             self._connect(fact)
         traits.fact = fact
         return fact
+
+    def _may_bring_near(self, fact: Fact, time_ns: int) -> bool:
+        """Whether an alert of this time may bring the fact so near to another that the two are to be compared.
+
+        Two facts are compared when they come near each other, and nothing that decides changes afterwards. Not where
+        the alert is within its fact's time, nor where it is behind it and no fact began so long after the fact's last
+        alert that it is out of every tie's reach yet. Where a key has more facts than are compared, or an address was
+        forgotten, they are compared each time.
+        """
+        if fact.first_ns <= time_ns <= fact.last_ns:
+            return False
+        if time_ns < fact.first_ns or self._latest_first_ns > fact.last_ns + EIGHTH * self._eighth_ns:
+            return True
+        if not self._addresses.knows_all:
+            return True
+        return bool(self._crowded) and any(tie.key in self._crowded for tie in fact.ties)
 
     def _note_address(self, traits: Traits, *, benign: bool) -> None:
         address, principal = traits.address, traits.principal
@@ -82,6 +102,7 @@ class Joiner:
 
     def _new(self, alert: Alert, traits: Traits) -> Fact:
         fact = Fact(alert, traits)
+        self._latest_first_ns = max(self._latest_first_ns, alert.time_ns)
         self._connect(fact)
         group = fact.group
         if len(group.facts) > GROUP_FACTS_LIMIT:
@@ -89,13 +110,17 @@ class Joiner:
             group.overflow += 1
             self.evicted += 1
             heir = self._peer_of(fact)
+            self._crowded.update(tie.key for tie in heir.ties)
             heir.stretch(alert.time_ns)
             return heir
         self._by_mark[fact.mark] = fact
         self._live[fact] = None
         fact.is_live = True
         for tie in fact.ties:
-            self._by_key.setdefault(tie.key, []).append(fact)
+            peers = self._by_key.setdefault(tie.key, [])
+            peers.append(fact)
+            if len(peers) > PEERS_LIMIT:
+                self._crowded.add(tie.key)
         if len(self._live) > self._facts_limit:
             self.evict()
         return fact
@@ -170,6 +195,7 @@ class Joiner:
                 peers.remove(fact)
                 if not peers:
                     del self._by_key[tie.key]
+                    self._crowded.discard(tie.key)
         if self._by_mark.get(fact.mark) is fact:
             del self._by_mark[fact.mark]
         self.let_go(fact.group)
