@@ -28,7 +28,7 @@ def parse_rfc3339(text: str) -> int | None:
         # As Falco writes it. Alerts come in bursts: most share their second with the one before.
         fraction = text[20:29]
         if fraction.isascii() and fraction.isdigit():
-            seconds = _utc_seconds(text[:19])
+            seconds = utc_seconds(text[:19])
             return None if seconds is None else seconds * _SECOND_NS + int(fraction)
     match = _RFC3339.fullmatch(text)
     if match is None:
@@ -39,8 +39,8 @@ def parse_rfc3339(text: str) -> int | None:
 
 
 @lru_cache(maxsize=64)
-def _utc_seconds(moment: str) -> int | None:
-    """Seconds since 1970 of ``2024-10-05T18:29:39``, UTC; None where it is no time."""
+def utc_seconds(moment: str) -> int | None:
+    """Return seconds since 1970 of ``2024-10-05T18:29:39``, UTC; None where it is no time."""
     match = _RFC3339.fullmatch(moment + "Z")
     return None if match is None else _to_seconds(f"{match[1]}T{match[2]}+00:00")
 

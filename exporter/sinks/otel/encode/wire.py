@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from itertools import chain
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
@@ -67,13 +66,16 @@ class Fixed64Fields:
     """Several fixed64 fields of a message, one behind the other."""
 
     def __init__(self, message: type, *fields: str) -> None:
-        self._tags = [tag(message, field, _FIXED64) for field in fields]
-        self._layout = struct.Struct("<" + "".join(f"{len(field_tag)}sQ" for field_tag in self._tags))
+        tags = [tag(message, field, _FIXED64) for field in fields]
+        self._pack = struct.Struct("<" + "".join(f"{len(field_tag)}sQ" for field_tag in tags)).pack
+        self._tags = tags
 
     def encode(self, *numbers: int) -> bytes:
         """Return the fields; a number that does not fit becomes the nearest that does."""
+        pieces: list[bytes | int] = [b""] * (2 * len(numbers))
+        pieces[::2], pieces[1::2] = self._tags, numbers
         try:
-            return self._layout.pack(*chain.from_iterable(zip(self._tags, numbers, strict=True)))
+            return self._pack(*pieces)
         except struct.error:
             return self.encode(*[min(max(number, 0), _MAX_FIXED64) for number in numbers])
 
