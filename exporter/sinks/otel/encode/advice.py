@@ -35,6 +35,8 @@ _KEPT_ADVICE, _KEPT_ADVICE_BYTES = 1_024, 4 * 1024 * 1024
 """Pieces of advice that are kept encoded, some 3 KB each, with full advice 8 KB; twice that at most."""
 _KEPT_PLACES, _KEPT_PLACES_BYTES = 1_024, 1024 * 1024
 _KEPT_FORMS = 256
+_FRACTION_AT = len("2024-10-05T18:29:39")
+"""Of an alert's time as text: where the second's fraction begins."""
 
 
 def to_line(prose: Prose) -> str:
@@ -143,25 +145,25 @@ class Shared(NamedTuple):
             length = len(self.before_header) + len(header) + len(header_end) + len(self.after_header)
             into += (_MARKDOWN[length], self.before_header, header, header_end)
 
-    def around_times(self, alert: Alert) -> tuple[bytes, bytes, bytes] | None:
-        """Return what ``write`` appends for one alert, without the two times in it: before, between and behind them.
+    def around_fraction(self, alert: Alert) -> tuple[bytes, bytes] | None:
+        """Return what ``write`` appends for one alert: what stands before and behind the fraction of its second.
 
-        The first is ``pager.moment``, the second ``markdown.header_time``; without Markdown nothing stands behind the
-        first. None where the pager's second line is too long, so that its time may be cut.
+        The fraction is ``.nnnnnnnnnZ``; nothing stands behind it where there is no Markdown, which alone has it. None
+        where the pager's second line is too long, so that its time may be cut.
         """
         (place, rest), header_end = _place_of(alert, self.outcome)
         time_text = alert.time_text
-        before, after = place, behind_moment(rest)
-        if with_time((place, rest), time_text) != f"{before}{moment(time_text)}{after}":
+        line = with_time((place, rest), time_text)
+        if line != f"{place}{moment(time_text)}{behind_moment(rest)}":
             return None
-        first, middle = self.pager_first + to_utf8(f"\n{before}"), to_utf8(f"{after}\n") + self.pager_last
-        first = _PAGER[len(first) + len(moment(time_text)) + len(middle)] + first
+        pager = self.pager_first + to_utf8(f"\n{line}\n") + self.pager_last
+        pager = _PAGER[len(pager)] + pager
         if not self.before_header:
-            return first, middle, b""
-        length = (
-            len(self.before_header) + len(header_time(time_text).encode()) + len(header_end) + len(self.after_header)
-        )
-        return first, middle + _MARKDOWN[length] + self.before_header, header_end
+            return pager, b""
+        header = header_time(time_text)
+        first, last = header.encode().split(time_text[_FRACTION_AT:].encode())
+        length = len(self.before_header) + len(header.encode()) + len(header_end) + len(self.after_header)
+        return pager + _MARKDOWN[length] + self.before_header + first, last + header_end
 
     @property
     def attributes(self) -> int:

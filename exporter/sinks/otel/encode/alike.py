@@ -10,8 +10,6 @@ from typing import NamedTuple, Self
 
 from exporter.alert import Alert
 from exporter.catalog.uid import with_uid_bytes
-from exporter.render.markdown import header_time
-from exporter.render.pager import moment
 from exporter.sinks.otel.encode.advice import LEFT_OUT
 from exporter.sinks.otel.encode.advice import Encoded as EncodedAdvice
 from exporter.sinks.otel.encode.budget import Budget
@@ -44,11 +42,9 @@ class Alike(NamedTuple):
     second: int
     """Seconds since 1970."""
     advice: EncodedAdvice
-    before_moment: bytes = b""
-    """Of the lines for a pager, what stands before their time."""
-    between_times: bytes = b""
-    """Up to the time in the report's Markdown."""
-    behind_times: bytes = b""
+    before_fraction: bytes = b""
+    """The lines for a pager and the report's Markdown, up to the fraction of the second in it."""
+    behind_fraction: bytes = b""
 
     @classmethod
     def of(cls, alert: Alert, timeless: Timeless, advice: EncodedAdvice, budget: Budget) -> Self | None:
@@ -56,7 +52,7 @@ class Alike(NamedTuple):
         second = alert.time_ns // _NS
         if advice.shared is None:
             made = cls(timeless, second, advice)
-        elif (texts := advice.shared.around_times(alert)) is not None:
+        elif (texts := advice.shared.around_fraction(alert)) is not None:
             made = cls(timeless, second, advice, *texts)
         else:
             return None
@@ -80,17 +76,9 @@ class Alike(NamedTuple):
 
     def record(self, alert: Alert, times: bytes, uid: bytes, own: bytes) -> Encoded:
         """Return an alert's record; ``times``, ``uid`` and ``own`` are its attributes before and behind its fields."""
-        timeless, _, advice, before_moment, between_times, behind_times = self
-        begin, fields, body, _ = timeless
-        if advice.shared is None:
-            return Encoded(b"".join((times, begin, uid, fields, own, body)), advice.encoded)
-        time_text = alert.time_text
-        header = header_time(time_text).encode() if behind_times else b""
-        pieces = (
-            times, begin, uid, fields, own, body, before_moment, moment(time_text).encode(), between_times, header,
-            behind_times,
-        )  # fmt: skip
-        record = Encoded(b"".join(pieces), advice.encoded)
+        (begin, fields, body, _), _, advice, before, behind = self
+        fraction = b".%09dZ" % (alert.time_ns % _NS) if behind else b""
+        record = Encoded(b"".join((times, begin, uid, fields, own, body, before, fraction, behind)), advice.encoded)
         return named(record, advice, alert.uid) if any(advice.names_uid) else record
 
 

@@ -128,9 +128,8 @@ class RecordEncoder:
         if group is not None:
             parts += _group_attributes(alert, group)
         parts += fields
-        parts += self._own(alert, uid)
-        parts.append(body)
-        attributes = template.attributes + len(parts) + advice.attributes
+        parts += (self._own(alert, uid), body)
+        attributes = template.attributes + len(parts) + 1 + advice.attributes
         if advice.shared is not None:
             advice.shared.write(alert, parts, times=1 if group is None else group.count)
         record = Encoded(b"".join(parts), advice.encoded)
@@ -138,18 +137,15 @@ class RecordEncoder:
             record = named(record, advice, uid)
         return self._budget.fit(record, attributes, plain_bytes=advice.plain_bytes)
 
-    def _own(self, alert: Alert, uid: str) -> list[bytes]:
+    def _own(self, alert: Alert, uid: str) -> bytes:
         """The report's address and the incident's name."""
-        own = []
-        if self._report_address:
-            own.append(self._url.string(self._report_address + uid))
-        if self._incident_of is not None and (incident := self._incident_of(alert)):
-            own.append(self._incident.string(incident))
-        return own
+        url = self._url.string(self._report_address + uid) if self._report_address else b""
+        incident = self._incident_of(alert) if self._incident_of is not None else ""
+        return url + self._incident.string(incident) if incident else url
 
     def _in_pieces(self, alike: Alike, alert: Alert, observed_ns: int) -> Encoded:
         uid, times = alert.uid, _TIMES.encode(alert.time_ns, observed_ns)
-        return alike.record(alert, times, self._uid.string(uid), b"".join(self._own(alert, uid)))
+        return alike.record(alert, times, self._uid.string(uid), self._own(alert, uid))
 
     def _has_pieces(self, alert: Alert) -> bool:
         """Whether the next record of an alert like this one, in the same second, differs in no other piece."""
