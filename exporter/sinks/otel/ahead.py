@@ -90,6 +90,9 @@ class Ahead:
 
     def _pieces(self, messages: Sequence[bytes]) -> Iterator[slice]:
         """Split so that no piece's records are more than a chunk's."""
+        if len(messages) == 1:
+            yield slice(0, 1)
+            return
         begin = size = 0
         for end, message in enumerate(messages, 1):
             size += max(len(message), self._record_bytes)

@@ -126,7 +126,7 @@ class Journal:
         except OSError as exc:
             self._end_active(complete=False)
             raise self._error("write to", exc) from exc
-        segment.add(Header(first_record, queued_at, records, payload_bytes, len(stored), 0))
+        segment.grow(records, len(stored), queued_at)
         self.records += records
         self.size_bytes += len(stored)
         return first_record

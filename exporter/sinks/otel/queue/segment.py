@@ -22,6 +22,8 @@ _SUMMARY_MAGIC = b"\xf5QEN"
 _HEADER = struct.Struct("<4sIQdIIII")
 """Magic, checksum of the rest of the header, number of the first record, seconds since 1970, records, payload's size
 in memory, payload's size here, checksum of the payload."""
+_CHECKED = struct.Struct("<QdIIII")
+"""The same without magic and checksum."""
 _SUMMARY = struct.Struct("<4sIQQQd")
 """Magic, checksum of the rest, number of the record after the last, chunks, payload bytes, newest chunk's time."""
 HEADER_BYTES = _HEADER.size
@@ -70,12 +72,18 @@ class Segment:
     """Whether a part of it could not be read."""
 
     def add(self, header: Header) -> None:
-        """Count a chunk at its end."""
-        self.end_record = header.end_record
-        self.end_offset += HEADER_BYTES + header.stored_bytes
+        """Count a chunk that was read at its end."""
+        self.end_record = header.first_record
+        self.grow(header.records, header.stored_bytes, header.queued_at)
+
+    def grow(self, records: int, stored_bytes: int, queued_at: float) -> None:
+        """Count a chunk of so many records and payload bytes at its end."""
+        self.end_record += records
+        self.end_offset += HEADER_BYTES + stored_bytes
         self.chunks += 1
-        self.stored_bytes += header.stored_bytes
-        self.newest_at = max(self.newest_at, header.queued_at)
+        self.stored_bytes += stored_bytes
+        if queued_at > self.newest_at:  # noqa: PLR1730 - max() costs three times as much
+            self.newest_at = queued_at
 
 
 def name_of(first_record: int) -> str:
@@ -101,9 +109,9 @@ def from_bytes(raw: bytes) -> int:
 
 def to_header(stored: bytes, first_record: int, *, records: int, queued_at: float, payload_bytes: int) -> bytes:
     """Return the header that goes before a payload."""
-    rest = _HEADER.pack(
-        b"", 0, first_record, queued_at, records, min(payload_bytes, 2**32 - 1), len(stored), zlib.crc32(stored)
-    )[_CHECKED_FROM:]
+    rest = _CHECKED.pack(
+        first_record, queued_at, records, min(payload_bytes, 2**32 - 1), len(stored), zlib.crc32(stored)
+    )
     return _HEADER_MAGIC + to_bytes(zlib.crc32(rest)) + rest
 
 

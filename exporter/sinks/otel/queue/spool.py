@@ -73,7 +73,8 @@ class Spool(Generic[P]):
         self._returned: Line[P] = Line()
         self._memory: Line[P] = Line()
         self._taken: Line[P] = Line()
-        self._changed = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._awaited_records = 1
         self._closed = self._ended = False
         self.unusable = ""
@@ -147,7 +148,8 @@ class Spool(Generic[P]):
 
         ``payload_bytes`` is about what the payload will have. Who waits for chunks is not woken before ``complete``.
         """
-        with self._changed:
+        # The lock itself: entering a condition is Python.
+        with self._lock:
             if not self._disk_works or self._ended:
                 return None
             chunk: Chunk[P] = Chunk(records, payload_bytes, self._clock(), stored)
