@@ -28,18 +28,19 @@ def bodies_of(count: int) -> Iterator[bytes]:
     return (alert.to_json().encode() for alert in flood(count, time.time_ns()))
 
 
-def requests_of(count: int, *, unlike: bool = False) -> Iterator[bytes]:
-    """Yield so many requests; with ``unlike`` no two have the same processes, command lines and files."""
-    for number, alert in enumerate(flood(count, time.time_ns())):
+def requests_of(count: int, *, unlike: bool = False, own_processes: bool = False, begin: int = 0) -> Iterator[bytes]:
+    """Yield so many requests; with ``unlike`` no two have the same processes, command lines and files.
+
+    With ``own_processes`` each has process ids of its own and nothing else. Both are numbered from ``begin``.
+    """
+    for number, alert in enumerate(flood(count, time.time_ns()), begin):
         body = alert.to_json()
-        if unlike:
+        if unlike or own_processes:
             document = json.loads(body)
-            document["output_fields"] |= {
-                "proc.pid": 10_000 + number,
-                "proc.ppid": 9_000 + number,
-                "proc.cmdline": f"curl -sSf http://192.0.2.7/{number}",
-                "fd.name": f"/tmp/.cache/{number}",
-            }
+            fields = {"proc.pid": 10_000 + number, "proc.ppid": 9_000 + number}
+            if unlike:
+                fields |= {"proc.cmdline": f"curl -sSf http://192.0.2.7/{number}", "fd.name": f"/tmp/.cache/{number}"}
+            document["output_fields"] |= fields
             body = json.dumps(document, separators=(",", ":"))
         yield to_request(body)
 

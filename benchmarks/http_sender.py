@@ -6,6 +6,7 @@ input and answers each with one JSON line:
 
 - ``post N``: post N alerts, spread evenly over the connections, at most eight on their way at a time;
 - ``unlike N``: the same, each with process ids, a command line and a file of its own;
+- ``processes N``: the same, each with process ids of its own;
 - ``burst N [END_NS]``: post N alerts, many in one piece, each with a process id and a time of its own, by which a
   thousand of them come in a second and the last at END_NS or now;
 - ``pace RATE SECONDS``: post at a rate, on one connection;
@@ -26,6 +27,7 @@ import ssl
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import count as count_from
 from itertools import cycle, islice
 
 from benchmarks.http_requests import requests_of, timed_requests
@@ -34,6 +36,10 @@ ON_THEIR_WAY = 8
 BURST_REQUESTS = 32
 KEPT_REQUESTS = 2_300
 """Requests that are made beforehand and sent again and again; a multiple of the flood's rules."""
+
+
+_numbers = count_from()
+"""So that no two commands post the same."""
 
 
 def connect(port: int, tls: Sequence[str]) -> socket.socket:
@@ -138,8 +144,9 @@ def carry_out(words: Sequence[str], connections: Sequence[socket.socket], kept: 
     """Carry out one command; say how long it took, what each answer took and what this process used."""
     count = int(float(words[1]))
     requests: Iterator[bytes] = cycle(kept)
-    if words[0] == "unlike":
-        requests = iter(list(requests_of(count, unlike=True)))
+    if words[0] in {"unlike", "processes"}:
+        own = {"unlike": words[0] == "unlike", "own_processes": words[0] == "processes"}
+        requests = iter(list(requests_of(count, **own, begin=next(_numbers) * count)))
     before, begun = cpu_seconds(), time.perf_counter()
     if words[0] == "pace":
         taken = post_at_pace(connections[0], requests, float(words[1]), float(words[2]))

@@ -87,7 +87,7 @@ class Receiver:
         return Found(cpu, found["posted"] / found["seconds"], found["p50"] * 1e6, found["p99"] * 1e6)
 
 
-def post_in_turn(receivers: Mapping[str, Receiver], sizes: Sizes) -> dict[str, Found]:
+def post_in_turn(receivers: Mapping[str, Receiver], sizes: Sizes, command: str = "post") -> dict[str, Found]:
     """Post to each in turn, a piece at a time; return of each the piece with the least CPU.
 
     Other users of the processors, also from outside a virtual machine, change within a minute what the same work costs,
@@ -97,7 +97,7 @@ def post_in_turn(receivers: Mapping[str, Receiver], sizes: Sizes) -> dict[str, F
     found: dict[str, list[Found]] = {key: [] for key in receivers}
     for _ in range(pieces):
         for key, receiver in receivers.items():
-            found[key].append(receiver.post(min(PIECE_POSTS, sizes.posts)))
+            found[key].append(receiver.post(min(PIECE_POSTS, sizes.posts), command))
     return {key: min(runs, key=lambda run: run.cpu) for key, runs in found.items()}
 
 
@@ -123,6 +123,7 @@ def measure_posts(sizes: Sizes, _address: str) -> Iterator[Result]:
             yield from _side_by_side(ways, connections, sizes)
         yield from _unlike(sizes, "posts.unlike_metrics", "metrics and pages")
         yield from _unlike(sizes, "posts.unlike", "metrics, pages and OTLP", *otlp)
+        yield from _own_processes(ways, sizes)
     yield from _encrypted(sizes)
 
 
@@ -146,6 +147,20 @@ def _side_by_side(ways: Sequence[Way], connections: int, sizes: Sizes) -> Iterat
         yield from _rows(key, what, own)
         yield Result(f"{key}.above", f"{what}: above the bare loop", above, PER_ALERT, ABOVE_BUDGETS[way.key])
         yield Result(f"{key}.share", f"{what}: share that is above the bare loop", above / own.cpu * 100, "%")
+
+
+def _own_processes(ways: Sequence[Way], sizes: Sizes) -> Iterator[Result]:
+    """Each way with alerts of which no two have the same process ids, and so no two differ in their time only."""
+    with contextlib.ExitStack() as stack:
+        receivers = {}
+        for way in ways:
+            exporter, port = stack.enter_context(receiving(*way.options))
+            receivers[way.key] = Receiver(stack.enter_context(start_sender(port, 1)), exporter.pid)
+            receivers[way.key].post(max(sizes.posts // 10, 100), "processes")
+        found = post_in_turn(receivers, sizes, "processes")
+    for way in ways:
+        what = f"{way.what}, each with process ids of its own, 1 connection"
+        yield from _rows(f"posts.processes.{way.key}", what, found[way.key])
 
 
 def _unlike(sizes: Sizes, key: str, way: str, *options: str) -> Iterator[Result]:
