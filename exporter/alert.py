@@ -194,7 +194,10 @@ class Alert:
 
     def _find_likeness(self) -> Likeness:
         fields, form = self.all_fields(), self.form
-        size = len(self.received) or sum(map(len, fields.values())) + len(self.raw_output)
+        # No text of an alert is longer than the message that it came in.
+        size = len(self.received) or sum(
+            map(len, (*fields.values(), *self.tags, self.raw_output, self.rule, self.source, self.hostname))
+        )
         if size > LIKENESS_BYTES or not form.is_kept:
             return UNLIKE
         members = (
