@@ -195,10 +195,11 @@ class Pipeline:
         """Take messages as they came; they are read at once where a sink cannot keep them so just now."""
         with self._lock:
             self._unread += arrivals
-            if self._storing:
-                kept = [sink.keep_messages(arrivals) for sink in self._storing]
-                if not all(kept):
-                    self._finish()
+            is_kept = True
+            for sink in self._storing:
+                is_kept = sink.keep_messages(arrivals) and is_kept
+            if not is_kept:
+                self._finish()
 
     def finish(self) -> None:
         """Give every sink what was kept."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import ParamSpec, Protocol
+from typing import Protocol, TypeVarTuple
 
 import msgspec
 
@@ -36,7 +36,7 @@ ALONE_REQUESTS = 8
 TRUSTED_ALERTS = 8
 """After so many posts in a row that were one alert each, a peer's next ones are answered before they are read."""
 _SHOWN_ERRORS = 3
-P = ParamSpec("P")
+Given = TypeVarTuple("Given")
 _to_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -198,10 +198,10 @@ class Inbox:
             sizes = [len(alert.received) for alert in alerts] + [len(post.message) for post in unread]
             self._finish_in_time(len(sizes), sum(sizes))
 
-    def _try(self, call: Callable[P, None], *given: P.args, **named: P.kwargs) -> bool:
+    def _try(self, call: Callable[[*Given], None], *given: *Given) -> bool:
         """Call the hand-over; False where a sink failed."""
         try:
-            call(*given, **named)
+            call(*given)
         except BaseException as exc:  # noqa: BLE001 - raised again by the source's thread
             self.fail(exc)
             return False

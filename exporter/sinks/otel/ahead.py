@@ -72,6 +72,10 @@ class Ahead:
 
     def keep_messages(self, arrivals: Sequence[Arrival], observed_ns: int) -> bool:
         """Take messages that are read by the time of ``complete``; False where they are not on disk."""
+        if len(arrivals) == 1:
+            chunk = self._store((arrivals[0].message,), observed_ns)
+            self._kept.append(_Kept((), arrivals, observed_ns, chunk))
+            return chunk is not None
         is_kept = True
         messages = [arrival.message for arrival in arrivals]
         for piece in self._pieces(messages):
@@ -90,9 +94,6 @@ class Ahead:
 
     def _pieces(self, messages: Sequence[bytes]) -> Iterator[slice]:
         """Split so that no piece's records are more than a chunk's."""
-        if len(messages) == 1:
-            yield slice(0, 1)
-            return
         begin = size = 0
         for end, message in enumerate(messages, 1):
             size += max(len(message), self._record_bytes)
