@@ -148,7 +148,7 @@ class Alert:
     known_form: Form | None = field(default=None, init=False, repr=False)
     """``form`` where somebody has asked for it; read that instead."""
     known_likeness: Likeness | None = field(default=None, init=False, repr=False)
-    """``likeness`` where somebody has asked for it."""
+    """``likeness`` where it was asked for when the alert was read; finding it costs as much as judging anew."""
     noted: tuple[object, ...] | None = field(default=None, init=False, repr=False)
     """The judge that judged it last, what this judge found (``judgement_by``), and what it knows of that."""
     _uid: str | None = field(default=None, init=False, repr=False)

@@ -1,7 +1,7 @@
 """Messages that differ from an earlier one in nothing but their time: what they say besides is not read again.
 
 Owns where Falco writes an alert's time: before the output text, as ``evt.time``, and as ``time``, in this order. That
-a message means the same with other digits there is not taken for granted: it is read once with other digits, and kept
+a message means the same with other digits there is not taken for granted: it is read twice with other digits, and kept
 only where nothing but the time became another. Refuses to read JSON.
 """
 
@@ -20,8 +20,11 @@ from exporter.likeness import LIKENESS_BYTES, LIKENESSES, Likeness
 from exporter.sources.json_values import to_time_text, utc_seconds
 
 _OUTPUT, _EVT_TIME, _TIME = b'"output":"', b'"evt.time":', b'"time":"'
-_OTHER = b"01:02:03.040506070", b"1234567890123456789", b"2001-02-03T04:05:06.070809010Z"
-"""Times of an alert that none has: each in its own place."""
+_OTHERS = (
+    (b"01:02:03.040506070", b"1234567890123456789", b"2001-02-03T04:05:06.070809010Z"),
+    (b"23:12:14.151617181", b"2019181716151413121", b"2034-11-12T13:14:15.161718192Z"),
+)
+"""Times with nothing in common, since a message may have those of one of them elsewhere, too."""
 _CLOCK_LENGTH = 18
 _is_times = re.compile(
     rb"[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}[1-9][0-9]{18}[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z"
@@ -124,14 +127,14 @@ class AlikeMessages:
         alert = self._read(message)
         if alert.likeness.comes_again:
             found = _Known.of(alert)
-            if self._comes_with_other_times(pieces, found):
+            if all(self._comes_with(times, pieces, found) for times in _OTHERS):
                 self._kept.keep(rest, found, 2 * len(message))
         return alert
 
-    def _comes_with_other_times(self, pieces: Sequence[bytes], known: _Known) -> bool:
+    def _comes_with(self, times: Sequence[bytes], pieces: Sequence[bytes], known: _Known) -> bool:
         """Say whether these pieces with other times between them are the alert that is made of what is known."""
-        message = b"".join(chain.from_iterable(zip(pieces, (*_OTHER, b""), strict=True)))
-        made = known.at(message, b"".join(_OTHER))
+        message = b"".join(chain.from_iterable(zip(pieces, (*times, b""), strict=True)))
+        made = known.at(message, b"".join(times))
         try:
             read = self._read(message)
         except DecodeError:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from exporter.alert import Alert, absent_values, set_noted
+from exporter.alert import Alert, absent_values, set_form, set_noted
 from exporter.allowance import Allowance
 from exporter.form import Form
 from exporter.kept import Bound, Kept
@@ -114,7 +114,7 @@ class Judge:
         """How many judgements are kept to be given again."""
         self._formed: Bound[Form, _Like] = Bound(FORMS_KEPT, FORMS_CHARACTERS)
         """How many sets of fields are."""
-        self._alike: Kept[Likeness, tuple[object, ...]] = Kept(LIKENESSES)
+        self._alike: Kept[Likeness | None, tuple[object, ...]] = Kept(LIKENESSES)
         """Judgements that an alert's time has no part in."""
 
     def judge(self, alert: Alert) -> Judgement:
@@ -159,27 +159,40 @@ class Judge:
         judgements: list[Judgement] = []
         for alert in alerts:
             # One function, since every call costs a twentieth of it.
-            likeness = alert.likeness
+            likeness = alert.known_likeness
             alike = find_alike(likeness)
             if alike is not None:
                 set_noted(alert, alike)
                 judgements.append(alike[1])  # type: ignore[arg-type] # a judgement
                 continue
+            fields = alert.fields
+            if type(fields) is not dict:
+                fields = alert.all_fields()
             kind = find((alert.rule, alert.source))
             like = None if kind is None else kind.latest
-            key, given = (None, _NOTHING) if like is None else like.latest
-            if like is not None and alert.form is like.form and like.key(alert) == key:
-                set_noted(alert, given)
-                judgements.append(given[1])
-            elif (judgement := self.judge_within(alert, allowance)) is not None:
-                judgements.append(judgement)
-            else:
+            if like is not None and tuple(fields) == like.names:
+                key, given = like.latest
+                values = like.values(fields)
+                if (values if not like.more else (values, *[read(alert) for read in like.more])) == key:
+                    set_form(alert, like.form)
+                    set_noted(alert, given)
+                    judgements.append(given[1])
+                    self._keep_alike(alert)
+                    continue
+            judgement = self.judge_within(alert, allowance)
+            if judgement is None:
                 left_out()
-                judgements.append(UNDECIDED)
-                continue
-            if likeness.comes_again and alert.noted is not None and self.is_timeless(alert):
-                self._alike.keep(likeness, alert.noted)
+                judgement = UNDECIDED
+            else:
+                self._keep_alike(alert)
+            judgements.append(judgement)
         return judgements
+
+    def _keep_alike(self, alert: Alert) -> None:
+        """Keep what the alert was given for those that differ from it in their time only, where that has no part."""
+        likeness = alert.known_likeness
+        if likeness is not None and likeness.comes_again and alert.noted is not None and self.is_timeless(alert):
+            self._alike.keep(likeness, alert.noted)
 
     def is_timeless(self, alert: Alert) -> bool:
         """Say whether the alert's time has no part in its judgement."""

@@ -154,11 +154,18 @@ class PrometheusSink(Collector):
 
     def _count(self, alerts: Sequence[Alert], judgements: Iterable[Judgement | None], now_ns: int) -> None:
         # One function, since every call costs 5 % of it.
-        find_alike = self._alike.get
-        bounds, delays = self._delay_bounds_ns, self._delay_counts
+        find_alike, find = self._alike.get, self._events.series.get
+        bounds, delays, extra = self._delay_bounds_ns, self._delay_counts, self._extra_fields
         for alert, judgement in zip(alerts, judgements, strict=True):
             likeness = alert.known_likeness
-            series = find_alike(likeness) or self._series_of(alert, likeness, now_ns)
+            series = find_alike(likeness)
+            if series is None:
+                key: Key = (alert.rule, alert.priority, alert.source, alert.hostname, alert.namespace)
+                if extra:
+                    key += tuple([alert.get(field) or "" for field in extra])
+                series = find(key) or self._admit(key, now_ns)
+                if likeness is not None:
+                    self._keep_alike(likeness, series)
             series.count += 1
             series.seen_ns = now_ns
             rule = series.rule or self._rule_for(alert, series)
@@ -184,14 +191,10 @@ class PrometheusSink(Collector):
             delays[bisect_left(bounds, delay_ns)] += 1
             self._delay_sum_ns += delay_ns
 
-    def _series_of(self, alert: Alert, likeness: Likeness | None, now_ns: int) -> Series:
-        key: Key = (alert.rule, alert.priority, alert.source, alert.hostname, alert.namespace)
-        if self._extra_fields:
-            key += tuple([alert.get(field) or "" for field in self._extra_fields])
-        series = self._events.series.get(key) or self._admit(key, now_ns)
-        if likeness is not None and likeness.comes_again and self._is_timeless and series is not self._events.overflow:
+    def _keep_alike(self, likeness: Likeness, series: Series) -> None:
+        """Let alerts that differ in their time only be found without their labels; the overflow counts each anew."""
+        if likeness.comes_again and self._is_timeless and series is not self._events.overflow:
             self._alike.keep(likeness, series)
-        return series
 
     def _admit(self, key: Key, now_ns: int) -> Series:
         evicted = self._events.evicted_total

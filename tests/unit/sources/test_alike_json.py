@@ -154,6 +154,8 @@ IMITATIONS = {
     ),
     "two times": at(39).replace(b'{"host', b'{"time":"2020-10-05T18:29:39.273467556Z","host'),
     "evt.time of an object": at(39, fields={"evt.time": "x", "a": {"evt.time": BEGIN_NS}}),
+    "the example's evt.time too": at(39).replace(b'"fd.name"', b'"evt.time":1234567890123456789,"fd.name"'),
+    "the example's output too": at(39).replace(b'"output_f', b'"output":"01:02:03.040506070: Warning x","output_f'),
     "two evt.time": at(39).replace(b'"fd.name"', b'"evt.time":1728152979273467557,"fd.name"'),
     "no fields": at(39, output_fields={"evt.time": BEGIN_NS}),
     "output and message": at(39, message="18:29:39.273467556: other"),

@@ -73,6 +73,7 @@ basic_auth_users:
             True,
         ),
     ],
+    ids=["passwords", "no clients", "clients if given", "clients"],
 )
 def test_only_passwords_and_required_certificates_authenticate(tmp_path: Path, text: str, authenticates: bool) -> None:
     """Encryption alone, or a certificate that may be left out, keeps nobody away."""

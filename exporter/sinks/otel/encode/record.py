@@ -101,7 +101,7 @@ class RecordEncoder:
         self._url = AttributeKey("falco.report.url")
         self._incident_of = reports.incident_of
         self._is_of_second = reports.is_of_second
-        self._alike: Kept[Likeness, Alike] = Kept(LIKENESSES, _KEPT_ALIKE_BYTES)
+        self._alike: Kept[Likeness | None, Alike] = Kept(LIKENESSES, _KEPT_ALIKE_BYTES)
         self._incident = AttributeKey("falco.incident.id")
 
     def encode(self, alert: Alert, group: Group | None = None, *, observed_ns: int) -> Encoded:
@@ -109,9 +109,9 @@ class RecordEncoder:
 
         ``observed_ns`` is when we saw it, nanoseconds since 1970.
         """
-        likeness = alert.likeness
+        likeness = alert.known_likeness
         alike = self._alike.get(likeness) if group is None else None
-        if alike is not None:
+        if alike is not None and likeness is not None:
             if not alike.is_of(alert):
                 alike = self._keep_alike(likeness, alert, alike.timeless, self._write_advice(alert))
             if alike is not None:
@@ -120,7 +120,7 @@ class RecordEncoder:
         self._fields.write(alert, fields)
         advice = self._write_advice(alert)
         body = _body(alert.output or _without_output(alert))
-        if likeness.comes_again and self._has_pieces(alert):
+        if likeness is not None and likeness.comes_again and self._has_pieces(alert):
             timeless = Timeless(template.encoded, b"".join(fields), body, template.attributes + len(fields))
             self._keep_alike(likeness, alert, timeless, advice)
         uid = alert.uid
