@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from exporter.form import FORM_NAMES, Form, form_of
 from exporter.kept import Kept
-from exporter.likeness import LIKENESS_BYTES, LIKENESSES, UNLIKE, Likeness, likeness_of
+from exporter.likeness import LIKENESS_BYTES, LIKENESSES, LIKENESSES_BYTES, UNLIKE, Likeness, likeness_of
 
 _NO_LOGIN = frozenset({"-1", "4294967295"})
 ABSENT = frozenset({"", "<NA>"})
@@ -79,7 +79,7 @@ ALERT_BYTES, FIELD_BYTES, TAG_BYTES = 700, 220, 80
 """What an alert with its uid, a field and a tag take besides their texts (CPython, 64 bit)."""
 _OWN_FORM_FIELD_BYTES = 400
 """What a field takes besides where the alert's form is not shared with others."""
-_UID_RESTS: Kept[Likeness, bytes] = Kept(LIKENESSES, 1024 * 1024)
+_UID_RESTS: Kept[Likeness, bytes] = Kept(LIKENESSES, LIKENESSES_BYTES)
 """What is hashed for a uid behind the time."""
 _set = object.__setattr__
 TIME_LIMIT_NS = 2**63

@@ -13,9 +13,8 @@ from exporter.kept import Recent
 
 LIKENESS_BYTES = 8_192
 """Largest alert, by its message, that is compared with others."""
-LIKENESSES = 1_024
-"""How many are kept for those who work something out of them."""
-_KEPT, _KEPT_BYTES = 1_024, 1024 * 1024
+LIKENESSES, LIKENESSES_BYTES = 1_024, 1024 * 1024
+"""How many are kept, and how much text their alerts hold; the same for who works something out of them."""
 
 
 class Likeness:
@@ -32,7 +31,7 @@ class Likeness:
 
 UNLIKE = Likeness(0)
 """Of alerts that are not compared."""
-_KNOWN: Recent[tuple[object, ...], Likeness] = Recent(_KEPT, _KEPT_BYTES, size=attrgetter("size_bytes"))
+_KNOWN: Recent[tuple[object, ...], Likeness] = Recent(LIKENESSES, LIKENESSES_BYTES, size=attrgetter("size_bytes"))
 
 
 def likeness_of(members: tuple[object, ...], size_bytes: int) -> Likeness:

@@ -16,7 +16,7 @@ from exporter.form import Form
 from exporter.incidents import clouds, kubernetes, processes
 from exporter.incidents.fact import GRAVE, Traits
 from exporter.kept import NAMES_CHARACTERS, Kept
-from exporter.likeness import LIKENESSES, Likeness
+from exporter.likeness import LIKENESSES, LIKENESSES_BYTES, Likeness
 from exporter.verdict.judgement import Judgement
 
 _KEPT, _KEPT_BYTES = 4_096, 8 * 1024 * 1024
@@ -39,7 +39,7 @@ class TraitsOf:
         self._allowance = allowance
         self._kept: Kept[tuple[Any, ...], Traits] = Kept(_KEPT, _KEPT_BYTES)
         self._shapes: Kept[tuple[str, Form], _Values] = Kept(_SHAPES_KEPT)
-        self._alike: Kept[Likeness | None, tuple[Judgement, Traits]] = Kept(LIKENESSES)
+        self._alike: Kept[Likeness | None, tuple[Judgement, Traits]] = Kept(LIKENESSES, LIKENESSES_BYTES)
 
     def __call__(self, alert: Alert, judgement: Judgement) -> Traits | None:
         """Return the alert's traits, the very same for alerts that differ in nothing they depend on.
@@ -70,7 +70,7 @@ class TraitsOf:
             if size <= _KEY_LIMIT_CHARACTERS:
                 self._kept.keep(key, traits, 4 * size + 2_048)
         elif likeness is not None and likeness.comes_again:
-            self._alike.keep(likeness, (judgement, traits))
+            self._alike.keep(likeness, (judgement, traits), likeness.size_bytes)
         return traits
 
     def _shape(self, source: str, form: Form) -> _Values:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from exporter.alert import TIME_LIMIT_NS, Alert, Fields, Priority, make_alert, set_form, set_likeness
 from exporter.errors import DecodeError
@@ -102,8 +102,8 @@ class AlikeMessages:
     def __init__(self, read: Callable[[bytes], Alert]) -> None:
         """``read`` reads any message; it raises DecodeError."""
         self._read = read
-        self._kept: Kept[bytes, _Known] = Kept(LIKENESSES, _KEPT_BYTES)
-        """What came again, by its message without the times."""
+        self._kept: Kept[bytes, _Known | Literal[False]] = Kept(LIKENESSES, _KEPT_BYTES)
+        """What came again, by its message without the times; False where other times make another alert of it."""
 
     def read(self, message: bytes) -> Alert:
         """Return the message's alert, the same that ``read`` makes of it. Raises DecodeError as it does."""
@@ -121,14 +121,14 @@ class AlikeMessages:
         pieces = message[:clock_at], message[clock_end:evt_time_at], message[evt_time_end:time_at], message[time_end:]
         rest = b"".join(pieces)
         known = self._kept.get(rest)
-        if known is not None:
+        if known:
             times = message[clock_at:clock_end] + message[evt_time_at:evt_time_end] + message[time_at:time_end]
             return known.at(message, times) or self._read(message)
         alert = self._read(message)
-        if alert.likeness.comes_again:
+        if known is None and alert.likeness.comes_again:
             found = _Known.of(alert)
-            if all(self._comes_with(times, pieces, found) for times in _OTHERS):
-                self._kept.keep(rest, found, 2 * len(message))
+            is_same = all(self._comes_with(times, pieces, found) for times in _OTHERS)
+            self._kept.keep(rest, is_same and found, 2 * len(message))
         return alert
 
     def _comes_with(self, times: Sequence[bytes], pieces: Sequence[bytes], known: _Known) -> bool:

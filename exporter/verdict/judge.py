@@ -15,7 +15,7 @@ from exporter.alert import Alert, absent_values, set_form, set_noted
 from exporter.allowance import Allowance
 from exporter.form import Form
 from exporter.kept import Bound, Kept
-from exporter.likeness import LIKENESSES, Likeness
+from exporter.likeness import LIKENESSES, LIKENESSES_BYTES, Likeness
 from exporter.verdict.atoms import OF_ALERT
 from exporter.verdict.facts import Facts
 from exporter.verdict.judgement import UNDECIDED, Judgement, Matched, Verdict
@@ -114,7 +114,7 @@ class Judge:
         """How many judgements are kept to be given again."""
         self._formed: Bound[Form, _Like] = Bound(FORMS_KEPT, FORMS_CHARACTERS)
         """How many sets of fields are."""
-        self._alike: Kept[Likeness | None, tuple[object, ...]] = Kept(LIKENESSES)
+        self._alike: Kept[Likeness | None, tuple[object, ...]] = Kept(LIKENESSES, LIKENESSES_BYTES)
         """Judgements that an alert's time has no part in."""
 
     def judge(self, alert: Alert) -> Judgement:
@@ -192,7 +192,7 @@ class Judge:
         """Keep what the alert was given for those that differ from it in their time only, where that has no part."""
         likeness = alert.known_likeness
         if likeness is not None and likeness.comes_again and alert.noted is not None and self.is_timeless(alert):
-            self._alike.keep(likeness, alert.noted)
+            self._alike.keep(likeness, alert.noted, likeness.size_bytes)
 
     def is_timeless(self, alert: Alert) -> bool:
         """Say whether the alert's time has no part in its judgement."""

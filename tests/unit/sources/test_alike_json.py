@@ -181,6 +181,16 @@ def test_nobody_hides_a_value_in_the_place_of_a_time(message: bytes) -> None:
             assert outcome(bytes(other), alike.read) == outcome(bytes(other), read_whole)
 
 
+def test_what_other_times_make_another_alert_of_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends such messages gets none of them read three times."""
+    message = IMITATIONS["the example's evt.time too"]
+    alike = warmed(message, message)
+    read = whole_reads(alike, monkeypatch)
+    for _ in range(3):
+        alike.read(message)
+    assert read == [message] * 3
+
+
 def mutations(messages: list[bytes], count: int) -> Iterator[bytes]:
     """Yield messages with digits, signs and pieces changed somewhere."""
     chance = random.Random(7)
