@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from exporter.simulator.scenarios import flood
 
@@ -23,26 +24,32 @@ def to_request(body: str) -> bytes:
     return f"{_HEAD}{len(raw)}\r\n\r\n".encode() + raw
 
 
-def bodies_of(count: int) -> Iterator[bytes]:
-    """Yield the bodies of so many posts."""
-    return (alert.to_json().encode() for alert in flood(count, time.time_ns()))
+def bodies_of(numbers: Iterable[int]) -> Iterator[bytes]:
+    """Yield the bodies of posts, each with process ids of its own by its number."""
+    for number, alert in zip(numbers, flood(sys.maxsize, time.time_ns()), strict=False):
+        yield _with_fields(alert.to_json(), _process(number)).encode()
 
 
-def requests_of(count: int, *, unlike: bool = False, own_processes: bool = False, begin: int = 0) -> Iterator[bytes]:
-    """Yield so many requests; with ``unlike`` no two have the same processes, command lines and files.
+def requests_of(count: int) -> Iterator[bytes]:
+    """Yield so many requests, which differ from each other in rule and time only."""
+    return (to_request(alert.to_json()) for alert in flood(count, time.time_ns()))
 
-    With ``own_processes`` each has process ids of its own and nothing else. Both are numbered from ``begin``.
-    """
-    for number, alert in enumerate(flood(count, time.time_ns()), begin):
-        body = alert.to_json()
-        if unlike or own_processes:
-            document = json.loads(body)
-            fields = {"proc.pid": 10_000 + number, "proc.ppid": 9_000 + number}
-            if unlike:
-                fields |= {"proc.cmdline": f"curl -sSf http://192.0.2.7/{number}", "fd.name": f"/tmp/.cache/{number}"}
-            document["output_fields"] |= fields
-            body = json.dumps(document, separators=(",", ":"))
-        yield to_request(body)
+
+def own_requests_of(numbers: Iterable[int], *, unlike: bool) -> Iterator[bytes]:
+    """Yield a request with process ids of its own for each number; with ``unlike`` also a command line and a file."""
+    for number, alert in zip(numbers, flood(sys.maxsize, time.time_ns()), strict=False):
+        own = {"proc.cmdline": f"curl -sSf http://192.0.2.7/{number}", "fd.name": f"/tmp/.cache/{number}"}
+        yield to_request(_with_fields(alert.to_json(), _process(number) | (own if unlike else {})))
+
+
+def _process(number: int) -> dict[str, object]:
+    return {"proc.pid": 10_000 + number, "proc.ppid": 9_000 + number}
+
+
+def _with_fields(body: str, fields: dict[str, object]) -> str:
+    document = json.loads(body)
+    document["output_fields"] |= fields
+    return json.dumps(document, separators=(",", ":"))
 
 
 def timed_requests(count: int, end_ns: int) -> Iterator[bytes]:

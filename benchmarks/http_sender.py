@@ -30,7 +30,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count as count_from
 from itertools import cycle, islice
 
-from benchmarks.http_requests import requests_of, timed_requests
+from benchmarks.http_requests import own_requests_of, requests_of, timed_requests
 
 ON_THEIR_WAY = 8
 BURST_REQUESTS = 32
@@ -39,7 +39,7 @@ KEPT_REQUESTS = 2_300
 
 
 _numbers = count_from()
-"""So that no two commands post the same."""
+"""Of posts with something of their own, so that no two commands post the same."""
 
 
 def connect(port: int, tls: Sequence[str]) -> socket.socket:
@@ -145,8 +145,7 @@ def carry_out(words: Sequence[str], connections: Sequence[socket.socket], kept: 
     count = int(float(words[1]))
     requests: Iterator[bytes] = cycle(kept)
     if words[0] in {"unlike", "processes"}:
-        own = {"unlike": words[0] == "unlike", "own_processes": words[0] == "processes"}
-        requests = iter(list(requests_of(count, **own, begin=next(_numbers) * count)))
+        requests = iter(list(own_requests_of(islice(_numbers, count), unlike=words[0] == "unlike")))
     before, begun = cpu_seconds(), time.perf_counter()
     if words[0] == "pace":
         taken = post_at_pace(connections[0], requests, float(words[1]), float(words[2]))

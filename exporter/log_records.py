@@ -63,7 +63,7 @@ def make_log_records(
                 allowance=reporter.allowance,
                 incident_of=incident_of,
                 on_left_out=metrics.records_without_advice.inc,
-                is_of_second=reporter.is_of_second,
+                is_same_within_second=reporter.is_same_within_second,
             ),
             read_message=read_message,
             metrics=metrics,

@@ -133,7 +133,7 @@ class Reporter:
         allowance.end(begun)
         return advice
 
-    def is_of_second(self, alert: Alert) -> bool:
+    def is_same_within_second(self, alert: Alert) -> bool:
         """Say whether alerts of the same second that differ in nothing but their time get the very same advice."""
         return not self._plan_for(alert).of_alert and self.catalog.judge.is_timeless(alert)
 

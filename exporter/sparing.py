@@ -57,6 +57,6 @@ class SparingReporter:
         """Return what brief log records have of it; None where the allowance is spent."""
         return self._reporter.advice_within(alert, self.allowance, is_brief=True)
 
-    def is_of_second(self, alert: Alert) -> bool:
-        """Say whether alerts of one second that are alike get the same advice (``Reporter.is_of_second``)."""
-        return self._reporter.is_of_second(alert)
+    def is_same_within_second(self, alert: Alert) -> bool:
+        """Say whether alerts of one second that are alike get the same advice (``Reporter.is_same_within_second``)."""
+        return self._reporter.is_same_within_second(alert)

@@ -56,18 +56,8 @@ def pager_place(known: About, time_text: str, *, times: int = 1) -> str:
 def with_time(around: tuple[str, str], time_text: str, *, times: int = 1) -> str:
     """Return the second line of what ``around_time`` gave."""
     place, rest = around
-    return _cut(f"{place}{moment(time_text)}{behind_moment(rest, times=times)}")
-
-
-def moment(time_text: str) -> str:
-    """Return an alert's time as the second line has it."""
-    return f"{time_text[:10]} {time_text[11:19]} UTC"
-
-
-def behind_moment(rest: str, *, times: int = 1) -> str:
-    """Return what stands behind the time in the second line, before it is cut."""
     often = "once" if times == 1 else f"{times:,} times"
-    return f" · {often} · {rest}"
+    return _cut(f"{place}{time_text[:10]} {time_text[11:19]} UTC · {often} · {rest}")
 
 
 def around_time(known: About) -> tuple[str, str]:

@@ -72,6 +72,7 @@ class Ahead:
 
     def keep_messages(self, arrivals: Sequence[Arrival], observed_ns: int) -> bool:
         """Take messages that are read by the time of ``complete``; False where they are not on disk."""
+        # As a sender does that waits for each answer: it waits for this.
         if len(arrivals) == 1:
             chunk = self._store((arrivals[0].message,), observed_ns)
             self._kept.append(_Kept((), arrivals, observed_ns, chunk))

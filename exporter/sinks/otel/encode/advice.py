@@ -21,7 +21,7 @@ from exporter.kept import NAMES_CHARACTERS, Kept, PerObject, Recent
 from exporter.render.brief_steps import RECORD_WORD_LIMIT, WORD_LIMIT
 from exporter.render.header import FIELDS, about
 from exporter.render.markdown import around_header, header_rest, header_time
-from exporter.render.pager import around_time, behind_moment, moment, pager_step, pager_verdict, with_time
+from exporter.render.pager import around_time, pager_step, pager_verdict, with_time
 from exporter.report import Advice, Change, Command, Matched, Prose, Reference, to_plain
 from exporter.sinks.otel.encode.wire import AttributeKey, count_plain, to_item, to_utf8
 from exporter.verdict.judgement import Outcome
@@ -35,8 +35,6 @@ _KEPT_ADVICE, _KEPT_ADVICE_BYTES = 1_024, 4 * 1024 * 1024
 """Pieces of advice that are kept encoded, some 3 KB each, with full advice 8 KB; twice that at most."""
 _KEPT_PLACES, _KEPT_PLACES_BYTES = 1_024, 1024 * 1024
 _KEPT_FORMS = 256
-_FRACTION_AT = len("2024-10-05T18:29:39")
-"""Of an alert's time as text: where the second's fraction begins."""
 
 
 def to_line(prose: Prose) -> str:
@@ -112,6 +110,11 @@ def to_rule_reference(references: Sequence[Reference]) -> str:
     return next((url for url in urls if url.startswith(_DOCUMENTATION)), urls[0] if urls else "")
 
 
+def fraction_of(alert: Alert) -> bytes:
+    """Return the end of the alert's time as text, behind the seconds: ``.nnnnnnnnnZ``."""
+    return b".%09dZ" % (alert.time_ns % 1_000_000_000)
+
+
 class Shared(NamedTuple):
     """Pieces of whole texts (UTF-8) that alerts with the same advice share; the alert's own lines stand between."""
 
@@ -135,34 +138,23 @@ class Shared(NamedTuple):
         What ``Encoded.encoded`` begins with is the rest of the report: it is the same for many alerts, and not
         copied for each. The report is left out where it is too long for a record.
         """
+        before, behind = self.around_fraction(alert, times=times)
+        into += (before, fraction_of(alert), behind) if behind else (before,)
+
+    def around_fraction(self, alert: Alert, *, times: int = 1) -> tuple[bytes, bytes]:
+        """Return what ``write`` appends without ``fraction_of`` the alert's second, the same for all of that second.
+
+        Nothing stands behind the fraction where there is no Markdown, which alone has it.
+        """
         around, header_end = _place_of(alert, self.outcome)
         time_text = alert.time_text
-        place = to_utf8(f"\n{with_time(around, time_text, times=times)}\n")
-        into += (_PAGER[len(self.pager_first) + len(place) + len(self.pager_last)],)
-        into += (self.pager_first, place, self.pager_last)
-        if self.before_header:
-            header = header_time(time_text).encode()
-            length = len(self.before_header) + len(header) + len(header_end) + len(self.after_header)
-            into += (_MARKDOWN[length], self.before_header, header, header_end)
-
-    def around_fraction(self, alert: Alert) -> tuple[bytes, bytes] | None:
-        """Return what ``write`` appends for one alert: what stands before and behind the fraction of its second.
-
-        The fraction is ``.nnnnnnnnnZ``; nothing stands behind it where there is no Markdown, which alone has it. None
-        where the pager's second line is too long, so that its time may be cut.
-        """
-        (place, rest), header_end = _place_of(alert, self.outcome)
-        time_text = alert.time_text
-        line = with_time((place, rest), time_text)
-        if line != f"{place}{moment(time_text)}{behind_moment(rest)}":
-            return None
-        pager = self.pager_first + to_utf8(f"\n{line}\n") + self.pager_last
+        pager = self.pager_first + to_utf8(f"\n{with_time(around, time_text, times=times)}\n") + self.pager_last
         pager = _PAGER[len(pager)] + pager
         if not self.before_header:
             return pager, b""
-        header = header_time(time_text)
-        first, last = header.encode().split(time_text[_FRACTION_AT:].encode())
-        length = len(self.before_header) + len(header.encode()) + len(header_end) + len(self.after_header)
+        header = header_time(time_text).encode()
+        first, last = header.split(fraction_of(alert))
+        length = len(self.before_header) + len(header) + len(header_end) + len(self.after_header)
         return pager + _MARKDOWN[length] + self.before_header + first, last + header_end
 
     @property

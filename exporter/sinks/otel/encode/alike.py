@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 from exporter.alert import Alert
 from exporter.catalog.uid import with_uid_bytes
-from exporter.sinks.otel.encode.advice import LEFT_OUT
+from exporter.sinks.otel.encode.advice import LEFT_OUT, fraction_of
 from exporter.sinks.otel.encode.advice import Encoded as EncodedAdvice
 from exporter.sinks.otel.encode.budget import Budget
 from exporter.sinks.otel.queue.records import Encoded
@@ -42,20 +42,15 @@ class Alike(NamedTuple):
     second: int
     """Seconds since 1970."""
     advice: EncodedAdvice
-    before_fraction: bytes = b""
+    before_fraction: bytes
     """The lines for a pager and the report's Markdown, up to the fraction of the second in it."""
-    behind_fraction: bytes = b""
+    behind_fraction: bytes
 
     @classmethod
     def of(cls, alert: Alert, timeless: Timeless, advice: EncodedAdvice, budget: Budget) -> Self | None:
-        """Return the pieces of such alerts; None where their times may stand elsewhere, or a record may be too long."""
-        second = alert.time_ns // _NS
-        if advice.shared is None:
-            made = cls(timeless, second, advice)
-        elif (texts := advice.shared.around_fraction(alert)) is not None:
-            made = cls(timeless, second, advice, *texts)
-        else:
-            return None
+        """Return the pieces of such alerts; None where a record may be too long."""
+        texts = (b"", b"") if advice.shared is None else advice.shared.around_fraction(alert)
+        made = cls(timeless, alert.time_ns // _NS, advice, *texts)
         size, attributes = made.size_bytes + len(advice.encoded), timeless.attributes + advice.attributes
         fits = budget.surely_fits(size + _OWN_BYTES, attributes + _OWN_ATTRIBUTES, plain_bytes=advice.plain_bytes)
         return made if fits else None
@@ -77,7 +72,7 @@ class Alike(NamedTuple):
     def record(self, alert: Alert, times: bytes, uid: bytes, own: bytes) -> Encoded:
         """Return an alert's record; ``times``, ``uid`` and ``own`` are its attributes before and behind its fields."""
         (begin, fields, body, _), _, advice, before, behind = self
-        fraction = b".%09dZ" % (alert.time_ns % _NS) if behind else b""
+        fraction = fraction_of(alert) if behind else b""
         record = Encoded(b"".join((times, begin, uid, fields, own, body, before, fraction, behind)), advice.encoded)
         return named(record, advice, alert.uid) if any(advice.names_uid) else record
 

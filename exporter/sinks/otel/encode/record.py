@@ -78,7 +78,7 @@ class Reports:
     """Pays for encoding what is unlike recent advice."""
     on_left_out: Callable[[], None] = lambda: None
     """Called for each record whose advice cannot be made just now."""
-    is_of_second: Callable[[Alert], bool] = lambda _: False
+    is_same_within_second: Callable[[Alert], bool] = lambda _: False
     """Says whether alerts of one second that differ in nothing but their time get the same advice."""
     incident_of: Callable[[Alert], str] | None = None
     """Gives the identifier of the incident that an alert belongs to, empty without one; None leaves it out."""
@@ -100,7 +100,7 @@ class RecordEncoder:
         self._uid = AttributeKey("log.record.uid")
         self._url = AttributeKey("falco.report.url")
         self._incident_of = reports.incident_of
-        self._is_of_second = reports.is_of_second
+        self._is_same_within_second = reports.is_same_within_second
         self._alike: Kept[Likeness | None, Alike] = Kept(LIKENESSES, _KEPT_ALIKE_BYTES)
         self._incident = AttributeKey("falco.incident.id")
 
@@ -151,7 +151,7 @@ class RecordEncoder:
         """Whether the next record of an alert like this one, in the same second, differs in no other piece."""
         if not alert.output or len(self._report_address) > ADDRESS_CHARACTERS:
             return False
-        return self._advice_for is None or (self._is_of_second(alert) and not has_long_values(alert))
+        return self._advice_for is None or (self._is_same_within_second(alert) and not has_long_values(alert))
 
     def _keep_alike(self, likeness: Likeness, alert: Alert, timeless: Timeless, advice: EncodedAdvice) -> Alike | None:
         """Keep the pieces of such alerts' records of this second, and return them; None where there are none."""

@@ -29,7 +29,7 @@ TIMES_NS = (0, 1, 999, 300_000_000, SECOND_NS, SECOND_NS + 5, 3_600 * SECOND_NS,
 def make_encoder(
     *,
     advice: Callable[[Alert], Advice | None] | None = REPORTER.brief_advice_for,
-    is_of_second: Callable[[Alert], bool] = REPORTER.is_of_second,
+    is_same_within_second: Callable[[Alert], bool] = REPORTER.is_same_within_second,
     address: str = "https://falco.example/reports/",
     limit_bytes: int = 48_000,
     cut: Callable[[], None] = lambda: None,
@@ -37,7 +37,12 @@ def make_encoder(
     left_out: Callable[[], None] = lambda: None,
 ) -> RecordEncoder:
     reports = Reports(
-        advice, address, "brief", is_of_second=is_of_second, incident_of=lambda _: incident, on_left_out=left_out
+        advice,
+        address,
+        "brief",
+        is_same_within_second=is_same_within_second,
+        incident_of=lambda _: incident,
+        on_left_out=left_out,
     )
     return RecordEncoder(Budget(limit_bytes, 100, cut), reports)
 
@@ -95,7 +100,7 @@ def test_hostile_alerts_are_the_same_in_pieces() -> None:
 def test_advice_that_names_the_alert_names_its_own() -> None:
     """The uid in a command is not that of the alert that the pieces were made of."""
     named = replace(advice_for(ALERT), summary=text(f"see {UID_SENTINEL}"))
-    encoder = make_encoder(advice=lambda _: named, is_of_second=lambda _: True)
+    encoder = make_encoder(advice=lambda _: named, is_same_within_second=lambda _: True)
     for after in TIMES_NS:
         alert = at(ALERT, after)
         record = encoder.encode(alert, observed_ns=1).joined
@@ -110,7 +115,7 @@ def test_advice_that_depends_on_more_than_the_second_is_made_for_each() -> None:
     def of_alert(alert: Alert) -> Advice:
         return replace(advice_for(alert), summary=text(f"at {alert.time_ns}"))
 
-    encoder = make_encoder(advice=of_alert, is_of_second=lambda _: False)
+    encoder = make_encoder(advice=of_alert, is_same_within_second=lambda _: False)
     for after in TIMES_NS:
         alert = at(ALERT, after)
         assert f"at {alert.time_ns}".encode() in encoder.encode(alert, observed_ns=1).joined
