@@ -152,6 +152,7 @@ class Alert:
     noted: tuple[object, ...] | None = field(default=None, init=False, repr=False)
     """The judge that judged it last, what this judge found (``judgement_by``), and what it knows of that."""
     _uid: str | None = field(default=None, init=False, repr=False)
+    _size: int | None = field(default=None, init=False, repr=False)
 
     @property
     def output(self) -> str:
@@ -260,6 +261,13 @@ class Alert:
         Every text of a received alert is in its message, and one character beyond ASCII makes each of a
         string's four bytes wide. Besides texts there are objects: a message of tiny fields is little beside them.
         """
+        size = self._size
+        if size is None:
+            size = self._estimate_size()
+            set_size(self, size)
+        return size
+
+    def _estimate_size(self) -> int:
         size = len(self.received) * 5
         if not size:
             size = 4 * (len(self.raw_output) + sum(map(len, self.all_fields().values())) + sum(map(len, self.tags)))
@@ -323,6 +331,8 @@ set_form: Callable[[Alert, Form], None] = Alert.known_form.__set__  # type: igno
 """Let the alert know its form, which has to be its own: quicker than to ask for it."""
 set_likeness: Callable[[Alert, Likeness], None] = Alert.known_likeness.__set__  # type: ignore[misc, union-attr] # the slot itself
 """Let the alert know its likeness."""
+set_size: Callable[[Alert, int], None] = Alert._size.__set__  # type: ignore[misc, union-attr] # the slot itself
+"""Let the alert know its ``size_bytes``."""
 set_noted: Callable[[Alert, tuple[object, ...]], None] = Alert.noted.__set__  # type: ignore[misc, union-attr] # the slot itself
 """``Alert.note_judgement`` of a judge and its judgement that stand together already."""
 
@@ -353,7 +363,7 @@ class _Draft:
         self.fields = fields
         self.tags = tags
         self.received = received
-        self.known_form = self.known_likeness = self.noted = self._uid = None
+        self.known_form = self.known_likeness = self.noted = self._uid = self._size = None
         self.__class__ = Alert  # type: ignore[assignment] # which has the same slots
 
 

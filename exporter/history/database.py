@@ -131,7 +131,8 @@ def _opening(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
     except BaseException as exc:
         connection.close()
-        if isinstance(exc, sqlite3.Error) and is_damage(exc):
+        # What is damaged may be in SQLite's own message, which Python then cannot read.
+        if isinstance(exc, UnicodeDecodeError) or (isinstance(exc, sqlite3.Error) and is_damage(exc)):
             raise DamagedError(f"{path}: {exc}") from exc
         raise
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Literal, NamedTuple, Self
 
-from exporter.alert import TIME_LIMIT_NS, Alert, Fields, Priority, make_alert, set_form, set_likeness
+from exporter.alert import TIME_LIMIT_NS, Alert, Fields, Priority, make_alert, set_form, set_likeness, set_size
 from exporter.errors import DecodeError
 from exporter.form import Form
 from exporter.kept import Kept
@@ -26,6 +26,8 @@ _OTHERS = (
 )
 """Times with nothing in common, since a message may have those of one of them elsewhere, too."""
 _CLOCK_LENGTH = 18
+_LAST_WORDS = slice(-110, -40)
+"""Of a message: its source and tags, before the time."""
 _is_times = re.compile(
     rb"[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}[1-9][0-9]{18}[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z"
 ).fullmatch
@@ -67,13 +69,14 @@ class _Known(NamedTuple):
     tags: Sequence[str]
     form: Form
     likeness: Likeness
+    size_bytes: int
 
     @classmethod
     def of(cls, alert: Alert) -> Self:
         """Return what alerts have that are like this one."""
         return cls(
             alert.rule, alert.priority, alert.source, alert.hostname, alert.raw_output[_CLOCK_LENGTH:],
-            alert.all_fields(), alert.tags, alert.form, alert.likeness,
+            alert.all_fields(), alert.tags, alert.form, alert.likeness, alert.size_bytes,
         )  # fmt: skip
 
     def at(self, message: bytes, times: bytes) -> Alert | None:
@@ -86,14 +89,21 @@ class _Known(NamedTuple):
         time_ns = seconds * _SECOND_NS + int(times[57:66])
         if not 0 < time_ns < TIME_LIMIT_NS:
             return None
-        rule, priority, source, hostname, rest, fields, tags, form, likeness = self
+        rule, priority, source, hostname, rest, fields, tags, form, likeness, size_bytes = self
         alert = make_alert(
             time_ns, rule, priority, source, hostname, times[:18].decode() + rest, _LikeFields(fields, times[18:37]),
             tags, message,
         )  # fmt: skip
         set_form(alert, form)
         set_likeness(alert, likeness)
+        set_size(alert, size_bytes)
         return alert
+
+
+_Pieces = tuple[bytes, bytes, bytes, bytes]
+"""A message without its times: what stands before, between and behind them."""
+_Places = tuple[int, int, int, int, int, int]
+"""Where the clock, ``evt.time`` and ``time`` begin and end in a message, bytes from its start."""
 
 
 class AlikeMessages:
@@ -102,11 +112,22 @@ class AlikeMessages:
     def __init__(self, read: Callable[[bytes], Alert]) -> None:
         """``read`` reads any message; it raises DecodeError."""
         self._read = read
-        self._kept: Kept[bytes, _Known | Literal[False]] = Kept(LIKENESSES, _KEPT_BYTES)
+        self._kept: Kept[_Pieces, _Known | Literal[False]] = Kept(LIKENESSES, _KEPT_BYTES)
         """What came again, by its message without the times; False where other times make another alert of it."""
+        self._latest: Kept[tuple[int, bytes], tuple[_Pieces, _Places, _Known]] = Kept(LIKENESSES, _KEPT_BYTES)
+        """The latest of those by length and last words: where its times stand need not be looked for."""
 
     def read(self, message: bytes) -> Alert:
         """Return the message's alert, the same that ``read`` makes of it. Raises DecodeError as it does."""
+        words = len(message), message[_LAST_WORDS]
+        latest = self._latest.get(words)
+        if latest is not None:
+            pieces, (clock_at, clock_end, evt_time_at, evt_time_end, time_at, time_end), known = latest
+            if pieces == (
+                message[:clock_at], message[clock_end:evt_time_at], message[evt_time_end:time_at], message[time_end:],
+            ):  # fmt: skip
+                times = message[clock_at:clock_end] + message[evt_time_at:evt_time_end] + message[time_at:time_end]
+                return known.at(message, times) or self._read(message)
         # What stands before the document is left out of what an alert keeps of its message.
         if len(message) > LIKENESS_BYTES or not message.startswith(b"{"):
             return self._read(message)
@@ -118,17 +139,18 @@ class AlikeMessages:
         if clock_at < 10 or evt_time_at < clock_end or time_at < evt_time_end:
             return self._read(message)
         time_end = time_at + 30
+        places = clock_at, clock_end, evt_time_at, evt_time_end, time_at, time_end
         pieces = message[:clock_at], message[clock_end:evt_time_at], message[evt_time_end:time_at], message[time_end:]
-        rest = b"".join(pieces)
-        known = self._kept.get(rest)
-        if known:
+        found = self._kept.get(pieces)
+        if found:
+            self._latest.keep(words, (pieces, places, found), 2 * len(message))
             times = message[clock_at:clock_end] + message[evt_time_at:evt_time_end] + message[time_at:time_end]
-            return known.at(message, times) or self._read(message)
+            return found.at(message, times) or self._read(message)
         alert = self._read(message)
-        if known is None and alert.likeness.comes_again:
-            found = _Known.of(alert)
-            is_same = all(self._comes_with(times, pieces, found) for times in _OTHERS)
-            self._kept.keep(rest, is_same and found, 2 * len(message))
+        if found is None and alert.likeness.comes_again:
+            made = _Known.of(alert)
+            is_same = all(self._comes_with(times, pieces, made) for times in _OTHERS)
+            self._kept.keep(pieces, is_same and made, 2 * len(message))
         return alert
 
     def _comes_with(self, times: Sequence[bytes], pieces: Sequence[bytes], known: _Known) -> bool:

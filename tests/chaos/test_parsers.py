@@ -199,7 +199,7 @@ def read_old_queue(data: bytes, directory: Path) -> None:
         try:
             with contextlib.closing(sqlite3.connect(path)) as connection:
                 rows = connection.execute("SELECT records FROM chunk").fetchall()
-        except (sqlite3.Error, OverflowError):
+        except (sqlite3.Error, OverflowError, ValueError):
             rows = None
         lost = Counter[str]()
         journal = Journal(Path(queue))

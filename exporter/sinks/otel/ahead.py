@@ -15,12 +15,14 @@ from typing import NamedTuple
 from exporter.alert import Alert
 from exporter.pipeline import Arrival
 from exporter.sinks.otel.queue.chunks import Chunk
+from exporter.sinks.otel.queue.disk import Standing
 from exporter.sinks.otel.queue.records import Encoded, Records
 from exporter.sinks.otel.queue.spool import Spool
 
 CHUNK_BYTES = 1024 * 1024
 """Maximum bytes of one chunk's records, about."""
 _FIRST_GUESS_BYTES = 8_192
+_SECOND_NS = 1_000_000_000
 
 
 class _Kept(NamedTuple):
@@ -30,13 +32,45 @@ class _Kept(NamedTuple):
     arrivals: Sequence[Arrival]
     observed_ns: int
     """When they came, nanoseconds since 1970."""
-    chunk: Chunk[Records] | None
-    """Their messages in the queue on disk; None where they are in memory only."""
+    first_record: int | None
+    """The number of their first record in the queue on disk; None where they are in memory only."""
+    stored_bytes: int = 0
+    """What they take on disk."""
+
+    @property
+    def records(self) -> int:
+        """How many records they are on disk: of messages some may be no alerts."""
+        return len(self.alerts) or len(self.arrivals)
 
     def read(self) -> Sequence[Alert]:
         """Return the alerts; of messages those that are alerts."""
         found = [arrival.read() for arrival in self.arrivals]
         return [alert for alert in found if alert is not None] if found else self.alerts
+
+
+class _Made:
+    """Records of what follows on disk one behind the other."""
+
+    def __init__(self, first_record: int) -> None:
+        self.records = Records()
+        self.first_record = self.end_record = first_record
+        self._queued_at = 0.0
+        self._stored_bytes = self._chunks = 0
+
+    def add(self, kept: _Kept) -> None:
+        """Count what its records are then added for."""
+        if not self._chunks:
+            self._queued_at = kept.observed_ns / _SECOND_NS
+        self._chunks += 1
+        self._stored_bytes += kept.stored_bytes
+        self.end_record += kept.records
+
+    def to_chunk(self) -> Chunk[Records]:
+        """Return the chunk that all of it becomes."""
+        return Chunk(
+            self.end_record - self.first_record, len(self.records), self._queued_at, self.records,
+            self._stored_bytes, self._chunks, self.first_record,
+        )  # fmt: skip
 
 
 class Ahead:
@@ -65,33 +99,38 @@ class Ahead:
         is_kept = True
         messages = [alert.received for alert in alerts]
         for piece in self._pieces(messages):
-            chunk = self._store(messages[piece], observed_ns) if is_kept else None
-            is_kept = chunk is not None
-            self._kept.append(_Kept(alerts[piece], (), observed_ns, chunk))
+            # Without its message, because it was changed, an alert waits on disk as its record.
+            if is_kept and all(messages[piece]):
+                first_record, size = self._store(messages[piece], observed_ns)
+            else:
+                first_record, size = None, 0
+            is_kept = first_record is not None
+            self._kept.append(_Kept(alerts[piece], (), observed_ns, first_record, size))
         return is_kept
 
     def keep_messages(self, arrivals: Sequence[Arrival], observed_ns: int) -> bool:
         """Take messages that are read by the time of ``complete``; False where they are not on disk."""
-        # As a sender does that waits for each answer: it waits for this.
+        first_record: int | None
         if len(arrivals) == 1:
-            chunk = self._store((arrivals[0].message,), observed_ns)
-            self._kept.append(_Kept((), arrivals, observed_ns, chunk))
-            return chunk is not None
+            # As a sender does that waits for each answer: it waits for this.
+            stored = Records.stored_one(arrivals[0].message, observed_ns)
+            first_record = self._spool.append_ahead(stored, 1, observed_ns / _SECOND_NS, self._record_bytes)
+            self._kept.append(_Kept((), arrivals, observed_ns, first_record, len(stored)))
+            return first_record is not None
         is_kept = True
         messages = [arrival.message for arrival in arrivals]
         for piece in self._pieces(messages):
-            chunk = self._store(messages[piece], observed_ns) if is_kept else None
-            is_kept = chunk is not None
-            self._kept.append(_Kept((), arrivals[piece], observed_ns, chunk))
+            first_record, size = self._store(messages[piece], observed_ns) if is_kept else (None, 0)
+            is_kept = first_record is not None
+            self._kept.append(_Kept((), arrivals[piece], observed_ns, first_record, size))
         return is_kept
 
-    def _store(self, messages: Sequence[bytes], observed_ns: int) -> Chunk[Records] | None:
-        """Put messages on disk as one chunk; None where that cannot be."""
-        # Without its message, because it was changed, an alert waits on disk as its record.
-        if not all(messages):
-            return None
+    def _store(self, messages: Sequence[bytes], observed_ns: int) -> tuple[int | None, int]:
+        """Put messages on disk as one chunk; return its first record's number, None where that cannot be, and size."""
         stored = Records.stored(messages, observed_ns)
-        return self._spool.keep(stored, len(messages), self._record_bytes * len(messages))
+        count = len(messages)
+        queued_at = observed_ns / _SECOND_NS
+        return self._spool.append_ahead(stored, count, queued_at, self._record_bytes * count), len(stored)
 
     def _pieces(self, messages: Sequence[bytes]) -> Iterator[slice]:
         """Split so that no piece's records are more than a chunk's."""
@@ -105,25 +144,36 @@ class Ahead:
     def complete(self) -> list[Alert]:
         """Make records of what is on disk; return the alerts that are in no queue yet, in order."""
         kept, self._kept = self._kept, []
-        waiting = {id(chunk) for chunk in self._spool.waiting([each.chunk for each in kept if each.chunk is not None])}
         others: list[Alert] = []
-        records, chunks = Records(), list[Chunk[Records]]()
+        standing: Standing | None = None
+        made: _Made | None = None
         for each in kept:
-            alerts, observed_ns, chunk = each.read(), each.observed_ns, each.chunk
-            if chunk is None:
+            alerts, observed_ns, first_record = each.read(), each.observed_ns, each.first_record
+            if first_record is None:
                 others += alerts
-            elif id(chunk) in waiting:
-                if records.count + len(alerts) > self._chunk_records or len(records) > CHUNK_BYTES:
-                    self._give(chunks, records)
-                    records, chunks = Records(), []
-                chunks.append(chunk)
-                for alert in alerts:
-                    records.add(self._encode(alert, observed_ns), observed_ns, alert.received)
-        self._give(chunks, records)
+                continue
+            if standing is None:
+                standing = self._spool.standing(first_record)
+            if not standing.wants(first_record):
+                continue
+            if made is not None and (
+                made.end_record != first_record
+                or first_record in standing.file_begins
+                or made.records.count + len(alerts) > self._chunk_records
+                or len(made.records) > CHUNK_BYTES
+            ):
+                self._give(made)
+                made = None
+            made = made or _Made(first_record)
+            made.add(each)
+            for alert in alerts:
+                made.records.add(self._encode(alert, observed_ns), observed_ns, alert.received)
+        if made is not None:
+            self._give(made)
         return others
 
-    def _give(self, chunks: Sequence[Chunk[Records]], records: Records) -> None:
-        if chunks:
-            if records.count:  # of messages that are no alerts there is none
-                self._record_bytes = len(records) // records.count
-            self._spool.complete(chunks, records)
+    def _give(self, made: _Made) -> None:
+        records = made.records
+        if records.count:  # of messages that are no alerts there is none
+            self._record_bytes = len(records) // records.count
+        self._spool.complete(made.to_chunk())

@@ -162,12 +162,15 @@ def test_only_the_owner_may_read_the_files(start: Start) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
-@pytest.mark.parametrize("damage", ["not a database at all" * 500, "foreign"])
+@pytest.mark.parametrize("damage", ["not a database at all" * 500, "foreign", "an error that cannot be read"])
 def test_a_file_that_is_no_history_is_set_aside_and_said(start: Start, tmp_path: Path, damage: str) -> None:
     directory = tmp_path / "history"
     directory.mkdir(mode=0o700)
-    if damage == "foreign":
+    if damage in {"foreign", "an error that cannot be read"}:
         sqlite3.connect(directory / FILE).execute("CREATE TABLE theirs (x)").connection.close()
+        if damage != "foreign":
+            whole = (directory / FILE).read_bytes()
+            (directory / FILE).write_bytes(whole.replace(b"tabletheirstheirs", b"table\xa2heirstheirs"))
     else:
         (directory / FILE).write_text(damage, encoding="ascii")
     sink = start()

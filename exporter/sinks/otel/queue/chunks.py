@@ -32,7 +32,7 @@ class Chunk(Generic[P]):
     queued_at: float
     """Seconds since 1970."""
     payload: P | bytes
-    """The records, or their form for the disk; empty bytes where they are on disk only."""
+    """The records, or their form for the disk where they were read from there; empty bytes until then."""
     stored_bytes: int = 0
     """What it takes on disk; 0 where it is in memory only."""
     chunks: int = 1

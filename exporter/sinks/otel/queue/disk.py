@@ -9,16 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Generic
+from typing import Generic, NamedTuple
 
 from exporter.sinks.otel.queue.chunks import Chunk, P
 from exporter.sinks.otel.queue.journal import LOCK_WAIT_SECONDS, Damage, Journal, SpoolError
 from exporter.sinks.otel.queue.old_queue import move_old_queue
 
-__all__ = ["LOCK_WAIT_SECONDS", "DiskQueue", "SpoolError"]
+__all__ = ["LOCK_WAIT_SECONDS", "DiskQueue", "SpoolError", "Standing"]
 
 KEPT_BYTES = 12 * 1024 * 1024
-"""Maximum bytes that are on disk and in memory besides."""
+"""Maximum bytes that are on disk and in memory besides; the last chunk may go above."""
+
+
+class Standing(NamedTuple):
+    """What may be completed of chunks that are on disk ahead of their payload."""
+
+    wanted_from: int | None
+    """Number of the first record that nobody has taken; None where there is no room in memory."""
+    file_begins: Sequence[int]
+    """Numbers of the records that a file begins with: what stands on both sides cannot become one."""
+
+    def wants(self, record: int) -> bool:
+        """Whether the payload of the chunk that begins with this record is any use."""
+        return self.wanted_from is not None and record >= self.wanted_from
 
 
 class DiskQueue(Generic[P]):
@@ -55,36 +68,32 @@ class DiskQueue(Generic[P]):
 
     def append(self, chunk: Chunk[P], stored: bytes) -> None:
         """Put a chunk on disk, where it is once this returns; ``stored`` is its payload in the form for the disk."""
-        first_record = self._journal.append(stored, chunk.records, chunk.queued_at, payload_bytes=chunk.payload_bytes)
-        # Messages wait for their records as they came, and may be far larger than these.
-        chunk.payload_bytes = max(chunk.payload_bytes, len(chunk.payload))
+        chunk.first_record = self._journal.append(
+            stored, chunk.records, chunk.queued_at, payload_bytes=chunk.payload_bytes
+        )
         if self._kept_bytes + chunk.payload_bytes <= KEPT_BYTES:
             chunk.stored_bytes = len(stored)
-            chunk.first_record = first_record
-            self._kept[first_record] = chunk
-            self._kept_bytes += chunk.payload_bytes
+            self._keep(chunk)
 
-    def waiting(self, chunks: Sequence[Chunk[P]]) -> list[Chunk[P]]:
-        """Return those of the chunks that are in memory besides and were not taken."""
-        return [chunk for chunk in chunks if self._kept.get(chunk.first_record) is chunk]
+    def append_ahead(self, stored: bytes, records: int, queued_at: float, payload_bytes: int) -> int:
+        """Put a chunk on disk ahead of its payload; return the number of its first record."""
+        return self._journal.append(stored, records, queued_at, payload_bytes=payload_bytes)
 
-    def complete(self, chunks: Sequence[Chunk[P]], payload: P) -> None:
-        """Make chunks that wait one chunk with this payload; leave them as they are where they do not allow it."""
-        first, *others = chunks
-        end = first.first_record + first.records
-        for chunk in others:
-            if chunk.first_record != end or self._journal.begins_file(end):
-                return
-            end += chunk.records
-        if len(self.waiting(chunks)) < len(chunks):
-            return
-        self._kept_bytes += len(payload) - sum([chunk.payload_bytes for chunk in chunks])
-        for chunk in others:
-            del self._kept[chunk.first_record]
-        first.records = end - first.first_record
-        first.stored_bytes = sum([chunk.stored_bytes for chunk in chunks])
-        first.chunks = len(chunks)
-        first.payload, first.payload_bytes = payload, len(payload)
+    def standing(self, first_record: int) -> Standing:
+        """Say what may be completed of the chunks from this record on."""
+        wanted_from = self._journal.next_record if self._kept_bytes < KEPT_BYTES else None
+        return Standing(wanted_from, self._journal.files_after(first_record))
+
+    def complete(self, chunk: Chunk[P]) -> None:
+        """Let chunks on disk, which follow each other, be this one; they stay as they are where one was taken."""
+        first, end = chunk.first_record, chunk.first_record + chunk.records
+        is_whole = all(begin >= end for begin in self._journal.files_after(first))
+        if first >= self._journal.next_record and is_whole:
+            self._keep(chunk)
+
+    def _keep(self, chunk: Chunk[P]) -> None:
+        self._kept[chunk.first_record] = chunk
+        self._kept_bytes += chunk.payload_bytes
 
     def peek(self) -> Chunk[P] | None:
         """Return the oldest chunk, its payload perhaps still on disk; None at the end."""

@@ -89,13 +89,15 @@ class Journal:
         """Number of the next record to be read."""
         return self._place.record
 
-    def begins_file(self, record: int) -> bool:
-        """Whether a file begins with this record."""
+    def files_after(self, record: int) -> list[int]:
+        """Return the numbers of later records that files begin with, the newest first."""
+        begins: list[int] = []
         for segment in reversed(self._segments):
             # Asked of the newest records: not of every file of a long queue.
             if segment.first_record <= record:
-                return segment.first_record == record
-        return False
+                break
+            begins.append(segment.first_record)
+        return begins
 
     def open(self, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
         """Take the directory, waiting so long for another process to let go of it.
@@ -117,11 +119,14 @@ class Journal:
     def append(self, stored: bytes, records: int, queued_at: float, *, payload_bytes: int) -> int:
         """Write one chunk and return the number of its first record. On failure nothing was written."""
         try:
-            segment = self._writable()
+            file = self._active
+            if file is None or self._segments[-1].end_offset >= SEGMENT_BYTES:
+                file = self._begin_file()
+            segment = self._segments[-1]
             first_record = segment.end_record
             raw = to_header(stored, first_record, records=records, queued_at=queued_at, payload_bytes=payload_bytes)
-            written = os.pwritev(self._open_file(self._active), (raw, stored), segment.end_offset)
-            if written != len(raw) + len(stored):
+            written = os.pwritev(file, (raw, stored), segment.end_offset)
+            if written != HEADER_BYTES + len(stored):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 (translated below, like the others)
         except OSError as exc:
             self._end_active(complete=False)
@@ -244,21 +249,17 @@ class Journal:
         self._remove(segment)
         return None
 
-    def _writable(self) -> Segment:
-        """Return the newest file with room, beginning a new one where needed."""
-        if self._active is not None:
-            newest = self._segments[-1]
-            if newest.end_offset < SEGMENT_BYTES:
-                return newest
-            self._end_active(complete=True)
+    def _begin_file(self) -> int:
+        """Write to a new file from here on; return its descriptor."""
+        self._end_active(complete=True)
         first_record = self._segments[-1].end_record if self._segments else self._place.record
         name = name_of(first_record)
         directory = self._open_file(self._directory)
-        self._active = open_private(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, directory=directory)
+        self._active = file = open_private(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, directory=directory)
         if not self._segments:
             self._place, self._read_at = Place(first_record), 0
         self._segments.append(Segment(name, first_record, first_record))
-        return self._segments[-1]
+        return file
 
     def _end_active(self, *, complete: bool) -> None:
         """Write no more to the newest file; a complete one gets its summary."""

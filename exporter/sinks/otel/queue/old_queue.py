@@ -43,7 +43,7 @@ def move_old_queue(journal: Journal, on_drop: Callable[[str, int], None]) -> Non
                 moved += records
         for suffix in ("", "-wal", "-shm"):
             path.with_name(FILE_NAME + suffix).unlink(missing_ok=True)
-    except (sqlite3.Error, OSError, OverflowError, TypeError) as exc:
+    except (sqlite3.Error, OSError, OverflowError, TypeError, ValueError) as exc:
         _log.error(
             "%d records were moved from the old queue %s, the rest cannot be read (%s): the file stays; remove it by "
             "hand, or its records are sent again at the next start", moved, path, exc,

@@ -51,7 +51,15 @@ class _Heads(ByLength[bytes]):
         return RECORD + wire.varint(length)
 
 
+class _MessageHeads(ByLength[bytes]):
+    """What precedes a message and its time of observation on disk, by the message's length."""
+
+    def make(self, length: int) -> bytes:
+        return MESSAGE + wire.varint(_OBSERVED.size + length)
+
+
 _HEADS = _Heads(_KEPT_HEADS)
+_MESSAGE_HEADS = _MessageHeads(_KEPT_HEADS)
 
 
 class Records:
@@ -105,7 +113,7 @@ class Records:
         for index, (observed_ns, message) in enumerate(self._messages):
             pieces = self.pieces[index * _PIECES : (index + 1) * _PIECES]
             if message:
-                stored += (MESSAGE, wire.varint(_OBSERVED.size + len(message)), _OBSERVED.pack(observed_ns), message)
+                stored += (_MESSAGE_HEADS[len(message)], _OBSERVED.pack(observed_ns), message)
             else:
                 stored += pieces
         return b"".join(stored)
@@ -113,11 +121,12 @@ class Records:
     @staticmethod
     def stored(messages: Iterable[bytes], observed_ns: int) -> bytes:
         """Return the form for the disk of records that are not encoded yet, by their messages."""
-        observed = _OBSERVED.pack(observed_ns)
-        stored: list[bytes] = []
-        for message in messages:
-            stored += (MESSAGE, wire.varint(_OBSERVED.size + len(message)), observed, message)
-        return b"".join(stored)
+        return b"".join([Records.stored_one(message, observed_ns) for message in messages])
+
+    @staticmethod
+    def stored_one(message: bytes, observed_ns: int) -> bytes:
+        """Return the form for the disk of one such record."""
+        return b"".join((_MESSAGE_HEADS[len(message)], _OBSERVED.pack(observed_ns), message))
 
     @classmethod
     def read(cls, stored: bytes, encode: Callable[[bytes, int], Encoded | None]) -> Self:

@@ -22,12 +22,15 @@ _SUMMARY_MAGIC = b"\xf5QEN"
 _HEADER = struct.Struct("<4sIQdIIII")
 """Magic, checksum of the rest of the header, number of the first record, seconds since 1970, records, payload's size
 in memory, payload's size here, checksum of the payload."""
+_BEGINNING = struct.Struct("<4sI")
+"""Magic and checksum."""
 _CHECKED = struct.Struct("<QdIIII")
-"""The same without magic and checksum."""
+"""The rest."""
 _SUMMARY = struct.Struct("<4sIQQQd")
 """Magic, checksum of the rest, number of the record after the last, chunks, payload bytes, newest chunk's time."""
 HEADER_BYTES = _HEADER.size
 _CHECKED_FROM = 8
+_MAXIMUM_BYTES = 2**32 - 1
 _BLOCK_BYTES = 256 * 1024
 
 
@@ -109,10 +112,10 @@ def from_bytes(raw: bytes) -> int:
 
 def to_header(stored: bytes, first_record: int, *, records: int, queued_at: float, payload_bytes: int) -> bytes:
     """Return the header that goes before a payload."""
-    rest = _CHECKED.pack(
-        first_record, queued_at, records, min(payload_bytes, 2**32 - 1), len(stored), zlib.crc32(stored)
-    )
-    return _HEADER_MAGIC + to_bytes(zlib.crc32(rest)) + rest
+    # One call less for each post: neither ``min`` nor ``to_bytes``.
+    shown_bytes = payload_bytes if payload_bytes <= _MAXIMUM_BYTES else _MAXIMUM_BYTES
+    rest = _CHECKED.pack(first_record, queued_at, records, shown_bytes, len(stored), zlib.crc32(stored))
+    return _BEGINNING.pack(_HEADER_MAGIC, zlib.crc32(rest)) + rest
 
 
 def from_header(raw: bytes) -> Header | None:

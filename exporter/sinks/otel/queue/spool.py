@@ -18,14 +18,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic
 
 from exporter.config.model import Queue
 from exporter.directories import what_helps
 from exporter.sinks.otel.queue.chunks import Chunk, Line, P
-from exporter.sinks.otel.queue.disk import LOCK_WAIT_SECONDS, DiskQueue, SpoolError
+from exporter.sinks.otel.queue.disk import LOCK_WAIT_SECONDS, DiskQueue, SpoolError, Standing
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +76,8 @@ class Spool(Generic[P]):
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._awaited_records = 1
+        self._room_bytes = 0
+        """Bytes that fit for sure: less than there is room for where something has gone since."""
         self._closed = self._ended = False
         self.unusable = ""
         """Why the disk could not be used from the start on; empty once it could."""
@@ -134,6 +136,7 @@ class Spool(Generic[P]):
                 self._on_drop("shutdown", records)
                 return
             self._retry_disk()
+            self._room_bytes = 0
             chunk = Chunk(records, len(payload), self._clock(), payload)
             stored = bytes(payload) if self._disk_works else None
             self._make_room(chunk.payload_bytes if stored is None else len(stored))
@@ -143,29 +146,40 @@ class Spool(Generic[P]):
             if self._ready_records() >= self._awaited_records:
                 self._changed.notify_all()
 
-    def keep(self, stored: bytes, records: int, payload_bytes: int) -> Chunk[P] | None:
-        """Put one chunk on disk in its form for that, ahead of its payload; None, with nothing done, where none works.
+    def append_ahead(self, stored: bytes, records: int, queued_at: float, payload_bytes: int) -> int | None:
+        """Put one chunk on disk ahead of its payload; return its first record's number, None where no disk works.
 
-        ``payload_bytes`` is about what the payload will have. Who waits for chunks is not woken before ``complete``.
+        ``stored`` is its form for the disk, ``queued_at`` in seconds since 1970, ``payload_bytes`` about what the
+        payload will have. Who waits for chunks is not woken before ``complete``.
         """
         # The lock itself: entering a condition is Python.
         with self._lock:
-            if not self._disk_works or self._ended:
+            disk = self._disk
+            if disk is None or not self._disk_works or self._ended:
                 return None
-            chunk: Chunk[P] = Chunk(records, payload_bytes, self._clock(), stored)
-            self._make_room(len(stored))
-            return chunk if self._to_disk(chunk, stored) else None
+            if len(stored) > self._room_bytes:
+                self._make_room(len(stored))
+            else:
+                self._room_bytes -= len(stored)
+            try:
+                first_record = disk.append_ahead(stored, records, queued_at, payload_bytes)
+            except SpoolError as exc:
+                self._lose_disk(exc)
+                return None
+            if self._disk_lost:
+                self._regain_disk()
+            return first_record
 
-    def waiting(self, chunks: Sequence[Chunk[P]]) -> list[Chunk[P]]:
-        """Return those chunks of ``keep`` that are in memory besides and nobody has taken, the last ones."""
+    def standing(self, first_record: int) -> Standing:
+        """Say what may be completed of the chunks of ``append_ahead`` from this record on."""
         with self._changed:
-            return [] if self._disk is None else self._disk.waiting(chunks)
+            return Standing(None, ()) if self._disk is None else self._disk.standing(first_record)
 
-    def complete(self, chunks: Sequence[Chunk[P]], payload: P) -> None:
-        """Let these chunks of ``keep``, which follow each other, be one with this payload; whose are taken stay."""
+    def complete(self, chunk: Chunk[P]) -> None:
+        """Let chunks of ``append_ahead``, which follow each other, be this one; where one is taken they stay."""
         with self._changed:
             if self._disk is not None:
-                self._disk.complete(chunks, payload)
+                self._disk.complete(chunk)
             if self._ready_records() >= self._awaited_records:
                 self._changed.notify_all()
 
@@ -292,6 +306,7 @@ class Spool(Generic[P]):
             limit += limit // 8
         while self.size_bytes + size_bytes > limit and (oldest := self._oldest()) is not None:
             self._drop_oldest(oldest, "full")
+        self._room_bytes = max(limit - self.size_bytes - size_bytes, 0)
 
     def _make_memory_room(self, chunk: Chunk[P]) -> None:
         limit_records = self._memory_limit_records
@@ -330,9 +345,12 @@ class Spool(Generic[P]):
             self._lose_disk(exc)
             return False
         if self._disk_lost:
-            self._disk_lost = False
-            _log.info("the queue is on disk again")
+            self._regain_disk()
         return True
+
+    def _regain_disk(self) -> None:
+        self._disk_lost = False
+        _log.info("the queue is on disk again")
 
     def _settle(self) -> None:
         """Make the reading place durable; a disk that fails sends a little again after a restart."""
@@ -349,6 +367,7 @@ class Spool(Generic[P]):
     def _lose_disk(self, error: SpoolError) -> None:
         """Go on in memory."""
         self._disk_works = False
+        self._room_bytes = 0
         self._disk_retry_at = self._clock() + DISK_RETRY_SECONDS
         if not self._disk_lost:
             self._disk_lost = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from exporter.sinks.otel.queue.spool import Spool
 from exporter.sources.decode import from_json
 
 NOW_NS = 1_760_000_000_000_000_000
+SEEN_NS = time.time_ns()
 DROPPED: list[tuple[str, int]] = []
 
 
@@ -65,7 +67,7 @@ def taken(spool: Spool[Records]) -> list[bytes]:
     return [own + advice for pieces in found for own, advice in zip(pieces[1::3], pieces[2::3], strict=True)]
 
 
-def records_of(expected: list[Alert], observed_ns: int = 5) -> list[bytes]:
+def records_of(expected: list[Alert], observed_ns: int = SEEN_NS) -> list[bytes]:
     return [to_record(alert, observed_ns).joined for alert in expected]
 
 
@@ -85,7 +87,7 @@ def test_what_was_kept_is_sent_as_the_record_that_was_made_of_it(spool: Spool[Re
     """One by one, as Falco posts, and completed together."""
     ahead, made = ahead_of(spool), alerts(30)
     for alert in made:
-        assert ahead.keep([alert], 5)
+        assert ahead.keep([alert], SEEN_NS)
     assert spool.records == 30
     assert ahead.complete() == []
     assert spool.records == 30
@@ -99,8 +101,8 @@ def test_what_was_kept_survives_a_process_that_ends_before_its_record_is_made(
     """The files are what a kill leaves; another process reads them."""
     made = alerts(20)
     ahead = ahead_of(spool)
-    ahead.keep(made[:1], 5)
-    ahead.keep(made[1:], 5)
+    ahead.keep(made[:1], SEEN_NS)
+    ahead.keep(made[1:], SEEN_NS)
     assert journal_copy(tmp_path) == records_of(made)
 
 
@@ -123,7 +125,7 @@ def test_messages_are_on_disk_before_they_are_read(spool: Spool[Records], tmp_pa
     """Another process would send the same records."""
     ahead, made = ahead_of(spool, chunk_records=4), alerts(14)
     for place in range(0, 14, at_once):
-        assert ahead.keep_messages(messages_of(made[place : place + at_once]), 5)
+        assert ahead.keep_messages(messages_of(made[place : place + at_once]), SEEN_NS)
     assert spool.records == 14
     assert journal_copy(tmp_path) == records_of(made)
     assert ahead.complete() == []
@@ -134,9 +136,9 @@ def test_messages_are_on_disk_before_they_are_read(spool: Spool[Records], tmp_pa
 def test_messages_and_alerts_stay_in_their_order(spool: Spool[Records]) -> None:
     """Some of a turn's posts were read before their answers."""
     ahead, made = ahead_of(spool), alerts(6)
-    ahead.keep_messages(messages_of(made[:2]), 5)
-    ahead.keep(made[2:4], 5)
-    ahead.keep_messages(messages_of(made[4:]), 5)
+    ahead.keep_messages(messages_of(made[:2]), SEEN_NS)
+    ahead.keep(made[2:4], SEEN_NS)
+    ahead.keep_messages(messages_of(made[4:]), SEEN_NS)
     assert ahead.complete() == []
     assert taken(spool) == records_of(made)
 
@@ -148,11 +150,11 @@ def test_a_message_that_is_no_alert_becomes_no_record(spool: Spool[Records], unr
     messages = messages_of(made)
     for number in unread:
         messages[number].message = b"no alert"
-    assert ahead.keep_messages(messages, 5)
+    assert ahead.keep_messages(messages, SEEN_NS)
     assert ahead.complete() == []
     assert taken(spool) == records_of([alert for number, alert in enumerate(made) if number not in unread])
     assert (spool.records, DROPPED) == (0, [])
-    assert ahead.keep(made, 5)
+    assert ahead.keep(made, SEEN_NS)
     assert ahead.complete() == []
     assert taken(spool) == records_of(made)
 
@@ -161,7 +163,7 @@ def test_messages_without_a_disk_are_written_as_records(tmp_path: Path) -> None:
     """The disk has failed since the start: nothing is kept, and nothing is lost."""
     spool = open_spool(None)
     ahead, made = ahead_of(spool), alerts(3)
-    assert not ahead.keep_messages(messages_of(made), 5)
+    assert not ahead.keep_messages(messages_of(made), SEEN_NS)
     assert ahead.complete() == made
     spool.close()
 
@@ -170,7 +172,7 @@ def test_what_the_sender_has_taken_already_is_not_made_again(spool: Spool[Record
     """It reads the messages itself; what comes after them is completed all the same."""
     ahead, made = ahead_of(spool), alerts(9)
     for alert in made:
-        ahead.keep([alert], 5)
+        ahead.keep([alert], SEEN_NS)
     batch = spool.take(4, 1_000_000)
     assert batch is not None
     assert join(batch).count == 4
@@ -190,7 +192,7 @@ def test_what_was_sent_does_not_come_again_after_a_start(
     spool = open_spool(tmp_path / "queue")
     ahead, made = ahead_of(spool), alerts(24)
     for number, alert in enumerate(made, 1):
-        ahead.keep([alert], 5)
+        ahead.keep([alert], SEEN_NS)
         if number % completed_each == 0 and number < len(made):
             ahead.complete()
     half = spool.take(10, 100_000_000)
@@ -212,11 +214,11 @@ def test_chunks_of_two_files_stay_apart(
     monkeypatch.setattr(journal, "SEGMENT_BYTES", file_bytes)
     ahead, made = ahead_of(spool), alerts(24)
     for alert in made:
-        ahead.keep([alert], 5)
+        ahead.keep([alert], SEEN_NS)
     ahead.complete()
     batch = spool.take(1, 1)
     assert batch is not None
-    assert join(batch).count == (24 if file_bytes > 5_000 else 1)
+    assert join(batch).count == (24 if file_bytes > 5_000 else 4)
     spool.put_back()
     assert taken(spool) == records_of(made)
 
@@ -224,11 +226,11 @@ def test_chunks_of_two_files_stay_apart(
 def test_another_chunk_in_between_keeps_them_apart(spool: Spool[Records]) -> None:
     """What is queued from elsewhere stays in its place."""
     ahead, made = ahead_of(spool), alerts(3)
-    ahead.keep(made[:1], 5)
+    ahead.keep(made[:1], SEEN_NS)
     other = Records()
     other.add(Encoded(b"an incident's record", b""))
     spool.append(other, 1)
-    ahead.keep(made[1:], 5)
+    ahead.keep(made[1:], SEEN_NS)
     ahead.complete()
     first, *rest = records_of(made)
     assert taken(spool) == [first, b"an incident's record", *rest]
@@ -238,8 +240,8 @@ def test_a_changed_alert_has_to_be_written_as_its_record(spool: Spool[Records]) 
     """Without a message that says the same nothing can be kept ahead; the order stays."""
     ahead, made = ahead_of(spool), alerts(3)
     made[1] = replace(made[1], received=b"")
-    assert ahead.keep(made[:1], 5)
-    assert not ahead.keep(made[1:], 5)
+    assert ahead.keep(made[:1], SEEN_NS)
+    assert not ahead.keep(made[1:], SEEN_NS)
     assert ahead.complete() == made[1:]
     assert taken(spool) == records_of(made[:1])
 
@@ -248,7 +250,7 @@ def test_nothing_is_kept_before_what_has_to_be_written(spool: Spool[Records]) ->
     """Whatever comes behind a changed alert waits with it, in its place."""
     ahead, made = ahead_of(spool, chunk_records=1), alerts(3)
     made[0] = replace(made[0], received=b"")
-    assert not ahead.keep(made, 5)
+    assert not ahead.keep(made, SEEN_NS)
     assert spool.records == 0
     assert ahead.complete() == made
 
@@ -257,7 +259,7 @@ def test_a_queue_in_memory_keeps_alerts_where_their_records_would_be() -> None:
     """Nothing of memory survives a kill, so that nothing is done before the answer."""
     spool = open_spool(None)
     ahead, made = ahead_of(spool, is_durable=False), alerts(3)
-    assert ahead.keep(made, 5)
+    assert ahead.keep(made, SEEN_NS)
     assert spool.records == 0
     assert ahead.complete() == made
     assert ahead.complete() == []
@@ -267,7 +269,7 @@ def test_a_queue_in_memory_keeps_alerts_where_their_records_would_be() -> None:
 def test_many_alerts_at_once_are_several_chunks(spool: Spool[Records]) -> None:
     """A receiver takes requests up to a limit, and a chunk is never parted."""
     ahead, made = ahead_of(spool, chunk_records=4), alerts(10)
-    assert ahead.keep(made, 5)
+    assert ahead.keep(made, SEEN_NS)
     first = spool.take(4, 1_000_000)
     assert first is not None
     assert join(first).count == 4

@@ -30,8 +30,17 @@ def put(disk: DiskQueue[bytes], *, records: int = 2, payload_bytes: int = 100, q
     return chunk
 
 
+def put_ahead(disk: DiskQueue[bytes], *, records: int = 2) -> int:
+    """Put a chunk on disk ahead of its payload; the number of its first record."""
+    return disk.append_ahead(STORED, records, 5.0, 100)
+
+
+def to_one(first_record: int, records: int, payload: bytes, *, chunks: int) -> Chunk[bytes]:
+    return Chunk(records, len(payload), 5.0, payload, chunks * len(STORED), chunks, first_record)
+
+
 def is_kept(disk: DiskQueue[bytes], chunk: Chunk[bytes]) -> bool:
-    return disk.waiting([chunk]) == [chunk]
+    return disk._kept.get(chunk.first_record) is chunk
 
 
 def taken(disk: DiskQueue[bytes]) -> list[tuple[int, bytes | None]]:
@@ -44,57 +53,65 @@ def taken(disk: DiskQueue[bytes]) -> list[tuple[int, bytes | None]]:
 
 
 def test_what_became_one_has_its_own_size_in_memory(disk: DiskQueue[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the parts' sizes nor more than they had counts against the maximum, and what was kept before does."""
+    """What is on disk ahead of its payload has none, whatever it will have."""
     monkeypatch.setattr(module, "KEPT_BYTES", 300)
-    before, *parts = (put(disk) for _ in range(3))
-    assert not is_kept(disk, put(disk))
-    disk.complete(parts, b"p" * 50)
+    before = put(disk)
+    first = put_ahead(disk)
+    put_ahead(disk)
+    assert disk.standing(first).wants(first)
+    disk.complete(whole := to_one(first, 4, b"p" * 50, chunks=2))
     assert is_kept(disk, before)
+    assert is_kept(disk, whole)
     assert is_kept(disk, put(disk))
     assert not is_kept(disk, put(disk))
 
 
-def test_messages_count_as_what_they_are_until_their_records_are_made(
+def test_nothing_is_wanted_where_there_is_no_room_in_memory(
     disk: DiskQueue[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A guess of what the records will have does not let far larger messages into memory."""
-    monkeypatch.setattr(module, "KEPT_BYTES", 2 * len(STORED))
-    assert [is_kept(disk, put(disk, payload_bytes=1)) for _ in range(4)] == [True, True, False, False]
+    """It is read back from disk; once something has gone there is room again."""
+    monkeypatch.setattr(module, "KEPT_BYTES", 100)
+    oldest = put(disk)
+    first = put_ahead(disk)
+    assert not disk.standing(first).wants(first)
+    assert disk.take(oldest)
+    assert disk.standing(first).wants(first)
+    assert taken(disk) == [(2, STORED)]
 
 
 def test_what_became_one_is_one_wherever_it_begins(disk: DiskQueue[bytes]) -> None:
     """It has its parts' records, though others stand before it, and reading goes on behind it."""
     put(disk, records=1)
-    parts = [put(disk, records=2), put(disk, records=3)]
+    first = put_ahead(disk, records=2)
+    put_ahead(disk, records=3)
     put(disk, records=4)
-    disk.complete(parts, b"both")
+    disk.complete(to_one(first, 5, b"both", chunks=2))
     assert taken(disk) == [(1, STORED), (5, b"both"), (4, STORED)]
     assert (disk.records, disk.size_bytes) == (0, 0)
 
 
-def test_chunks_with_another_between_them_stay_apart(disk: DiskQueue[bytes]) -> None:
-    """Else the one between would be passed over, neither sent nor counted."""
-    first, between, last = (put(disk) for _ in range(3))
-    disk.complete([first, last], b"both")
-    assert [first.chunks, between.chunks, last.chunks] == [1, 1, 1]
-    assert taken(disk) == [(2, STORED)] * 3
-
-
 def test_chunks_of_two_files_stay_apart(disk: DiskQueue[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A place is in one file: nothing reaches from one into the next."""
+    """A place is in one file: nothing reaches from one into the next, and who completes can know where that is."""
     monkeypatch.setattr(journal, "SEGMENT_BYTES", 2 * (HEADER_BYTES + len(STORED)))
-    chunks = [put(disk) for _ in range(3)]
-    disk.complete(chunks[1:], b"both")
-    assert taken(disk) == [(2, STORED)] * 3
+    for _ in range(4):
+        put_ahead(disk)
+    assert disk.standing(2).file_begins == [4]
+    disk.complete(to_one(2, 4, b"both", chunks=2))
+    disk.complete(to_one(4, 4, b"of the other file", chunks=2))
+    assert taken(disk) == [(2, STORED), (2, STORED), (4, b"of the other file")]
     assert (disk.records, disk.size_bytes) == (0, 0)
 
 
 def test_chunks_of_which_one_was_taken_stay_as_they_are(disk: DiskQueue[bytes]) -> None:
     """What is on its way goes out as it was, and the rest by itself."""
-    chunks = [put(disk) for _ in range(2)]
-    assert disk.take(chunks[0])
-    disk.complete(chunks, b"both")
-    assert (chunks[0].records, chunks[0].payload) == (2, STORED)
+    first, second = put_ahead(disk), put_ahead(disk)
+    oldest = disk.peek()
+    assert oldest is not None
+    assert disk.take(oldest)
+    assert not disk.standing(first).wants(first)
+    assert disk.standing(first).wants(second)
+    disk.complete(to_one(first, 4, b"both", chunks=2))
+    assert (oldest.records, oldest.payload) == (2, STORED)
     assert taken(disk) == [(2, STORED)]
 
 
@@ -113,9 +130,9 @@ def test_a_chunk_that_is_gone_cannot_be_taken(disk: DiskQueue[bytes], monkeypatc
 
 def test_reading_goes_on_behind_what_became_one_after_a_restart(disk: DiskQueue[bytes]) -> None:
     """The place is behind all of its parts."""
-    parts = [put(disk) for _ in range(3)]
+    first, _, _ = [put_ahead(disk) for _ in range(3)]
     put(disk, records=4)
-    disk.complete(parts, b"all")
+    disk.complete(to_one(first, 6, b"all", chunks=3))
     whole = disk.peek()
     assert whole is not None
     assert disk.take(whole)

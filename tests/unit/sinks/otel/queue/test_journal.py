@@ -283,10 +283,10 @@ def test_an_empty_queue_may_be_settled(journal: Journal, tmp_path: Path) -> None
 
 
 def test_where_files_begin_is_known(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the number of their first record."""
+    """By the number of their first record, behind the one that is asked of."""
     small_files(monkeypatch, chunks=2)
-    fill(journal, 3)
-    assert [record for record in range(8) if journal.begins_file(record)] == [0, 4]
+    fill(journal, 5)
+    assert [journal.files_after(record) for record in (0, 3, 4, 8)] == [[8, 4], [8, 4], [8], []]
 
 
 def test_who_is_closed_says_so(tmp_path: Path) -> None:

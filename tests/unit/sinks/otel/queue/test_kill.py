@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from exporter.sinks.otel.queue.chunks import Chunk
 from tests.unit.sinks.otel.queue.bench import Bench, killed, payloads
 
 KILLED = """
@@ -88,9 +89,9 @@ def test_what_was_dropped_does_not_come_again_after_a_kill(tmp_path: Path) -> No
 def test_chunks_that_became_one_are_dropped_together(tmp_path: Path) -> None:
     """Where several chunks on disk are one in memory, reading goes on behind all of them."""
     bench = Bench(tmp_path / "queue", limit_bytes=700, when_full="drop-oldest")
-    kept = [bench.spool.keep(payload, 1, 100) for payload in payloads(3)]
-    assert None not in kept
-    bench.spool.complete([chunk for chunk in kept if chunk], b"three in one")
+    first, _, _ = ahead = [bench.spool.append_ahead(payload, 1, bench.clock.now, 100) for payload in payloads(3)]
+    assert None not in ahead
+    bench.spool.complete(Chunk(3, 12, bench.clock.now, b"three in one", 300, 3, first or 0))
     for payload in payloads(8)[3:]:
         bench.spool.append(payload, 1)
     assert bench.drops == {"full": 3}

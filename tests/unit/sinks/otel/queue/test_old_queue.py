@@ -58,6 +58,16 @@ def test_an_old_queue_that_cannot_be_read_stays(tmp_path: Path, caplog: pytest.L
     assert not bench.drops
 
 
+def test_damage_that_makes_the_error_itself_unreadable_leaves_the_file(tmp_path: Path) -> None:
+    """SQLite quotes a name that is no text any more, and Python cannot read the error; the start goes on."""
+    path = old_queue(tmp_path, [(b"first", 2, True)])
+    path.write_bytes(path.read_bytes().replace(b"tablechunkchunk", b"table\xa2hunkchunk"))
+    bench = Bench(tmp_path)
+    bench.spool.append(b"x", 1)
+    assert bench.drain() == [b"x"]
+    assert path.exists()
+
+
 @pytest.mark.parametrize(
     ("column", "value", "lost"),
     [

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.sinks.otel.queue import disk
+from exporter.sinks.otel.queue.chunks import Chunk
 from tests.unit.sinks.otel.queue.bench import Bench, Clock, WithAdvice, payloads, resource_limit_of_file_size
 
 
@@ -168,9 +169,12 @@ def test_what_is_on_disk_and_in_memory_besides_is_bounded(tmp_path: Path, monkey
     """The rest is read back from disk, and comes in its place."""
     monkeypatch.setattr(disk, "KEPT_BYTES", 200)
     bench = Bench(tmp_path)
-    kept = [bench.spool.keep(payload, 1, 100) for payload in payloads(4)]
-    assert [len(bench.spool.waiting([chunk])) for chunk in kept if chunk] == [1, 1, 0, 0]
-    assert bench.drain() == payloads(4)
+    for number, payload in enumerate(payloads(4)):
+        assert bench.spool.append_ahead(payload, 1, bench.clock.now, 100) == number
+        assert bench.spool.standing(number).wants(number) == (number < 2)
+        if number < 2:
+            bench.spool.complete(Chunk(1, 100, bench.clock.now, b"%d in memory" % number, 100, 1, number))
+    assert bench.drain() == [b"0 in memory", b"1 in memory", *payloads(4)[2:]]
 
 
 def test_waiting_ends_once_so_many_records_are_there(directory: Path | None) -> None:
@@ -206,8 +210,10 @@ def test_who_waits_is_woken_by_the_last_of_the_kept(tmp_path: Path) -> None:
     found: list[bool] = []
     waiting = threading.Thread(target=lambda: found.append(bench.spool.wait(60, records=2)))
     waiting.start()
-    kept = [chunk for payload in payloads(2) if (chunk := bench.spool.keep(payload, 1, 100))]
-    bench.spool.complete(kept, b"both")
+    for payload in payloads(2):
+        bench.spool.append_ahead(payload, 1, bench.clock.now, 100)
+    assert not found
+    bench.spool.complete(Chunk(2, 4, bench.clock.now, b"both", 200, 2, 0))
     waiting.join(30)
     assert found == [True]
     assert bench.drain() == [b"both"]
@@ -218,14 +224,14 @@ def test_what_cannot_be_kept_ahead_changes_nothing(tmp_path: Path) -> None:
     memory = Bench(None, limit_bytes=500)
     for payload in payloads(5):
         memory.spool.append(payload, 1)
-    assert memory.spool.keep(b"x" * 100, 1, 100) is None
+    assert memory.spool.append_ahead(b"x" * 100, 1, memory.clock.now, 100) is None
     assert (memory.drops, memory.drain()) == ({}, payloads(5))
     full = Bench(tmp_path)
     with resource_limit_of_file_size(0):
-        assert full.spool.keep(b"x" * 100, 1, 100) is None
+        assert full.spool.append_ahead(b"x" * 100, 1, full.clock.now, 100) is None
     assert (full.spool.durable, full.spool.records) == (False, 0)
     memory.spool.close()
-    assert memory.spool.keep(b"x", 1, 1) is None
+    assert memory.spool.append_ahead(b"x", 1, memory.clock.now, 1) is None
 
 
 def test_waking_ends_every_wait(directory: Path | None) -> None:
