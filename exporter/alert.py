@@ -327,6 +327,8 @@ class Alert:
         return hash((self.time_ns, self.rule))
 
 
+set_fields: Callable[[Alert, dict[str, str]], None] = Alert.fields.__set__  # type: ignore[attr-defined, misc] # the slot itself
+"""Give the alert its fields in a dictionary, which have to be its own: quicker than to take them out."""
 set_form: Callable[[Alert, Form], None] = Alert.known_form.__set__  # type: ignore[misc, union-attr] # the slot itself
 """Let the alert know its form, which has to be its own: quicker than to ask for it."""
 set_likeness: Callable[[Alert, Likeness], None] = Alert.known_likeness.__set__  # type: ignore[misc, union-attr] # the slot itself

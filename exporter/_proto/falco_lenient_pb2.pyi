@@ -117,23 +117,51 @@ class response(_message.Message):
 Global___response: _TypeAlias = response  # noqa: Y015
 
 @_typing.final
-class entries(_message.Message):
-    """The same message again: its fields alone, each entry of the map as it came."""
+class received(_message.Message):
+    """The same message again, with text as text and each entry of the map as it
+    came: what is made of entries is found by them.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    TIME_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    SOURCE_DEPRECATED_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
     OUTPUT_FIELDS_FIELD_NUMBER: _builtins.int
+    HOSTNAME_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    priority: _builtins.int
+    source_deprecated: _builtins.int
+    rule: _builtins.str
+    output: _builtins.str
+    hostname: _builtins.str
+    source: _builtins.str
+    @_builtins.property
+    def time(self) -> Global___timestamp: ...
     @_builtins.property
     def output_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
+        time: Global___timestamp | None = ...,
+        priority: _builtins.int = ...,
+        source_deprecated: _builtins.int = ...,
+        rule: _builtins.str = ...,
+        output: _builtins.str = ...,
         output_fields: _abc.Iterable[_builtins.bytes] | None = ...,
+        hostname: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        source: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["output_fields", b"output_fields"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hostname", b"hostname", "output", b"output", "output_fields", b"output_fields", "priority", b"priority", "rule", b"rule", "source", b"source", "source_deprecated", b"source_deprecated", "tags", b"tags", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___entries: _TypeAlias = entries  # noqa: Y015
+Global___received: _TypeAlias = received  # noqa: Y015

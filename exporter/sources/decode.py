@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 
-from exporter._proto import falco_lenient_pb2, falco_outputs_pb2
+from exporter._proto import falco_lenient_pb2
 from exporter.alert import TIME_LIMIT_NS, Alert, Priority, make_alert
 from exporter.errors import DecodeError
+from exporter.sources.alike_grpc import give_fields
 from exporter.sources.decode_json import from_json, output_of_document
-from exporter.sources.received_fields import ReceivedFields
 
 __all__ = ["REASONS", "from_grpc", "from_json", "from_received"]
 
@@ -21,6 +21,7 @@ REASONS = ("malformed", "empty", "text", "nested", "bad_rule", "bad_time", "bad_
 """Every ``DecodeError.reason`` of this module; label values of the decode error counter."""
 
 _PRIORITIES = {int(priority): priority for priority in Priority if priority is not Priority.UNKNOWN}
+_NO_FIELDS: dict[str, str] = {}
 _DEPRECATED_SOURCES = ("syscall", "k8s_audit", "internal", "plugin")
 
 
@@ -34,24 +35,25 @@ def from_grpc(raw: bytes) -> Alert:
     Raises DecodeError where the bytes are no such message, or one without rule or time.
     """
     try:
-        message = falco_outputs_pb2.response.FromString(raw)
-    except ProtobufDecodeError:
-        return _from_lenient(raw)
-    time = message.time
-    output = message.output
-    return _checked(
-        make_alert(
+        message = falco_lenient_pb2.received.FromString(raw)
+        time = message.time
+        output = message.output
+        tags = tuple(message.tags)
+        alert = make_alert(
             time.seconds * 1_000_000_000 + time.nanos,
             message.rule,
             _PRIORITIES.get(message.priority, Priority.UNKNOWN),
             message.source or _deprecated_source(message.source_deprecated),
             message.hostname,
             output_of_document(output) if output.startswith("{") else output,
-            ReceivedFields(message.output_fields, raw),
-            message.tags,
+            _NO_FIELDS,
+            tags,
             raw,
         )
-    )
+        give_fields(alert, message.output_fields, tags, raw)
+    except (ProtobufDecodeError, UnicodeDecodeError):
+        return _from_lenient(raw)
+    return _checked(alert)
 
 
 def from_received(message: bytes) -> Alert:
@@ -77,7 +79,7 @@ def _from_lenient(raw: bytes) -> Alert:
             _text(message.source) or _deprecated_source(message.source_deprecated),
             _text(message.hostname),
             output_of_document(output) if output.startswith("{") else output,
-            {_text(field.key): _text(field.value) for field in message.output_fields},
+            dict(sorted({_text(field.key): _text(field.value) for field in message.output_fields}.items())),
             [_text(tag) for tag in message.tags],
             raw,
         )

@@ -12,10 +12,12 @@ from exporter.catalog.catalog import load_catalog
 from exporter.catalog.uid import UID_SENTINEL
 from exporter.report import Advice
 from exporter.reporter import Reporter
+from exporter.simulator.alerts import SimulatedAlert
 from exporter.simulator.scenarios import flood
 from exporter.sinks.otel.encode.budget import Budget
 from exporter.sinks.otel.encode.record import RecordEncoder, Reports
 from exporter.sinks.otel.queue.grouping import Group
+from exporter.sources.decode import from_grpc
 from exporter.sources.decode_json import from_json
 from tests.hostile import hostile_alerts
 from tests.otel_records import ALERT, advice_for, text
@@ -68,6 +70,17 @@ def test_a_flood_of_the_same_gives_the_same_records(alert: Alert) -> None:
     encoder = make_encoder()
     assert_same(encoder, [at(alert, after) for after in TIMES_NS], make_encoder)
     assert len(encoder._alike) == 1
+
+
+@pytest.mark.parametrize("read", [lambda alert: from_json(alert.to_json().encode()),
+                                  lambda alert: from_grpc(alert.to_message())], ids=["JSON", "gRPC"])  # fmt: skip
+def test_the_same_is_read_of_what_falco_sends(read: Callable[[SimulatedAlert], Alert]) -> None:
+    """By either way, where what is known of a message is found by the message."""
+    for simulated in flood(23, 1_728_152_979_273_467_556):
+        encoder = make_encoder()
+        times = [replace(simulated, time_ns=simulated.time_ns + after) for after in TIMES_NS]
+        assert_same(encoder, [read(alert) for alert in times], make_encoder)
+        assert len(encoder._alike) == 1, simulated.rule
 
 
 @pytest.mark.parametrize("address", ["", "https://falco.example/" + "x" * 600 + "/"])

@@ -1,0 +1,153 @@
+"""gRPC messages that came before at another time: the alert is the one that is made of the message by itself."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from exporter._proto import falco_lenient_pb2, falco_outputs_pb2
+from exporter.alert import Alert
+from exporter.likeness import UNLIKE
+from exporter.simulator.scenarios import flood
+from exporter.sources import alike_grpc
+from exporter.sources.decode import _from_lenient as read_whole
+from exporter.sources.decode import from_grpc
+from tests.captures import read_messages
+
+BEGIN_NS = 1_728_152_979_273_467_556
+FIELDS = {"fd.name": "/etc/shadow", "proc.name": "cat", "user.loginuid": "-1"}
+
+
+def message_of(
+    second: int = 0, *, fields: dict[str, str] | None = None, order: tuple[int, ...] = (0, 1, 2), **members: Any
+) -> bytes:
+    """An alert so many seconds later, its fields in some order."""
+    entries = [
+        falco_outputs_pb2.response(output_fields={name: value}).SerializeToString()
+        for name, value in (FIELDS | (fields or {})).items()
+    ]
+    given: dict[str, Any] = {
+        "rule": "A rule",
+        "priority": 4,
+        "source": "syscall",
+        "hostname": "node",
+        "output": f"18:29:{39 + second:02d}.273467556: Warning A file was opened | file=/etc/shadow",
+        "tags": ["T1", "maturity_stable"],
+        **members,
+    }
+    message = falco_outputs_pb2.response(**given)
+    message.time.seconds, message.time.nanos = divmod(BEGIN_NS + second * 10**9, 10**9)
+    return message.SerializeToString() + b"".join(entries[place] for place in order)
+
+
+def members(alert: Alert) -> tuple[Any, ...]:
+    """Everything that an alert says."""
+    return (
+        alert.time_ns, alert.rule, alert.priority, alert.source, alert.hostname, alert.raw_output, alert.output,
+        list(alert.all_fields().items()), list(alert.tags), alert.received, alert.uid, alert.form.names,
+        alert.size_bytes, [alert.get(name) for name in alert.form.names],
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike_grpc, "_COMMON", type(alike_grpc._COMMON)(1_024))
+
+
+def test_the_same_at_another_time_in_any_order_is_alike() -> None:
+    """Each is the alert that it would be by itself, and its fields are not taken out again."""
+    first = from_grpc(message_of())
+    again = [
+        from_grpc(message_of(second, order=order)) for second, order in enumerate(itertools.permutations((0, 1, 2)), 1)
+    ]
+    assert {id(alert.known_likeness) for alert in again} == {id(first.known_likeness)}
+    assert first.likeness.comes_again
+    assert {id(alert.fields) for alert in again[1:]} == {id(again[0].fields)}
+    for second, (alert, order) in enumerate(zip(again, itertools.permutations((0, 1, 2)), strict=True), 1):
+        assert members(alert) == members(read_whole(message_of(second, order=order)))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"rule": "Another"}, {"priority": 5}, {"source": "k8s_audit"}, {"hostname": "other"}, {"tags": ["T1"]},
+        {"tags": ["maturity_stable", "T1"]}, {"output": "18:29:39.273467556: Warning Another | file=/etc/shadow"},
+        {"output": "A text without a time | file=/etc/shadow"}, {"fields": {"fd.name": "/etc/passwd"}},
+        {"order": (0, 1)},
+    ],
+)  # fmt: skip
+def test_what_differs_in_anything_else_is_not_alike(other: dict[str, Any]) -> None:
+    """However often both came."""
+    for second in range(3):
+        one, two = from_grpc(message_of(second)), from_grpc(message_of(second, **other))
+        assert one.known_likeness is not two.known_likeness
+        assert members(two) == members(read_whole(message_of(second, **other)))
+
+
+@pytest.mark.parametrize(
+    "begin", ["18:29:39.273467556 Warning x", "1829:39.2734675567: x", "18:29:39.27346755x: x", ""]
+)
+def test_an_output_that_begins_with_no_clock_is_compared_whole(begin: str) -> None:
+    """Else what an operator has put there would be left out."""
+    one, two = from_grpc(message_of(output=f"a{begin}")), from_grpc(message_of(output=f"b{begin}"))
+    assert one.known_likeness is not two.known_likeness
+    assert from_grpc(message_of(output=begin)).raw_output == begin
+
+
+def test_a_name_that_comes_twice_makes_an_alert_like_no_other() -> None:
+    """The last value counts, so that another order is another alert; nothing is kept of either."""
+    twice = message_of(order=(0, 1, 2)), falco_outputs_pb2.response(output_fields={"fd.name": "/x"}).SerializeToString()
+    for _ in range(3):
+        last = from_grpc(twice[0] + twice[1])
+        first = from_grpc(twice[1] + twice[0])
+        assert (last.get("fd.name"), first.get("fd.name")) == ("/x", "/etc/shadow")
+        assert last.known_likeness is UNLIKE
+        assert first.known_likeness is UNLIKE
+    assert not alike_grpc._COMMON
+
+
+def test_large_messages_and_those_of_many_fields_are_compared_with_none() -> None:
+    """Nothing is kept of what only a forged alert has."""
+    for message in (
+        message_of(fields={"proc.cmdline": "x" * 9_000}, order=(0, 1, 2, 3)),
+        falco_lenient_pb2.received(
+            rule="r", output_fields=[b"\x0a\x02%02x\x12\x00" % n for n in range(256)] * 3,
+            time=falco_lenient_pb2.timestamp(seconds=5),
+        ).SerializeToString(),
+    ):  # fmt: skip
+        assert from_grpc(message).known_likeness is UNLIKE
+
+
+def test_text_that_is_not_utf8_is_read_as_ever() -> None:
+    """In a field that came before, and in one that did not."""
+    good = message_of()
+    bad = falco_lenient_pb2.response(
+        output_fields=[falco_lenient_pb2.field(key=b"evt.args", value=b"\xff")]
+    ).SerializeToString()
+    for _ in range(3):
+        assert from_grpc(good).get("evt.args") is None
+        assert from_grpc(good + bad).get("evt.args") == "\ufffd"
+
+
+def test_real_and_simulated_messages_give_what_the_whole_reader_gives() -> None:
+    """Each of the captured ones and of a flood, as often as it comes."""
+    messages = [*read_messages("responses.bin"), *(alert.to_message() for alert in flood(69, BEGIN_NS))]
+    for _ in range(3):
+        for message in messages:
+            assert members(from_grpc(message)) == members(read_whole(message))
+
+
+def test_real_falco_writes_the_fields_of_one_alert_in_several_orders() -> None:
+    """Why they are compared as a set; the simulator does the same."""
+    orders = [
+        [bytes(entry).split(b"\x12")[0] for entry in falco_lenient_pb2.received.FromString(message).output_fields]
+        for message in read_messages("responses.bin")
+        if b"Dummy Warning" in message
+    ]
+    assert len({tuple(order) for order in orders}) > 1
+    alerts = [alert for alert in flood(460, BEGIN_NS) if alert.rule == "Clear Log Activities"]
+    simulated = [falco_outputs_pb2.response.FromString(alert.to_message()) for alert in alerts]
+    raw = [falco_lenient_pb2.received.FromString(alert.to_message()) for alert in alerts]
+    assert len({tuple(one.output_fields) for one in raw}) > len(simulated) // 2
