@@ -66,10 +66,11 @@ class SimulatedAlert:
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.time_ns // 10**9, UTC)
 
-    def to_message(self, *, json_output: bool = False) -> bytes:
+    def to_message(self, *, json_output: bool = False, order: int | None = None) -> bytes:
         """Write a serialised ``falco.outputs.response``; with json_output ``output`` is the JSON document.
 
-        The fields stand in another order in each message, as Falco's own library writes a map.
+        The fields stand in another order in each message, as Falco's own library writes a map: in that of the number
+        ``order``, or of the alert's time.
         """
         message = falco_outputs_pb2.response(
             priority=falco_schema_pb2.priority.ValueType(self.priority),
@@ -82,7 +83,7 @@ class SimulatedAlert:
         )
         message.time.seconds, message.time.nanos = divmod(self.time_ns, 10**9)
         entries = [_entry(name, value) for name, value in self.fields.items()]
-        random.Random(self.time_ns).shuffle(entries)  # noqa: S311 - no secret
+        random.Random(self.time_ns if order is None else order).shuffle(entries)  # noqa: S311 - no secret
         return b"".join((message.SerializeToString(), *entries))
 
     def to_json(self) -> str:

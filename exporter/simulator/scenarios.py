@@ -21,6 +21,8 @@ STEP_NS = 1_700_000_003
 
 _STORY = (*CONTAINER_STORY, *HOST_STORY, *PLUGIN_STORY)
 _SYSCALL = tuple(index for index, (rule, _, _) in enumerate(_STORY) if RULES[rule].source == "syscall")
+_ORDERS = 64
+"""In how many orders the flood's messages have their fields."""
 
 
 def _fill(index: int, time_ns: int) -> SimulatedAlert:
@@ -91,7 +93,10 @@ def flood(count: int, start_ns: int, *, step_ns: int = 1_000_003) -> Iterator[Si
 
 def flood_messages(*, json_output: bool = False) -> Iterator[bytes]:
     """Yield the flood's messages without end, serialised with time 0: give each its time by ``stamp``."""
-    yield from cycle([_fill(index, 0).to_message(json_output=json_output) for index in _SYSCALL])
+    alerts = [_fill(index, 0) for index in _SYSCALL]
+    yield from cycle(
+        [alert.to_message(json_output=json_output, order=order) for order in range(_ORDERS) for alert in alerts]
+    )
 
 
 SCENARIOS: dict[str, Callable[[int], Iterator[SimulatedAlert]]] = {
