@@ -207,13 +207,13 @@ def test_rules_that_somebody_else_set_aside_stay_so(watched: Host, tell: Tell) -
     watched.write("/etc/falco/rules.d/new.yaml", "- rule: Broken\n")
     watched.run("mount -o remount,ro /etc/falco/rules.d")
     report = tell({}, rule=REFUSED, host=watched)
-    report.again("Set rules and settings", shows="Read-only file system")
+    report.again("Set aside the rules", shows="Read-only file system")
     watched.run("mount -o remount,rw /etc/falco/rules.d; cd /etc/falco/rules.d && mv new.yaml new.yaml.broken")
-    report.again("Set rules and settings", undo=True)
+    report.again("Set aside the rules", undo=True)
     assert not watched.exists("/etc/falco/rules.d/new.yaml"), "the broken rules are in force again"
     watched.run("cd /etc/falco/rules.d && mv new.yaml.broken new.yaml")
-    report.again("Set rules and settings", shows="new.yaml.broken")
-    report.again("Set rules and settings", undo=True)
+    report.again("Set aside the rules", shows="new.yaml.broken")
+    report.again("Set aside the rules", undo=True)
     assert watched.exists("/etc/falco/rules.d/new.yaml")
 
 

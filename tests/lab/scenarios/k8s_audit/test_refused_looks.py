@@ -16,6 +16,7 @@ from tests.lab.scenarios.k8s_audit.test_bystanders import BOUND, MALLORY, handed
 from tests.lab.scenarios.k8s_audit.test_owners import owner
 from tests.lab.scenarios.k8s_audit.test_pods import EXEC, PRIVILEGED, pod
 from tests.lab.story import Tell
+from tests.waiting import wait_until
 
 OWN = "A rule of the reader's own"
 
@@ -67,9 +68,18 @@ RULES = (BOUND, PRIVILEGED, access.OTHER_SPACE, nodes.JOINED, EXEC, CLIENT, COPY
 
 
 def everything(cluster: Cluster) -> list[Any]:
-    """What the steps might change: who was told to go, what may start, and who may do what."""
+    """What the steps might change: who was told to go, what may start, and who may do what.
+
+    An earlier scenario's namespace goes with all that is in it, first.
+    """
+    reader = cluster.laptop()
+    wait_until(
+        lambda: not any("deletionTimestamp" in item["metadata"] for item in reader.get("namespaces")["items"]),
+        "no namespace is on its way out",
+        seconds=60,
+    )
     kinds = "pods,deployments,resourcequotas,networkpolicies,nodes,serviceaccounts,clusterrolebindings,rolebindings"
-    found = cluster.laptop().get(kinds, "-A")["items"]
+    found = reader.get(kinds, "-A")["items"]
     return [(item["kind"], item["metadata"]["uid"], "deletionTimestamp" in item["metadata"]) for item in found]
 
 
