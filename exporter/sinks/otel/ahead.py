@@ -117,8 +117,12 @@ class Ahead:
             first_record = self._spool.append_ahead(stored, 1, observed_ns / _SECOND_NS, self._record_bytes)
             self._kept.append(_Kept((), arrivals, observed_ns, first_record, len(stored)))
             return first_record is not None
-        is_kept = True
         messages = [arrival.message for arrival in arrivals]
+        if self._is_one_piece(messages):
+            first_record, size = self._store(messages, observed_ns)
+            self._kept.append(_Kept((), arrivals, observed_ns, first_record, size))
+            return first_record is not None
+        is_kept = True
         for piece in self._pieces(messages):
             first_record, size = self._store(messages[piece], observed_ns) if is_kept else (None, 0)
             is_kept = first_record is not None
@@ -131,6 +135,11 @@ class Ahead:
         count = len(messages)
         queued_at = observed_ns / _SECOND_NS
         return self._spool.append_ahead(stored, count, queued_at, self._record_bytes * count), len(stored)
+
+    def _is_one_piece(self, messages: Sequence[bytes]) -> bool:
+        """Whether all of them may be one chunk for sure, as is usual."""
+        largest = max(self._record_bytes, *map(len, messages))
+        return len(messages) <= self._chunk_records and len(messages) * largest <= CHUNK_BYTES
 
     def _pieces(self, messages: Sequence[bytes]) -> Iterator[slice]:
         """Split so that no piece's records are more than a chunk's."""
