@@ -55,6 +55,10 @@ _NAMED = re.compile(
 )
 _IN_THE_EVENTS_ACCOUNT = re.compile(r"UserId|RoleId|GroupId|query=Account\b|trailARN|lookup-events")
 """What tells one account's object from another's of the same name."""
+_CHANGED_AT_GITHUB = re.compile(r"\bgh api[^|;&\n]* --method (?:DELETE|PATCH|POST|PUT)\b(?! credentials/revoke)")
+"""What changes something at GitHub; a token that was pushed is revoked wherever that was."""
+_OLDER = re.compile(r"\.created_at\b(?:\[:19\] ?<= ?(?:\$t|%\{alert\.time_)| \| fromdate)")
+_WHICH = re.compile(r"\.id\b")
 
 
 def check_vendors(catalog: Catalog) -> Iterator[Finding]:
@@ -80,3 +84,17 @@ def faults(step: CommandStep) -> Iterator[str]:
             f"{match[0]}: another account may have one of this name; compare its id, its ARN or the account with the "
             "event's first"
         )
+    if changes and _changes_repository(step.run.text):
+        yield from _made_since(step)
+
+
+def _changes_repository(text: str) -> bool:
+    return "repos/" in text and _CHANGED_AT_GITHUB.search(text) is not None
+
+
+def _made_since(step: CommandStep) -> Iterator[str]:
+    """Yield what a step on GitHub would do to a repository that somebody has made under the name since."""
+    if not _OLDER.search(step.run.text):
+        yield "gh api changes a repository by its name; compare its .created_at[:19] with %{alert.time_rfc3339}[:19]"
+    if _changes_repository(step.undo.text) and not _WHICH.search(step.undo.text):
+        yield "the undo changes a repository by its name; compare its .id with the one that was kept"

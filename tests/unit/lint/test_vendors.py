@@ -12,6 +12,8 @@ from tests.unit.catalog.builder import CONTAIN, LOOK, catalog_of
 
 AT = {"where": "cloud", "rights": "x"}
 DENY = 'aws iam put-user-policy --user-name="$u" --policy-name=x --policy-document=y'
+OPEN = "gh api --method PATCH repos/shop/web -F private=false"
+NEW = "gh api repos/shop/web --jq %[jq:.created_at[:19] <= %{alert.time_rfc3339}[:19]]"
 
 
 def found(directory: Path, step: dict[str, Any]) -> str:
@@ -41,6 +43,12 @@ def contain(run: str, **keys: str) -> dict[str, Any]:
         (contain("gcloud storage buckets update x --soft-delete-duration=30d"), "may be less than what is set"),
         (contain(DENY), "another account may have one of this name"),
         (contain('aws lambda put-function-concurrency --function-name="$f"'), "another account may have one"),
+        (contain(OPEN), "compare its .created_at[:19]"),
+        (
+            contain(f'r=repos/x; gh api "$r/keys" --jq %[jq:.[]|select(.created_at >= "2")]; {OPEN}'),
+            "compare its .created_at",
+        ),
+        (contain(f"{NEW}; {OPEN}", undo=OPEN), "compare its .id"),
     ],
 )
 def test_a_fault_is_found(tmp_path: Path, step: dict[str, Any], expected: str) -> None:
@@ -51,6 +59,8 @@ def test_a_fault_is_found(tmp_path: Path, step: dict[str, Any], expected: str) -
 @pytest.mark.parametrize(
     "step",
     [
+        contain(f"{NEW}|grep -x true && {OPEN}", undo=f"gh api repos/shop/web --jq .id; {OPEN}"),
+        contain("gh api repos/shop/web/secret-scanning/alerts; gh api --method POST credentials/revoke --input -"),
         contain("true", undo="printf '%s\\n' \"$k\" | gh api x --input -"),
         look('[ -s "$d/a" ] || aws cloudtrail lookup-events --region=x | jq ".[0]//empty" > "$d/a"'),
         look('aws cloudtrail lookup-events --region=x > "$d/a"'),

@@ -29,6 +29,7 @@ class Repository:
         self.me = "responder"
         self.number = 1
         """The repository's."""
+        self.created = "2025-01-01T08:00:00Z"
         push = {"id": 1, "node_id": "x", "before": "0" * 40, "after": "f" * 40, "ref": "refs/heads/main"}
         push |= {"timestamp": now, "activity_type": "force_push", "actor": {"login": "mallory"}}
         github.service.answers("GET /repos/{owner}/{repo}/keys", lambda _: self.keys)
@@ -39,7 +40,11 @@ class Repository:
         github.service.answers("GET /orgs/{org}/memberships/{user}", self.membership)
         github.service.answers("DELETE /orgs/{org}/memberships/{user}", self.leave)
         github.service.answers("POST /orgs/{org}/invitations", self.come_back)
-        github.service.answers("GET /repos/{owner}/{repo}", lambda _: {"id": self.number})
+        github.service.answers("GET /repos/{owner}/{repo}", lambda _: self.repository())
+
+    def repository(self) -> dict[str, Any]:
+        """What GitHub says of the repository."""
+        return {"id": self.number, "created_at": self.created}
 
     def delete(self, request: Request) -> Reply:
         """Delete a key; 404 where there is none."""

@@ -60,3 +60,17 @@ def test_falco_is_no_unit_any_more(github: Vendor, tell: Tell, booted_host: Host
     Shop(github)
     report = begin(tell, github, DISCONNECTED, host=booted_host)
     report.again("Let Falco make its hooks anew", shows=["falco.service not found", "inactive"])
+
+
+def test_what_the_journal_has_lost_since_is_kept(github: Vendor, tell: Tell, booted_host: Host) -> None:
+    """The journal is full and drops its oldest lines, those of the minute in question."""
+    Shop(github)
+    booted_host.run(
+        """cp /usr/bin/logger /usr/local/bin/falco
+        { echo "the hook was deleted"; until journalctl _COMM=falco | grep -q deleted; do sleep 0.1; done; } | falco"""
+    )
+    report = begin(tell, github, DISCONNECTED, host=booted_host)
+    report.again("Let Falco make its hooks anew")
+    booted_host.run("journalctl --rotate --vacuum-time=1ms; ! journalctl _COMM=falco | grep deleted")
+    report.again("Let Falco make its hooks anew")
+    assert "the hook was deleted" in booted_host.run(f"cat /root/evidence/{report.uid}/falco.log")

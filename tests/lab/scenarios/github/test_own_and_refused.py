@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from tests.lab.places.vendors import Vendor
-from tests.lab.scenarios.github.shop import OLD, Shop, leak, push
+from tests.lab.scenarios.github.shop import OLD, ZIP, Shop, leak, push
+from tests.lab.scenarios.github.test_create_deploy_key import FIELDS as KEY_FIELDS
+from tests.lab.scenarios.github.test_create_deploy_key import RULE as KEY
+from tests.lab.scenarios.github.test_create_deploy_key import Repository
 from tests.lab.scenarios.github.test_repositories import (
     ADDED,
     BORN,
@@ -20,6 +23,7 @@ from tests.lab.scenarios.github.test_repositories import (
     OPENED,
     TOKEN,
     begin,
+    saved,
 )
 from tests.lab.standin import Reply
 from tests.lab.story import Tell
@@ -34,6 +38,7 @@ KEPT: dict[str, tuple[str, str, Callable[[Shop], Any]]] = {
     MINER: ("Switch the workflow off", f"{WEB}/actions/workflows/ci.yml", lambda shop: shop.workflow),
     DELETED[0]: ("Remove the account", "/orgs/shop/memberships/mallory", lambda shop: shop.member),
 }
+RULES = (*KEPT, ADDED, CLOSED, LEAKED_INSIDE, KEY)
 
 
 @pytest.mark.parametrize("rule", KEPT)
@@ -46,7 +51,7 @@ def test_what_could_not_be_kept_is_not_changed(github: Vendor, tell: Tell, rule:
     if rule == MINER:
         report.look("What does the workflow")
     github.service.guard = lambda request: REFUSED if (request.method, request.path) == ("GET", path) else None
-    report.again(title, shows="403")
+    report.again(title, shows="403", hides=["another time", "made since"])
     assert state(shop) == before, "changed without what the undo needs"
     github.service.guard = lambda _: None
     report.again(title)
@@ -70,6 +75,59 @@ def test_the_responder_keeps_their_own_access(github: Vendor, tell: Tell, me: st
         report = begin(tell, github, OPENED)
         report.again("Remove the account", shows="yours is unknown")
         assert shop.member == "member"
+
+
+@pytest.mark.parametrize("rule", [OPENED, BORN, NEW])
+def test_a_repository_that_may_not_be_seen_is_not_called_another(github: Vendor, tell: Tell, rule: str) -> None:
+    """Who reads that it is another one, or closed already, goes to bed."""
+    title, _, state = KEPT[rule]
+    shop = Shop(github)
+    before = state(shop)
+    report = begin(tell, github, rule)
+    github.service.guard = lambda request: REFUSED if request.path == WEB else None
+    report.again(title, shows="403", hides=["another time", "made since", "false"])
+    assert state(shop) == before
+
+
+def test_people_who_may_not_be_seen_are_not_called_none(github: Vendor, tell: Tell) -> None:
+    shop = Shop(github)
+    report = begin(tell, github, ADDED)
+    github.service.guard = lambda request: REFUSED if request.path == f"{WEB}/collaborators" else None
+    report.again("Remove this", shows="403", hides="no collaborator")
+    assert shop.people["peer"] == "write"
+
+
+def test_who_has_access_by_a_team_keeps_what_is_assigned(github: Vendor, tell: Tell) -> None:
+    """An owner has removed the collaborator; to GitHub a removal once more ends assignments, too."""
+    shop = Shop(github)
+    del shop.people["peer"]
+    report = begin(tell, github, ADDED)
+    report.again("Remove this", shows="no collaborator of this name")
+    assert not github.service.called(f"DELETE {WEB}/collaborators/peer")
+
+
+def test_a_key_whose_repository_may_not_be_seen_is_not_lost(github: Vendor, tell: Tell) -> None:
+    """The first time the deletion was refused, the second time the look."""
+    shop = Repository(github)
+    report = tell(KEY_FIELDS, rule=KEY, cloud=github.laptop)
+    for refused in (("DELETE", f"{WEB}/keys/2"), ("GET", WEB)):
+        github.service.guard = lambda request, asked=refused: (
+            REFUSED if (request.method, request.path) == asked else None
+        )
+        report.again("Delete the keys", shows="403")
+    assert [each["title"] for each in shop.keys] == ["deploy", "x"]
+
+
+def test_the_log_of_the_first_attempt_is_kept(github: Vendor, tell: Tell) -> None:
+    """Somebody starts the run once more: GitHub then has the second attempt's log under its number."""
+    shop = Shop(github)
+    report = begin(tell, github, MINER)
+    report.look("What does the workflow")
+    report.again("Switch the workflow off")
+    assert shop.runs[8] == "completed"
+    github.service.answers(f"GET {AT}/actions/runs/{{id}}/logs", Reply(b"PK nothing", headers=ZIP))
+    report.again("Switch the workflow off")
+    assert saved(github, "run-8.zip") == b"PK log of 8"
 
 
 def test_runs_beyond_the_first_page_are_cancelled(github: Vendor, tell: Tell) -> None:
