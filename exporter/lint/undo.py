@@ -33,7 +33,6 @@ _CALL = re.compile(
     r"(?P<then>&&[^\n]*)?"
 )
 """A call of an interface over HTTP that changes something, and what is done once it was accepted."""
-_ANSWER = re.compile(r"-o ?\"?(?!/dev/)(?P<file>[^\s\"]+)")
 _NOTE = re.compile(r"\b(?:mv \"?[^\s\"]+\"? |touch )\"?(?P<file>[^\s\";}]+)")
 
 
@@ -78,8 +77,12 @@ def undoing_others(run: str, undo: str) -> Iterator[str]:
 
 
 def _is_noted(call: re.Match[str], undo: str) -> bool:
-    """Whether the undo reads what is written only once the call was accepted: its answer, or a note behind it."""
-    found = _ANSWER.search(call["words"]) or _NOTE.search(call["then"] or "")
+    """Whether the undo reads what is written only once the call was accepted: a note behind it.
+
+    The call's answer in a file of its own is none: on a full disk the call is accepted, and the answer lost. Moved
+    there from the file that held the request, it is.
+    """
+    found = _NOTE.search(call["then"] or "")
     # Of `key-$number.json` the undo looks for `key-*.json`.
     return found is not None and found["file"].rpartition("/")[2].partition("$")[0] in undo
 

@@ -99,12 +99,12 @@ def test_a_change_that_is_noted_once_it_was_made_is_left_alone(run: str) -> None
             'find -name "key-$i-*.json"',
         ),
         ('curl -X PATCH "$u" \\\n  -d \'{"a": 1}\' && mv a.now "$d/case-$n.json"', "find -name 'case-*.json'"),
-        ('jq -n {} | curl -XPOST "$z" -d@- -o"$d/zone.json"', 'jq .id "$d/zone.json"'),
+        ('curl -XPOST "$z" -d@"$d/z.now" -o"$d/z.now"&&mv "$d/z.now" "$d/z.json";}', 'jq .id "$d/z.json"'),
         ('curl -XDELETE "$u/sessions"\ncurl -XPOST "$u/suspend" && touch "$d/suspended"', '[ -e "$d/suspended" ]'),
     ],
 )
 def test_a_call_over_http_whose_undo_needs_that_it_was_accepted_is_left_alone(run: str, undo: str) -> None:
-    """The answer is kept, or a file is moved into place behind the call, and the undo looks for just that."""
+    """A file is moved into place behind the call, and the undo looks for just that."""
     assert list(undoing_others(run, undo)) == []
 
 
@@ -133,6 +133,7 @@ done
         (OLD_REPOSITORY, '[ "$(jq -r .visibility "$d/repo.json")" != public ] || gh api --method PATCH "repos/$r"'),
         (OLD_CASES, 'jq .caseNumber "$d/cases.json"'),
         ('curl -XPOST "$u/suspend" -o /dev/null', 'curl -XPOST "$u/unsuspend"'),
+        ('jq -n {} | curl -XPOST "$z" -d@- -o"$d/zone.json"', 'jq .id "$d/zone.json"'),
         ('gh api --method PUT "$a" && mv "$d/a.now" "$d/a.json"', 'jq . "$d/before.json"'),
         ('gh api -X PUT "$a" ; mv "$d/a.now" "$d/a.json"', 'jq . "$d/a.json"'),
     ],

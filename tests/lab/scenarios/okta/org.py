@@ -140,7 +140,7 @@ class Org:
         found = [each for each in self.log if each["published"][:19] >= request.query["since"][:19]]
         if result := re.search(r'outcome.result eq "(\w+)"', asked):
             found = [each for each in found if each["outcome"]["result"] == result[1]]
-        if one := re.search(r'actor.id eq "(\w+)"', asked):
+        if one := re.search(r'actor.id eq "(\w*)"', asked):
             found = [each for each in found if each["actor"]["id"] == one[1]]
         found.sort(key=lambda each: str(each["published"]), reverse=request.query.get("sortOrder") == "DESCENDING")
         return found[: int(request.query["limit"])]

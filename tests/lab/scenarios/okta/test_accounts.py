@@ -116,7 +116,7 @@ def test_an_empty_file_of_the_zone_removes_nothing(okta: Vendor, tell: Tell, rul
     folder = okta.laptop.file(f"evidence/{report.uid}")
     folder.mkdir(parents=True)
     (folder / "zone.json").write_bytes(b"")
-    report.again("Refuse this address", undo=True)
+    report.again("Refuse this address", undo=True, shows="no zone is noted")
     assert not okta.service.called("DELETE /api/v1/zones/{zone}")
     assert not org.zones
 

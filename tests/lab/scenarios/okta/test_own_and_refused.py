@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.lab.places.vendors import Vendor
-from tests.lab.scenarios.okta.org import ADDRESS, AT, MISSING, Org
+from tests.lab.scenarios.okta.org import ADDRESS, AT, EVE, MISSING, Org
 from tests.lab.scenarios.okta.test_accounts import (
     APP,
     BLOCKED,
@@ -26,6 +26,8 @@ from tests.lab.story import Tell
 REFUSED = Reply({"errorCode": "E0000047", "errorSummary": "API call exceeded rate limit"}, 429)
 OWN = {rule: title for rule, (_, title, _) in GIVEN.items() if "application" not in rule}
 BOTH = "User has been activated in OKTA"
+ADMIN = "User accessing OKTA admin section"
+RULES = (*HELD, *BROUGHT_BACK, *BLOCKED, *RESET, *GIVEN, TOKEN)
 
 
 @pytest.mark.parametrize("rule", OWN)
@@ -52,16 +54,25 @@ def test_the_responders_tokens_are_left(okta: Vendor, tell: Tell) -> None:
     assert len(org.tokens) == 3
 
 
-@pytest.mark.parametrize("rule", [*OWN, TOKEN, BOTH, next(iter(RESET))])
+def refuse(okta: Vendor, ending: str) -> None:
+    """Refuse the looks at paths of this ending for a minute, as Okta does by the kind of call."""
+    okta.service.guard = lambda request: REFUSED if request.method == "GET" and request.path.endswith(ending) else None
+
+
+@pytest.mark.parametrize("rule", [*OWN, TOKEN, BOTH, ADMIN, next(iter(RESET))])
 def test_nothing_is_done_where_the_responder_is_unknown(okta: Vendor, tell: Tell, rule: str) -> None:
+    """The alert may be about the responder, whose own account is the only one that cannot be read."""
     kind, title, targets = GIVEN.get(rule, ("system.api_token.create", "Revoke the API tokens", []))
-    title = {BOTH: "and suspend them", next(iter(RESET)): "void the password"}.get(rule, title)
-    org = Org(okta, {BOTH: HELD[BOTH][0]}.get(rule, kind), *targets)
+    title = {BOTH: "and suspend them", ADMIN: "and suspend them", next(iter(RESET)): "void the password"}.get(
+        rule, title
+    )
+    org = Org(okta, HELD[rule][0] if rule in HELD else kind, *targets)
+    org.me = "00umal"
     before = {name: state() for name, state in given(org).items()}
     report = begin(tell, okta, rule)
     report.look("Whom was it about")
-    okta.service.answers("GET /api/v1/users/{id}", Reply({"errorCode": "E0000011"}, 401))
-    report.again(title, shows="401")
+    refuse(okta, "/users/me")
+    report.again(title, shows="429")
     assert {name: state() for name, state in given(org).items()} == before
     assert (len(org.tokens), set(org.status.values()), org.ended) == (3, {"ACTIVE"}, set())
 
@@ -78,6 +89,17 @@ def test_the_responders_own_address_is_not_refused(okta: Vendor, tell: Tell, rul
     okta.service.answers("GET /api/v1/logs", Reply({"errorCode": "E0000006"}, 403))
     report.again("Refuse this address", shows="403")
     assert not org.zones, "refused although nobody could tell whose address it is"
+
+
+@pytest.mark.parametrize("rule", BLOCKED)
+def test_an_address_is_not_refused_where_the_responder_is_unknown(okta: Vendor, tell: Tell, rule: str) -> None:
+    """The log can be read, but not for whom to look in it."""
+    org = Org(okta, BLOCKED[rule])
+    org.me = "00umal"
+    report = begin(tell, okta, rule)
+    refuse(okta, "/users/me")
+    report.again("Refuse this address", shows="429")
+    assert not org.zones, "the responder's own address may be refused"
 
 
 @pytest.mark.parametrize("rule", HELD)
@@ -191,3 +213,52 @@ def test_an_address_of_others_is_refused(okta: Vendor, tell: Tell) -> None:
     report = begin(tell, okta, rule)
     report.again("Refuse this address", shows=[ADDRESS, "BLOCKLIST"])
     assert org.zones
+
+
+@pytest.mark.parametrize(("rule", "one"), [(BOTH, "00ueve"), (ADMIN, "00umal")])
+def test_an_account_that_is_used_by_now_loses_no_applications(okta: Vendor, tell: Tell, rule: str, one: str) -> None:
+    """Not signed in yet at the first run, which Okta refused; then the person followed the mail."""
+    org = Org(okta, HELD[rule][0])
+    org.status[one] = "PROVISIONED"
+    org.refuses = True
+    report = begin(tell, okta, rule)
+    report.look("Whom was it about")
+    report.again("and suspend them", shows="403")
+    org.refuses = False
+    org.status[one] = "ACTIVE"
+    refuse(okta, f"/users/{one}")
+    report.again("and suspend them", shows="429")
+    assert org.status[one] == "ACTIVE", "deactivated by what it was an hour ago"
+
+
+def test_a_group_that_the_owner_took_is_not_given_by_the_undo(okta: Vendor, tell: Tell) -> None:
+    """The first run was refused, the owner did it by hand, and the second run could not see that."""
+    rule = next(iter(GIVEN))
+    kind, title, targets = GIVEN[rule]
+    org = Org(okta, kind, *targets)
+    report = begin(tell, okta, rule)
+    report.look("Whom was it about")
+    org.refuses = True
+    report.again(title, shows="403")
+    org.refuses = False
+    org.groups.pop("00gadmins")
+    refuse(okta, "/groups")
+    report.again(title, shows="429")
+    okta.service.guard = lambda _: None
+    report.again(title, undo=True, shows="nothing was changed")
+    assert set(org.groups) == {"00geveryone"}
+
+
+@pytest.mark.parametrize("targets", [[EVE], [APP]])
+def test_nothing_is_said_to_be_gone_that_no_event_names(
+    okta: Vendor, tell: Tell, targets: list[dict[str, str]]
+) -> None:
+    """An event with a person only, or an application only: `Not found` would mean that it was taken away."""
+    rule = "Adding user to application membership in OKTA"
+    kind, title, _ = GIVEN[rule]
+    org = Org(okta, kind)
+    org.log[0]["target"] = targets
+    report = begin(tell, okta, rule)
+    report.look("Whom was it about", shows=targets[0]["id"])
+    report.again(title, shows="look first", hides=["Not found", "errorSummary"])
+    assert org.app
