@@ -127,6 +127,20 @@ class Laptop:
         self._terminals.clear()
 
 
+def almost_full(place: Laptop, folder: str, blocks: int) -> Callable[[], None]:
+    """Leave room for so many blocks of 4 KiB beside what is in a folder of the shell's; return what makes more."""
+
+    def run(script: str) -> None:
+        enter = ["nsenter", "--target", str(place.pid), "--mount", "sh", "-ec", script, "sh", str(place.home / folder)]
+        subprocess.run(enter, check=True, capture_output=True, timeout=30)
+
+    run(
+        'mkdir -p "$1"; cp -a "$1" "$1.before"; mount -t tmpfs -o size=256k,mode=700 tmpfs "$1"; '
+        f'cp -a "$1.before/." "$1"; dd if=/dev/zero of="$1/fill" bs=4k count=65 || truncate -s -{4 * blocks}k "$1/fill"'
+    )
+    return lambda: run('mount -o remount,size=64m "$1"; rm "$1/fill"')
+
+
 @contextlib.contextmanager
 def laptop(environment: Mapping[str, str] | None = None, *, hosts: Sequence[str] = ()) -> Iterator[Laptop]:
     """A fresh laptop; ``hosts`` are names that lead to its own loopback, where stand-ins listen."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.lab.places.laptop import almost_full
 from tests.lab.places.vendors import Vendor
 from tests.lab.scenarios.gcp_auditlog.project import DELTA, FIELDS, MISSING, SECONDS, Policy, Project, entry
 from tests.lab.standin import Reply, Request
@@ -240,11 +241,14 @@ def test_a_longer_soft_delete_is_left(google: Vendor, tell: Tell) -> None:
     assert int(bucket.about["softDeletePolicy"]["retentionDurationSeconds"]) == 7776000
 
 
-def test_a_dataset_is_made_public(google: Vendor, tell: Tell) -> None:
+OWNER = {"role": "OWNER", "userByEmail": "bob@example.com"}
+READERS = [{"role": "READER", "iamMember": "allUsers"}, {"role": "READER", "specialGroup": "allAuthenticatedUsers"}]
+
+
+def public_dataset(google: Vendor) -> tuple[Project, dict[str, Any]]:
+    """A project with a dataset ``sales`` that everybody may read."""
     project = Project(google, "google.iam.v1.IAMPolicy.SetIamPolicy", "projects/shop-prod/datasets/sales")
-    owner = {"role": "OWNER", "userByEmail": "bob@example.com"}
-    public = [{"role": "READER", "iamMember": "allUsers"}, {"role": "READER", "specialGroup": "allAuthenticatedUsers"}]
-    dataset: dict[str, Any] = {"access": [*public, owner]}
+    dataset: dict[str, Any] = {"access": [*READERS, OWNER]}
 
     def patch(request: Request) -> Any:
         dataset.update(request.json())
@@ -253,16 +257,37 @@ def test_a_dataset_is_made_public(google: Vendor, tell: Tell) -> None:
     at = "/bigquery/v2/projects/{p}/datasets/{d}"
     project.on(f"GET {at}", lambda _: dataset)
     project.on(f"PATCH {at}", patch)
+    return project, dataset
+
+
+SALES = FIELDS | {"json.value[/resource/labels/dataset_id]": "sales"}
+
+
+def test_a_dataset_is_made_public(google: Vendor, tell: Tell) -> None:
+    project, dataset = public_dataset(google)
     state = lambda: sorted(map(str, dataset["access"]))  # noqa: E731
     before = state()
-    fields = FIELDS | {"json.value[/resource/labels/dataset_id]": "sales"}
-    report = tell(fields, rule=DATASET, cloud=google.laptop)
+    report = tell(SALES, rule=DATASET, cloud=google.laptop)
     project.read(report)
-    report.contain("Take the public entries", state=state, becomes=[str(owner)], shows="bob", seconds=SECONDS)
+    report.contain("Take the public entries", state=state, becomes=[str(OWNER)], shows="bob", seconds=SECONDS)
     report.undo(state=state, becomes=before, seconds=SECONDS)
 
     # An owner whom somebody takes away after the step does not come back with its undo.
     carol = {"role": "OWNER", "userByEmail": "carol@example.com"}
     dataset["access"] = [carol]
     report.again("Take the public entries", undo=True, seconds=SECONDS)
-    assert state() == sorted(map(str, [*public, carol]))
+    assert state() == sorted(map(str, [*READERS, carol]))
+
+
+@pytest.mark.parametrize("blocks", [0, 1])
+def test_a_dataset_is_public_again_although_the_disk_was_full(google: Vendor, tell: Tell, blocks: int) -> None:
+    """Room for what was there before, and for nothing more."""
+    _, dataset = public_dataset(google)
+    before = sorted(map(str, dataset["access"]))
+    report = tell(SALES, rule=DATASET, cloud=google.laptop)
+    make_room = almost_full(google.laptop, f"evidence/{report.uid}", blocks)
+    report.again("Take the public entries", seconds=SECONDS)
+    assert (dataset["access"] == [OWNER]) == bool(blocks)
+    make_room()
+    report.again("Take the public entries", undo=True, seconds=SECONDS)
+    assert sorted(map(str, dataset["access"])) == before
