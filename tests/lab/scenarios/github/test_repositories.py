@@ -118,7 +118,8 @@ def test_it_stays_closed_where_something_was_pushed(github: Vendor, tell: Tell) 
     shop.pushes.append(push())
     report = begin(tell, github, CLOSED)
     report.again("Open it again", shows="read what was pushed first")
-    report.again("Open it again", undo=True)
+    assert not shop.is_public
+    report.again("Open it again", undo=True, shows="nothing was changed")
     assert not shop.is_public
 
 
@@ -138,6 +139,7 @@ def test_what_the_enterprise_may_read_is_not_made_private(github: Vendor, tell: 
     shop = Shop(github, visibility="internal")
     report = begin(tell, github, OPENED)
     report.again("Close the repository", shows="false")
+    assert shop.repository["visibility"] == "internal"
     report.again("Close the repository", undo=True)
     assert shop.repository["visibility"] == "internal"
 
@@ -156,6 +158,7 @@ def test_an_old_repository_is_left_as_it_is(github: Vendor, tell: Tell, visibili
     shop = Shop(github, created=OLD, visibility=visibility)
     report = begin(tell, github, BORN)
     report.again("Close it to the public", shows="made at another time")
+    assert shop.repository["visibility"] == visibility
     report.again("Close it to the public", undo=True)
     assert shop.repository["visibility"] == visibility
 
