@@ -136,7 +136,6 @@ class Spool(Generic[P]):
                 self._on_drop("shutdown", records)
                 return
             self._retry_disk()
-            self._room_bytes = 0
             chunk = Chunk(records, len(payload), self._clock(), payload)
             stored = bytes(payload) if self._disk_works else None
             self._make_room(chunk.payload_bytes if stored is None else len(stored))

@@ -177,6 +177,25 @@ def test_what_is_on_disk_and_in_memory_besides_is_bounded(tmp_path: Path, monkey
     assert bench.drain() == [b"0 in memory", b"1 in memory", *payloads(4)[2:]]
 
 
+@pytest.mark.parametrize("between", ["", "append", "take"])
+def test_what_is_put_on_disk_ahead_stays_within_the_limit(tmp_path: Path, between: str) -> None:
+    """Whatever comes and goes between: the oldest make room, and no more of them than have to."""
+    bench = Bench(tmp_path, limit_bytes=500, when_full="drop-oldest")
+    for payload in payloads(5):
+        assert bench.spool.append_ahead(payload, 1, bench.clock.now, 100) is not None
+        assert bench.spool.size_bytes <= 500
+    assert not bench.drops
+    if between == "append":
+        bench.spool.append(b"x" * 100, 1)
+    elif between == "take":
+        assert bench.spool.take(2, 10_000) is not None
+        bench.spool.release()
+    for payload in payloads(3):
+        assert bench.spool.append_ahead(payload, 1, bench.clock.now, 100) is not None
+    assert bench.spool.size_bytes == 500
+    assert bench.drops == {"full": {"": 3, "append": 4, "take": 1}[between]}
+
+
 def test_waiting_ends_once_so_many_records_are_there(directory: Path | None) -> None:
     """Those in flight do not count; who waits for two is there after the second, and at once where they are there."""
     bench = Bench(directory)
