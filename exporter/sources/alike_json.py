@@ -25,7 +25,7 @@ _OTHERS = (
     (b"23:12:14.151617181", b"2019181716151413121", b"2034-11-12T13:14:15.161718192Z"),
 )
 """Times with nothing in common, since a message may have those of one of them elsewhere, too."""
-_CLOCK_LENGTH = 18
+_CLOCK_LENGTH, _EVT_TIME_LENGTH, _TIME_LENGTH = 18, 19, 30
 _LAST_WORDS = slice(-110, -40)
 """Of a message: its source and tags, before the time."""
 _is_times = re.compile(
@@ -56,6 +56,31 @@ class _LikeFields(Fields):
         return len(self._fields)
 
 
+_Pieces = tuple[bytes, bytes, bytes, bytes]
+"""A message without its times: what stands before, between and behind them."""
+_Places = tuple[int, int, int, int, int, int]
+"""Where the clock, ``evt.time`` and ``time`` begin and end in a message, bytes from its start."""
+
+
+def _places_of(message: bytes) -> _Places | None:
+    """Return where the times are in a message; None where they are not as Falco writes them."""
+    clock_at = message.find(_OUTPUT) + len(_OUTPUT)
+    clock_end = clock_at + _CLOCK_LENGTH
+    evt_time_at = message.find(_EVT_TIME, clock_end) + len(_EVT_TIME)
+    evt_time_end = evt_time_at + _EVT_TIME_LENGTH
+    time_at = message.rfind(_TIME, evt_time_end) + len(_TIME)
+    # What is not found is found at -1.
+    if clock_at < len(_OUTPUT) or evt_time_at < clock_end or time_at < evt_time_end:
+        return None
+    return clock_at, clock_end, evt_time_at, evt_time_end, time_at, time_at + _TIME_LENGTH
+
+
+def _pieces_of(message: bytes, places: _Places) -> _Pieces:
+    """Return a message without its times."""
+    clock_at, clock_end, evt_time_at, evt_time_end, time_at, time_end = places
+    return message[:clock_at], message[clock_end:evt_time_at], message[evt_time_end:time_at], message[time_end:]
+
+
 class _Known(NamedTuple):
     """What alerts have that are like one, in the order in which an alert is made of it."""
 
@@ -79,8 +104,10 @@ class _Known(NamedTuple):
             alert.all_fields(), alert.tags, alert.form, alert.likeness, alert.size_bytes,
         )  # fmt: skip
 
-    def at(self, message: bytes, times: bytes) -> Alert | None:
-        """Return the alert of a message with these times, one behind the other; None where they are none."""
+    def at(self, message: bytes, places: _Places) -> Alert | None:
+        """Return the alert of a message with other times in the same places; None where these are none."""
+        clock_at, clock_end, evt_time_at, evt_time_end, time_at, time_end = places
+        times = message[clock_at:clock_end] + message[evt_time_at:evt_time_end] + message[time_at:time_end]
         if _is_times(times) is None:
             return None
         seconds = utc_seconds(times[37:56].decode())
@@ -100,12 +127,6 @@ class _Known(NamedTuple):
         return alert
 
 
-_Pieces = tuple[bytes, bytes, bytes, bytes]
-"""A message without its times: what stands before, between and behind them."""
-_Places = tuple[int, int, int, int, int, int]
-"""Where the clock, ``evt.time`` and ``time`` begin and end in a message, bytes from its start."""
-
-
 class AlikeMessages:
     """Reads alerts; those that differ from an earlier one in nothing but their time, quickly. Safe from any thread."""
 
@@ -122,41 +143,31 @@ class AlikeMessages:
         words = len(message), message[_LAST_WORDS]
         latest = self._latest.get(words)
         if latest is not None:
-            pieces, (clock_at, clock_end, evt_time_at, evt_time_end, time_at, time_end), known = latest
-            if pieces == (
-                message[:clock_at], message[clock_end:evt_time_at], message[evt_time_end:time_at], message[time_end:],
-            ):  # fmt: skip
-                times = message[clock_at:clock_end] + message[evt_time_at:evt_time_end] + message[time_at:time_end]
-                return known.at(message, times) or self._read(message)
+            pieces, places, known = latest
+            if pieces == _pieces_of(message, places):
+                return known.at(message, places) or self._read(message)
         # What stands before the document is left out of what an alert keeps of its message.
         if len(message) > LIKENESS_BYTES or not message.startswith(b"{"):
             return self._read(message)
-        clock_at = message.find(_OUTPUT) + 10
-        clock_end = clock_at + 18
-        evt_time_at = message.find(_EVT_TIME, clock_end) + 11
-        evt_time_end = evt_time_at + 19
-        time_at = message.rfind(_TIME, evt_time_end) + 8
-        if clock_at < 10 or evt_time_at < clock_end or time_at < evt_time_end:
+        found = _places_of(message)
+        if found is None:
             return self._read(message)
-        time_end = time_at + 30
-        places = clock_at, clock_end, evt_time_at, evt_time_end, time_at, time_end
-        pieces = message[:clock_at], message[clock_end:evt_time_at], message[evt_time_end:time_at], message[time_end:]
-        found = self._kept.get(pieces)
-        if found:
-            self._latest.keep(words, (pieces, places, found), 2 * len(message))
-            times = message[clock_at:clock_end] + message[evt_time_at:evt_time_end] + message[time_at:time_end]
-            return found.at(message, times) or self._read(message)
+        pieces = _pieces_of(message, found)
+        kept = self._kept.get(pieces)
+        if kept:
+            self._latest.keep(words, (pieces, found, kept), 2 * len(message))
+            return kept.at(message, found) or self._read(message)
         alert = self._read(message)
-        if found is None and alert.likeness.comes_again:
+        if kept is None and alert.likeness.comes_again:
             made = _Known.of(alert)
-            is_same = all(self._comes_with(times, pieces, made) for times in _OTHERS)
+            is_same = all(self._comes_with(times, pieces, found, made) for times in _OTHERS)
             self._kept.keep(pieces, is_same and made, 2 * len(message))
         return alert
 
-    def _comes_with(self, times: Sequence[bytes], pieces: Sequence[bytes], known: _Known) -> bool:
-        """Say whether these pieces with other times between them are the alert that is made of what is known."""
+    def _comes_with(self, times: Sequence[bytes], pieces: _Pieces, places: _Places, known: _Known) -> bool:
+        """Say whether these pieces with other times in their places are the alert that is made of what is known."""
         message = b"".join(chain.from_iterable(zip(pieces, (*times, b""), strict=True)))
-        made = known.at(message, b"".join(times))
+        made = known.at(message, places)
         try:
             read = self._read(message)
         except DecodeError:

@@ -96,53 +96,45 @@ class Ahead:
         if not self._is_durable or not self._spool.durable:
             self._kept.append(_Kept(alerts, (), observed_ns, None))
             return True
-        is_kept = True
-        messages = [alert.received for alert in alerts]
-        for piece in self._pieces(messages):
-            # Without its message, because it was changed, an alert waits on disk as its record.
-            if is_kept and all(messages[piece]):
-                first_record, size = self._store(messages[piece], observed_ns)
-            else:
-                first_record, size = None, 0
-            is_kept = first_record is not None
-            self._kept.append(_Kept(alerts[piece], (), observed_ns, first_record, size))
-        return is_kept
+        return self._keep_pieces(alerts, (), [alert.received for alert in alerts], observed_ns)
 
     def keep_messages(self, arrivals: Sequence[Arrival], observed_ns: int) -> bool:
         """Take messages that are read by the time of ``complete``; False where they are not on disk."""
-        first_record: int | None
-        if len(arrivals) == 1:
-            # As a sender does that waits for each answer: it waits for this.
-            stored = Records.stored_one(arrivals[0].message, observed_ns)
-            first_record = self._spool.append_ahead(stored, 1, observed_ns / _SECOND_NS, self._record_bytes)
-            self._kept.append(_Kept((), arrivals, observed_ns, first_record, len(stored)))
-            return first_record is not None
-        messages = [arrival.message for arrival in arrivals]
-        if self._is_one_piece(messages):
-            first_record, size = self._store(messages, observed_ns)
-            self._kept.append(_Kept((), arrivals, observed_ns, first_record, size))
-            return first_record is not None
+        if len(arrivals) != 1:
+            return self._keep_pieces((), arrivals, [arrival.message for arrival in arrivals], observed_ns)
+        # As a sender does that waits for each answer: it waits for this.
+        stored = Records.stored_one(arrivals[0].message, observed_ns)
+        first_record = self._spool.append_ahead(stored, 1, observed_ns / _SECOND_NS, self._record_bytes)
+        self._kept.append(_Kept((), arrivals, observed_ns, first_record, len(stored)))
+        return first_record is not None
+
+    def _keep_pieces(
+        self, alerts: Sequence[Alert], arrivals: Sequence[Arrival], messages: Sequence[bytes], observed_ns: int
+    ) -> bool:
+        """Keep alerts or arrivals, of which the other is empty, by their messages; False where not all are on disk."""
         is_kept = True
         for piece in self._pieces(messages):
             first_record, size = self._store(messages[piece], observed_ns) if is_kept else (None, 0)
             is_kept = first_record is not None
-            self._kept.append(_Kept((), arrivals[piece], observed_ns, first_record, size))
+            self._kept.append(_Kept(alerts[piece], arrivals[piece], observed_ns, first_record, size))
         return is_kept
 
     def _store(self, messages: Sequence[bytes], observed_ns: int) -> tuple[int | None, int]:
         """Put messages on disk as one chunk; return its first record's number, None where that cannot be, and size."""
+        # Without its message, because it was changed, an alert waits on disk as its record.
+        if not all(messages):
+            return None, 0
         stored = Records.stored(messages, observed_ns)
         count = len(messages)
         queued_at = observed_ns / _SECOND_NS
         return self._spool.append_ahead(stored, count, queued_at, self._record_bytes * count), len(stored)
 
-    def _is_one_piece(self, messages: Sequence[bytes]) -> bool:
-        """Whether all of them may be one chunk for sure, as is usual."""
-        largest = max(self._record_bytes, *map(len, messages))
-        return len(messages) <= self._chunk_records and len(messages) * largest <= CHUNK_BYTES
-
     def _pieces(self, messages: Sequence[bytes]) -> Iterator[slice]:
         """Split so that no piece's records are more than a chunk's."""
+        largest = max([self._record_bytes, *map(len, messages)])
+        if 0 < len(messages) <= self._chunk_records and len(messages) * largest <= CHUNK_BYTES:
+            yield slice(None)  # as is usual
+            return
         begin = size = 0
         for end, message in enumerate(messages, 1):
             size += max(len(message), self._record_bytes)

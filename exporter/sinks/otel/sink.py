@@ -177,8 +177,7 @@ class OtelLogsSink:
 
     def keep_messages(self, arrivals: Sequence[Arrival]) -> bool:
         """Put messages on disk as they came; False where they have to be written as records."""
-        if self._sender is not None and self._sender.error is not None:
-            self._check_sender()
+        self._check_sender()
         with self._lock:
             return self._ahead.keep_messages(arrivals, time.time_ns())
 
