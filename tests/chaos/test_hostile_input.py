@@ -112,7 +112,7 @@ def test_20000_hostile_bodies_over_http(tmp_path: Path, say: Callable[[str], Non
     assert received == sent
     assert counted == alerts
     assert sum(errors.values()) == sent - alerts
-    assert all(not is_alert and in_a_row >= TRUSTED_ALERTS for is_alert, in_a_row in wrong)
+    assert all(not was_alert and before_it >= TRUSTED_ALERTS for was_alert, before_it in wrong)
     assert set(errors) <= REASONS
     assert growth < GROWTH_LIMIT_BYTES
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from exporter._proto import falco_lenient_pb2, falco_outputs_pb2
-from exporter.alert import Alert
 from exporter.likeness import UNLIKE
 from exporter.simulator.scenarios import flood
 from exporter.sources import alike_grpc
 from exporter.sources.decode import _from_lenient as read_whole
 from exporter.sources.decode import from_grpc
+from tests.alerts import members
 from tests.captures import read_messages
 
 BEGIN_NS = 1_728_152_979_273_467_556
@@ -40,15 +40,6 @@ def message_of(
     message = falco_outputs_pb2.response(**given)
     message.time.seconds, message.time.nanos = divmod(BEGIN_NS + second * 10**9, 10**9)
     return message.SerializeToString() + b"".join(entries[place] for place in order)
-
-
-def members(alert: Alert) -> tuple[Any, ...]:
-    """Everything that an alert says."""
-    return (
-        alert.time_ns, alert.rule, alert.priority, alert.source, alert.hostname, alert.raw_output, alert.output,
-        list(alert.all_fields().items()), list(alert.tags), alert.received, alert.uid, alert.form.names,
-        alert.size_bytes, [alert.get(name) for name in alert.form.names],
-    )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -141,13 +132,9 @@ def test_real_and_simulated_messages_give_what_the_whole_reader_gives() -> None:
 
 def test_real_falco_writes_the_fields_of_one_alert_in_several_orders() -> None:
     """Why they are compared as a set; the simulator does the same."""
-    orders = [
-        [bytes(entry).split(b"\x12")[0] for entry in falco_lenient_pb2.received.FromString(message).output_fields]
-        for message in read_messages("responses.bin")
-        if b"Dummy Warning" in message
-    ]
-    assert len({tuple(order) for order in orders}) > 1
-    alerts = [alert for alert in flood(460, BEGIN_NS) if alert.rule == "Clear Log Activities"]
-    simulated = [falco_outputs_pb2.response.FromString(alert.to_message()) for alert in alerts]
-    raw = [falco_lenient_pb2.received.FromString(alert.to_message()) for alert in alerts]
-    assert len({tuple(one.output_fields) for one in raw}) > len(simulated) // 2
+    real = [message for message in read_messages("responses.bin") if b"Dummy Warning" in message]
+    simulated = [alert.to_message() for alert in flood(460, BEGIN_NS) if alert.rule == "Clear Log Activities"]
+    for messages in (real, simulated):
+        entries = [falco_lenient_pb2.received.FromString(message).output_fields for message in messages]
+        orders = {tuple(bytes(entry).partition(b"\x12")[0] for entry in one) for one in entries}
+        assert len(orders) > len(messages) // 2

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from exporter.alert import Alert, Priority
+from exporter.alert import Priority
 from exporter.errors import DecodeError
 from exporter.simulator.scenarios import flood
 from exporter.sources import decode_json
 from exporter.sources.alike_json import AlikeMessages
 from exporter.sources.decode_json import _read_alert as read_whole
+from tests.alerts import members
 from tests.hostile import hostile_values
 
 CAPTURES = Path(__file__).parents[2] / "captures"
@@ -31,15 +32,6 @@ ALERT: dict[str, Any] = {
     "tags": ["T1", "maturity_stable"],
     "time": "2024-10-05T18:29:39.273467556Z",
 }
-
-
-def members(alert: Alert) -> tuple[Any, ...]:
-    """Everything that an alert says."""
-    return (
-        alert.time_ns, alert.rule, alert.priority, alert.source, alert.hostname, alert.raw_output, alert.output,
-        list(alert.all_fields().items()), list(alert.tags), alert.received, alert.uid,
-        alert.form.names, alert.size_bytes,         [alert.get(name) for name in alert.form.names],
-    )  # fmt: skip
 
 
 def outcome(message: bytes, read: Any) -> tuple[Any, ...]:
