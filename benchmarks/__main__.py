@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks import results
 from benchmarks.delay import measure_delay
 from benchmarks.exposition import measure_scrapes
+from benchmarks.falco_exporter import measure_beside
 from benchmarks.fleet import measure_fleet
 from benchmarks.history import measure_history
 from benchmarks.hour import measure_hour
@@ -32,6 +33,7 @@ GROUPS: dict[str, Callable[[Sizes, str], Iterator[Result]]] = {
     "seen": measure_seen,
     "yardstick": measure_yardstick,
     "way": measure_way,
+    "beside": measure_beside,
     "delay": measure_delay,
     "start": measure_start,
     "idle": measure_idle,

@@ -21,6 +21,7 @@ from itertools import cycle, islice
 
 from benchmarks.fast_falco import FastFalco
 from benchmarks.many_rules import of_rule, rules
+from exporter._proto import falco_lenient_pb2
 from exporter.simulator.alerts import stamp
 from exporter.simulator.scenarios import flood_messages
 from exporter.simulator.server import FalcoSimulator
@@ -30,29 +31,41 @@ LOOK_SECONDS = 0.002
 
 
 def of_host(message: bytes, name: str) -> bytes:
-    """Give a message another ``hostname`` (field 7); in protobuf the last value of a field counts."""
-    host = name.encode()
-    return b"".join((message, b"\x3a", bytes((len(host),)), host))
+    """Give a message another ``hostname``."""
+    alert = falco_lenient_pb2.received.FromString(message)
+    alert.hostname = name
+    return alert.SerializeToString()
 
 
 def of_process(message: bytes, number: int) -> bytes:
     """Give a message other values of ``proc.pid`` and ``proc.ppid``, as each process has."""
-    return with_fields(message, {b"proc.pid": b"%d" % (10_000 + number), b"proc.ppid": b"%d" % (9_000 + number)})
+    return with_fields(message, _processes(number))
 
 
 def of_command(message: bytes, number: int) -> bytes:
     """Give a message another command line and another file besides."""
-    fields = {b"proc.cmdline": b"curl -sSf http://192.0.2.7/%d" % number, b"fd.name": b"/tmp/.cache/%d" % number}
-    return with_fields(of_process(message, number), fields)
+    fields = {"proc.cmdline": f"curl -sSf http://192.0.2.7/{number}", "fd.name": f"/tmp/.cache/{number}"}
+    return with_fields(message, _processes(number) | fields)
 
 
-def with_fields(message: bytes, fields: Mapping[bytes, bytes]) -> bytes:
-    """Give a message other values of some fields."""
-    entries = []
-    for key, value in fields.items():
-        entry = b"\x0a" + bytes((len(key),)) + key + b"\x12" + bytes((len(value),)) + value
-        entries.append(b"\x32" + bytes((len(entry),)) + entry)
-    return message + b"".join(entries)
+def _processes(number: int) -> dict[str, str]:
+    return {"proc.pid": str(10_000 + number), "proc.ppid": str(9_000 + number)}
+
+
+def with_fields(message: bytes, fields: Mapping[str, str]) -> bytes:
+    """Give a message other values of some fields, in the places of those that it has."""
+    alert = falco_lenient_pb2.received.FromString(message)
+    missing = dict(fields)
+    for place, entry in enumerate(alert.output_fields):
+        name = falco_lenient_pb2.field.FromString(entry).key.decode()
+        if name in missing:
+            alert.output_fields[place] = _entry(name, missing.pop(name))
+    alert.output_fields.extend([_entry(*field) for field in missing.items()])
+    return alert.SerializeToString()
+
+
+def _entry(name: str, value: str) -> bytes:
+    return falco_lenient_pb2.field(key=name.encode(), value=value.encode()).SerializeToString()
 
 
 CHANGES: Mapping[str, Callable[[bytes, int], bytes]] = {

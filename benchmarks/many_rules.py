@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from exporter._proto import falco_lenient_pb2
 from exporter.catalog.catalog import shipped_files
 from exporter.catalog.index import official_rules
 
@@ -21,9 +22,10 @@ def rules(count: int, *, own: bool = False) -> list[tuple[str, str]]:
 
 
 def of_rule(message: bytes, rule: str, source: str) -> bytes:
-    """Give an alert another ``rule`` and ``source`` (fields 4 and 9); in protobuf the last value of a field counts."""
-    name, event_source = rule.encode(), source.encode()
-    return b"".join((message, b"\x22", bytes((len(name),)), name, b"\x4a", bytes((len(event_source),)), event_source))
+    """Give an alert another ``rule`` and ``source``."""
+    alert = falco_lenient_pb2.received.FromString(message)
+    alert.rule, alert.source = rule, source
+    return alert.SerializeToString()
 
 
 def write_rules_file(path: Path, count: int) -> None:

@@ -94,31 +94,15 @@ def start_counting_receiver() -> Program:
     return Program([sys.executable, "-m", "benchmarks.receiver", "--count"])
 
 
-class Exporter:
-    """The installed command with ``run``.
+class Scraped:
+    """A program that shows its counters to Prometheus; ended at the end of the ``with`` block."""
 
-    ``address``: of Falco's gRPC server; empty where alerts come another way. ``pages``: on the loopback, where
-    reports are kept and shown.
-    """
-
-    def __init__(self, address: str, *arguments: str, pages: bool = False) -> None:
-        self.port = free_port()
+    def __init__(self, command: Sequence[str], port: int) -> None:
+        self.port = port
+        self._command = command[0]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self.spawned_at = time.monotonic()
-        listen = f"127.0.0.1:{self.port}" if pages else f":{self.port}"
-        self._process = subprocess.Popen(
-            [
-                str(COMMAND),
-                "run",
-                *NO_LAME_DUCK,
-                *(["--target", address] if address else []),
-                "--web.listen-address",
-                listen,
-                *arguments,
-            ],
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
+        self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT)
 
     @property
     def pid(self) -> int:
@@ -153,7 +137,7 @@ class Exporter:
                 pass
             time.sleep(pause_seconds)
         self._log.seek(0)
-        raise RuntimeError(f"the exporter does not answer on {path}: {self._log.read().decode()}")
+        raise RuntimeError(f"{self._command} does not answer on {path}: {self._log.read().decode()}")
 
     def total(self, name: str) -> float:
         """The sum of a metric over its labels."""
@@ -179,3 +163,17 @@ class Exporter:
             self._process.kill()
             self._process.wait()
         self._log.close()
+
+
+class Exporter(Scraped):
+    """The installed command with ``run``.
+
+    ``address``: of Falco's gRPC server; empty where alerts come another way. ``pages``: on the loopback, where
+    reports are kept and shown.
+    """
+
+    def __init__(self, address: str, *arguments: str, pages: bool = False) -> None:
+        port = free_port()
+        target = ("--target", address) if address else ()
+        listen = ("--web.listen-address", f"127.0.0.1:{port}" if pages else f":{port}")
+        super().__init__((str(COMMAND), "run", *NO_LAME_DUCK, *target, *listen, *arguments), port)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.processes import TICKS, Exporter, Program, cpu_seconds, start_falco, start_receiver
+from benchmarks.processes import TICKS, Exporter, Program, Scraped, cpu_seconds, start_falco, start_receiver
 from benchmarks.results import PER_ALERT, Result
 from benchmarks.sizes import Sizes
 
@@ -35,21 +35,21 @@ def median_of(runs: int, measure: Callable[[], tuple[float, ...]]) -> list[float
     return [statistics.median(column) for column in zip(*[measure() for _ in range(runs)], strict=True)]
 
 
+def run_plain_loop(address: str, count: int) -> tuple[float, float, float]:
+    """Return the loop's CPU an alert (µs), alerts a second, and the simulator's CPU an alert (µs)."""
+    with start_falco(address) as falco:
+        falco.ask(f"backlog {count}")
+        falco_before = cpu_seconds(falco.pid)
+        with Program([sys.executable, "-m", "benchmarks.plain_loop", address, str(count)]) as loop:
+            found = loop.first
+        # At least one tick of the kernel's clock, which is what it counts in.
+        falco_cpu = max(cpu_seconds(falco.pid) - falco_before, 1 / TICKS)
+    return found["cpu"] / count * 1e6, count / (found["ended_at"] - found["begun_at"]), falco_cpu / count * 1e6
+
+
 def measure_yardstick(sizes: Sizes, address: str) -> Iterator[Result]:
     """The plain loop, and what the simulator spent on it."""
-    count = sizes.alerts
-
-    def once() -> tuple[float, ...]:
-        with start_falco(address) as falco:
-            falco.ask(f"backlog {count}")
-            falco_before = cpu_seconds(falco.pid)
-            with Program([sys.executable, "-m", "benchmarks.plain_loop", address, str(count)]) as loop:
-                found = loop.first
-            # At least one tick of the kernel's clock, which is what it counts in.
-            falco_cpu = max(cpu_seconds(falco.pid) - falco_before, 1 / TICKS)
-        return found["cpu"] / count * 1e6, count / (found["ended_at"] - found["begun_at"]), falco_cpu / count * 1e6
-
-    cpu, rate, falco_cpu = median_of(sizes.runs, once)
+    cpu, rate, falco_cpu = median_of(sizes.runs, lambda: run_plain_loop(address, sizes.alerts))
     yield Result("yardstick.cpu", "plain Python loop, metrics only", cpu, PER_ALERT)
     yield Result("yardstick.rate", "plain Python loop, from a backlog", rate, "alerts/s")
     yield Result("simulator.cpu", "what the simulated Falco spends on an alert", falco_cpu, PER_ALERT)
@@ -101,9 +101,7 @@ def _with_otlp(sizes: Sizes, address: str, case: Case) -> Iterator[Result]:
     yield Result(f"memory.{case.key}", f"resident after that, OTLP {case.what}", resident, "MiB")
 
 
-def drain(
-    falco: Program, exporter: Exporter, count: int, *, metric: str, command: str = "backlog"
-) -> tuple[float, ...]:
+def drain(falco: Program, exporter: Scraped, count: int, *, metric: str, command: str = "backlog") -> tuple[float, ...]:
     """Let the exporter take a backlog; return its CPU an alert (µs) and alerts a second.
 
     The first scrapes and the first alerts of each kind are out of the way before.

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from exporter.alert import Alert
 from exporter.incidents.addresses import Addresses
-from exporter.incidents.fact import GRAVE, Fact, Group, Mark, Traits
+from exporter.incidents.fact import FACT_ALERTS_LIMIT, GRAVE, Fact, Group, Mark, Traits
 from exporter.incidents.incident import release
 from exporter.incidents.tie import EIGHTH, WHOLE, Key, Tie, may_join
 
@@ -74,6 +74,26 @@ class Joiner:
         if brings_near:
             self._connect(fact)
         traits.fact = fact
+        return fact
+
+    def add_again(self, time_ns: int, traits: Traits) -> Fact | None:
+        """Count an alert where that is all that ``add`` would do; None, and nothing done, where it may do more."""
+        fact = traits.fact
+        if fact is None or fact.count < FACT_ALERTS_LIMIT or not fact.is_live or traits.address:
+            return None
+        last_ns = fact.last_ns
+        if time_ns > last_ns:
+            if (
+                time_ns > last_ns + self._eighth_ns
+                or self._latest_first_ns > last_ns + EIGHTH * self._eighth_ns
+                or self._crowded
+                or not self._addresses.knows_all
+            ):
+                return None
+            fact.last_ns = time_ns
+        elif time_ns < fact.first_ns:
+            return None
+        fact.count += 1
         return fact
 
     def _may_bring_near(self, fact: Fact, time_ns: int) -> bool:

@@ -64,7 +64,12 @@ class Ledger:
     def note(self, fact: Fact, changes: list[Change]) -> bool:
         """Look at the group of a fact that an alert came to; True where it is an incident from now on, or again."""
         group = fact.group
-        if group.shown != "attack" and (group.judged_facts != len(group.facts) or group.shown is None):
+        shown = group.shown
+        is_judged = group.judged_facts == len(group.facts)
+        if shown is None and is_judged and fact.count > 2:
+            # A second alert of a fact can make an incident of it, a third cannot.
+            return False
+        if shown != "attack" and not (is_judged and shown):
             is_due = len(group.facts) < MANY_FACTS or len(group.facts) % JUDGED_EACH == 0 or fact.verdict == "attack"
             return is_due and self.judge(group, changes)
         # Nothing is more severe, or nothing is new.

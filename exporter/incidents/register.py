@@ -18,20 +18,17 @@ from exporter.allowance import Allowance
 from exporter.config.model import Incidents as Settings
 from exporter.incidents.clouds import SOURCES
 from exporter.incidents.fact import FACT_ALERTS_LIMIT, Fact, Group, Traits
-from exporter.incidents.incident import Incident, TacticsOf, name_of
+from exporter.incidents.incident import Incident, TacticsOf
 from exporter.incidents.joining import FACTS_LIMIT, Joiner
 from exporter.incidents.ledger import Change, Ledger
+from exporter.incidents.places import Places
 from exporter.incidents.state import State
 from exporter.incidents.traits import TraitsOf
 from exporter.verdict.judgement import VERDICTS, Judgement, Verdict
 
-PLACES_LIMIT = 10_000
-"""Alerts, times two, of which it is remembered where they belong."""
 FUTURE_NS = 60 * 1_000_000_000
 """An alert from further ahead does not make the others old."""
 _NS = 1_000_000_000
-
-_Place = tuple[int, str, str]
 
 
 class Bounds(NamedTuple):
@@ -71,8 +68,7 @@ class Incidents:
         self.attacks_outside = 0
         """Likely attacks among these."""
         self._joiner = Joiner(self.window_ns, facts_limit=bounds.facts)
-        self._places: tuple[dict[_Place, Fact | str], dict[_Place, Fact | str]] = ({}, {})
-        """Where alerts belong; an identifier once somebody asked."""
+        self._places = Places()
         self._newest_ns = 0
         self._swept = clock()
         self._grown = 0
@@ -85,13 +81,28 @@ class Incidents:
         changes: list[Change] = []
         with self._lock:
             now = self._clock()
+            find_alike = self._traits_of.alike.get
             for alert in alerts:
-                self._look_at(alert, now, changes)
+                alike = find_alike(alert.known_likeness)
+                if alike is None or not self._take_again(alert, alike, now, changes):
+                    self._look_at(alert, now, changes)
             if self._grown > self._size_limit_bytes // 8:
                 self._bound()
             if now - self._swept > self.window_ns / _NS / 8:
                 changes += self._sweep(now)
         return changes
+
+    def _take_again(self, alert: Alert, alike: tuple[Judgement, Traits], now: float, changes: list[Change]) -> bool:
+        """Count an alert that is like many before it, as ``_look_at`` would; False where it may be more than that."""
+        judgement, traits = alike
+        noted = alert.noted
+        if noted is None or noted[1] is not judgement:
+            return False
+        fact = self._joiner.add_again(alert.time_ns, traits)
+        if fact is None:
+            return False
+        self._note_taken(alert, fact, now, changes)
+        return True
 
     def _look_at(self, alert: Alert, now: float, changes: list[Change]) -> Fact | None:
         """Join an alert; return the fact that it belongs to, None where it joins nothing."""
@@ -119,13 +130,20 @@ class Incidents:
         return fact
 
     def _take(self, alert: Alert, traits: Traits, now: float, changes: list[Change]) -> Fact:
-        time_ns = alert.time_ns
-        if self._newest_ns < time_ns < int(now * _NS) + FUTURE_NS:
-            self._newest_ns = time_ns
         fact = self._joiner.add(alert, traits)
         if fact.count <= FACT_ALERTS_LIMIT:
             self._grown += alert.size_bytes
-        self._remember(alert, fact)
+        self._note_taken(alert, fact, now, changes)
+        if not fact.is_live:
+            self._joiner.let_go(fact.group)
+        return fact
+
+    def _note_taken(self, alert: Alert, fact: Fact, now: float, changes: list[Change]) -> None:
+        """Remember which fact an alert went to, and tell what became of incidents by it."""
+        time_ns = alert.time_ns
+        if self._newest_ns < time_ns < int(now * _NS) + FUTURE_NS:
+            self._newest_ns = time_ns
+        self._places.note(alert, fact)
         group = fact.group
         group.touched = now
         group.view = None
@@ -134,20 +152,10 @@ class Incidents:
             self._ledger.merge(merged, changes)
         if self._ledger.note(fact, changes):
             self._bound_names()
-        if not fact.is_live:
-            self._joiner.let_go(group)
-        return fact
 
     def _bound_names(self) -> None:
         if len(self._ledger) > self._limit:
             self._bound()
-
-    def _remember(self, alert: Alert, fact: Fact) -> None:
-        newer = self._places[0]
-        if len(newer) >= PLACES_LIMIT:
-            self._places = ({}, newer)
-            newer = self._places[0]
-        newer[alert.time_ns, alert.rule, alert.hostname] = fact
 
     def id_of(self, alert: Alert) -> str:
         """Return the identifier of the incident that the alert belongs to, or that it would begin.
@@ -155,15 +163,8 @@ class Incidents:
         Empty for a benign alert and for one that came too long ago. The answer stays the same, so that a record that
         is made again has the same bytes: where two incidents turn out to be one, both identifiers lead to it.
         """
-        place = (alert.time_ns, alert.rule, alert.hostname)
         with self._lock:
-            for places in self._places:
-                found = places.get(place)
-                if isinstance(found, Fact):
-                    found = places[place] = name_of(found.group)
-                if found is not None:
-                    return found
-        return ""
+            return self._places.name_of(alert)
 
     def states(self) -> list[State]:
         """Return what was told since the last call, for ``restore`` after a restart."""
@@ -231,7 +232,7 @@ class Incidents:
         while size > self._size_limit_bytes and len(self._joiner):
             size -= next(iter(self._joiner.facts)).size
             self._joiner.evict()
-        self._places, self._traits_of = ({}, {}), TraitsOf(self._allowance)
+        self._places, self._traits_of = Places(), TraitsOf(self._allowance)
 
     def _forget(self, group: Group) -> None:
         self._forgotten += 1

@@ -39,7 +39,8 @@ class TraitsOf:
         self._allowance = allowance
         self._kept: Kept[tuple[Any, ...], Traits] = Kept(_KEPT, _KEPT_BYTES)
         self._shapes: Kept[tuple[str, Form], _Values] = Kept(_SHAPES_KEPT)
-        self._alike: Kept[Likeness | None, tuple[Judgement, Traits]] = Kept(LIKENESSES, LIKENESSES_BYTES)
+        self.alike: Kept[Likeness | None, tuple[Judgement, Traits]] = Kept(LIKENESSES, LIKENESSES_BYTES)
+        """Traits of alerts that differ in their time only, with the judgement that they depend on."""
 
     def __call__(self, alert: Alert, judgement: Judgement) -> Traits | None:
         """Return the alert's traits, the very same for alerts that differ in nothing they depend on.
@@ -47,7 +48,7 @@ class TraitsOf:
         None for an alert that is unlike those before, while the allowance is used up.
         """
         likeness = alert.known_likeness
-        alike = self._alike.get(likeness)
+        alike = self.alike.get(likeness)
         if alike is not None and alike[0] is judgement:
             return alike[1]
         fields, source, form = alert.all_fields(), alert.source, alert.form
@@ -70,7 +71,7 @@ class TraitsOf:
             if size <= _KEY_LIMIT_CHARACTERS:
                 self._kept.keep(key, traits, 4 * size + 2_048)
         elif likeness is not None and likeness.comes_again:
-            self._alike.keep(likeness, (judgement, traits), likeness.size_bytes)
+            self.alike.keep(likeness, (judgement, traits), likeness.size_bytes)
         return traits
 
     def _shape(self, source: str, form: Form) -> _Values:

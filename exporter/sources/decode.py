@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError as ProtobufDecodeError
 from exporter._proto import falco_lenient_pb2
 from exporter.alert import TIME_LIMIT_NS, Alert, Priority, make_alert
 from exporter.errors import DecodeError
-from exporter.sources.alike_grpc import give_fields
+from exporter.sources.alike_grpc import find_alike, give_fields
 from exporter.sources.decode_json import from_json, output_of_document
 
 __all__ = ["REASONS", "from_grpc", "from_json", "from_received"]
@@ -35,6 +35,9 @@ def from_grpc(raw: bytes) -> Alert:
     Raises DecodeError where the bytes are no such message, or one without rule or time.
     """
     try:
+        alert = find_alike(raw)
+        if alert is not None:
+            return alert
         message = falco_lenient_pb2.received.FromString(raw)
         time = message.time
         output = message.output

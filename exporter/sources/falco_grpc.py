@@ -142,28 +142,35 @@ class FalcoGrpcSource:
         self._take(poller.finish(), handover, stop)
 
     def _take(self, messages: Iterable[bytes], handover: Handover, stop: threading.Event) -> int:
-        """Decode and deliver in batches; return how many came. What came before an error is delivered too."""
+        """Decode and deliver in batches; return how many came. What came before an error is delivered too.
+
+        Receiving a message and reading it in turn costs twice as much as each for many at once: either drives the
+        other's code and memory out of the processor's caches.
+        """
         count = 0
-        batch: list[Alert] = []
-        from_grpc = decode.from_grpc
+        batch: list[bytes] = []
         try:
             for raw in messages:
-                count += 1
-                try:
-                    batch.append(from_grpc(raw))
-                except DecodeError as exc:
-                    self._intake.reject(exc)
+                batch.append(raw)
                 if len(batch) >= BATCH_ALERTS:
                     full, batch = batch, []
+                    count += len(full)
                     self._hand_over(full, handover, stop)
         finally:
-            if count:
-                self._intake.received.inc(count)
-                self._hand_over(batch, handover, stop)
+            count += len(batch)
+            self._intake.received.inc(count)
+            self._hand_over(batch, handover, stop)
         return count
 
-    def _hand_over(self, batch: list[Alert], handover: Handover, stop: threading.Event) -> None:
-        hand_over(batch, handover, stop, waiting=self._note_progress)
+    def _hand_over(self, batch: list[bytes], handover: Handover, stop: threading.Event) -> None:
+        alerts: list[Alert] = []
+        from_grpc = decode.from_grpc
+        for raw in batch:
+            try:
+                alerts.append(from_grpc(raw))
+            except DecodeError as exc:
+                self._intake.reject(exc)
+        hand_over(alerts, handover, stop, waiting=self._note_progress)
 
     def _note_progress(self) -> None:
         """Waiting for the sinks is our doing, not Falco's silence."""

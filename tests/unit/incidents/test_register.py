@@ -7,6 +7,7 @@ import gc
 from exporter.alert import Alert
 from exporter.allowance import Allowance
 from exporter.config.model import Incidents as Settings
+from exporter.incidents.places import Places
 from exporter.incidents.register import Bounds, Incidents
 from tests.unit.incidents.made import BEGIN_NS, alert, register, tactics, verdict_in_rule
 
@@ -159,7 +160,7 @@ def test_what_is_given_up_is_freed_without_the_garbage_collector() -> None:
                 ]
             )
             found.states()
-        found._places = ({}, {})  # the last 10,000 alerts and where they belong
+        found._places = Places()  # the last 10,000 alerts and where they belong
         found._traits_of = type(found._traits_of)(None)
         kept = [each for each in gc.get_objects() if isinstance(each, Alert) and each.hostname.startswith("freed-")]
     finally:
