@@ -27,10 +27,11 @@ _TIME_NUMBER, _OUTPUT, _OUTPUT_FIELDS = 1, 5, 6
 """Numbers of members."""
 _BYTES, _VARINT = 2, 0
 """Protobuf's types of members on the wire."""
-_LAST_WORDS = slice(-48, None)
-"""Of a message: its source, its tags and a part of what stands before them."""
-_ALIKE_IN_WORDS = 4
-"""How many alerts are kept for the same last words and length."""
+_FIRST_LENGTH, _LAST_LENGTH = 5, 9
+"""Bytes behind the time, and at the end, that are the same in every message that is like one: before the clock there
+is a rule's name, and behind the fields a source."""
+_ALIKE_IN_ENDS = 8
+"""How many messages are kept of one length with the same ends."""
 _parse = falco_lenient_pb2.received.FromString
 
 
@@ -72,8 +73,9 @@ class _Known(NamedTuple):
     size_bytes: int
 
 
-_KNOWN: Kept[tuple[int, bytes], tuple[_Known, ...]] = Kept(LIKENESSES, LIKENESSES_BYTES)
-"""By the length behind the time and the last words."""
+_Ends = tuple[int, bytes, bytes]
+"""The length behind the time, how that begins, and how it ends."""
+_KNOWN: Kept[_Ends, tuple[_Known, ...]] = Kept(LIKENESSES, LIKENESSES_BYTES)
 
 
 def find_alike(raw: bytes) -> Alert | None:
@@ -85,7 +87,7 @@ def find_alike(raw: bytes) -> Alert | None:
         return None
     time_ends = raw[1] + 2
     behind = raw[time_ends:]
-    for known in _KNOWN.get((len(behind), raw[_LAST_WORDS]), ()):
+    for known in _KNOWN.get((len(behind), behind[:_FIRST_LENGTH], behind[-_LAST_LENGTH:]), ()):
         (
             head, clock_begins, clock_ends, rest, fields_begin, entries, tail,
             rule, priority, source, hostname, rest_of_output, fields, tags, form, likeness, size_bytes,
@@ -152,27 +154,26 @@ def give_fields(alert: Alert, entries: Sequence[bytes], tags: tuple[str, ...], r
 
 
 def _keep_known(alert: Alert, likeness: Likeness, entries: frozenset[bytes], raw: bytes) -> None:
-    """Let ``find_alike`` know a message; not where too many are known with its last words."""
+    """Let ``find_alike`` know a message; not where too many are known with its length and ends."""
     if raw[0] != _TIME_TAG or raw[1] > 0x7F:
         return
-    time_ends = raw[1] + 2
-    words = len(raw) - time_ends, raw[_LAST_WORDS]
-    others = _KNOWN.get(words, ())
-    if len(others) >= _ALIKE_IN_WORDS or any(known.likeness is likeness for known in others):
+    behind = raw[raw[1] + 2 :]
+    ends = len(behind), behind[:_FIRST_LENGTH], behind[-_LAST_LENGTH:]
+    others = _KNOWN.get(ends, ())
+    if len(others) >= _ALIKE_IN_ENDS or any(known.likeness is likeness for known in others):
         return
-    places = _places_of(raw[time_ends:])
+    places = _places_of(behind)
     if places is None:
         return
     clock_begins, fields_begin, fields_end = places
     clock_ends = clock_begins + _CLOCK_LENGTH
-    behind = raw[time_ends:]
     known = _Known(
         behind[:clock_begins], clock_begins, clock_ends, behind[clock_ends:fields_begin], fields_begin,
         {entry: number for number, entry in enumerate(entries)}, behind[fields_end:],
         alert.rule, alert.priority, alert.source, alert.hostname, alert.raw_output[_CLOCK_LENGTH:], alert.all_fields(),
         tuple(alert.tags), alert.form, likeness, alert.size_bytes,
     )  # fmt: skip
-    _KNOWN.keep(words, (*others, known), 3 * len(raw))
+    _KNOWN.keep(ends, (*others, known), 3 * len(raw))
 
 
 def _places_of(behind: bytes) -> tuple[int, int, int] | None:

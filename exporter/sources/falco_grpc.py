@@ -35,7 +35,9 @@ from exporter.sources.intake import ROOM_WAIT_SECONDS, Intake, hand_over
 logger = logging.getLogger(__name__)
 
 BATCH_ALERTS = 32
-"""Alerts handed over together: what a kill -9 loses here, against what one transaction of the queue costs."""
+"""Alerts handed over together where they are put on disk: what a kill -9 loses here, against what writing costs."""
+UNSTORED_BATCH_ALERTS = 256
+"""The same where nothing is put on disk, so that a kill -9 loses what was handed over as well."""
 BUSY_ALERTS = 32
 """A poll that brought as many is followed by the next at once; a smaller one by the shortest pause,
 because a call costs as much CPU as some twenty alerts."""
@@ -149,10 +151,11 @@ class FalcoGrpcSource:
         """
         count = 0
         batch: list[bytes] = []
+        batch_alerts = BATCH_ALERTS if handover.stores else UNSTORED_BATCH_ALERTS
         try:
             for raw in messages:
                 batch.append(raw)
-                if len(batch) >= BATCH_ALERTS:
+                if len(batch) >= batch_alerts:
                     full, batch = batch, []
                     count += len(full)
                     self._hand_over(full, handover, stop)

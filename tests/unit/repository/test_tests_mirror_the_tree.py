@@ -21,6 +21,7 @@ QUESTIONS = {
     "catalog/test_shipped_as_needed.py": "an entry is read when it is needed",
     "history/test_earlier.py": "files of earlier versions",
     "history/test_failures.py": "a full disk, damage and kill -9",
+    "incidents/test_again.py": "alerts like many before them",
     "incidents/test_generator.py": "a run of the event generator",
     "incidents/test_order.py": "the order in which alerts arrive",
     "incidents/test_stories.py": "the written stories",

@@ -17,7 +17,7 @@ from exporter.config.model import FalcoTarget
 from exporter.errors import RetryableError
 from exporter.simulator.scenarios import flood
 from exporter.sources import falco_grpc as module
-from exporter.sources.falco_grpc import BATCH_ALERTS, BUSY_ALERTS
+from exporter.sources.falco_grpc import BATCH_ALERTS, BUSY_ALERTS, UNSTORED_BATCH_ALERTS
 from exporter.sources.intake import ROOM_WAIT_SECONDS
 from tests.handover import Kept
 from tests.unit.sources.falco_grpc_bench import Asked, Bench, Clock, Stop
@@ -45,6 +45,7 @@ def test_before_it_runs(bench: Bench) -> None:
 def test_what_a_poll_brings_is_delivered_in_batches(bench: Bench) -> None:
     """In order, counted, with what is no message counted apart."""
     stop, kept = Stop(), Kept()
+    kept.stores = True
     given = [*MESSAGES[:BATCH_ALERTS], b"\xff\xff", *MESSAGES[BATCH_ALERTS : BATCH_ALERTS + 3]]
     assert bench.source._take(given, kept, stop) == BATCH_ALERTS + 4
     assert [len(batch) for batch in kept.batches] == [BATCH_ALERTS, 3]
@@ -54,6 +55,14 @@ def test_what_a_poll_brings_is_delivered_in_batches(bench: Bench) -> None:
     assert bench.value("falco_exporter_decode_errors_total", reason="malformed") == 1
     assert bench.source._take((), kept, stop) == 0
     assert len(kept.batches) == 2
+
+
+def test_batches_are_larger_where_a_kill_loses_what_was_delivered_as_well(bench: Bench) -> None:
+    """Nothing is put on disk: fewer and larger batches cost less, and lose no more."""
+    kept = Kept()
+    given = [*MESSAGES * 5][: UNSTORED_BATCH_ALERTS + 3]
+    assert bench.source._take(given, kept, Stop()) == len(given)
+    assert [len(batch) for batch in kept.batches] == [UNSTORED_BATCH_ALERTS, 3]
 
 
 def test_what_came_before_an_error_is_delivered(bench: Bench) -> None:
@@ -71,6 +80,7 @@ def test_a_stop_hands_over_without_room(bench: Bench) -> None:
     stop = Stop()
     stop.set()
     kept = Kept(*[0] * 10)
+    kept.stores = True
     bench.source._take(MESSAGES[: BATCH_ALERTS + 1], kept, stop)
     assert [len(batch) for batch in kept.batches] == [BATCH_ALERTS, 1]
 
