@@ -38,6 +38,8 @@ BATCH_ALERTS = 32
 """Alerts handed over together where they are put on disk: what a kill -9 loses here, against what writing costs."""
 UNSTORED_BATCH_ALERTS = 256
 """The same where nothing is put on disk, so that a kill -9 loses what was handed over as well."""
+BATCH_BYTES = 1024 * 1024
+"""Messages of so many bytes are read without waiting for more."""
 BUSY_ALERTS = 32
 """A poll that brought as many is followed by the next at once; a smaller one by the shortest pause,
 because a call costs as much CPU as some twenty alerts."""
@@ -149,15 +151,17 @@ class FalcoGrpcSource:
         Receiving a message and reading it in turn costs twice as much as each for many at once: either drives the
         other's code and memory out of the processor's caches.
         """
-        count = 0
+        count = size_bytes = 0
         batch: list[bytes] = []
         batch_alerts = BATCH_ALERTS if handover.stores else UNSTORED_BATCH_ALERTS
         try:
             for raw in messages:
                 batch.append(raw)
-                if len(batch) >= batch_alerts:
+                size_bytes += len(raw)
+                if len(batch) >= batch_alerts or size_bytes >= BATCH_BYTES:
                     full, batch = batch, []
                     count += len(full)
+                    size_bytes = 0
                     self._hand_over(full, handover, stop)
         finally:
             count += len(batch)

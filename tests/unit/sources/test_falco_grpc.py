@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,14 @@ def test_batches_are_larger_where_a_kill_loses_what_was_delivered_as_well(bench:
     given = [*MESSAGES * 5][: UNSTORED_BATCH_ALERTS + 3]
     assert bench.source._take(given, kept, Stop()) == len(given)
     assert [len(batch) for batch in kept.batches] == [UNSTORED_BATCH_ALERTS, 3]
+
+
+def test_large_messages_do_not_wait_for_each_other(bench: Bench) -> None:
+    """Whoever makes alerts large fills no memory with a batch of them."""
+    kept = Kept()
+    large = replace(next(flood(1, 10**18)), message="x" * 400_000).to_message()
+    assert bench.source._take([large] * 7, kept, Stop()) == 7
+    assert [len(batch) for batch in kept.batches] == [3, 3, 1]
 
 
 def test_what_came_before_an_error_is_delivered(bench: Bench) -> None:
