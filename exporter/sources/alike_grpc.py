@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from exporter._proto import falco_lenient_pb2
-from exporter.alert import TIME_LIMIT_NS, Alert, Priority, make_alert, set_fields, set_form, set_likeness, set_size
+from exporter.alert import TIME_LIMIT_NS, Alert, set_fields, set_form, set_likeness
 from exporter.form import FORM_NAMES, Form
 from exporter.kept import Kept
 from exporter.likeness import LIKENESS_BYTES, LIKENESSES, LIKENESSES_BYTES, UNLIKE, Likeness, likeness_of
+from exporter.sources.alike import CLOCK_LENGTH, Said
 from exporter.sources.received_fields import to_fields
 
 _begins_with_clock = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}: ").match
 _is_clock = re.compile(rb"[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}").fullmatch
-_CLOCK_LENGTH = 18
 _TIME_TAG = 0x0A
 """The first byte of a message that begins with its time."""
 _TIME_NUMBER, _OUTPUT, _OUTPUT_FIELDS = 1, 5, 6
@@ -61,16 +61,7 @@ class _Known(NamedTuple):
     """Fields as they stand in the message, each with a number of its own."""
     tail: bytes
     """Behind the fields."""
-    rule: str
-    priority: Priority
-    source: str
-    hostname: str
-    rest_of_output: str
-    fields: dict[str, str]
-    tags: tuple[str, ...]
-    form: Form
-    likeness: Likeness
-    size_bytes: int
+    said: Said
 
 
 _Ends = tuple[int, bytes, bytes]
@@ -88,10 +79,7 @@ def find_alike(raw: bytes) -> Alert | None:
     time_ends = raw[1] + 2
     behind = raw[time_ends:]
     for known in _KNOWN.get((len(behind), behind[:_FIRST_LENGTH], behind[-_LAST_LENGTH:]), ()):
-        (
-            head, clock_begins, clock_ends, rest, fields_begin, entries, tail,
-            rule, priority, source, hostname, rest_of_output, fields, tags, form, likeness, size_bytes,
-        ) = known  # fmt: skip
+        head, clock_begins, clock_ends, rest, fields_begin, entries, tail, said = known
         if not (behind.startswith(head) and behind.startswith(rest, clock_ends) and behind.endswith(tail)):
             continue
         # As long as that message, and the same but for these entries: they are as long together as those of that one.
@@ -107,13 +95,7 @@ def find_alike(raw: bytes) -> Alert | None:
         time_ns = time.seconds * 1_000_000_000 + time.nanos
         if not 0 < time_ns < TIME_LIMIT_NS or _is_clock(clock) is None:
             return None
-        alert = make_alert(
-            time_ns, rule, priority, source, hostname, clock.decode() + rest_of_output, fields, tags, raw
-        )
-        set_form(alert, form)
-        set_likeness(alert, likeness)
-        set_size(alert, size_bytes)
-        return alert
+        return said.at(time_ns, clock, said.fields, raw)
     return None
 
 
@@ -129,7 +111,7 @@ def give_fields(alert: Alert, entries: Sequence[bytes], tags: tuple[str, ...], r
     output = alert.raw_output
     has_clock = _begins_with_clock(output) is not None
     if has_clock:
-        output = output[_CLOCK_LENGTH:]
+        output = output[CLOCK_LENGTH:]
     said = frozenset(entries)
     members = (alert.rule, alert.priority, alert.source, alert.hostname, output, tags, said)
     likeness = likeness_of(members, len(raw))
@@ -150,28 +132,26 @@ def give_fields(alert: Alert, entries: Sequence[bytes], tags: tuple[str, ...], r
             return
         _COMMON.keep(likeness, _Common(fields, alert.form), likeness.size_bytes)
     if has_clock and 0 < alert.time_ns < TIME_LIMIT_NS:
-        _keep_known(alert, likeness, said, raw)
+        _keep_known(alert, said, raw)
 
 
-def _keep_known(alert: Alert, likeness: Likeness, entries: frozenset[bytes], raw: bytes) -> None:
+def _keep_known(alert: Alert, entries: frozenset[bytes], raw: bytes) -> None:
     """Let ``find_alike`` know a message; not where too many are known with its length and ends."""
     if raw[0] != _TIME_TAG or raw[1] > 0x7F:
         return
     behind = raw[raw[1] + 2 :]
     ends = len(behind), behind[:_FIRST_LENGTH], behind[-_LAST_LENGTH:]
     others = _KNOWN.get(ends, ())
-    if len(others) >= _ALIKE_IN_ENDS or any(known.likeness is likeness for known in others):
+    if len(others) >= _ALIKE_IN_ENDS or any(known.said.likeness is alert.likeness for known in others):
         return
     places = _places_of(behind)
     if places is None:
         return
     clock_begins, fields_begin, fields_end = places
-    clock_ends = clock_begins + _CLOCK_LENGTH
+    clock_ends = clock_begins + CLOCK_LENGTH
     known = _Known(
         behind[:clock_begins], clock_begins, clock_ends, behind[clock_ends:fields_begin], fields_begin,
-        {entry: number for number, entry in enumerate(entries)}, behind[fields_end:],
-        alert.rule, alert.priority, alert.source, alert.hostname, alert.raw_output[_CLOCK_LENGTH:], alert.all_fields(),
-        tuple(alert.tags), alert.form, likeness, alert.size_bytes,
+        {entry: number for number, entry in enumerate(entries)}, behind[fields_end:], Said.of(alert),
     )  # fmt: skip
     _KNOWN.keep(ends, (*others, known), 3 * len(raw))
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Literal, NamedTuple, Self
+from typing import Literal
 
-from exporter.alert import TIME_LIMIT_NS, Alert, Fields, Priority, make_alert, set_form, set_likeness, set_size
+from exporter.alert import TIME_LIMIT_NS, Alert, Fields
 from exporter.errors import DecodeError
-from exporter.form import Form
 from exporter.kept import Kept
-from exporter.likeness import LIKENESS_BYTES, LIKENESSES, Likeness
+from exporter.likeness import LIKENESS_BYTES, LIKENESSES
+from exporter.sources.alike import CLOCK_LENGTH, Said
 from exporter.sources.json_values import to_time_text, utc_seconds
 
 _OUTPUT, _EVT_TIME, _TIME = b'"output":"', b'"evt.time":', b'"time":"'
@@ -25,7 +25,7 @@ _OTHERS = (
     (b"23:12:14.151617181", b"2019181716151413121", b"2034-11-12T13:14:15.161718192Z"),
 )
 """Times with nothing in common, since a message may have those of one of them elsewhere, too."""
-_CLOCK_LENGTH, _EVT_TIME_LENGTH, _TIME_LENGTH = 18, 19, 30
+_EVT_TIME_LENGTH, _TIME_LENGTH = 19, 30
 _LAST_WORDS = slice(-110, -40)
 """Of a message: its source and tags, before the time."""
 _is_times = re.compile(
@@ -65,7 +65,7 @@ _Places = tuple[int, int, int, int, int, int]
 def _places_of(message: bytes) -> _Places | None:
     """Return where the times are in a message; None where they are not as Falco writes them."""
     clock_at = message.find(_OUTPUT) + len(_OUTPUT)
-    clock_end = clock_at + _CLOCK_LENGTH
+    clock_end = clock_at + CLOCK_LENGTH
     evt_time_at = message.find(_EVT_TIME, clock_end) + len(_EVT_TIME)
     evt_time_end = evt_time_at + _EVT_TIME_LENGTH
     time_at = message.rfind(_TIME, evt_time_end) + len(_TIME)
@@ -81,50 +81,19 @@ def _pieces_of(message: bytes, places: _Places) -> _Pieces:
     return message[:clock_at], message[clock_end:evt_time_at], message[evt_time_end:time_at], message[time_end:]
 
 
-class _Known(NamedTuple):
-    """What alerts have that are like one, in the order in which an alert is made of it."""
-
-    rule: str
-    priority: Priority
-    source: str
-    hostname: str
-    rest_of_output: str
-    """Behind the clock."""
-    fields: dict[str, str]
-    tags: Sequence[str]
-    form: Form
-    likeness: Likeness
-    size_bytes: int
-
-    @classmethod
-    def of(cls, alert: Alert) -> Self:
-        """Return what alerts have that are like this one."""
-        return cls(
-            alert.rule, alert.priority, alert.source, alert.hostname, alert.raw_output[_CLOCK_LENGTH:],
-            alert.all_fields(), alert.tags, alert.form, alert.likeness, alert.size_bytes,
-        )  # fmt: skip
-
-    def at(self, message: bytes, places: _Places) -> Alert | None:
-        """Return the alert of a message with other times in the same places; None where these are none."""
-        clock_at, clock_end, evt_time_at, evt_time_end, time_at, time_end = places
-        times = message[clock_at:clock_end] + message[evt_time_at:evt_time_end] + message[time_at:time_end]
-        if _is_times(times) is None:
-            return None
-        seconds = utc_seconds(times[37:56].decode())
-        if seconds is None:
-            return None
-        time_ns = seconds * _SECOND_NS + int(times[57:66])
-        if not 0 < time_ns < TIME_LIMIT_NS:
-            return None
-        rule, priority, source, hostname, rest, fields, tags, form, likeness, size_bytes = self
-        alert = make_alert(
-            time_ns, rule, priority, source, hostname, times[:18].decode() + rest, _LikeFields(fields, times[18:37]),
-            tags, message,
-        )  # fmt: skip
-        set_form(alert, form)
-        set_likeness(alert, likeness)
-        set_size(alert, size_bytes)
-        return alert
+def _alert_at(message: bytes, places: _Places, said: Said) -> Alert | None:
+    """Return the alert of a message that says this with other times in these places; None where these are none."""
+    clock_at, clock_end, evt_time_at, evt_time_end, time_at, time_end = places
+    times = message[clock_at:clock_end] + message[evt_time_at:evt_time_end] + message[time_at:time_end]
+    if _is_times(times) is None:
+        return None
+    seconds = utc_seconds(times[37:56].decode())
+    if seconds is None:
+        return None
+    time_ns = seconds * _SECOND_NS + int(times[57:66])
+    if not 0 < time_ns < TIME_LIMIT_NS:
+        return None
+    return said.at(time_ns, times[:18], _LikeFields(said.fields, times[18:37]), message)
 
 
 class AlikeMessages:
@@ -133,9 +102,9 @@ class AlikeMessages:
     def __init__(self, read: Callable[[bytes], Alert]) -> None:
         """``read`` reads any message; it raises DecodeError."""
         self._read = read
-        self._kept: Kept[_Pieces, _Known | Literal[False]] = Kept(LIKENESSES, _KEPT_BYTES)
+        self._kept: Kept[_Pieces, Said | Literal[False]] = Kept(LIKENESSES, _KEPT_BYTES)
         """What came again, by its message without the times; False where other times make another alert of it."""
-        self._latest: Kept[tuple[int, bytes], tuple[_Pieces, _Places, _Known]] = Kept(LIKENESSES, _KEPT_BYTES)
+        self._latest: Kept[tuple[int, bytes], tuple[_Pieces, _Places, Said]] = Kept(LIKENESSES, _KEPT_BYTES)
         """The latest of those by length and last words: where its times stand need not be looked for."""
 
     def read(self, message: bytes) -> Alert:
@@ -145,7 +114,7 @@ class AlikeMessages:
         if latest is not None:
             pieces, places, known = latest
             if pieces == _pieces_of(message, places):
-                return known.at(message, places) or self._read(message)
+                return _alert_at(message, places, known) or self._read(message)
         # What stands before the document is left out of what an alert keeps of its message.
         if len(message) > LIKENESS_BYTES or not message.startswith(b"{"):
             return self._read(message)
@@ -156,18 +125,18 @@ class AlikeMessages:
         kept = self._kept.get(pieces)
         if kept:
             self._latest.keep(words, (pieces, found, kept), 2 * len(message))
-            return kept.at(message, found) or self._read(message)
+            return _alert_at(message, found, kept) or self._read(message)
         alert = self._read(message)
         if kept is None and alert.likeness.comes_again:
-            made = _Known.of(alert)
+            made = Said.of(alert)
             is_same = all(self._comes_with(times, pieces, found, made) for times in _OTHERS)
             self._kept.keep(pieces, is_same and made, 2 * len(message))
         return alert
 
-    def _comes_with(self, times: Sequence[bytes], pieces: _Pieces, places: _Places, known: _Known) -> bool:
+    def _comes_with(self, times: Sequence[bytes], pieces: _Pieces, places: _Places, known: Said) -> bool:
         """Say whether these pieces with other times in their places are the alert that is made of what is known."""
         message = b"".join(chain.from_iterable(zip(pieces, (*times, b""), strict=True)))
-        made = known.at(message, places)
+        made = _alert_at(message, places, known)
         try:
             read = self._read(message)
         except DecodeError:
