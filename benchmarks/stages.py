@@ -30,7 +30,7 @@ from exporter.alert import Alert, Priority
 from exporter.allowance import Allowance
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.catalog.describe import describe
-from exporter.config.model import FalcoGrpc, FalcoTarget, Metrics, Otlp, Queue
+from exporter.config.model import FalcoTarget, Metrics, Otlp, Queue
 from exporter.memory import COLLECTION_THRESHOLD, tune_memory
 from exporter.pipeline import Pipeline
 from exporter.reporter import Reporter
@@ -49,7 +49,7 @@ from exporter.sinks.prometheus.sink import KnownRule, PrometheusSink
 from exporter.sinks.recent import RecentSink
 from exporter.sources import decode
 from exporter.sources.falco_grpc import BATCH_ALERTS
-from exporter.sources.falco_grpc_channel import GetPoller, open_channel
+from exporter.sources.falco_grpc_channel import UNSTORED_WINDOW_BYTES, GetPoller, open_channel
 from exporter.sparing import SparingReporter
 from exporter.verdict.judgement import Judgement
 
@@ -147,7 +147,7 @@ class Stages:
 
     def _receive(self, take: Callable[[bytes], object]) -> float:
         with start_falco(self.address) as falco:
-            channel = open_channel(FalcoTarget(self.address), window_bytes=FalcoGrpc().window_bytes)
+            channel = open_channel(FalcoTarget(self.address), window_bytes=UNSTORED_WINDOW_BYTES)
             poller = GetPoller(channel)
             seconds = []
             for _ in range(RUNS):

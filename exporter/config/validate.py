@@ -29,7 +29,6 @@ _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _POSITIVE = (
     "grpc.poll_ceiling_seconds",
     "grpc.reconnect_ceiling_seconds",
-    "grpc.window_bytes",
     "http.body_limit_bytes",
     "http.connection_limit",
     "http.read_timeout_seconds",
@@ -73,6 +72,8 @@ def _values(config: Config) -> Iterator[str]:
         section, name = key.split(".")
         if (value := getattr(getattr(config, section), name)) <= 0:
             yield f"{key}: found {value}, expected a number above 0"
+    if config.grpc.window_bytes < 0:
+        yield f"grpc.window_bytes: found {config.grpc.window_bytes}, expected a number of bytes, or 0 to choose it"
     if config.otlp.attribute_limit > 128:
         yield f"otlp.attribute_limit: found {config.otlp.attribute_limit}, expected at most 128 (the SDK's own limit)"
     for key, fields in (

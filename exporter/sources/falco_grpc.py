@@ -23,6 +23,8 @@ from exporter.pipeline import Handover
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources import decode
 from exporter.sources.falco_grpc_channel import (
+    UNSTORED_WINDOW_BYTES,
+    WINDOW_BYTES,
     Poller,
     ask_version,
     find_single_threaded_option,
@@ -115,7 +117,8 @@ class FalcoGrpcSource:
         self._progress_at, self._silent = time.monotonic(), False
         channel: grpc.Channel | None = None
         try:
-            channel = open_channel(self._target, window_bytes=self._settings.window_bytes)
+            chosen = WINDOW_BYTES if handover.stores else UNSTORED_WINDOW_BYTES
+            channel = open_channel(self._target, window_bytes=self._settings.window_bytes or chosen)
             self._set_up(channel)
             self._poller = make_poller(self._settings.method, channel)
             self._stream(self._poller, handover, stop)

@@ -19,8 +19,9 @@ import grpc
 import grpc.experimental
 
 from exporter._proto import falco_version_pb2
-from exporter.config.model import FalcoGrpc, FalcoTarget, TlsClient
+from exporter.config.model import FalcoTarget, TlsClient
 from exporter.errors import RetryableError
+from exporter.sources.falco_grpc_messages import read_messages
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,10 @@ SUB = "/falco.outputs.service/sub"
 VERSION = "/falco.version.service/version"
 VERSION_TIMEOUT_SECONDS = 5.0
 MESSAGE_LIMIT_BYTES = 64 * 1024 * 1024
+WINDOW_BYTES = 16_384
+"""What is read ahead where alerts are put on disk, so that a kill -9 loses little else: some ten alerts."""
+UNSTORED_WINDOW_BYTES = 65_536
+"""The same where nothing is put on disk, so that a kill -9 loses what was handed over as well; an alert costs less."""
 
 _OPTIONS: tuple[tuple[str, int | str], ...] = (
     # What Falco has written into the HTTP/2 window is lost when we are killed, so the window does not grow;
@@ -49,7 +54,7 @@ class StreamEndedError(RetryableError):
     """Falco ended a ``sub`` stream with OK: it is about to stop."""
 
 
-def open_channel(target: FalcoTarget, *, window_bytes: int = FalcoGrpc.window_bytes) -> grpc.Channel:
+def open_channel(target: FalcoTarget, *, window_bytes: int = WINDOW_BYTES) -> grpc.Channel:
     """Return a channel to the target; nothing is sent before the first call.
 
     ``window_bytes`` of Falco's stream are read ahead: what of it is not handed over is lost at a kill -9.
@@ -121,10 +126,9 @@ class GetPoller:
         self._call: Any = None
 
     def poll(self) -> Iterator[bytes]:
-        """Make one call; the iterator is grpc's own, read it to its end."""
+        """Make one call; read the iterator to its end."""
         self._call = self._get(b"")
-        call: Iterator[bytes] = self._call
-        return call
+        return read_messages(self._call)
 
     def finish(self) -> Iterator[bytes]:
         """Nothing is ever under way between two calls."""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from exporter.simulator.server import FalcoSimulator
+
+
+@pytest.fixture
+def socket_path() -> Iterator[Path]:
+    """A short path for a socket; pytest's own are sometimes too long for one."""
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(directory) / "falco.sock"
 
 
 @pytest.fixture

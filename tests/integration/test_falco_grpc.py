@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -41,13 +40,6 @@ class Setting:
 
     def value(self, metric: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(metric, {"target": "falco-1", **labels})
-
-
-@pytest.fixture
-def socket_path() -> Iterator[Path]:
-    """A short path for a socket; pytest's own are sometimes too long for one."""
-    with tempfile.TemporaryDirectory() as directory:
-        yield Path(directory) / "falco.sock"
 
 
 @pytest.fixture(params=["get", "sub"])

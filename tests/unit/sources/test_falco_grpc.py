@@ -228,6 +228,18 @@ def test_a_connection_from_beginning_to_end(listening: str, monkeypatch: pytest.
     assert time.monotonic() - source._progress_at < 60
 
 
+@pytest.mark.parametrize(("stores", "window_bytes"), [(True, 16_384), (False, 65_536)])
+def test_how_much_is_read_ahead(
+    listening: str, monkeypatch: pytest.MonkeyPatch, stores: bool, window_bytes: int
+) -> None:
+    """More where a kill loses what was handed over as well."""
+    bench, stop, kept = Bench(listening), Stop(), Kept()
+    kept.stores = stores
+    opened = Opened(monkeypatch, Asked(stop, ()))
+    bench.source._connect_once(kept, stop)
+    assert opened.given[0] == (bench.source._target, window_bytes)
+
+
 def test_a_failed_stream_is_said_and_followed_by_a_pause(listening: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stop ends the pause; what was opened is closed."""
     bench, stop = Bench(listening), Stop(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import time
 from typing import Any
 
@@ -15,6 +17,7 @@ WRITE = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]
 EXEC = [{"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create"]}]
 SUBJECT = {"kind": "ServiceAccount", "name": "default", "namespace": "shop"}
 RBAC = "rbac.authorization.k8s.io/v1"
+SERVER = "https://10.98.0.1:6443"
 
 
 def object_of(kind: str, name: str, namespace: str = "", version: str = "v1", **content: Any) -> dict[str, Any]:
@@ -141,6 +144,27 @@ def test_a_refused_creation_changes_nothing(cluster: Cluster, tell: Tell) -> Non
     report.looks(shows="409")
     report.again("Delete what was created", shows="kept none")
     assert now(cluster, manifest) == before
+
+
+def test_who_uses_a_right_at_once_is_seen(cluster: Cluster, tell: Tell) -> None:
+    """A script needs no second to go on after it has bound a role."""
+    rule = "K8s ClusterRoleBinding Created"
+    manifest = binding("ClusterRoleBinding", "readers-too")
+    manifest["subjects"] = [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "mallory"}]
+    curl = "curl -sk -o /dev/null -H 'Content-Type: application/json' -H 'Authorization: Bearer token-"
+    bind = f"{curl}alice' -d {shlex.quote(json.dumps(manifest))} {SERVER}/apis/{RBAC}/clusterrolebindings"
+    use = f"{curl}mallory' {SERVER}/api/v1/namespaces/kube-system/pods"
+    for _ in range(10):
+        cluster.node.run(f"{bind}; {use}")
+        used = cluster.audit_event(user="mallory", verb="list", resource="pods", namespace="kube-system")
+        event = created(cluster, "alice")
+        if used["stageTimestamp"][:19] == event["stageTimestamp"][:19]:
+            break
+        cluster.laptop().run("kubectl delete clusterrolebinding readers-too")
+        time.sleep(1.5)
+    assert used["stageTimestamp"][:19] == event["stageTimestamp"][:19], "never within one second"
+    report = tell(event=event, rule=rule, cluster=cluster.node)
+    report.again("What have its subjects done since?", shows=["mallory\tlist", "kube-system/pods"])
 
 
 def test_somebody_has_deleted_it_already(cluster: Cluster, tell: Tell) -> None:

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from tests.lab.places.cluster import AUDIT_LOG, Cluster
-from tests.lab.scenarios.k8s_audit.test_creations import ALL, now, role
+from tests.lab.scenarios.k8s_audit.test_creations import ALL, SERVER, now, role
 from tests.lab.scenarios.k8s_audit.test_deletions import may_change, may_change_soon
 from tests.lab.story import Tell
 
@@ -17,7 +17,6 @@ RULE = "System ClusterRole Modified/Deleted"
 READ = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
 NAME = "system:lab:reader"
 FORGED = 'patch\t200\ttrue\t["192.0.2.7","10.98.0.1"]'
-SERVER = "https://10.98.0.1:6443"
 
 
 def built_in(cluster: Cluster, name: str = NAME) -> dict[str, Any]:
@@ -106,6 +105,24 @@ def test_what_others_changed_since_stays(cluster: Cluster, tell: Tell) -> None:
     cluster.laptop().apply(role("ClusterRole", NAME, READ))
     report.again("Put it back", undo=True, shows="changed since")
     assert rules(cluster) == READ, "another role of this name was changed"
+    remove(cluster)
+
+
+def test_a_change_that_was_sent_slowly_is_not_what_was_before(cluster: Cluster, tell: Tell) -> None:
+    """Falco takes the time of the answer; the request came seconds earlier, where its sender wished so."""
+    built_in(cluster)
+    node = cluster.node
+    url = f"{SERVER}/apis/rbac.authorization.k8s.io/v1/clusterroles/{NAME}"
+    patch = shlex.quote(json.dumps({"rules": ALL}))
+    words = "-H 'Authorization: Bearer token-alice' -H 'Content-Type: application/merge-patch+json'"
+    node.run(f"(sleep 2.5; echo {patch}) | curl -skf -X PATCH {words} -T - '{url}'")
+    event = cluster.audit_event(user="alice", verb="patch", code=200)
+    assert event["requestReceivedTimestamp"][:19] < event["stageTimestamp"][:19], "it was not sent slowly"
+    report = tell(event=event, cluster=node)
+    report.look("Who changed it", shows="alice\tpatch\t200")
+    report.look("What differs from before?", shows=['"*"', '"pods"'])
+    report.again("Put it back", shows="as before")
+    assert rules(cluster) == READ
     remove(cluster)
 
 
