@@ -2,23 +2,42 @@
 
 Owns the one place that knows names which grpcio keeps to itself. grpcio's own
 iterator takes three locks and a dozen calls for a message, a third of what
-receiving costs. Where a name is missing or the call is of another kind, that
-iterator takes over; it also says how the call ended, and who cancels it needs
-to know nothing.
+receiving costs. Where a name is missing or means something else, or the call is
+of another kind, that iterator takes over; it also says how each call ended, and
+who cancels one needs to know nothing.
 """
 
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
+from exporter.errors import RetryableError
+
+_changed = threading.Event()
+"""Set once this grpcio has turned out to be another than expected."""
+
 
 def read_messages(call: Any) -> Iterator[bytes]:
-    """Return the raw messages of a call that is under way; the iterator raises grpc.RpcError as grpcio's own does."""
+    """Return the raw messages of a call that is under way; the iterator raises grpc.RpcError as grpcio's own does.
+
+    It raises RetryableError where this grpcio turns out to be another than expected; later calls are read by its own.
+    """
     its_own: Iterator[bytes] = call
-    known = None not in (_ReceiveMessage, _RECEIVE, _handle_event) and type(call) is _SingleThreaded
-    return _read(call) if known else its_own
+    names = (_ReceiveMessage, _RECEIVE, _handle_event)
+    if _changed.is_set() or None in names or type(call) is not _SingleThreaded:
+        return its_own
+    return _watch(_read(call))
+
+
+def _watch(messages: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from messages
+    except (AttributeError, KeyError, TypeError) as exc:
+        _changed.set()
+        raise RetryableError(f"this grpcio is new to us ({exc}); from now on it is read the slower way") from exc
 
 
 def _read(call: Any) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from exporter.config.model import FalcoTarget
+from exporter.errors import RetryableError
 from exporter.sources import falco_grpc_messages as module
 from exporter.sources.falco_grpc_channel import open_channel
 from exporter.sources.falco_grpc_messages import read_messages
@@ -150,3 +151,13 @@ def test_a_call_that_takes_no_more_requests_is_left_to_grpcio(monkeypatch: pytes
     monkeypatch.setattr(module, "_SingleThreaded", Scripted)
     assert list(read_messages(call)) == [b"1"]
     assert call._state.due == set()
+
+
+def test_a_grpcio_that_has_changed_is_read_by_its_own_iterator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the next call on; this one is made again."""
+    monkeypatch.setattr(module, "_SingleThreaded", Scripted)
+    monkeypatch.setattr(module, "_changed", threading.Event())
+    call = Scripted(SimpleNamespace(operations=[received(b"1")]), own=[b"1"])
+    with pytest.raises(RetryableError, match=r"no attribute 'batch_operations'.*the slower way"):
+        next(read_messages(call))
+    assert read_messages(call) is call
