@@ -1,7 +1,7 @@
 """Bytes of a log record, and what a store of logs keeps of them: a row for each setting of ``otlp.advice``.
 
-The store is VictoriaLogs, where ``$VICTORIALOGS`` names one or ``tests/e2e/victorialogs/build.sh .cache/victorialogs``
-built it.
+Loki's are worked out (``loki_chunk.py``). The store that is measured is VictoriaLogs, where ``$VICTORIALOGS`` names one
+or ``tests/e2e/victorialogs/build.sh .cache/victorialogs`` built it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.http_requests import timed_requests
+from benchmarks.loki_chunk import stored_bytes
 from benchmarks.posts import receiving, start_sender
 from benchmarks.processes import free_port
 from benchmarks.results import Result
@@ -68,11 +69,14 @@ def _records(sizes: Sizes) -> Iterator[Result]:
         budget = Budget(settings.record_limit_bytes, settings.attribute_limit, lambda: None)
         reports = Reports(None if advice == "none" else reporter.advice_for, detail=advice)
         encoder = RecordEncoder(budget, reports)
-        lengths = [len(encoder.encode(from_received(body), observed_ns=time.time_ns()).joined) for body in bodies]
+        records = [encoder.encode(from_received(body), observed_ns=time.time_ns()).joined for body in bodies]
+        lengths = [*map(len, records)]
         limit = BRIEF_BUDGET_BYTES if advice == "brief" else None
         what = f"a log record, advice {advice}"
         yield Result(f"storage.record.{advice}.median", f"{what}, median", statistics.median(lengths), "bytes", limit)
         yield Result(f"storage.record.{advice}.largest", f"{what}, largest", max(lengths), "bytes")
+        what = f"Loki, worked out from its chunks' format: {sizes.stored_alerts:,} alerts, advice {advice}"
+        yield Result(f"storage.loki.{advice}", what, stored_bytes(records) / 2**20, "MiB")
 
 
 def _stored(sizes: Sizes, binary: Path, advice: str) -> float:
