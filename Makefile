@@ -67,7 +67,7 @@ mutants: $(READY)  ## break the core on purpose and list what no test notices (h
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mutmut run $(OF)
 	$(BIN)/mutmut results
 
-bench: $(READY)  ## measure it (an hour) and compare with the last results; to keep them: make bench STORE=--store
+bench: $(READY)  ## measure it (half an hour to an hour) and compare with the last results; to keep them: make bench STORE=--store
 	$(BIN)/python -m benchmarks $(STORE)
 
 bench-smoke: $(READY)  ## see that every measurement runs (some minutes); says nothing about speed

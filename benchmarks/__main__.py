@@ -14,6 +14,7 @@ from benchmarks import results
 from benchmarks.delay import measure_delay
 from benchmarks.exposition import measure_scrapes
 from benchmarks.falco_exporter import measure_beside
+from benchmarks.falcosidekick import measure_sidekick
 from benchmarks.fleet import measure_fleet
 from benchmarks.history import measure_history
 from benchmarks.hour import measure_hour
@@ -30,6 +31,7 @@ from benchmarks.whole import measure_idle, measure_start, measure_way, measure_y
 
 GROUPS: dict[str, Callable[[Sizes, str], Iterator[Result]]] = {
     "posts": measure_posts,
+    "sidekick": measure_sidekick,
     "seen": measure_seen,
     "yardstick": measure_yardstick,
     "way": measure_way,
