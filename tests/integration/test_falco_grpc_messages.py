@@ -128,7 +128,7 @@ def received(message: bytes | None) -> Any:
 
 def test_a_message_beside_something_else_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """grpcio tells of each message by itself; should it not, what it makes of the event counts."""
-    beside = SimpleNamespace(batch_operations=[SimpleNamespace(type=lambda: 1), received(b"2")])
+    beside = SimpleNamespace(batch_operations=[received(b"2"), SimpleNamespace(type=lambda: 1)])
     alone = [SimpleNamespace(batch_operations=[received(message)]) for message in (b"1", None)]
     call = Scripted(alone[0], beside, alone[1], own=[b"3"])
 
