@@ -62,6 +62,7 @@ def main() -> None:
     ages = Ages()
     app.pipeline.sinks += (ages,)
     app.start()
+    app.prepare()
     while app.not_ready():
         time.sleep(0.01)
     print(json.dumps({}), flush=True)

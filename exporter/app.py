@@ -219,6 +219,10 @@ class App:
                 "web.reports_address to 127.0.0.1:9377, or web.config_file with a password or client certificates"
             )
 
+    def prepare(self) -> None:
+        """Make what the first alert would wait for, while there is none. Raises CatalogError for a damaged file."""
+        self.reporter.catalog.prepare("syscall")
+
     def _receivers(self) -> Iterator[FalcoHttpSource]:
         return (source for source in self.sources if isinstance(source, FalcoHttpSource))
 

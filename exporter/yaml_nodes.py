@@ -129,12 +129,21 @@ def read_document(path: Path, error_type: type[ExporterError]) -> Node:
 
     Raises the error type where the file cannot be read, is no YAML, or holds nothing.
     """
+    return document_of(read_text(path, error_type), path, error_type)
+
+
+def read_text(path: Path, error_type: type[ExporterError]) -> str:
+    """Return what a YAML file holds. Raises the error type where it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as exc:
         raise error_type(f"{path}: cannot be read: found bytes that are not UTF-8, expected a YAML file") from exc
     except OSError as exc:
         raise error_type(f"{path}: cannot be read: {reason_of(exc)}; expected a YAML file") from exc
+
+
+def document_of(text: str, path: Path, error_type: type[ExporterError]) -> Node:
+    """Return the root node of a document, as ``read_document``; ``text`` is the file's, or a part of it."""
     try:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as exc:

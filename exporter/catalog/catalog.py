@@ -12,7 +12,7 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
-from exporter.alert import Alert
+from exporter.alert import Alert, Priority
 from exporter.catalog.compose import Composer
 from exporter.catalog.index import RuleFacts, official_rules
 from exporter.catalog.loader import Documents, load_files
@@ -94,6 +94,11 @@ class Catalog:
     def match(self, alert: Alert) -> Entry | None:
         """Return the alert's entry, None where none was written for its rule."""
         return self.entry(alert.rule, alert.source)
+
+    def prepare(self, source: str) -> None:
+        """Make what the first alert of this source would wait for: shared steps, and the judge's tables."""
+        _ = self.procedures
+        self.judge.judge(Alert(0, "", Priority.DEBUG, source, "", "", {}, ()))
 
     def advice_for(self, alert: Alert) -> Entry:
         """Return the advice written for the alert's rule, otherwise general advice (``composed``)."""

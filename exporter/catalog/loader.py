@@ -71,7 +71,12 @@ def load_files(paths: list[Path], documents: Documents, *, overlay: bool = False
     With ``overlay`` an entry may replace or extend one that is there; without
     it a second entry for a rule is an error. Raises CatalogError.
     """
-    roots = [read_document(path, CatalogError).mapping(_DOCUMENT_KEYS) for path in paths]
+    load_documents([read_document(path, CatalogError) for path in paths], documents, overlay=overlay)
+
+
+def load_documents(read: list[Node], documents: Documents, *, overlay: bool = False) -> None:
+    """Take what was read of the files, as ``load_files``."""
+    roots = [node.mapping(_DOCUMENT_KEYS) for node in read]
     for root in roots:
         for node in root["procedures"].items() if "procedures" in root else ():
             _add_procedure(node, documents, overlay=overlay)

@@ -1,21 +1,27 @@
 """The shipped catalog, read as it is needed.
 
-Owns when a catalog file is read: with the first alert of one of its rules.
-One Falco's alerts come from a few of the rules files, and reading them all
-is half of a start and a quarter of the memory (docs/performance.md). Refuses
-an operator's own files, which are checked whole before anything starts.
+Owns when an entry is read: with the first alert of its rule. One Falco's
+alerts come from a few rules, and reading a whole file would let its first
+alert wait for up to 0.1 s (docs/performance.md). Refuses an operator's own
+files, which are checked whole before anything starts.
 """
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from exporter.catalog.catalog import Catalog, outputs_of, shipped_files
-from exporter.catalog.index import official_rules
-from exporter.catalog.loader import Documents, load_files
+from exporter.catalog.index import RuleFacts, official_rules
+from exporter.catalog.loader import Documents, load_documents, load_files
 from exporter.catalog.model import Entry
 from exporter.catalog.procedures import Procedure
+from exporter.errors import CatalogError
+from exporter.yaml_nodes import document_of, read_text
+
+_ENTRY = re.compile(r"""^  - rule: (?P<quote>"?)(?P<rule>.+)(?P=quote)\n""", re.MULTILINE)
+"""Where an entry begins. Nothing inside of one stands so far left, blocks of text included."""
 
 
 class ShippedCatalog(Catalog):
@@ -23,7 +29,11 @@ class ShippedCatalog(Catalog):
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._unread = {path.stem: path for path in shipped_files() if path.parent.name != "procedures"}
+        self._files = {path.stem: path for path in shipped_files() if path.parent.name != "procedures"}
+        self._texts: dict[str, dict[str, str]] = {}
+        """What is not read yet of each file that was opened: rule to its part of the file."""
+        self._read: set[str] = set()
+        """Rules whose entries were read."""
         super().__init__((), (), official_rules())
 
     @property
@@ -40,8 +50,9 @@ class ShippedCatalog(Catalog):
     def entries(self) -> tuple[Entry, ...]:
         """All entries, by source and rule."""
         with self._lock:
-            for name in list(self._unread):
-                self._read(name)
+            for file in self._files:
+                for rule in list(self._texts_of(file)):
+                    self._read_entry(file, rule)
         return super().entries
 
     def entry(self, rule: str, source: str = "") -> Entry | None:
@@ -49,22 +60,40 @@ class ShippedCatalog(Catalog):
         facts = self.facts(rule)
         if facts is None:
             return None
-        name = facts.ruleset.removesuffix(".yaml")
-        if name in self._unread:
+        if facts.rule not in self._read:
             with self._lock:
-                self._read(name)
+                self._read_entry(_file_of(facts), facts.rule)
         return super().entry(facts.rule, source)
 
     def covers(self, rule: str, source: str) -> bool:
         """Whether there is an entry written for this rule: every official rule has one. Reads no file."""
         return self.facts(rule) is not None
 
-    def _read(self, name: str) -> None:
-        path = self._unread.get(name)
-        if path is None:
-            return
-        documents = Documents(procedures=dict(self.procedures), outputs=outputs_of(self.rules.values()))
-        load_files([path], documents)
-        self._add(documents.entries.values())
+    def _texts_of(self, file: str) -> dict[str, str]:
+        if file not in self._texts:
+            self._texts[file] = dict(_entries_in(read_text(self._files[file], CatalogError)))
+        return self._texts[file]
+
+    def _read_entry(self, file: str, rule: str) -> None:
+        text = self._texts_of(file).pop(rule, None)
+        if text is not None:
+            facts = self.rules.get(rule)
+            documents = Documents(procedures=dict(self.procedures), outputs=outputs_of([facts] if facts else []))
+            load_documents([document_of(text, self._files[file], CatalogError)], documents)
+            self._add(documents.entries.values())
         # Last, for others look here without the lock.
-        del self._unread[name]
+        self._read.add(rule)
+
+
+def _file_of(facts: RuleFacts) -> str:
+    return facts.ruleset.removesuffix(".yaml")
+
+
+def _entries_in(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each entry's rule and a document that has this entry only, at the lines that it has in the file."""
+    starts = list(_ENTRY.finditer(text))
+    head = text[: starts[0].start()]
+    ends = [*(start.start() for start in starts[1:]), len(text)]
+    for start, end in zip(starts, ends, strict=True):
+        lines_before = text.count("\n", len(head), start.start())
+        yield start["rule"], head + "\n" * lines_before + text[start.start() : end]

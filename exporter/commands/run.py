@@ -88,6 +88,7 @@ def run_app(
     try:
         manager.ready()
         started()
+        app.prepare()
         while not signals.app.wait():
             if read_config is not None and signals.reload_asked.is_set():
                 signals.reload_asked.clear()
@@ -133,3 +134,4 @@ def _reload(signals: _Signals, read_config: Callable[[], Config]) -> None:
                 listening.close()
     signals.go_on_with(following)
     logger.info(said)
+    following.prepare()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
 
 import re2
 
@@ -21,6 +22,10 @@ _CLASSES = {
     "graph": "!-~", "lower": "a-z", "print": " -~", "punct": "!-/:-@\\[-`{-~", "space": "\\s", "upper": "A-Z",
     "xdigit": "0-9A-Fa-f",
 }  # fmt: skip
+
+
+_escaped = lru_cache(maxsize=256)(re2.escape)
+"""For single characters: most patterns consist of the same few."""
 
 
 def glob(pattern: str, *, ignore_case: bool = False) -> Callable[[str], bool]:
@@ -67,10 +72,10 @@ def glob_to_re2(pattern: str, *, component: bool = False) -> str | None:
         character = pattern[at]
         at += 1
         if character == "\\" and at < len(pattern):
-            pieces.append(re2.escape(pattern[at]))
+            pieces.append(_escaped(pattern[at]))
             at += 1
         else:
-            pieces.append({"*": stars, "?": question}.get(character) or re2.escape(character))
+            pieces.append({"*": stars, "?": question}.get(character) or _escaped(character))
     return "[^/]+" if component and set(pieces) == {stars} else "".join(pieces)
 
 

@@ -30,35 +30,40 @@ _OPTIONS.max_mem = _PATTERN_MEMORY_BYTES
 class Together:
     """Comparisons whose left side is one and the same field, each with a bit of its own."""
 
-    __slots__ = ("_bits", "_equal", "_filter", "_of_lists", "_one_by_one", "_patterns")
+    __slots__ = ("_bits", "_equal", "_filter", "_filtered", "_of_lists", "_one_by_one", "_unfiltered")
 
     def __init__(self, comparisons: Iterable[tuple[int, Comparison]]) -> None:
-        """Take each comparison with its bit. Raises ConditionError where one cannot be evaluated."""
+        """Take each comparison, of conditions that compile, with its bit."""
         self._equal: dict[str, int] = {}
         self._of_lists: list[tuple[int, Test]] = []
         """Those that look into a list's text, ``(a,b)``; for any other text they are in ``_equal``."""
         self._one_by_one: list[tuple[int, Test]] = []
-        self._patterns: list[tuple[int, Test]] = []
+        self._filtered: list[tuple[int, Comparison]] = []
+        """Those of the filter, in its order."""
+        self._unfiltered: list[tuple[int, Test]] | None = None
+        """Their own tests, made with the first value that no filter can look at: hardly ever."""
         expressions: list[str] = []
         for bit, comparison in comparisons:
-            fits = test(comparison, _values(comparison))
             if (texts := _equal_texts(comparison)) is not None:
                 for text in texts:
                     self._equal[text] = self._equal.get(text, 0) | bit
                 if comparison.operator in {"in", "intersects"}:
-                    self._of_lists.append((bit, fits))
+                    self._of_lists.append((bit, _test(comparison)))
             elif (expression := _expression(comparison)) is not None:
-                self._patterns.append((bit, fits))
+                self._filtered.append((bit, comparison))
                 expressions.append(expression)
             else:
-                self._one_by_one.append((bit, fits))
-        self._bits = [bit for bit, _ in self._patterns]
+                self._one_by_one.append((bit, _test(comparison)))
         self._filter: re2.Filter | None = None
         if len(expressions) > _FEW_PATTERNS:
             self._filter = re2.Filter()
             for expression in expressions:
                 self._filter.Add(expression, _OPTIONS)
             self._filter.Compile()
+        else:
+            self._one_by_one += _tests(self._filtered)
+            self._filtered = []
+        self._bits = [bit for bit, _ in self._filtered]
 
     def fitting(self, value: str) -> int:
         """Return the bits of the comparisons that a present value fits."""
@@ -67,19 +72,19 @@ class Together:
             found |= _fitting(self._of_lists, value)
         if self._one_by_one:
             found |= _fitting(self._one_by_one, value)
-        if self._patterns:
-            found |= self._matching(value)
+        if self._filter is not None:
+            found |= self._matching(value, self._filter)
         return found
 
-    def _matching(self, value: str) -> int:
-        if self._filter is None:
-            return _fitting(self._patterns, value)
+    def _matching(self, value: str, patterns: re2.Filter) -> int:
         try:
             encoded = value.encode()
         except UnicodeEncodeError:  # a lone surrogate, which each operator sees in its own way
-            return _fitting(self._patterns, value)
+            if self._unfiltered is None:
+                self._unfiltered = _tests(self._filtered)
+            return _fitting(self._unfiltered, value)
         bits = self._bits
-        return reduce(or_, [bits[index] for index in self._filter.Match(encoded) or ()], 0)
+        return reduce(or_, [bits[index] for index in patterns.Match(encoded) or ()], 0)
 
 
 def _fitting(tests: Iterable[tuple[int, Test]], value: str) -> int:
@@ -88,6 +93,14 @@ def _fitting(tests: Iterable[tuple[int, Test]], value: str) -> int:
         if fits(value):
             found |= bit
     return found
+
+
+def _test(comparison: Comparison) -> Test:
+    return test(comparison, _values(comparison))
+
+
+def _tests(comparisons: Iterable[tuple[int, Comparison]]) -> list[tuple[int, Test]]:
+    return [(bit, _test(comparison)) for bit, comparison in comparisons]
 
 
 def _values(comparison: Comparison) -> tuple[Value, ...]:

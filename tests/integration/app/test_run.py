@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import gc
 import json
+import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from exporter.app import App
+from exporter.catalog.catalog import Catalog
+from exporter.commands.run import run_app
 from exporter.config.model import Config, FalcoHttp, FalcoTarget, JsonLines, Otlp, Queue
 from exporter.form import Form
 from exporter.simulator.scenarios import demo_scenario, flood
@@ -38,6 +43,31 @@ def test_several_falcos_at_once(tmp_path: Path) -> None:
             for target in ("a", "b", str(file))
         }
     assert received == {"a": 100, "b": 50, str(file): 10}
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Signals mean afterwards what they meant before."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_the_first_alerts_tables_are_made_once_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for them: neither the first alert nor who waits for the start."""
+    said: list[str] = []
+    app = App(Config(json_lines=JsonLines(file=tmp_path / "alerts.jsonl"), web=LOOPBACK))
+
+    def prepare(_: Catalog, source: str) -> None:
+        said.append(source)
+        app.request_stop(at_once=True)
+
+    monkeypatch.setattr(Catalog, "prepare", prepare)
+    assert run_app(app, lambda: said.append("started")) == 0
+    assert said == ["started", "syscall"]
 
 
 def test_readiness_says_what_is_missing(tmp_path: Path) -> None:

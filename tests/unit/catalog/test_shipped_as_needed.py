@@ -1,13 +1,18 @@
-"""The shipped catalog, read file by file as alerts come."""
+"""The shipped catalog, read entry by entry as alerts come."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from typing import NoReturn
 
 import pytest
 
+from exporter.catalog import shipped
 from exporter.catalog.catalog import Catalog, load_catalog
+from exporter.catalog.loader import Documents, load_documents
 from exporter.catalog.shipped import ShippedCatalog
+from exporter.verdict import atoms
+from exporter.yaml_nodes import Node
 from tests.reference import reference_alert
 
 
@@ -30,6 +35,54 @@ def test_every_entry_is_found_as_in_the_whole_catalog(whole: Catalog) -> None:
 def test_all_entries_can_be_had_at_once(whole: Catalog) -> None:
     """Listing the catalog reads what was not read yet."""
     assert [entry.place for entry in ShippedCatalog().entries] == [entry.place for entry in whole.entries]
+
+
+def test_an_entry_by_itself_says_what_it_says_in_its_file(whole: Catalog) -> None:
+    """Reading one entry takes all of it, and nothing of its neighbours."""
+    catalog = ShippedCatalog()
+    for entry in whole.entries:
+        assert said(catalog.entry(entry.rule, entry.source)) == said(entry), entry.rule
+
+
+def test_one_alert_reads_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first alert of a file waits for its own entry only, and the second of a rule for nothing."""
+    read: list[int] = []
+
+    def counted(nodes: list[Node], documents: Documents) -> None:
+        load_documents(nodes, documents)
+        read.append(len(documents.entries))
+
+    monkeypatch.setattr(shipped, "load_documents", counted)
+    catalog = ShippedCatalog()
+    for rule in ("Terminal shell in container", "Read sensitive file untrusted", "Terminal shell in container"):
+        assert catalog.entry(rule, "syscall") is not None
+    assert read == [1, 1]
+
+
+def test_what_was_prepared_is_not_made_for_the_first_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judging the first alert reads no steps that entries share, and makes no table of the general signs."""
+    catalog = ShippedCatalog()
+    catalog.prepare("syscall")
+
+    def made(*_: object) -> NoReturn:
+        pytest.fail("made for an alert")
+
+    monkeypatch.setattr(shipped, "load_files", made)
+    monkeypatch.setattr(atoms, "Together", made)
+    alert = replace(reference_alert(), rule="A rule of our own")
+    assert catalog.judge.judge(alert).signs
+    assert catalog.advice_for(alert).composed
+
+
+def said(value: object) -> object:
+    """Return what a piece of the catalog says: templates of two readings are never the same objects."""
+    if is_dataclass(value):
+        return [said(getattr(value, each.name)) for each in fields(value)]
+    if isinstance(value, tuple | list):
+        return [said(each) for each in value]
+    if isinstance(value, frozenset):
+        return sorted(map(str, value))
+    return getattr(value, "text", str(value).partition(" at 0x")[0])
 
 
 def test_a_rule_of_nobodys_gets_composed_advice() -> None:

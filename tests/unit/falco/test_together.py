@@ -66,3 +66,12 @@ def test_prefixes_of_paths_with_others_beside(value: str) -> None:
     found = Together([(1 << number, comparison) for number, comparison in enumerate(comparisons)]).fitting(value)
     expected = [module.test(comparison, values_of(comparison))(value) for comparison in comparisons]
     assert [bool(found >> number & 1) for number in range(len(texts))] == expected
+
+
+def test_a_value_that_no_filter_can_look_at_is_compared_one_by_one() -> None:
+    """Lone surrogates have no UTF-8: each of many patterns answers for itself, the second time as the first."""
+    texts = ["a", "b", "c", "d", "e", "\ud800"]
+    together = Together(
+        [(1 << number, Comparison(FIELD, "contains", Value(text))) for number, text in enumerate(texts)]
+    )
+    assert [together.fitting(value) for value in ["a\ud800", "a\ud800", "be", "b\udfff"]] == [33, 33, 18, 2]
