@@ -1,9 +1,9 @@
 """The shipped catalog, read as it is needed.
 
 Owns when an entry is read: with the first alert of its rule. One Falco's
-alerts come from a few rules, and reading a whole file would let its first
-alert wait for up to 0.1 s (docs/performance.md). Refuses an operator's own
-files, which are checked whole before anything starts.
+alerts come from a few rules, and the first would wait for a whole file
+(docs/performance.md). Refuses an operator's own files, which are checked
+whole before anything starts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from exporter.catalog.procedures import Procedure
 from exporter.errors import CatalogError
 from exporter.yaml_nodes import document_of, read_text
 
-_ENTRY = re.compile(r"""^  - rule: (?P<quote>"?)(?P<rule>.+)(?P=quote)\n""", re.MULTILINE)
+_RULE = "  - rule: "
+_ENTRY = re.compile(f"^(?={_RULE})", re.MULTILINE)
 """Where an entry begins. Nothing inside of one stands so far left, blocks of text included."""
 
 
@@ -32,8 +33,6 @@ class ShippedCatalog(Catalog):
         self._files = {path.stem: path for path in shipped_files() if path.parent.name != "procedures"}
         self._texts: dict[str, dict[str, str]] = {}
         """What is not read yet of each file that was opened: rule to its part of the file."""
-        self._read: set[str] = set()
-        """Rules whose entries were read."""
         super().__init__((), (), official_rules())
 
     @property
@@ -50,9 +49,8 @@ class ShippedCatalog(Catalog):
     def entries(self) -> tuple[Entry, ...]:
         """All entries, by source and rule."""
         with self._lock:
-            for file in self._files:
-                for rule in list(self._texts_of(file)):
-                    self._read_entry(file, rule)
+            for facts in self.rules.values():
+                self._read(facts)
         return super().entries
 
     def entry(self, rule: str, source: str = "") -> Entry | None:
@@ -60,40 +58,36 @@ class ShippedCatalog(Catalog):
         facts = self.facts(rule)
         if facts is None:
             return None
-        if facts.rule not in self._read:
+        found = super().entry(facts.rule, source)
+        if found is None:
             with self._lock:
-                self._read_entry(_file_of(facts), facts.rule)
-        return super().entry(facts.rule, source)
+                self._read(facts)
+            found = super().entry(facts.rule, source)
+        return found
 
     def covers(self, rule: str, source: str) -> bool:
         """Whether there is an entry written for this rule: every official rule has one. Reads no file."""
         return self.facts(rule) is not None
 
-    def _texts_of(self, file: str) -> dict[str, str]:
-        if file not in self._texts:
-            self._texts[file] = dict(_entries_in(read_text(self._files[file], CatalogError)))
-        return self._texts[file]
-
-    def _read_entry(self, file: str, rule: str) -> None:
-        text = self._texts_of(file).pop(rule, None)
-        if text is not None:
-            facts = self.rules.get(rule)
-            documents = Documents(procedures=dict(self.procedures), outputs=outputs_of([facts] if facts else []))
-            load_documents([document_of(text, self._files[file], CatalogError)], documents)
+    def _read(self, facts: RuleFacts) -> None:
+        """Read the rule's entry where it was not yet. Raises CatalogError, each time, for a damaged file."""
+        name = facts.ruleset.removesuffix(".yaml")
+        path = self._files[name]
+        if name not in self._texts:
+            self._texts[name] = dict(_entries_in(read_text(path, CatalogError)))
+        unread = self._texts[name]
+        if facts.rule in unread:
+            documents = Documents(procedures=dict(self.procedures), outputs=outputs_of([facts]))
+            load_documents([document_of(unread[facts.rule], path, CatalogError)], documents)
             self._add(documents.entries.values())
-        # Last, for others look here without the lock.
-        self._read.add(rule)
-
-
-def _file_of(facts: RuleFacts) -> str:
-    return facts.ruleset.removesuffix(".yaml")
+            del unread[facts.rule]
 
 
 def _entries_in(text: str) -> Iterator[tuple[str, str]]:
     """Yield each entry's rule and a document that has this entry only, at the lines that it has in the file."""
-    starts = list(_ENTRY.finditer(text))
-    head = text[: starts[0].start()]
-    ends = [*(start.start() for start in starts[1:]), len(text)]
-    for start, end in zip(starts, ends, strict=True):
-        lines_before = text.count("\n", len(head), start.start())
-        yield start["rule"], head + "\n" * lines_before + text[start.start() : end]
+    head, *entries = _ENTRY.split(text)
+    lines_before = 0
+    for entry in entries:
+        rule = entry.partition("\n")[0].removeprefix(_RULE).strip('"')
+        yield rule, head + "\n" * lines_before + entry
+        lines_before += entry.count("\n")

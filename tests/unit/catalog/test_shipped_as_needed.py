@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -11,8 +12,9 @@ from exporter.catalog import shipped
 from exporter.catalog.catalog import Catalog, load_catalog
 from exporter.catalog.loader import Documents, load_documents
 from exporter.catalog.shipped import ShippedCatalog
+from exporter.errors import CatalogError, ExporterError
 from exporter.verdict import atoms
-from exporter.yaml_nodes import Node
+from exporter.yaml_nodes import Node, read_text
 from tests.reference import reference_alert
 
 
@@ -57,6 +59,19 @@ def test_one_alert_reads_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     for rule in ("Terminal shell in container", "Read sensitive file untrusted", "Terminal shell in container"):
         assert catalog.entry(rule, "syscall") is not None
     assert read == [1, 1]
+
+
+def test_a_damaged_entry_is_said_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks second gets the error as well, and not the answer that there is no entry."""
+
+    def damaged(path: Path, error_type: type[ExporterError]) -> str:
+        return read_text(path, error_type).replace("summary:", "sumary:")
+
+    monkeypatch.setattr(shipped, "read_text", damaged)
+    catalog = ShippedCatalog()
+    for _ in range(2):
+        with pytest.raises(CatalogError, match="unknown key 'sumary'"):
+            catalog.entry("Terminal shell in container", "syscall")
 
 
 def test_what_was_prepared_is_not_made_for_the_first_alert(monkeypatch: pytest.MonkeyPatch) -> None:
